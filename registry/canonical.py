@@ -1,0 +1,109 @@
+"""One byte string per JSON value, and a strict way back.
+
+Law: `parse(dumps(x)) == x` for every value that `dumps` accepts, and equal values give equal bytes.
+Source: RFC 8785 (JSON Canonicalization Scheme); RFC 7493 (I-JSON) for what is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import rfc8785
+
+from registry.digest import sha256_bytes
+from registry.errors import InputError
+
+MAX_BYTES = 64 << 20
+"""The largest JSON document that is parsed unless the caller names another bound."""
+MAX_DEPTH = 64
+MAX_SAFE_INTEGER = 2**53 - 1
+"""RFC 7493, section 2.2: a larger integer does not survive every JSON reader."""
+
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def dumps(value: Any) -> bytes:
+    """The canonical bytes of `value`. Raises InputError for what JSON cannot say (NaN, sets, huge integers)."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as problem:
+        raise InputError(
+            f"not a JSON value: {problem}", mend="use strings, finite numbers, lists and maps"
+        ) from problem
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical bytes of `value`, as hex."""
+    return sha256_bytes(dumps(value))
+
+
+def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+    """Read one JSON value from hostile bytes.
+
+    Refuses, with InputError that names `name`: more than `max_bytes`, nesting deeper than `max_depth`, a key twice in
+    one object, NaN and infinities, integers beyond 2**53 - 1, text that is not UTF-8 or holds lone surrogates.
+    """
+    if len(data) > max_bytes:
+        _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
+    if (depth := _depth(data)) > max_depth:
+        _refuse(name, f"nested at least {depth} deep, more than the {max_depth} allowed")
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=lambda pairs: _object(name, pairs),
+            parse_constant=lambda word: _refuse(name, f"{word} is no JSON number"),
+            parse_int=lambda digits: _integer(name, digits),
+            parse_float=lambda digits: _float(name, digits),
+        )
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
+    except (ValueError, RecursionError) as problem:
+        _refuse(name, str(problem))
+    return value
+
+
+def read(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
+    """`parse` the file at `path`, of which no more than `max_bytes` are read. Raises InputError, also when missing."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(max_bytes + 1)
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    return parse(data, name=path.name, max_bytes=max_bytes)
+
+
+def _refuse(name: str, found: str) -> NoReturn:
+    raise InputError(f"{name} is not strict JSON: {found}", mend=f"write {name} anew with a JSON library")
+
+
+def _object(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        _refuse(name, "a key stands twice in one object")
+    return result
+
+
+def _integer(name: str, digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER:
+        _refuse(name, f"the integer {digits[:20]} is beyond 2**53 - 1")
+    return int(digits)
+
+
+def _float(name: str, digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        _refuse(name, f"the number {digits[:20]} is too large")
+    return number
+
+
+def _depth(data: bytes) -> int:
+    """How deep the brackets of `data` nest, those inside strings not counted."""
+    deepest = depth = 0
+    for bracket in BRACKET.finditer(STRING.sub(b"", data)):
+        depth += 1 if bracket[0] in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest

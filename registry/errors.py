@@ -1,0 +1,96 @@
+"""What can go wrong, how to mend it, and the exit code it ends in.
+
+    GlasshouseError
+    ├── InputError          2  bad input or usage: a file, a value or a reference is not what it must be
+    │   └── Refused         2  the request is understood and declined: a dirty tree, a version that exists
+    ├── VerificationError   1  it was checked and does not hold
+    │   ├── DigestMismatch  1  bytes are not the bytes that were signed
+    │   ├── SignatureError  1  a signature, certificate or log entry does not verify
+    │   └── SignerError     1  a good signature by somebody the policy does not name
+    ├── Unavailable         3  could not check: a network, a service or a tool did not answer
+    └── CredentialsError    4  an identity or a token is needed
+
+Cancelling (Ctrl-C) ends in 130. No other exit code is used.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GlasshouseError(Exception):
+    """An error a person can act on.
+
+    message: what was found and what was expected, in one sentence.
+    mend: how to put it right, best of all a command to paste.
+    """
+
+    exit_code: ClassVar[int] = 2
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, mend: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def as_json(self) -> dict[str, str]:
+        """The form that `--json` prints: {code, message, mend}."""
+        return {"code": self.code, "message": self.message, "mend": self.mend}
+
+
+class InputError(GlasshouseError):
+    """A file, a value or a reference is not what it must be."""
+
+    code = "bad-input"
+
+
+class Refused(InputError):
+    """The request is understood, and declined to protect a release."""
+
+    code = "refused"
+
+
+class VerificationError(GlasshouseError):
+    """It was checked, and it does not hold."""
+
+    exit_code = 1
+    code = "does-not-hold"
+
+
+class DigestMismatch(VerificationError):
+    """A file's bytes are not the bytes that were signed."""
+
+    code = "digest-mismatch"
+
+    def __init__(self, path: str, *, signed: str, found: str) -> None:
+        super().__init__(
+            f"{path}: signed as sha256:{signed}, found sha256:{found}",
+            mend="fetch the release again; if it still differs, do not load it, and report the release",
+        )
+        self.path = path
+
+
+class SignatureError(VerificationError):
+    """A signature, a certificate, a log entry or a timestamp does not verify."""
+
+    code = "bad-signature"
+
+
+class SignerError(VerificationError):
+    """A good signature, by somebody the policy does not name."""
+
+    code = "wrong-signer"
+
+
+class Unavailable(GlasshouseError):
+    """Could not check: a network, a service or a tool did not answer."""
+
+    exit_code = 3
+    code = "could-not-check"
+
+
+class CredentialsError(GlasshouseError):
+    """An identity or a token is needed to go on."""
+
+    exit_code = 4
+    code = "needs-credentials"

@@ -1,0 +1,184 @@
+"""A manifest: which files there are, how large, with which SHA-256; and how two manifests differ.
+
+Laws: `Manifest.from_json(m.as_json()) == m`; the order in which entries are given does not change `m.sha256`;
+`compare(m, m)` is empty.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from registry import canonical
+from registry.digest import Progress, is_sha256, sha256_files
+from registry.errors import InputError
+
+MAX_FILES = 1_000_000
+MAX_PATH_BYTES = 1024
+
+
+def check_path(path: str) -> None:
+    """Refuse, with InputError, a path that could leave its root or mean two things.
+
+    Allowed: relative POSIX paths in Unicode NFC, without empty parts, `.`, `..`, backslashes, colons at a drive's
+    place, control characters, or parts that end in a dot or a space.
+    """
+    parts = path.split("/")
+    bad = (
+        len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES
+        or any(part in ("", ".", "..") or part != part.rstrip(". ") for part in parts)
+        or any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 or character == "\\" for character in path)
+        or any(0xD800 <= ord(character) < 0xE000 for character in path)
+        or (len(parts[0]) == 2 and parts[0][1] == ":")
+        or unicodedata.normalize("NFC", path) != path
+    )
+    if bad:
+        raise InputError(
+            f"the path {path[:200]!r} is not allowed", mend="use relative POSIX paths in NFC, without `..`"
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One file.
+
+    path: POSIX, relative to the root; `check_path` holds.  size: bytes, >= 0.  sha256: 64 lowercase hex characters.
+    Raises: InputError for any other shape.
+    Source: in-toto ResourceDescriptor (spec/v1/resource_descriptor.md).
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+        if self.size < 0 or not is_sha256(self.sha256):
+            _refuse(f"entry {self.path!r} has size {self.size} and digest {self.sha256[:80]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files of a directory, sorted by path, no path twice, no two paths alike but for case."""
+
+    entries: tuple[Entry, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", tuple(sorted(self.entries)))
+        folded = [entry.path.casefold() for entry in self.entries]
+        if len(set(folded)) != len(folded):
+            twins = sorted({path for path in folded if folded.count(path) > 1})
+            _refuse(f"paths that are the same, or differ only in case: {', '.join(twins[:5])}")
+
+    @property
+    def sha256(self) -> str:
+        """One digest that binds every path, size and SHA-256: over the canonical bytes of `as_json()`."""
+        return canonical.digest(self.as_json())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.entries)
+
+    def by_path(self) -> dict[str, Entry]:
+        """Entries by their path."""
+        return {entry.path: entry for entry in self.entries}
+
+    def without(self, paths: Collection[str]) -> Manifest:
+        """The manifest less those paths."""
+        return Manifest(tuple(entry for entry in self.entries if entry.path not in paths))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """[{path, sha256, size}], sorted by path."""
+        return [{"path": e.path, "sha256": e.sha256, "size": e.size} for e in self.entries]
+
+    @classmethod
+    def from_json(cls, rows: Any) -> Manifest:
+        """The manifest that `as_json` wrote. Raises InputError for any other value."""
+        if not isinstance(rows, list) or len(rows) > MAX_FILES:
+            _refuse("a manifest is a list of at most a million {path, sha256, size}")
+        return cls(tuple(_entry(row) for row in rows))
+
+    @classmethod
+    def of_directory(cls, root: Path, progress: Progress | None = None) -> Manifest:
+        """Hash every file below `root`. Raises InputError as `walk` does."""
+        found = walk(root)
+        digests = sha256_files((root / path for path, _ in found), progress)
+        return cls(tuple(Entry(path, size, sha) for (path, size), sha in zip(found, digests, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Paths at which two manifests part: only in the signed one, only in the found one, in both but unlike."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    altered: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.altered)
+
+
+def compare(signed: Manifest, found: Manifest) -> Difference:
+    """Name every path at which `found` departs from `signed`.
+
+    Pure: reads no file, so an auditor can run it on two JSON files.
+    """
+    want, got = signed.by_path(), found.by_path()
+    return Difference(
+        missing=tuple(sorted(want.keys() - got.keys())),
+        unexpected=tuple(sorted(got.keys() - want.keys())),
+        altered=tuple(sorted(path for path in want.keys() & got.keys() if want[path] != got[path])),
+    )
+
+
+def walk(root: Path, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
+    """(path, size) of each file below `root`, sorted by path, without opening any.
+
+    Raises InputError for links, devices, sockets, pipes, paths that `check_path` refuses, and too many files.
+    """
+    if not root.is_dir() or root.is_symlink():
+        raise InputError(f"{root} is no directory", mend="give the directory that holds the release")
+    found: list[tuple[str, int]] = []
+    waiting = [root]
+    while waiting:
+        for item in _scan(waiting.pop()):
+            info = item.stat(follow_symlinks=False)
+            path = Path(item.path).relative_to(root).as_posix()
+            check_path(path)
+            if stat.S_ISDIR(info.st_mode):
+                waiting.append(Path(item.path))
+            elif stat.S_ISREG(info.st_mode):
+                found.append((path, info.st_size))
+            else:
+                raise InputError(
+                    f"{path} is a link or a device, not a plain file",
+                    mend="replace it by the file itself (hf download --local-dir gives plain files)",
+                )
+            if len(found) > max_files:
+                _refuse(f"more than {max_files} files")
+    return sorted(found)
+
+
+def _scan(folder: Path) -> Iterable[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as items:
+            return list(items)
+    except OSError as problem:
+        raise InputError(f"{folder} cannot be read: {problem.strerror}", mend="check its permissions") from problem
+
+
+def _entry(row: Any) -> Entry:
+    match row:
+        case {"path": str(path), "sha256": str(sha), "size": int(size)} if len(row) == 3 and not isinstance(size, bool):
+            return Entry(path, size, sha)
+    _refuse(f"an entry is {{path, sha256, size}}, found {str(row)[:120]}")
+
+
+def _refuse(found: str) -> NoReturn:
+    raise InputError(f"not a manifest: {found}", mend="build it anew: glasshouse manifest build DIRECTORY")

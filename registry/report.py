@@ -1,0 +1,75 @@
+"""Answers to questions of trust: PASS, FAIL, and UNKNOWN, which is never folded into either.
+
+Law: a report FAILs if any check does; else it is UNKNOWN if any check is, or if there is none; else it PASSes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The three answers, and the exit code of each."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def exit_code(self) -> int:
+        """0 holds, 1 does not hold, 3 could not check."""
+        return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 3}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question and its answer.
+
+    step: 0 to 7, as docs/architecture.md numbers them.  name: the step's word, such as "bytes".
+    subject: what was looked at: a path, a bundle, a reference.
+    reason: what was found; for FAIL and UNKNOWN also what was expected.
+    """
+
+    step: int
+    name: str
+    verdict: Verdict
+    subject: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "step": self.step,
+            "name": self.name,
+            "verdict": str(self.verdict),
+            "subject": self.subject,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The checks of one verification, in the order they were made."""
+
+    subject: str
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all checks, by the law above."""
+        verdicts = {check.verdict for check in self.checks}
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        if Verdict.UNKNOWN in verdicts or not verdicts:
+            return Verdict.UNKNOWN
+        return Verdict.PASS
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "subject": self.subject,
+            "verdict": str(self.verdict),
+            "checks": [check.as_json() for check in self.checks],
+        }

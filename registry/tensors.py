@@ -1,0 +1,118 @@
+"""What is inside a safetensors file, read without torch and without trusting it.
+
+The digest of the tensors does not depend on how a file lays them out, so two files with other headers or another order
+but the same weights have one `tensors_digest`. That is what tells a rebuild with the same weights (TENSORS) from one
+with the same file (BITWISE).
+
+Source: the safetensors format, https://github.com/huggingface/safetensors#format (8-byte little-endian header length,
+JSON header, then the data; offsets are relative to the data and leave no holes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from registry import canonical
+from registry.digest import CHUNK
+from registry.errors import InputError
+
+MAX_HEADER = 100_000_000
+"""Bytes of header that the reference reader accepts."""
+DTYPE_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
+    "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a file.
+
+    name: its key.  dtype: a key of DTYPE_BITS.  shape: sizes, outermost first; () for a scalar.
+    start, end: bytes from the start of the file.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+def read_header(path: Path) -> tuple[Tensor, ...]:
+    """The tensors of the safetensors file at `path`, in the order of their data.
+
+    Raises InputError for anything else: a pickle by that name, a header that lies about lengths, overlaps or holes.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            length = int.from_bytes(stream.read(8), "little")
+            if size < 8 or length > min(MAX_HEADER, size - 8):
+                _refuse(path, f"a header of {length} bytes in a file of {size}")
+            head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    if not isinstance(head, dict):
+        _refuse(path, "the header is no JSON object")
+    head.pop("__metadata__", None)
+    tensors = sorted(
+        (_tensor(path, name, row, 8 + length) for name, row in head.items()), key=lambda t: (t.start, t.end)
+    )
+    end = 8 + length
+    for tensor in tensors:
+        if tensor.start != end:
+            _refuse(path, f"tensor {tensor.name!r} starts at {tensor.start}, not at {end}")
+        end = tensor.end
+    if end != size:
+        _refuse(path, f"tensors end at byte {end} of {size}")
+    return tuple(tensors)
+
+
+def tensor_digests(path: Path) -> dict[str, str]:
+    """For each tensor name, the SHA-256 of its dtype, shape and bytes. Raises InputError as `read_header` does."""
+    with path.open("rb") as stream:
+        return {tensor.name: _digest(stream, tensor) for tensor in read_header(path)}
+
+
+def tensors_digest(path: Path) -> str:
+    """One SHA-256 for all tensors of a file, whatever their order in it: over the canonical map of `tensor_digests`."""
+    return canonical.digest(tensor_digests(path))
+
+
+def _digest(stream: BinaryIO, tensor: Tensor) -> str:
+    digest = hashlib.sha256(canonical.dumps([tensor.dtype, list(tensor.shape)]))
+    stream.seek(tensor.start)
+    left = tensor.end - tensor.start
+    while left:
+        chunk = stream.read(min(CHUNK, left))
+        if not chunk:
+            raise InputError(f"tensor {tensor.name!r} ends early", mend="the file changed while it was read; run again")
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
+
+
+def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:
+    match row:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(end)]} if len(row) == 3:
+            pass
+        case _:
+            _refuse(path, f"tensor {name!r} has no dtype, shape and two offsets")
+    if dtype not in DTYPE_BITS or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
+        _refuse(path, f"tensor {name!r} has dtype {dtype!r} and shape {shape!r}")
+    if not 0 <= start <= end or end - start != math.prod(shape) * DTYPE_BITS[dtype] // 8:
+        _refuse(path, f"tensor {name!r} has {end - start} bytes for {dtype} {shape!r}")
+    return Tensor(name, dtype, tuple(shape), data_start + start, data_start + end)
+
+
+def _refuse(path: Path, found: str) -> NoReturn:
+    raise InputError(
+        f"{path.name} is no safetensors file: {found}",
+        mend="write weights with safetensors' save_file; pickles are refused",
+    )
