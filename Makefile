@@ -1,0 +1,68 @@
+# Everything a newcomer types:
+#   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
+#   make test    the whole check: ruff, mypy --strict, import-linter, pytest
+#   make bench   throughput, as ratios to a named peer
+#   make docs    the generated parts of docs/
+#   make lock    pin every dependency anew, with hashes
+#   make clean   remove what the above made
+
+# The lock's hashes fit any Python from 3.11 on; 3.11 is what the committed digests were made with.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+# pip takes these two from its environment, uv from variables of its own.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+export PYTHONUNBUFFERED := 1
+
+# The CPU build of torch has no place on the common registry: PIP_FIND_LINKS or an extra index must offer it. Where none
+# does, the ten times larger CUDA build is installed instead (requirements-cuda.lock).
+TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+
+.PHONY: setup demo test bench docs lock clean
+
+setup: $(READY)
+
+$(READY): requirements.lock requirements-cuda.lock pyproject.toml
+	@echo "Setting up .venv from requirements.lock"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt; \
+	then install="$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode"; \
+	else echo "uv could not be had: pip does the same, in minutes"; install="$(BIN)/python -m pip install --progress-bar on"; fi; \
+	set -e; $$install --require-hashes --no-deps -r requirements.lock || { \
+		echo "No CPU build of torch at hand: installing the CUDA build"; \
+		sed '/^torch==/,/[^\\]$$/d' requirements.lock > .venv/others.txt; \
+		$$install --require-hashes --no-deps -r .venv/others.txt -r requirements-cuda.lock; }; \
+	$$install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m tests.demo
+
+test: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup
+	@$(BIN)/python -m tests.bench
+
+docs: setup
+	$(BIN)/python -m tests.reference --write
+
+UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra serve --extra dev --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --quiet --find-links ""
+CUDA := ^(nvidia-|cuda-|triton)
+
+lock: setup
+	$(BIN)/$(UNIVERSAL) --output-file .venv/all.lock
+	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
+
+clean:
+	rm -rf .venv .demo .bench build releases mlflow.db mlartifacts
