@@ -1,0 +1,184 @@
+"""A frozen, strict view of params.yaml.
+
+Law: what `load` returns satisfies every bound below; anything else (an unknown key, a key twice, a number out of its
+bounds, text where a number belongs) is an InputError that names the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from registry import canonical, strict_yaml
+from registry.errors import InputError
+
+PATH = Path("params.yaml")
+MAX_BYTES = 256 << 10
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Repo = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$")
+]
+Glob = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f][^\\\x00-\x1f]{0,499}$")]
+Licence = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+() -]{1,500}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00-\x1f]{1,1000}$")]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: no key more, no key less, nothing changed after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Installed(Section):
+    """Source files of an installed package, each checked against the digest in its wheel's RECORD."""
+
+    kind: Literal["installed"]
+    package: Name
+    """The distribution's name, as `pip list` shows it."""
+    version: Name
+    """The one version that will do."""
+    include: tuple[Glob, ...] = Field(default=("**/*.py",), min_length=1, max_length=100)
+    """Globs over the paths in RECORD; `*` stays within a folder, `**` does not."""
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
+    """Globs of what to leave out all the same."""
+
+    @property
+    def id(self) -> str:
+        """The package URL: what the manifest calls this source."""
+        return f"pkg:pypi/{self.package.lower().replace('_', '-')}@{self.version}"
+
+
+class Files(Section):
+    """Files of this project."""
+
+    kind: Literal["files"]
+    name: Name
+    include: tuple[Glob, ...] = Field(min_length=1, max_length=100)
+    """Globs under the project's root. Names that start with a dot are never met."""
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
+    license: Licence
+    """SPDX expression that covers them all."""
+    url: Url
+    """Where they come from."""
+
+    @property
+    def id(self) -> str:
+        """What the manifest calls this source."""
+        return f"files:{self.name}"
+
+
+class HuggingFace(Section):
+    """One configuration of a data set on the Hugging Face Hub, at one commit."""
+
+    kind: Literal["huggingface"]
+    dataset: Repo
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+    """Not a branch or a tag: those move."""
+    config: Name | None = None
+    splits: tuple[Name, ...] = Field(default=("train",), min_length=1, max_length=20)
+    text: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "text"
+    """The column that holds the text."""
+    license: Licence | None = None
+    """SPDX expression for every row, or else `license_column`."""
+    license_column: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    limit: int | None = Field(default=None, ge=1)
+    """At most this many rows of each split."""
+
+    @property
+    def id(self) -> str:
+        """What the manifest calls this source."""
+        return f"hf://datasets/{self.dataset}@{self.commit}" + (f"#{self.config}" if self.config else "")
+
+    @model_validator(mode="after")
+    def _one_licence(self) -> Self:
+        if (self.license is None) == (self.license_column is None):
+            raise ValueError("give either license or license_column")
+        return self
+
+
+Source = Annotated[Installed | Files | HuggingFace, Field(discriminator="kind")]
+
+
+class Filters(Section):
+    """Which documents are used."""
+
+    min_bytes: int = Field(ge=1, le=1 << 20)
+    max_bytes: int = Field(ge=1, le=16 << 20)
+    licenses: tuple[Licence, ...] = Field(min_length=1, max_length=200)
+    """SPDX licences, each alone. `A OR B` is allowed where one of them is, `A AND B` where both are."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_bytes > self.max_bytes:
+            raise ValueError("min_bytes is more than max_bytes")
+        return self
+
+
+class Corpus(Section):
+    """The documents."""
+
+    sources: tuple[Source, ...] = Field(min_length=1, max_length=1000)
+    filters: Filters
+    validation_fraction: float = Field(gt=0, lt=1)
+    """The share of documents, chosen by their digests, that is kept from training."""
+
+    @model_validator(mode="after")
+    def _no_source_twice(self) -> Self:
+        if twice := _twice(source.id for source in self.sources):
+            raise ValueError(f"the source {twice} stands twice")
+        return self
+
+
+class Tokenizer(Section):
+    """A byte-level BPE tokenizer."""
+
+    vocabulary: int = Field(ge=257, le=1 << 20)
+    """Tokens in all: 256 bytes, merges, and the end-of-text token."""
+    sample_bytes: int = Field(ge=1)
+    """About how many bytes of the train split to learn the merges from, chosen by the documents' digests."""
+
+
+class Encode(Section):
+    """Token shards."""
+
+    shard_tokens: int = Field(ge=1024, le=1 << 30)
+    """The most tokens in one file."""
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0, le=canonical.MAX_SAFE_INTEGER)
+    corpus: Corpus
+    tokenizer: Tokenizer
+    encode: Encode
+    release: dict[str, Any] = {}
+    """Read by `glasshouse release`, which has its own law for it."""
+
+
+def load(path: Path = PATH) -> Params:
+    """The parameters in the YAML file at `path`. Raises InputError for a file that breaks a bound, or is missing."""
+    value = strict_yaml.read(path, max_bytes=MAX_BYTES)
+    try:
+        # By way of JSON, because strict pydantic takes a list for a tuple there and nowhere else.
+        return Params.model_validate_json(canonical.dumps(value))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{path.name}: {where}: {first['msg']}",
+            mend=f"edit {path.name} (numbers such as 0.001 or 1.0e-3; YAML reads 1e-3 as text)",
+        ) from problem
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
