@@ -1,0 +1,254 @@
+"""The data manifest: a row for every document that was met, and one Merkle root over the rows.
+
+    data-manifest.jsonl   one row to a line, as canonical JSON, in strictly ascending order of (source, path)
+    data-manifest.json    the summary: counts, licences, sources, and the root, which is what gets signed
+
+Laws: the same rows in give the same bytes out; `verify(write(folder, rows, sources), folder / ROWS)` holds; one byte
+changed in either file, and it does not. The root is that of RFC 6962 over the lines, each without its newline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from registry.digest import sha256_file
+from registry.errors import InputError, VerificationError
+from registry.files import write_atomic
+from registry.manifest import check_path
+from registry.merkle import RootBuilder
+from registry.records.record import Count, Record, Sha256
+
+ROWS = "data-manifest.jsonl"
+SUMMARY = "data-manifest.json"
+MAX_LINE = 16 << 10
+"""Bytes of one row. A path takes at most 1,024, a source and a licence 500 characters each."""
+MAX_ROWS = 100_000_000
+MAX_SOURCES = 10_000
+NO_LICENCE = "NOASSERTION"
+"""What SPDX calls a licence that nobody states (SPDX 2.3, section 8.5)."""
+
+Id = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,500}$")]
+Licence = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
+Use = Literal["train", "validation", "excluded"]
+Reason = Literal["duplicate", "size", "license", "encoding"]
+
+
+class Row(Record):
+    """One document."""
+
+    source: Id
+    """The `id` of one of the summary's sources."""
+    path: str
+    """Within the source; `registry.manifest.check_path` holds. With `source` it names the document."""
+    sha256: Sha256
+    """Of the document's bytes."""
+    size: Count = Field(alias="bytes")
+    """How many bytes."""
+    license: Licence
+    """SPDX expression, or NO_LICENCE."""
+    use: Use
+    """Which split it went to, or none."""
+    reason: Reason | None
+    """Why it was excluded; None for a document that is used."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_path(self.path)
+        if (self.use == "excluded") != (self.reason is not None):
+            raise ValueError("a document has a reason if, and only if, it is excluded")
+        return self
+
+
+class Tally(Record):
+    """How many documents, and their bytes together."""
+
+    documents: Count = 0
+    size: Count = Field(default=0, alias="bytes")
+
+    def plus(self, size: int) -> Tally:
+        """With one document more, of `size` bytes."""
+        return Tally(documents=self.documents + 1, size=self.size + size)
+
+
+class Splits(Record):
+    """What is used, by purpose."""
+
+    train: Tally
+    validation: Tally
+
+
+class Source(Record):
+    """Where documents come from."""
+
+    id: Id
+    """A package URL (purl), `hf://datasets/NAME@COMMIT`, or `files:NAME`."""
+    kind: Literal["installed", "files", "huggingface"]
+    license: Licence | None
+    """SPDX expression; NO_LICENCE where none is stated; None where every document carries its own."""
+    url: str | None = None
+    """A page about it."""
+
+
+class SourceTally(Source, Tally):
+    """A source, and what of it is used."""
+
+
+class Summary(Record):
+    """data-manifest.json. What is counted is what is used, but for `rows`, `bytes` and `excluded`."""
+
+    schema_: Literal["glasshouse.data-manifest/v1"] = Field("glasshouse.data-manifest/v1", alias="schema")
+    """The format, with its version."""
+    algorithm: Literal["rfc6962-sha256"] = "rfc6962-sha256"
+    """Of the tree."""
+    root: Sha256
+    """Of the tree over the rows."""
+    rows: Count
+    """Documents met."""
+    size: Count = Field(alias="bytes")
+    """Of all documents met."""
+    rows_sha256: Sha256 = Field(alias="rowsSha256")
+    """Of the file of rows."""
+    splits: Splits
+    excluded: dict[Reason, Count]
+    """Documents excluded, by reason; no zeros."""
+    licenses: dict[Licence, Tally]
+    sources: tuple[SourceTally, ...] = Field(max_length=MAX_SOURCES)
+    """Sorted by id."""
+
+
+class _Counter:
+    """Folds rows, one after the other, into a summary, in memory that grows with sources and licences only."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = {source.id: source for source in sources}
+        self._by_source: dict[str, Tally] = defaultdict(Tally)
+        self._by_use: dict[str, Tally] = defaultdict(Tally)
+        self._by_license: dict[str, Tally] = defaultdict(Tally)
+        self._excluded: dict[Reason, int] = defaultdict(int)
+        self._tree = RootBuilder()
+        self._hash = hashlib.sha256()
+        self._last = ("", "")
+        self._size = 0
+
+    def add(self, row: Row) -> bytes:
+        """Count `row` and return its bytes. Raises InputError for a row out of order or of an unknown source."""
+        if (key := (row.source, row.path)) <= self._last:
+            _refuse(f"{row.path!r} of {row.source} does not follow {self._last[1]!r} of {self._last[0]}")
+        if row.source not in self._sources:
+            _refuse(f"{row.path!r} is of {row.source}, which is none of the sources")
+        self._last = key
+        line = row.to_bytes()
+        self._tree.add(line)
+        self._hash.update(line + b"\n")
+        self._size += row.size
+        if row.reason is not None:
+            self._excluded[row.reason] += 1
+        else:
+            self._by_use[row.use] = self._by_use[row.use].plus(row.size)
+            self._by_source[row.source] = self._by_source[row.source].plus(row.size)
+            self._by_license[row.license] = self._by_license[row.license].plus(row.size)
+        return line
+
+    def summary(self) -> Summary:
+        """What the rows so far come to."""
+        return Summary(
+            root=self._tree.root(),
+            rows=self._tree.count,
+            size=self._size,
+            rows_sha256=self._hash.hexdigest(),
+            splits=Splits(train=self._by_use["train"], validation=self._by_use["validation"]),
+            excluded=dict(self._excluded),
+            licenses=dict(self._by_license),
+            sources=tuple(
+                SourceTally(**_fields(source), **_fields(self._by_source[name]))
+                for name, source in sorted(self._sources.items())
+            ),
+        )
+
+
+def write(folder: Path, rows: Iterable[Row], sources: Iterable[Source]) -> Summary:
+    """Write both files of the manifest into `folder`, the summary last, and return the summary.
+
+    Raises InputError for rows that are not in strictly ascending order of (source, path), or of no given source.
+    """
+    counter = _Counter(sources)
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{ROWS}.part"
+    try:
+        with beside.open("wb") as stream:
+            for row in rows:
+                stream.write(counter.add(row) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(folder / ROWS)
+    finally:
+        beside.unlink(missing_ok=True)
+    summary = counter.summary()
+    write_atomic(folder / SUMMARY, summary.to_bytes())
+    return summary
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary in the file at `path`. Raises InputError."""
+    return Summary.read(path)
+
+
+def iter_rows(path: Path) -> Iterator[Row]:
+    """The rows in the file at `path`, one at a time.
+
+    Raises InputError for a line that is too long, unfinished, no row, or not canonical, and for too many lines.
+    """
+    try:
+        with path.open("rb") as stream:
+            for number in range(1, MAX_ROWS + 2):
+                line = stream.readline(MAX_LINE + 1)
+                if not line:
+                    return
+                if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
+                    _refuse(f"line {number} is too long, unfinished, or one too many")
+                row = Row.from_bytes(line[:-1], name=f"{path.name}, line {number}", max_bytes=MAX_LINE)
+                if row.to_bytes() != line[:-1]:
+                    _refuse(f"line {number} is not canonical JSON")
+                yield row
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+
+
+def verify(summary: Summary, rows_path: Path) -> None:
+    """Count the rows at `rows_path` anew. Raises VerificationError that names each part of `summary` they belie."""
+    try:
+        found = sha256_file(rows_path)
+        if found != summary.rows_sha256:
+            _differs(f"its SHA-256 is {found}, the summary says {summary.rows_sha256}")
+        counter = _Counter(summary.sources)
+        for row in iter_rows(rows_path):
+            counter.add(row)
+    except OSError as problem:
+        raise InputError(f"{rows_path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    except InputError as problem:
+        _differs(problem.message)
+    counted, said = counter.summary().as_json(), summary.as_json()
+    if parts := sorted(key for key in counted if counted[key] != said[key]):
+        _differs(f"counted anew, it parts from the summary in: {', '.join(parts)}")
+
+
+def _fields(record: Source | Tally) -> dict[str, Any]:
+    kind = Source if isinstance(record, Source) else Tally
+    return {name: getattr(record, name) for name in kind.model_fields}
+
+
+def _refuse(found: str) -> NoReturn:
+    raise InputError(f"not a data manifest: {found}", mend="write it anew: dvc repro -f corpus")
+
+
+def _differs(found: str) -> NoReturn:
+    raise VerificationError(
+        f"{ROWS} is not what {SUMMARY} speaks of: {found}", mend="fetch both files again, or rebuild them: dvc repro"
+    )
