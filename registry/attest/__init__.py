@@ -1,0 +1,8 @@
+"""Who says so: statements, signatures over them, and whether they hold.
+
+statement.py   the in-toto statement            predicates.py  what it can say
+policy.py      who may sign                     signature.py   who signed, as facts
+bundle.py      the file a signature comes in    verify.py      does it hold, and by one of those?
+sigstore/      an identity signs                localkey.py    a key in a file signs
+oms.py         model.sig, over a whole directory
+"""

@@ -1,0 +1,114 @@
+"""The file a signature comes in: a Sigstore bundle around a DSSE envelope, read strictly before anyone trusts it.
+
+Law: `Envelope.from_json(e.as_json()) == e`.
+Source: sigstore/protobuf-specs, protos/sigstore_bundle.proto (v0.3); DSSE 1.0, protocol.md and envelope.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from registry import canonical
+from registry.attest.statement import PAYLOAD_TYPE
+from registry.errors import InputError, SignatureError
+
+MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+MAX_BYTES = 4 << 20
+"""The largest bundle that is read, unless the caller knows that it speaks of many files."""
+MAX_MODEL_BYTES = 32 << 20
+"""The largest model.sig: about 150,000 files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload and one signature over it."""
+
+    payload: bytes
+    payload_type: str
+    signature: bytes
+
+    @property
+    def signed(self) -> bytes:
+        """The pre-authentication encoding: what the signature is made over."""
+        return pae(self.payload_type, self.payload)
+
+    def as_json(self) -> dict[str, Any]:
+        """The `dsseEnvelope` of a bundle."""
+        return {
+            "payload": base64.b64encode(self.payload).decode(),
+            "payloadType": self.payload_type,
+            "signatures": [{"sig": base64.b64encode(self.signature).decode(), "keyid": ""}],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Envelope:
+        """Read `dsseEnvelope`. Raises SignatureError unless it holds exactly one signature over a statement."""
+        match value:
+            case {
+                "payload": str(payload),
+                "payloadType": str(kind),
+                "signatures": [{"sig": str(signature), **hints}],
+                **rest,
+            } if kind == PAYLOAD_TYPE and not rest and hints.keys() <= {"keyid"}:
+                return cls(_base64(payload), kind, _base64(signature))
+            case _:
+                _refuse("its dsseEnvelope must hold an in-toto payload and one signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that is well formed; nothing in it is verified.
+
+    document: the whole of it, as parsed JSON.
+    material: its `verificationMaterial`, with a certificate or a hint at a public key.
+    envelope: payload and signature.
+    """
+
+    document: dict[str, Any]
+    material: dict[str, Any]
+    envelope: Envelope
+
+    @property
+    def by_key(self) -> bool:
+        """Whether it was made with a bare key, so without a certificate."""
+        return "publicKey" in self.material
+
+    @classmethod
+    def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
+        """Read hostile bytes. Raises SignatureError for anything but a bundle v0.3 with a DSSE envelope."""
+        try:
+            document = canonical.parse(data, name="bundle", max_bytes=max_bytes)
+        except InputError as problem:
+            raise SignatureError(problem.message, mend=MEND) from problem
+        match document:
+            case {"mediaType": str(kind), "verificationMaterial": dict(material), "dsseEnvelope": envelope, **rest}:
+                if kind != MEDIA_TYPE or rest:
+                    _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
+                if ("publicKey" in material) == ("certificate" in material):
+                    _refuse("its verificationMaterial must hold a certificate or a publicKey, one of the two")
+                return cls(document, material, Envelope.from_json(envelope))
+            case _:
+                _refuse("it needs mediaType, verificationMaterial and dsseEnvelope")
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding: type and payload, each behind its length in bytes."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+MEND = "fetch the signature again; if it stays so, do not trust the release, and report it"
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as problem:
+        raise SignatureError(f"the bundle holds malformed base64: {problem}", mend=MEND) from problem
+
+
+def _refuse(found: str) -> NoReturn:
+    raise SignatureError(f"not a Sigstore bundle of a statement: {found}", mend=MEND)

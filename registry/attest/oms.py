@@ -1,0 +1,124 @@
+"""model.sig: the one signature over a whole directory, in the format of OpenSSF Model Signing. Door to model_signing.
+
+model_signing says what is covered and hashes it; our `Signer` signs that statement, so that one identity and one
+certificate serve for the attestations and for model.sig. What comes out verifies with the stock command:
+
+    model_signing verify sigstore --signature model.sig --identity WHO --identity_provider ISSUER DIRECTORY
+
+Not covered by it: model.sig itself, and `.git`, `.gitattributes`, `.github`, `.gitignore`, which the stock command
+never looks at (a signature that names them would not verify). The release statement covers `.gitattributes`.
+
+Law: `resources(sign(...)'s statement)` is the path and SHA-256 of every file below the root, but for those.
+Source: OpenSSF Model Signing specification 1.0; model_signing 1.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import model_signing
+
+from registry.attest.bundle import MAX_MODEL_BYTES, MEND
+from registry.attest.signature import Signer, Verified
+from registry.attest.statement import Statement, Subject
+from registry.attest.verify import Verifier
+from registry.digest import is_sha256
+from registry.errors import InputError, SignatureError
+from registry.manifest import check_path, walk
+
+PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+SIGNATURE_FILE = "model.sig"
+GIT_PATHS = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
+IGNORED = GIT_PATHS | {SIGNATURE_FILE}
+"""What a signature of ours leaves out; one that leaves out more is refused."""
+METHOD = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
+
+
+def sign(root: Path, signer: Signer, *, name: str | None = None) -> bytes:
+    """The bundle to be written as `model.sig` in the directory `root`. Each file is read once.
+
+    name: of the model, as the statement's subject; default the directory's.
+    Raises InputError for links, devices, forbidden paths and an empty directory, and as `signer` does.
+    """
+    return signer.sign(describe(root, name=name))
+
+
+def describe(root: Path, *, name: str | None = None) -> Statement:
+    """The statement over every file below `root` but those in IGNORED. Raises InputError as `sign` says."""
+    covered = [path for path, _ in walk(root) if not _ignored(path)]
+    if not covered:
+        raise InputError(f"{root} holds nothing to sign", mend="give the directory that holds the release")
+    hashing = model_signing.hashing.Config().use_file_serialization(hashing_algorithm="sha256")
+    hashed = hashing.set_ignored_paths(paths=[SIGNATURE_FILE]).hash(root)
+    rows = [(item.identifier, item.digest.digest_hex) for item in hashed.resource_descriptors()]
+    if sorted(covered) != sorted(path for path, _ in rows):
+        raise InputError(f"{root} changed while it was hashed", mend="sign again when nothing writes to it")
+    return Statement(
+        (Subject(name or root.resolve().name, _root_digest(digest for _, digest in rows)),),
+        PREDICATE_TYPE,
+        {
+            "serialization": {**METHOD, "ignore_paths": sorted(IGNORED)},
+            "resources": [{"name": path, "algorithm": "sha256", "digest": digest} for path, digest in rows],
+        },
+    )
+
+
+def resources(statement: Statement) -> dict[str, str]:
+    """SHA-256 of each file by its path, as a verified model.sig states it.
+
+    Raises SignatureError for another predicate, another method than files with SHA-256, links, paths left out beyond
+    IGNORED, forbidden or repeated paths, and a root that is not the digest over the files' digests.
+    """
+    match statement.predicate_type, statement.predicate:
+        case kind, {"serialization": dict(serialization), "resources": list(rows)} if kind == PREDICATE_TYPE:
+            pass
+        case kind, _:
+            _refuse(f"its predicate is {kind}, or lacks serialization and resources")
+    if {**serialization, "ignore_paths": None} != {**METHOD, "ignore_paths": None}:
+        _refuse(f"it must be made by files, with sha256 and without links; found {str(serialization)[:200]}")
+    ignored = serialization.get("ignore_paths", [])
+    if not isinstance(ignored, list) or not all(isinstance(path, str) and path in IGNORED for path in ignored):
+        _refuse(f"it leaves out {str(ignored)[:200]}; nothing may be left out but {', '.join(sorted(IGNORED))}")
+    pairs = [_resource(row) for row in rows]
+    if len(statement.subjects) != 1 or statement.subjects[0].sha256 != _root_digest(digest for _, digest in pairs):
+        _refuse("its root is not the digest over the files' digests")
+    found = dict(pairs)
+    if len(found) != len(pairs) or not found:
+        _refuse("it names a file twice, or none")
+    return found
+
+
+def verify(data: bytes, verifier: Verifier) -> tuple[Verified, dict[str, str]]:
+    """Who signed the model.sig `data`, and the `resources` it states. Raises as `Verifier.verify` and `resources` do.
+
+    It reads no file: compare the digests with the files as `registry.manifest` found them.
+    """
+    verified = verifier.verify(data, max_bytes=MAX_MODEL_BYTES)
+    return verified, resources(verified.statement)
+
+
+def _ignored(path: str) -> bool:
+    return path.split("/", 1)[0] in IGNORED
+
+
+def _root_digest(digests: Iterable[str]) -> str:
+    """SHA-256 over the files' digests in their order. It does not bind their names: the predicate does."""
+    return hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in digests)).hexdigest()
+
+
+def _resource(row: Any) -> tuple[str, str]:
+    match row:
+        case {"name": str(name), "algorithm": "sha256", "digest": str(digest)} if len(row) == 3 and is_sha256(digest):
+            try:
+                check_path(name)
+            except InputError as problem:
+                raise SignatureError(f"model.sig: {problem.message}", mend=MEND) from problem
+            return name, digest
+    _refuse(f"a resource is {{name, algorithm: sha256, digest}}, found {str(row)[:120]}")
+
+
+def _refuse(found: str) -> NoReturn:
+    raise SignatureError(f"model.sig is not a signature over every file: {found}", mend=MEND)

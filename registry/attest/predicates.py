@@ -1,0 +1,249 @@
+"""What a statement can say: the predicates, each a frozen model under a versioned URI.
+
+Laws: `P.of(p.about(subjects)) == p`; an unknown field is refused, so is a statement of another type.
+Source: in-toto attestation framework, spec/v1/predicate.md; SLSA 1.0, provenance.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from registry.attest.statement import Statement, Subject
+from registry.digest import SHA256_PATTERN
+from registry.errors import InputError
+
+BASE = "https://glasshouse.dev/attestation/"
+"""Where our own predicate types stand."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=f"^{SHA256_PATTERN.pattern}$")]
+"""64 lowercase hex characters."""
+GitCommit = Annotated[str, StringConstraints(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+"""A full commit id, of SHA-1 or SHA-256 repositories."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """A frozen object with lowerCamelCase names in JSON and no other fields than its own."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON object; what is None is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Predicate(Model):
+    """What a statement says of its subjects."""
+
+    TYPE: ClassVar[str]
+    """The URI of the predicate's meaning and version."""
+
+    def about(self, subjects: Iterable[Subject]) -> Statement:
+        """The statement that this predicate holds of `subjects`."""
+        return Statement(tuple(subjects), self.TYPE, self.as_json())
+
+    @classmethod
+    def of(cls, statement: Statement) -> Self:
+        """The predicate of `statement`. Raises InputError for another type or shape."""
+        if statement.predicate_type != cls.TYPE:
+            raise InputError(
+                f"a statement of {statement.predicate_type} stands where {cls.TYPE} is expected",
+                mend="check that no attestation was put in another's place",
+            )
+        try:
+            return cls.model_validate(dict(statement.predicate))
+        except ValidationError as problem:
+            first = problem.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "its root"
+            raise InputError(
+                f"the predicate {cls.TYPE} is malformed at {place}: {first['msg']}",
+                mend="sign it anew with this version of glasshouse, or verify with a newer one",
+            ) from problem
+
+
+class Resource(Model):
+    """Something named by where it is and what it holds (in-toto ResourceDescriptor)."""
+
+    uri: Text | None = None
+    """Where it is: a purl, a git+https URL, an hf:// reference."""
+    name: Text | None = None
+    """Its name in this build, such as `params.yaml`."""
+    digest: dict[str, Text]
+    """Digests by algorithm: `sha256`, `gitCommit`."""
+    annotations: dict[str, Any] | None = None
+    """Further facts, for a reader rather than a verifier."""
+
+
+class BuildDefinition(Model):
+    """The inputs of a build."""
+
+    build_type: Text
+    """The URI that says how to run such a build."""
+    external_parameters: dict[str, Any]
+    """What the person who started it chose."""
+    internal_parameters: dict[str, Any] = Field(default_factory=dict)
+    """What the builder set."""
+    resolved_dependencies: tuple[Resource, ...] = ()
+    """Everything that went in, by digest."""
+
+
+class Builder(Model):
+    """Who ran the build."""
+
+    id: Text
+    """The URI of the builder: of the machine or service that is trusted to have run it as described."""
+    version: dict[str, Text] | None = None
+    """Versions of the builder's parts by their name."""
+
+
+class BuildMetadata(Model):
+    """When and under which name it ran."""
+
+    invocation_id: Text | None = None
+    """Of this run, such as an MLflow run id."""
+    started_on: Text | None = None
+    """RFC 3339, UTC."""
+    finished_on: Text | None = None
+    """RFC 3339, UTC."""
+
+
+class RunDetails(Model):
+    """One run of a build."""
+
+    builder: Builder
+    """Who ran it."""
+    metadata: BuildMetadata | None = None
+    """When, and under which name."""
+    byproducts: tuple[Resource, ...] = ()
+    """What it left besides its subjects: logs, metrics, checkpoints."""
+
+
+class Provenance(Predicate):
+    """How the subjects were made (SLSA 1.0)."""
+
+    TYPE = "https://slsa.dev/provenance/v1"
+
+    build_definition: BuildDefinition
+    """The inputs."""
+    run_details: RunDetails
+    """The run."""
+
+
+class DataManifest(Predicate):
+    """What a model was trained on. The subject is the file of rows; the root binds each of them."""
+
+    TYPE = BASE + "data-manifest/v1"
+
+    root: Sha256
+    """The Merkle root over the rows."""
+    algorithm: Text = "rfc6962-sha256"
+    """How the root is computed."""
+    rows: Count
+    """How many documents."""
+    bytes: Count
+    """Their size together."""
+    licenses: dict[str, Count]
+    """Documents by SPDX licence expression."""
+    rows_sha256: Sha256
+    """SHA-256 of the file of rows."""
+
+
+class ModelCard(Predicate):
+    """What the model card says, and which records it was rendered from. The subject is README.md."""
+
+    TYPE = BASE + "model-card/v1"
+
+    name: Text
+    """The model's name."""
+    version: Text
+    """The release's version."""
+    license: Text
+    """SPDX licence expression of the weights."""
+    data_root: Sha256
+    """The Merkle root of the data manifest."""
+    parameters: Count
+    """How many numbers the weights hold."""
+    metrics: dict[str, float]
+    """Figures of the card by their name, such as `bitsPerByte`."""
+    rendered_from: dict[str, Sha256]
+    """SHA-256 of each record the card was rendered from, by its path in the release."""
+
+
+class ReleasedFile(Model):
+    """A file of a release."""
+
+    path: Text
+    """POSIX, relative to the release."""
+    sha256: Sha256
+    """Of its bytes."""
+    size: Count
+    """Bytes."""
+
+
+class ListedAttestation(Model):
+    """An attestation that must be there."""
+
+    name: Text
+    """Its path in the release, such as `attestations/provenance.sigstore.json`."""
+    predicate_type: Text
+    """The URI of what it says."""
+    sha256: Sha256
+    """Of the bundle's bytes."""
+
+
+class Source(Model):
+    """Where the code of a release is."""
+
+    repository: Text
+    """The URL of the git repository."""
+    commit: GitCommit
+    """The commit that built it."""
+
+
+class Release(Predicate):
+    """What a release is made of: every file, and every attestation that must be with it.
+
+    An attestation that is deleted or put in another's place is seen, since this statement lists them all.
+    """
+
+    TYPE = BASE + "release/v1"
+
+    name: Text
+    """The model's name, such as `org/model`."""
+    version: Text
+    """The release's version, such as `v1.0.0`."""
+    repository: Text | None = None
+    """Where it is to be published: `hf://org/model`."""
+    source: Source
+    """The code."""
+    created_at: Text | None = None
+    """RFC 3339, UTC. Left out where the release must come out the same whenever it is made."""
+    files: tuple[ReleasedFile, ...]
+    """Every file but attestations and model.sig, sorted by path."""
+    attestations: tuple[ListedAttestation, ...]
+    """Every other attestation of the release."""
+    weights: tuple[Text, ...]
+    """Those of `files` that are weights."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        paths = [file.path for file in self.files]
+        names = [attestation.name for attestation in self.attestations]
+        if len(set(paths)) != len(paths) or len(set(names)) != len(names):
+            raise ValueError("a file or an attestation is listed twice")
+        if not set(self.weights) <= set(paths):
+            raise ValueError("weights are listed that are not among the files")
+        return self

@@ -1,0 +1,6 @@
+"""The one door to sigstore-python: signing with an identity, and verifying such signatures without a network."""
+
+from registry.attest.sigstore.sign import SigstoreSigner
+from registry.attest.sigstore.verify import SigstoreTrust
+
+__all__ = ["SigstoreSigner", "SigstoreTrust"]

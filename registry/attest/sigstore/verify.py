@@ -1,0 +1,158 @@
+"""Verifying what was signed with an identity, from a trust root and the bundle alone: no network is asked.
+
+Law: a bundle is accepted only if every step of sigstore's client specification holds for it (time, certificate chain,
+certificate log, transparency log, signature), and its certificate names an allowed identity from its issuer.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat import asn1
+from cryptography.x509.oid import ObjectIdentifier
+from sigstore.errors import Error as SigstoreError
+from sigstore.errors import VerificationError as SigstoreVerificationError
+from sigstore.models import Bundle as SigstoreBundle
+from sigstore.verify import Verifier
+
+from registry import canonical
+from registry.attest.bundle import MEND, Bundle
+from registry.attest.policy import SigstoreIdentity
+from registry.attest.signature import SignedByIdentity
+from registry.attest.sigstore.config import first_line, trusted_root
+from registry.errors import InputError, SignatureError, SignerError
+
+ISSUER_RAW = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+ISSUER_DER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+USERNAME = ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
+"""Fulcio's extensions: the issuer in two encodings, and the kind of name that is neither mail address nor URI."""
+
+MALFORMED = (
+    SigstoreError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What a bundle can raise that does not hold, or that is not even a bundle. None of it comes from a network."""
+
+
+class SigstoreTrust:
+    """A trust root, ready to verify many bundles."""
+
+    def __init__(self, path: Path | None = None, *, refresh: bool = False) -> None:
+        """Load the trusted root or trust config at `path`; None: of the public instance (`refresh`: ask for it anew).
+
+        Raises InputError for a file that is neither, and Unavailable where no public root is to be had.
+        """
+        root = trusted_root(path, refresh=refresh)
+        try:
+            self._verifier = Verifier(trusted_root=root)
+        except (SigstoreError, ValueError) as problem:
+            raise InputError(
+                f"the trust root {path or 'of the public instance'} lacks what verifying needs: {first_line(problem)}",
+                mend="give the instance's complete trusted_root.json",
+            ) from problem
+
+    def verify(self, bundle: Bundle, allowed: tuple[SigstoreIdentity, ...]) -> SignedByIdentity:
+        """Who signed the bundle.
+
+        Raises SignatureError where any step does not hold, and, only when all hold, SignerError where the signer is
+        none of `allowed`.
+        """
+        certificate = _Certificate()
+        with _as_signature_error():
+            signed = SigstoreBundle.from_json(canonical.dumps(bundle.document))
+            payload_type, payload = self._verifier.verify_dsse(signed, certificate)
+            if (payload_type, payload) != (bundle.envelope.payload_type, bundle.envelope.payload):
+                raise SigstoreVerificationError("the payload that was verified is not the payload that was read")
+            signer = _signer(certificate, signed, bundle.material["tlogEntries"][0])
+        if SigstoreIdentity(signer.identity, signer.issuer) not in allowed:
+            expected = " or ".join(map(str, allowed)) or "a key"
+            raise SignerError(
+                f"signed by {signer.identity} (by {signer.issuer}), expected {expected}",
+                mend="do not trust the release, unless you know that this signer may sign it; then name that signer",
+            )
+        return signer
+
+
+class _Certificate:
+    """Stands where sigstore expects a policy, and notes whom the certificate names: exactly one identity and issuer.
+
+    It decides nothing: `SigstoreTrust.verify` does, once all else holds. So a good signature by somebody else is told
+    from a bad one.
+    """
+
+    identity: str
+    issuer: str
+
+    def verify(self, cert: x509.Certificate) -> None:
+        """Note identity and issuer. Raises sigstore's VerificationError where either is missing or ambiguous."""
+        names = list(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        issuers = {
+            extension.value.value.decode() if extension.oid == ISSUER_RAW else _der_text(extension.value.value)
+            for extension in cert.extensions
+            if extension.oid in (ISSUER_RAW, ISSUER_DER) and isinstance(extension.value, x509.UnrecognizedExtension)
+        }
+        if len(names) != 1 or len(issuers) != 1:
+            raise SigstoreVerificationError(
+                f"a certificate must name one identity by one issuer, found {len(names)} by {len(issuers)}"
+            )
+        self.identity, self.issuer = _text(names[0]), issuers.pop()
+
+
+def _text(name: x509.GeneralName) -> str:
+    match name:
+        case x509.RFC822Name() | x509.UniformResourceIdentifier():
+            return name.value
+        case x509.OtherName() if name.type_id == USERNAME:
+            return _der_text(name.value)
+    raise SigstoreVerificationError(f"a certificate must name a mail address, a URI or a user, found {name}")
+
+
+def _der_text(der: bytes) -> str:
+    return asn1.decode_der(str, der)
+
+
+def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, Any]) -> SignedByIdentity:
+    """The facts of a bundle that holds, none of them taken from a field that nobody signed.
+
+    Rekor 1 signs its time and the entry's index in the whole log (the inclusion promise). Rekor 2 has no time and no
+    promise: the index is the proof's, and the time that of the one timestamp there must be.
+    """
+    proof = entry["inclusionProof"]
+    if proof["checkpoint"]["envelope"].split("\n")[1] != proof["treeSize"]:
+        raise SigstoreVerificationError("the inclusion proof is for another tree size than the signed checkpoint")
+    integrated = int(entry.get("integratedTime") or 0)
+    if entry.get("inclusionPromise") and integrated:
+        index, when = int(entry["logIndex"]), datetime.fromtimestamp(integrated, tz=UTC)
+    else:
+        stamps = signed.verification_material.timestamp_verification_data
+        if stamps is None or len(stamps.rfc3161_timestamps) != 1:
+            raise SigstoreVerificationError("without an inclusion promise, exactly one signed timestamp is expected")
+        index, when = int(proof["logIndex"]), stamps.rfc3161_timestamps[0].tst_info.gen_time
+    log_id = signed.log_entry._inner.log_id.key_id.hex()
+    return SignedByIdentity(certificate.identity, certificate.issuer, log_id, index, when.astimezone(UTC))
+
+
+@contextmanager
+def _as_signature_error() -> Iterator[None]:
+    try:
+        yield
+    except MALFORMED as problem:
+        raise SignatureError(f"the signature does not hold: {first_line(problem)}", mend=MEND) from problem

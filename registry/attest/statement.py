@@ -1,0 +1,112 @@
+"""What is signed: an in-toto statement, "this predicate holds of these subjects".
+
+Law: `Statement.parse(s.to_bytes()) == s`, and equal statements give equal bytes.
+Source: in-toto attestation framework, spec/v1/statement.md and resource_descriptor.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from registry import canonical
+from registry.digest import is_sha256
+from registry.errors import InputError
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+"""The media type of a statement inside its envelope."""
+
+MAX_BYTES = 24 << 20
+"""The largest statement that is read: in base64 it fills the largest bundle (32 MiB)."""
+MAX_TEXT = 1024
+"""Characters of a subject's name or a predicate's type."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """One thing spoken of.
+
+    name: for a file its path, relative to the release; 1 to 1024 printable characters.
+    sha256: 64 lowercase hex characters.
+    Raises: InputError for any other shape.
+    """
+
+    name: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _check_text("a subject's name", self.name)
+        if not is_sha256(self.sha256):
+            _refuse(f"the subject {self.name!r} has the digest {str(self.sha256)[:80]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A predicate about subjects.
+
+    subjects: at least one, each name once.
+    predicate_type: the URI that says how to read the predicate.
+    predicate: a JSON object, held as its canonical form reads (so tuples become lists).
+    Raises: InputError for any other shape.
+    """
+
+    subjects: tuple[Subject, ...]
+    predicate_type: str
+    predicate: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        _check_text("the predicate type", self.predicate_type)
+        names = {subject.name for subject in self.subjects}
+        if not names or len(names) != len(self.subjects):
+            _refuse("it has no subject, or names one twice")
+        predicate = canonical.dumps(dict(self.predicate))
+        object.__setattr__(self, "predicate", canonical.parse(predicate, name="predicate", max_bytes=MAX_BYTES))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each subject by its name."""
+        return {subject.name: subject.sha256 for subject in self.subjects}
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON of the statement."""
+        return canonical.dumps(
+            {
+                "_type": STATEMENT_TYPE,
+                "subject": [{"name": s.name, "digest": {"sha256": s.sha256}} for s in self.subjects],
+                "predicateType": self.predicate_type,
+                "predicate": self.predicate,
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes) -> Statement:
+        """Read a statement from hostile bytes, canonical or not. Raises InputError for anything else."""
+        match canonical.parse(data, name="statement", max_bytes=MAX_BYTES):
+            case {
+                "_type": str(kind),
+                "subject": list(subjects),
+                "predicateType": str(predicate_type),
+                "predicate": dict(predicate),
+                **rest,
+            } if kind == STATEMENT_TYPE and not rest:
+                return cls(tuple(_subject(subject) for subject in subjects), predicate_type, predicate)
+            case _:
+                _refuse("it needs _type (v1), subject, predicateType and predicate, and nothing else")
+
+
+def _subject(value: Any) -> Subject:
+    match value:
+        case {"name": str(name), "digest": {"sha256": str(sha256), **others}, **rest} if not others and not rest:
+            return Subject(name, sha256)
+    _refuse(f"a subject is {{name, digest: {{sha256}}}}, found {str(value)[:120]}")
+
+
+def _check_text(what: str, text: str) -> None:
+    if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+        _refuse(f"{what} must be 1 to {MAX_TEXT} printable characters, found {text[:80]!r}")
+
+
+def _refuse(found: str) -> NoReturn:
+    raise InputError(f"not an in-toto statement of ours: {found}", mend="sign it anew: glasshouse release sign")

@@ -1,0 +1,124 @@
+"""The HTTP face of the instance: one loopback address for all five services."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.sigstore_instance.ca import Fulcio
+from tests.sigstore_instance.errors import Rejected
+from tests.sigstore_instance.oidc import Issuer
+from tests.sigstore_instance.rekor import RekorV1, RekorV2
+from tests.sigstore_instance.tsa import TimestampAuthority
+
+LOOPBACK = "127.0.0.1"
+MAX_REQUEST = 48 << 20
+"""A model signature of 32 MiB, in base64."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that stands behind the address."""
+
+    issuer: Issuer
+    fulcio: Fulcio
+    rekor1: RekorV1
+    rekor2: RekorV2
+    tsa: TimestampAuthority
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `services` on the loopback interface alone."""
+
+    daemon_threads = True
+
+    def __init__(self, services: Services, port: int) -> None:
+        super().__init__((LOOPBACK, port), Handler)
+        self.services = services
+        self.url = f"http://{LOOPBACK}:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads one bounded request, and answers in the services' own forms."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    server: Server
+
+    def do_GET(self) -> None:
+        """The issuer's discovery document."""
+        if self.path.endswith("/.well-known/openid-configuration"):
+            self._send(200, self.server.services.issuer.discovery(self.server.url))
+        else:
+            self._send(404, {"code": 5, "message": "not found"})
+
+    def do_POST(self) -> None:
+        """A certificate, a log entry, or a timestamp."""
+        routes: dict[str, Callable[[bytes], None]] = {
+            "/api/v2/signingCert": self._certificate,
+            "/api/v1/log/entries": lambda body: self._send(201, self.server.services.rekor1.submit(_json(body))),
+            "/api/v2/log/entries": lambda body: self._send(201, self.server.services.rekor2.submit(_json(body))),
+            "/api/v1/timestamp": self._timestamp,
+        }
+        try:
+            body = self._body()
+            route = routes.get(self.path)
+            if route is None:
+                raise Rejected(404, "not found")
+            route(body)
+        except Rejected as problem:
+            self._send(problem.status, {"code": problem.status, "message": problem.message})
+
+    def _certificate(self, body: bytes) -> None:
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer":
+            raise Rejected(401, "a bearer token is needed")
+        identity = self.server.services.issuer.check(token)
+        match _json(body):
+            case {"certificateSigningRequest": str(request)}:
+                chain = self.server.services.fulcio.issue(_base64(request), identity)
+            case _:
+                raise Rejected(400, "a certificateSigningRequest is expected")
+        self._send(200, {"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})
+
+    def _timestamp(self, body: bytes) -> None:
+        answer = self.server.services.tsa.answer(body)
+        self._send_bytes(201, answer, "application/timestamp-reply")
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MAX_REQUEST:
+            self.close_connection = True
+            raise Rejected(413, f"a body of at most {MAX_REQUEST} bytes is expected")
+        return self.rfile.read(int(length))
+
+    def _send(self, status: int, value: Any) -> None:
+        self._send_bytes(status, json.dumps(value).encode(), "application/json")
+
+    def _send_bytes(self, status: int, data: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: the caller's output is the caller's."""
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as problem:
+        raise Rejected(400, f"JSON is expected: {problem}") from problem
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as problem:
+        raise Rejected(400, f"base64 is expected: {problem}") from problem
