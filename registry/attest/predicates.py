@@ -9,39 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from registry import canonical
 from registry.attest.statement import Statement, Subject
-from registry.digest import SHA256_PATTERN
 from registry.errors import InputError
+from registry.records.record import Count, Record, Sha256
 
 BASE = "https://glasshouse.dev/attestation/"
 """Where our own predicate types stand."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=f"^{SHA256_PATTERN.pattern}$")]
-"""64 lowercase hex characters."""
-GitCommit = Annotated[str, StringConstraints(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+GitCommit = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
 """A full commit id, of SHA-1 or SHA-256 repositories."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
 
 
-class Model(BaseModel):
-    """A frozen object with lowerCamelCase names in JSON and no other fields than its own."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
+class Model(Record):
+    """A part of a predicate. In JSON, what is None is left out."""
 
     def as_json(self) -> dict[str, Any]:
-        """The JSON object; what is None is left out."""
+        """The JSON object."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -64,7 +51,7 @@ class Predicate(Model):
                 mend="check that no attestation was put in another's place",
             )
         try:
-            return cls.model_validate(dict(statement.predicate))
+            return cls.model_validate_json(canonical.dumps(statement.predicate), by_alias=True, by_name=False)
         except ValidationError as problem:
             first = problem.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "its root"
@@ -207,8 +194,8 @@ class ListedAttestation(Model):
 class Source(Model):
     """Where the code of a release is."""
 
-    repository: Text
-    """The URL of the git repository."""
+    repository: Text | None = None
+    """The URL of the git repository; None where nobody but its owner can fetch it."""
     commit: GitCommit
     """The commit that built it."""
 
