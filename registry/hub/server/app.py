@@ -1,0 +1,165 @@
+"""The application: which path is answered by which route, and how every refusal becomes a 4xx."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from registry.errors import InputError
+from registry.hub.server import content, large, reading, smart, writing
+from registry.hub.server.problems import Problem
+from registry.hub.server.state import Hub
+
+
+class _Segment(Convertor[str]):
+    """One part of a path, which may hold an encoded slash: `refs%2Fpr%2F1`."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Rest(_Segment):
+    """All further parts of a path."""
+
+    regex = ".+"
+
+
+class _Kind(_Segment):
+    """The two kinds of repository."""
+
+    regex = "models|datasets"
+
+
+class EncodedPath:
+    """Routes by the path as it was sent, so that an encoded slash stays inside its segment.
+
+    Refuses what is no UTF-8 and what holds control characters (a CR and LF could end up in a header).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        try:
+            path = scope["raw_path"].decode("ascii")
+            plain = unquote(path, errors="strict") + unquote(scope["query_string"].decode("ascii"), errors="strict")
+        except UnicodeError:
+            return await Problem(400, "the address is not UTF-8").response()(scope, receive, send)
+        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in plain):
+            return await Problem(400, "the address holds control characters").response()(scope, receive, send)
+        return await self._app({**scope, "path": path}, receive, send)
+
+
+def create_app(hub: Hub) -> Starlette:
+    """The ASGI application over `hub`. State is on the disk only, so any number of processes may serve one folder."""
+    register_url_convertor("segment", _Segment())
+    register_url_convertor("rest", _Rest())
+    register_url_convertor("kind", _Kind())
+    app = Starlette(
+        routes=[*_account(), *_api(), *_files()],
+        middleware=[Middleware(EncodedPath)],
+        exception_handlers={
+            Problem: _problem,
+            InputError: _bad_input,
+            ValidationError: _bad_shape,
+            HTTPException: _http,
+            ClientDisconnect: _gone,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.hub = hub
+    return app
+
+
+def _account() -> list[Route]:
+    return [
+        Route("/healthz", _health),
+        Route("/api/whoami-v2", writing.whoami),
+        Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
+        Route("/api/repos/create", writing.create, methods=["POST"]),
+        Route("/api/repos/delete", writing.delete_repository, methods=["DELETE"]),
+        Route("/lfs/object", large.put, methods=["PUT"]),
+        Route("/lfs/object", large.get),
+        Route("/lfs/part", large.put_part, methods=["PUT"]),
+        Route("/lfs/complete", large.complete, methods=["POST"]),
+        Route("/lfs/verify", large.verify, methods=["POST"]),
+    ]
+
+
+def _api() -> list[Route]:
+    repo = "/api/{kind:kind}/{owner:segment}/{name:segment}"
+    at = "{revision:segment}"
+    return [
+        Route(repo, reading.info),
+        Route(f"{repo}/revision/{at}", reading.info),
+        Route(f"{repo}/tree/{at}", reading.tree),
+        Route(f"{repo}/tree/{at}/{{path:rest}}", reading.tree),
+        Route(f"{repo}/paths-info/{at}", reading.paths_info, methods=["POST"]),
+        Route(f"{repo}/refs", reading.refs),
+        Route(f"{repo}/commits/{at}", reading.commits),
+        Route(f"{repo}/auth-check", writing.auth_check),
+        Route(f"{repo}/auth-check/write", writing.auth_check),
+        Route(f"{repo}/preupload/{at}", writing.preupload, methods=["POST"]),
+        Route(f"{repo}/commit/{at}", writing.commit, methods=["POST"]),
+        Route(f"{repo}/branch/{at}", writing.branch, methods=["POST"]),
+        Route(f"{repo}/branch/{at}", writing.delete_branch, methods=["DELETE"]),
+        Route(f"{repo}/tag/{at}", writing.tag, methods=["POST"]),
+        Route(f"{repo}/tag/{at}", writing.delete_tag, methods=["DELETE"]),
+    ]
+
+
+def _files() -> list[Route]:
+    routes = []
+    for kind in ("/{kind:kind}", ""):
+        repo = kind + "/{owner:segment}/{name:segment}"
+        routes += [
+            Route(f"{repo}/info/lfs/objects/batch", large.batch, methods=["POST"]),
+            Route(f"{repo}/info/refs", smart.info_refs),
+            Route(f"{repo}/git-upload-pack", smart.upload_pack, methods=["POST"]),
+            Route(f"{repo}/resolve/{{revision:segment}}/{{path:rest}}", content.resolve),
+            Route(f"{repo}/raw/{{revision:segment}}/{{path:rest}}", content.resolve),
+        ]
+    return routes
+
+
+def _health(request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})
+
+
+async def _problem(request: Request, problem: Any) -> Response:
+    return problem.response()  # type: ignore[no-any-return]
+
+
+async def _bad_input(request: Request, problem: Any) -> Response:
+    return Problem(400, problem.message).response()
+
+
+async def _bad_shape(request: Request, problem: Any) -> Response:
+    first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part)[:40] for part in first["loc"])
+    return Problem(400, f"{where or 'the body'}: {first['msg']}").response()
+
+
+async def _http(request: Request, problem: Any) -> Response:
+    return Problem(problem.status_code, f"{request.method} {request.url.path[:200]}: {problem.detail}").response()
+
+
+async def _gone(request: Request, problem: Any) -> Response:
+    return Response(status_code=400)

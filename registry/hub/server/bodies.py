@@ -1,0 +1,141 @@
+"""Reading requests: every body has a bound, a deadline for its next bytes, and a shape.
+
+Fields that are not named here are passed over: the clients add some with each version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from registry import canonical
+from registry.digest import CHUNK
+from registry.hub.server.blobs import Upload
+from registry.hub.server.problems import Problem
+
+MAX_JSON = 8 << 20
+IDLE_SECONDS = 60
+"""How long a client may pause before its request is given up."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=0, le=1 << 50, strict=True)]
+Text = Annotated[str, Field(max_length=65_536, pattern=r"^[^\x00]*$")]
+PathText = Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class Body(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Create(Body):
+    """POST /api/repos/create."""
+
+    name: Text
+    organization: Text | None = None
+    type: Literal["model", "dataset"] | None = None
+
+
+class ValidateYaml(Body):
+    """POST /api/validate-yaml. content: a README.md with its metadata block."""
+
+    content: Text = ""
+
+
+class UploadQuestion(Body):
+    """One file of a preupload. sample: base64 of its first 512 bytes."""
+
+    path: PathText
+    size: Size
+    sample: Annotated[str, Field(max_length=1024)] = ""
+
+
+class Preupload(Body):
+    """POST /api/{kind}/{repo}/preupload/{revision}."""
+
+    files: Annotated[list[UploadQuestion], Field(max_length=256)]
+
+
+class PathsInfo(Body):
+    """POST /api/{kind}/{repo}/paths-info/{revision}."""
+
+    paths: Annotated[list[PathText], Field(max_length=1000)]
+
+
+class Branch(Body):
+    """POST /api/{kind}/{repo}/branch/{name}."""
+
+    start: Annotated[Text | None, Field(alias="startingPoint")] = None
+
+
+class Tag(Body):
+    """POST /api/{kind}/{repo}/tag/{revision}."""
+
+    tag: Text
+    message: Text | None = None
+
+
+class LargeFile(Body):
+    """An object of the LFS batch. Source: git-lfs, docs/api/batch.md."""
+
+    oid: Sha256
+    size: Size
+
+
+class Batch(Body):
+    """POST {repo}.git/info/lfs/objects/batch."""
+
+    operation: Literal["upload", "download"]
+    transfers: list[Text] = []
+    objects: Annotated[list[LargeFile], Field(max_length=1000)]
+    hash_algo: Literal["sha256"] = "sha256"
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    """The JSON body, as `model`. Raises Problem 413, InputError for no strict JSON, ValidationError for others."""
+    data = await read_bytes(request, MAX_JSON)
+    return model.model_validate(canonical.parse(data, name="the body", max_depth=16) if data else {})
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The whole body. Raises Problem 413 beyond `limit` bytes."""
+    data = bytearray()
+    async for chunk in chunks(request):
+        data += chunk
+        if len(data) > limit:
+            raise Problem(413, f"a body of more than {limit} bytes")
+    return bytes(data)
+
+
+async def spool(request: Request, upload: Upload) -> None:
+    """Write the body to `upload`, a chunk of CHUNK bytes at a time, outside the event loop."""
+    waiting = bytearray()
+    async for chunk in chunks(request):
+        waiting += chunk
+        if len(waiting) >= CHUNK:
+            await run_in_threadpool(upload.write, bytes(waiting))
+            waiting.clear()
+    await run_in_threadpool(upload.write, bytes(waiting))
+
+
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Problem 408 where the client falls silent for IDLE_SECONDS."""
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as problem:
+            raise Problem(408, f"no byte for {IDLE_SECONDS} s") from problem
+        yield chunk

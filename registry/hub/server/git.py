@@ -1,0 +1,177 @@
+"""Git as a command: no shell, no configuration of the machine, nothing that a request could smuggle in.
+
+Names never reach git as arguments unless `names.py` has let them through; paths and revisions go over standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ABSENT = "0" * 40
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_CONFIG = ("safe.directory=*", "core.fsync=committed,loose-object", "gc.auto=0", "core.hooksPath=/dev/null")
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
+_POINTER_SIZES = range(120, 160)
+"""Bytes of a pointer: 126 and the digits of a size."""
+
+
+class GitFailed(Exception):
+    """Git ended with an error. words: what it wrote to standard error."""
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(f"git {command}: {words}")
+        self.words = words
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a tree.
+
+    path: from the root of the repository.  oid: git's SHA-1 of the blob or tree.  size: bytes of the content (of the
+    large file, not of its pointer); 0 for a directory.  sha256: of the large file, None for all else.
+    pointer_size: bytes of the pointer in git.
+    """
+
+    path: str
+    oid: str
+    size: int
+    directory: bool = False
+    sha256: str | None = None
+    pointer_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit. date: RFC 3339 with milliseconds and Z, the one form every client reads."""
+
+    oid: str
+    author: str
+    date: str
+    title: str
+    message: str
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Of this process only what git needs, then `extra`."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    } | dict(extra or {})
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    """The command line for `git ARGUMENTS` in the bare repository `folder`."""
+    return ["git", *(word for line in _CONFIG for word in ("-c", line)), f"--git-dir={folder}", *arguments]
+
+
+def run(folder: Path, *arguments: str, given: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+    """What git writes to standard output. Raises GitFailed."""
+    done = subprocess.run(
+        command(folder, *arguments), input=given, capture_output=True, env=environment(extra), check=False
+    )
+    if done.returncode:
+        raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
+    return done.stdout
+
+
+def refs(folder: Path, *patterns: str) -> dict[str, str]:
+    """{full name: commit} of the refs that match, or of all branches and tags; tags are followed to their commit."""
+    form = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objectname)"
+    found = {}
+    for line in run(folder, "for-each-ref", form, *(patterns or ("refs/heads/", "refs/tags/"))).decode().splitlines():
+        name, kind, oid, peeled = line.split("\0")
+        found[name] = oid if kind == "commit" else peeled
+    return found
+
+
+def is_commit(folder: Path, oid: str) -> bool:
+    """Whether the 40 hex characters `oid` are a commit of this repository."""
+    return run(folder, "cat-file", "--batch-check", given=oid.encode() + b"\n").startswith(oid.encode() + b" commit ")
+
+
+def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: bool = False) -> list[Row]:
+    """The rows of `commit`, all of them or those of `paths`; a path that ends in `/` means what is in the directory."""
+    options = ["-r", "-t"] if recursive else []
+    listing = run(folder, "ls-tree", "-z", "-l", "--full-tree", *options, commit, "--", *paths).decode()
+    rows = []
+    for line in listing.split("\0")[:-1]:
+        facts, path = line.split("\t", 1)
+        _, kind, oid, size = facts.split()
+        rows.append(Row(path, oid, 0 if size == "-" else int(size), directory=kind == "tree"))
+    return _with_large_files(folder, rows)
+
+
+def file_names(folder: Path, commit: str) -> list[str]:
+    """The path of every file at `commit`."""
+    listing = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).decode()
+    return listing.split("\0")[:-1]
+
+
+def read_blob(folder: Path, oid: str) -> bytes:
+    """The bytes of one blob; none in git is larger than what a commit may carry."""
+    return run(folder, "cat-file", "blob", oid)
+
+
+def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
+    """Store `files` as blobs, all by one process, as they are (no filter, no line-end conversion)."""
+    if not files:
+        return []
+    given = "".join(f"{path}\n" for path in files).encode()
+    return run(folder, "hash-object", "-w", "--no-filters", "--stdin-paths", given=given).decode().split()
+
+
+def log(folder: Path, commit: str, *, limit: int, skip: int = 0) -> list[Commit]:
+    """The history of `commit`, newest first."""
+    form = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
+    stamp = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
+    text = run(folder, "log", stamp, form, f"--max-count={limit}", f"--skip={skip}", commit).decode(errors="replace")
+    return [_commit(chunk) for chunk in text.split("\0\x1e")[:-1]]
+
+
+def pointer(sha256: str, size: int) -> bytes:
+    """What stands in git for a large file. Source: git-lfs, docs/spec.md, "The Pointer"."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+
+
+def _commit(chunk: str) -> Commit:
+    oid, author, date, title, message = chunk.lstrip("\n").split("\0", 4)
+    return Commit(oid, author, date, title, message.strip())
+
+
+def _with_large_files(folder: Path, rows: list[Row]) -> list[Row]:
+    """The same rows, pointers replaced by what they point to."""
+    asked = sorted({row.oid for row in rows if not row.directory and row.size in _POINTER_SIZES})
+    if not asked:
+        return rows
+    found = _pointers(run(folder, "cat-file", "--batch", given="\n".join(asked).encode() + b"\n"))
+    return [
+        Row(row.path, row.oid, found[row.oid][1], sha256=found[row.oid][0], pointer_size=row.size)
+        if row.oid in found and not row.directory
+        else row
+        for row in rows
+    ]
+
+
+def _pointers(batch: bytes) -> dict[str, tuple[str, int]]:
+    """{blob: (sha256, size)} of those blobs in the output of `cat-file --batch` that are pointers."""
+    found: dict[str, tuple[str, int]] = {}
+    start = 0
+    while start < len(batch):
+        end = batch.index(b"\n", start)
+        oid, _, size = batch[start:end].decode().split()
+        match = _POINTER.fullmatch(batch, end + 1, end + 1 + int(size))
+        if match is not None:
+            found[oid] = (match[1].decode(), int(match[2]))
+        start = end + 2 + int(size)
+    return found

@@ -1,0 +1,151 @@
+"""Routes that say what is in a repository: info, tree, paths, refs, commits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry import canonical
+from registry.hub.server import git, names
+from registry.hub.server.bodies import MAX_JSON, PathsInfo, read_bytes
+from registry.hub.server.git import Row
+from registry.hub.server.problems import ENTRY_NOT_FOUND, Problem
+from registry.hub.server.repository import BRANCHES, TAGS, Repository
+from registry.hub.server.state import base_url, repository
+
+PAGE = 1000
+"""Rows of a tree, and commits of a history, in one answer."""
+
+
+def info(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
+    repo = repository(request)
+    commit = repo.resolve(names.revision(request.path_params.get("revision", "main")))
+    rows = [row for row in git.tree(repo.folder, commit, recursive=True) if not row.directory]
+    last = git.log(repo.folder, commit, limit=1)[0]
+    detailed = _flag(request, "blobs")
+    return JSONResponse(
+        {
+            "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
+            "id": str(repo.name),
+            "author": repo.name.owner,
+            "sha": commit,
+            "lastModified": last.date,
+            "createdAt": last.date,
+            "private": False,
+            "gated": False,
+            "disabled": False,
+            "downloads": 0,
+            "likes": 0,
+            "tags": [],
+            "siblings": [_sibling(row, detailed) for row in rows],
+        }
+    )
+
+
+def tree(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/tree/{revision}[/{path}]: its rows, PAGE at a time, all pages at one commit."""
+    repo = repository(request)
+    params = request.path_params
+    commit = repo.resolve(names.revision(params["revision"]))
+    path = names.file_path(params["path"].rstrip("/")) if params.get("path") else None
+    rows = git.tree(repo.folder, commit, [f"{path}/"] if path else [], recursive=_flag(request, "recursive"))
+    rows = [row for row in rows if row.path != path]
+    if path and not rows:
+        raise Problem(404, f"{path} is no directory at {commit}", ENTRY_NOT_FOUND)
+    start = _number(request, "cursor", 0)
+    size = min(PAGE, max(1, _number(request, "limit", PAGE)))
+    response = JSONResponse([_row(row) for row in rows[start : start + size]])
+    if start + size < len(rows):
+        query = {key: value for key, value in request.query_params.items() if key != "cursor"}
+        query["cursor"] = str(start + size)
+        tail = f"/{quote(path)}" if path else ""
+        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}?{urlencode(query)}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    return response
+
+
+async def paths_info(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/paths-info/{revision}: the rows of the paths that exist."""
+    data = await read_bytes(request, MAX_JSON)
+    if "json" in request.headers.get("content-type", ""):
+        asked = PathsInfo.model_validate(canonical.parse(data, name="the body", max_depth=8))
+    else:
+        form = parse_qs(data.decode("utf-8", "replace"), max_num_fields=2000)
+        asked = PathsInfo.model_validate({"paths": form.get("paths", [])})
+    paths = [names.file_path(path.rstrip("/")) for path in asked.paths]
+    return await run_in_threadpool(_paths_info, request, paths)
+
+
+def refs(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/refs."""
+    found = git.refs(repository(request).folder)
+    answer: dict[str, list[dict[str, str]]] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
+    for key, prefix in (("branches", BRANCHES), ("tags", TAGS)):
+        answer[key] = [
+            {"name": ref.removeprefix(prefix), "ref": ref, "targetCommit": commit}
+            for ref, commit in found.items()
+            if ref.startswith(prefix)
+        ]
+    return JSONResponse(answer)
+
+
+def commits(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/commits/{revision}: newest first, PAGE at a time by `p`."""
+    repo = repository(request)
+    commit = repo.resolve(names.revision(request.path_params["revision"]))
+    page = _number(request, "p", 0)
+    history = git.log(repo.folder, commit, limit=PAGE + 1, skip=page * PAGE)
+    response = JSONResponse(
+        [
+            {"id": c.oid, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
+            for c in history[:PAGE]
+        ]
+    )
+    if len(history) > PAGE:
+        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/commits/{commit}?p={page + 1}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    return response
+
+
+def _paths_info(request: Request, paths: list[str]) -> JSONResponse:
+    repo: Repository = repository(request)
+    commit = repo.resolve(names.revision(request.path_params["revision"]))
+    return JSONResponse([_row(row) for row in git.tree(repo.folder, commit, paths)] if paths else [])
+
+
+def _row(row: Row) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "type": "directory" if row.directory else "file",
+        "oid": row.oid,
+        "size": row.size,
+        "path": row.path,
+    }
+    if row.sha256 is not None:
+        answer["lfs"] = {"oid": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
+    return answer
+
+
+def _sibling(row: Row, detailed: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {"rfilename": row.path}
+    if detailed:
+        answer |= {"size": row.size, "blobId": row.oid}
+        if row.sha256 is not None:
+            answer["lfs"] = {"sha256": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
+    return answer
+
+
+def _flag(request: Request, key: str) -> bool:
+    return request.query_params.get(key, "").lower() in ("true", "1")
+
+
+def _number(request: Request, key: str, default: int) -> int:
+    text = request.query_params.get(key, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Problem(400, f"{key} is no number")
+    return int(text)

@@ -1,0 +1,216 @@
+"""One repository of the server: a bare git repository, read by anybody, written by whole commits only.
+
+Laws: a commit is there entirely or not at all; a branch only ever moves forward, one commit at a time; a tag never
+moves and never goes away. What changes a ref holds the repository's lock, which keeps other processes out too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.files import sync_directory
+from registry.hub.server import git
+from registry.hub.server.auth import User
+from registry.hub.server.names import RepoName
+from registry.hub.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+
+BRANCHES = "refs/heads/"
+TAGS = "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a file. path: checked.  oid: of a blob that is in git already."""
+
+    path: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a file, or a directory with all that is in it."""
+
+    path: str
+    directory: bool
+
+
+Change = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The repository `name`, whose bare git repository is `folder`."""
+
+    name: RepoName
+    folder: Path
+
+    @classmethod
+    def open(cls, root: Path, name: RepoName) -> Repository:
+        """The repository of that name. Raises Problem 404 where there is none."""
+        found = cls(name, _folder(root, name))
+        if not (found.folder / "HEAD").is_file():
+            raise Problem(404, "Repository not found", REPO_NOT_FOUND)
+        return found
+
+    @classmethod
+    def create(cls, root: Path, name: RepoName, user: User, files: dict[str, bytes]) -> bool:
+        """Make the repository, with a first commit of `files`, in one step. False where there is one already."""
+        place = _folder(root, name)
+        if place.exists():
+            return False
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        try:
+            new = cls(name, beside)
+            git.run(beside, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
+            for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
+                git.run(beside, "config", key, "true")
+            puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
+                    for path, data in files.items()]  # fmt: skip
+            new._write("main", git.ABSENT, puts, user, "initial commit")
+            beside.rename(place)  # fails where somebody was faster, for theirs is not empty
+        except FileExistsError:
+            return False
+        except OSError:
+            if place.exists():
+                return False
+            raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        sync_directory(place.parent)
+        return True
+
+    def resolve(self, revision: str) -> str:
+        """The commit that a branch, a tag, a full ref name or a commit stands for, in this order. Else Problem 404."""
+        names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
+        found = git.refs(self.folder, *names)
+        for name in names:
+            if found.get(name):
+                return found[name]
+        if git.COMMIT.fullmatch(revision) and git.is_commit(self.folder, revision):
+            return revision
+        raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
+
+    def commit(self, branch: str, parent: str | None, changes: Sequence[Change], user: User, message: str) -> str:
+        """One new commit on `branch`; its id.
+
+        Raises Problem 412 unless `parent` (or the first characters of it) is the branch's head, where it is given;
+        404 where there is no such branch, or nothing to delete; 400 for changes that cannot be together in one tree.
+        """
+        with self._lock():
+            head = git.refs(self.folder, BRANCHES + branch).get(BRANCHES + branch)
+            if head is None:
+                raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
+            if parent is not None and not head.startswith(parent):
+                raise Problem(412, "A commit has happened since. Please refresh and try again.")
+            return self._write(branch, head, changes, user, message)
+
+    def branch(self, name: str, start: str) -> None:
+        """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
+        with self._lock():
+            self._refuse_taken(name)
+            git.run(self.folder, "update-ref", BRANCHES + name, start, git.ABSENT)
+
+    def delete_branch(self, name: str) -> None:
+        """Remove a branch. Raises Problem 403 for main, 404 where there is none."""
+        if name == "main":
+            raise Problem(403, "main cannot be deleted")
+        with self._lock():
+            head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
+            if head is None:
+                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
+            git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
+
+    def tag(self, name: str, commit: str, message: str, user: User) -> None:
+        """A new tag at `commit`, for ever. Raises Problem 409 if there is a branch or a tag of that name."""
+        with self._lock():
+            self._refuse_taken(name)
+            words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
+            git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(user))
+
+    def _refuse_taken(self, name: str) -> None:
+        for prefix in (BRANCHES, TAGS):
+            parents = [prefix + "/".join(name.split("/")[:depth]) for depth in range(1, name.count("/") + 1)]
+            taken = git.refs(self.folder, prefix + name, *parents)
+            if any(ref in (prefix + name, *parents) or ref.startswith(f"{prefix}{name}/") for ref in taken):
+                raise Problem(409, f"Reference already exists: {name}")
+
+    def _write(self, branch: str, head: str, changes: Sequence[Change], user: User, message: str) -> str:
+        """Build the tree, then the commit, then move the branch if it still is at `head`."""
+        with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as scratch:
+            index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+            before = {}
+            if head != git.ABSENT:
+                git.run(self.folder, "read-tree", head, extra=index)
+                before = dict.fromkeys(git.file_names(self.folder, head))
+            lines = [
+                f"100644 {oid}\t{path}" if oid else f"0 {git.ABSENT}\t{path}"
+                for path, oid in sorted(_outcome(before, changes).items(), key=lambda item: item[1] is not None)
+            ]
+            try:
+                git.run(self.folder, "update-index", "-z", "--index-info", extra=index,
+                        given="".join(f"{line}\0" for line in lines).encode())  # fmt: skip
+            except git.GitFailed as problem:
+                if "nvalid path" in problem.words:
+                    raise Problem(400, "git refuses one of the paths") from problem
+                raise
+            tree = git.run(self.folder, "write-tree", extra=index).decode().strip()
+        parents = [] if head == git.ABSENT else ["-p", head]
+        made = git.run(self.folder, "commit-tree", tree, *parents, given=message.encode(), extra=_identity(user))
+        git.run(self.folder, "update-ref", BRANCHES + branch, made.decode().strip(), head)
+        return made.decode().strip()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Hold this repository against all other threads and processes. Freed by the kernel when a process dies."""
+        descriptor = os.open(self.folder / "glasshouse.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _folder(root: Path, name: RepoName) -> Path:
+    return root / name.kind / name.owner / f"{name.name}.git"
+
+
+def _identity(user: User) -> dict[str, str]:
+    return {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", user.name), ("EMAIL", f"{user.name}@users.invalid"))
+    }
+
+
+def _outcome(before: dict[str, None], changes: Sequence[Change]) -> dict[str, str | None]:
+    """{path: blob, or None for gone} after `changes`, one after the other. Raises Problem as `commit` does."""
+    outcome: dict[str, str | None] = {}
+    after = dict(before)
+    for change in changes:
+        match change:
+            case Put(path, oid):
+                outcome[path] = oid
+                after[path] = None
+            case Delete(path, directory):
+                gone = (
+                    [each for each in after if each.startswith(f"{path}/")] if directory else [path] * (path in after)
+                )
+                if not gone:
+                    word = "folder" if directory else "file"
+                    raise Problem(404, f"A {word} with this name doesn't exist: {path}", ENTRY_NOT_FOUND)
+                for each in gone:
+                    outcome[each] = None
+                    del after[each]
+    for path in after:
+        parts = path.split("/")
+        if any("/".join(parts[:depth]) in after for depth in range(1, len(parts))):
+            raise Problem(400, f"{path}: a part of this path is a file")
+    return outcome

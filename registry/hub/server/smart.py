@@ -1,0 +1,82 @@
+"""Routes for `git clone` and `git fetch`: git's smart protocol, reading only.
+
+Source: git, Documentation/gitprotocol-http.txt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from registry.hub.server import git
+from registry.hub.server.bodies import read_bytes
+from registry.hub.server.problems import Problem
+from registry.hub.server.state import repository
+
+MAX_WANTS = 16 << 20
+_PROTOCOL = re.compile(r"version=[0-2]")
+_NO_CACHE = {"Cache-Control": "no-cache"}
+
+
+def info_refs(request: Request) -> Response:
+    """GET {repo}/info/refs?service=git-upload-pack. 403 for pushing: the commit API is the one way in."""
+    repo = repository(request)
+    if request.query_params.get("service") != "git-upload-pack":
+        raise Problem(403, "this server is written through its commit API, not by git push")
+    head = b"001e# service=git-upload-pack\n0000"
+    extra = _environment(request)
+    refs = git.run(repo.folder, "upload-pack", "--stateless-rpc", "--advertise-refs", str(repo.folder), extra=extra)
+    return Response(head + refs, media_type="application/x-git-upload-pack-advertisement", headers=_NO_CACHE)
+
+
+async def upload_pack(request: Request) -> Response:
+    """POST {repo}/git-upload-pack: the objects that a clone asks for, streamed as git packs them."""
+    folder = repository(request).folder
+    wants = await read_bytes(request, MAX_WANTS)
+    if request.headers.get("content-encoding") == "gzip":
+        wants = _gunzip(wants)
+    pack = _pack(folder, wants, _environment(request))
+    return StreamingResponse(pack, media_type="application/x-git-upload-pack-result", headers=_NO_CACHE)
+
+
+async def _pack(folder: Path, wants: bytes, extra: dict[str, str]) -> AsyncIterator[bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *git.command(folder, "upload-pack", "--stateless-rpc", str(folder)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=git.environment(extra),
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(wants)
+        process.stdin.close()
+        while chunk := await process.stdout.read(64 << 10):
+            yield chunk
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _environment(request: Request) -> dict[str, str]:
+    asked = request.headers.get("git-protocol", "")
+    return {"GIT_PROTOCOL": asked} if _PROTOCOL.fullmatch(asked) else {}
+
+
+def _gunzip(data: bytes) -> bytes:
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        plain = stream.decompress(data, MAX_WANTS)
+    except zlib.error as problem:
+        raise Problem(400, "the body is no gzip") from problem
+    if stream.unconsumed_tail:
+        raise Problem(413, f"a body of more than {MAX_WANTS} bytes")
+    return plain
