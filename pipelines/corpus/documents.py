@@ -1,0 +1,76 @@
+"""A document, as a source yields it, and how one is read from a file that nobody vouches for yet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from registry.digest import CHUNK, sha256_bytes
+from registry.errors import InputError
+from registry.manifest import check_path
+from registry.records.data_manifest import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document.
+
+    path: unique within its source.  license: SPDX expression, or NO_LICENCE.  size: bytes.  sha256: of the bytes.
+    data: the bytes; None where there are more than anyone asked for.
+    """
+
+    path: str
+    license: str
+    size: int
+    sha256: str
+    data: bytes | None
+
+    @classmethod
+    def of_text(cls, path: str, license: str, text: str) -> Document:  # noqa: A002
+        """A document of text that did not come from a file."""
+        data = text.encode("utf-8", "surrogatepass")
+        return cls(path, license, len(data), sha256_bytes(data), data)
+
+
+class Reader(Protocol):
+    """Something that documents come from."""
+
+    @property
+    def source(self) -> Source:
+        """How the manifest describes it."""
+
+    def documents(self, max_bytes: int) -> Iterator[Document]:
+        """Its documents, in ascending order of path; `data` is None beyond `max_bytes`. Raises GlasshouseError."""
+
+
+def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # noqa: A002
+    """The document in the file at `path` below `root`, read once, in memory of about `max_bytes`.
+
+    Raises InputError for a path that leaves `root`, by its spelling or by a link, and for what is no plain file.
+    """
+    check_path(path)
+    if (root / path).resolve() != root.resolve() / path:
+        _refuse(path, "it leads through a link")
+    digest, size, chunks = hashlib.sha256(), 0, list[bytes]()
+    try:
+        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                _refuse(path, "it is no plain file")
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                if size <= max_bytes:
+                    chunks.append(chunk)
+    except OSError as problem:
+        _refuse(path, str(problem.strerror))
+    return Document(path, license, size, digest.hexdigest(), b"".join(chunks) if size <= max_bytes else None)
+
+
+def _refuse(path: str, found: str) -> NoReturn:
+    raise InputError(f"{path} cannot be taken into the corpus: {found}", mend=f"exclude it in params.yaml: {path}")

@@ -1,0 +1,110 @@
+"""Data sets of the Hugging Face Hub, at one commit: the one door to `datasets`.
+
+Rows are streamed, so nothing is kept in the library's cache (whose fingerprints follow paths and times, not content)
+and memory stays flat. The Hub's bytes are not checked on their way; what came is recorded by its digest instead, and a
+row that changes changes the manifest's root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.corpus import licences
+from pipelines.corpus.documents import Document
+from pipelines.params import HuggingFace
+from registry.errors import CredentialsError, InputError, Unavailable
+from registry.records.data_manifest import NO_LICENCE, Source
+
+PATIENCE = 10.0
+"""Seconds to wait for the Hub's first answer. Without this question first, `datasets` would try for 24 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubReader:
+    """Reads what `wanted` names."""
+
+    wanted: HuggingFace
+
+    @property
+    def source(self) -> Source:
+        """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
+        wanted = self.wanted
+        stated = licences.required(wanted.license, f"the licence of {wanted.id}") if wanted.license else None
+        url = f"https://huggingface.co/datasets/{wanted.dataset}/tree/{wanted.commit}"
+        return Source(id=wanted.id, kind="huggingface", license=stated, url=url)
+
+    def documents(self, max_bytes: int) -> Iterator[Document]:
+        """The rows as documents named SPLIT/NUMBER.
+
+        Raises Unavailable where the Hub does not answer, InputError where it answers that there is no such thing, and
+        CredentialsError where it asks for a token.
+        """
+        import httpx2  # what huggingface_hub raises when the network fails
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
+
+        wanted = self.wanted
+        _probe(wanted)
+        try:
+            for split in sorted(wanted.splits, key=lambda name: f"{name}/"):
+                rows = load_dataset(wanted.dataset, wanted.config, revision=wanted.commit, split=split, streaming=True)
+                yield from documents_of(rows if wanted.limit is None else rows.take(wanted.limit), wanted, split)
+        except (DatasetsError, ValueError) as problem:
+            raise InputError(
+                f"{wanted.id}: {problem}", mend="compare corpus.sources in params.yaml with the data set's page"
+            ) from problem
+        except (OSError, httpx2.HTTPError) as problem:
+            raise _unavailable(wanted, problem) from problem
+
+
+def documents_of(rows: Iterable[Mapping[str, Any]], wanted: HuggingFace, split: str) -> Iterator[Document]:
+    """The rows of one split as documents. Raises InputError for a row without the columns that `wanted` names."""
+    stated = licences.normal(wanted.license) if wanted.license else None
+    for number, row in enumerate(rows):
+        text = row.get(wanted.text, 0)
+        if not (text is None or isinstance(text, str)):
+            _no_column(wanted, wanted.text, row)
+        if wanted.license_column is not None:
+            if wanted.license_column not in row:
+                _no_column(wanted, wanted.license_column, row)
+            stated = licences.normal(str(row[wanted.license_column] or ""))
+        yield Document.of_text(f"{split}/{number:012d}", stated or NO_LICENCE, text or "")
+
+
+def _probe(wanted: HuggingFace) -> None:
+    """Ask the Hub once whether it has the commit."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        found = HfApi().dataset_info(wanted.dataset, revision=wanted.commit, timeout=PATIENCE).sha
+    except GatedRepoError as problem:
+        raise CredentialsError(f"{wanted.id} asks for a token", mend="hf auth login") from problem
+    except (RepositoryNotFoundError, RevisionNotFoundError) as problem:
+        raise InputError(
+            f"the Hub has no {wanted.id}, or hides it",
+            mend="check dataset and commit in params.yaml, or: hf auth login",
+        ) from problem
+    except (OSError, httpx2.HTTPError) as problem:
+        raise _unavailable(wanted, problem) from problem
+    if found != wanted.commit:
+        raise InputError(f"{wanted.id}: the Hub answers with commit {found}", mend="write that commit's full name")
+
+
+def _unavailable(wanted: HuggingFace, problem: Exception) -> Unavailable:
+    where = os.environ.get("HF_ENDPOINT", "the Hub")
+    return Unavailable(
+        f"{wanted.id} could not be read from {where}: {problem}",
+        mend="try again with the network on, HF_HUB_OFFLINE unset and HF_ENDPOINT right",
+    )
+
+
+def _no_column(wanted: HuggingFace, column: str, row: Mapping[str, Any]) -> None:
+    raise InputError(
+        f"{wanted.id} has no column {column!r} of text; it has {', '.join(sorted(row))[:300]}",
+        mend="name the column in params.yaml (text, license_column)",
+    )

@@ -1,0 +1,88 @@
+"""documents.parquet: the documents that are used, with their texts. The same documents give the same bytes.
+
+Columns, all strings: id (SHA-256 of the text's bytes), source, path, license, use ("train" or "validation"), text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from registry.errors import InputError
+from registry.records.data_manifest import Row
+
+NAME = "documents.parquet"
+GROUP_BYTES = 2 << 20
+"""A row group is closed once it holds so many bytes of text: what one reader holds in memory, and one worker's task."""
+GROUP_ROWS = 10_000
+COLUMNS = ("id", "source", "path", "license", "use", "text")
+
+
+class Text(NamedTuple):
+    """A document as a later stage needs it."""
+
+    sha256: str
+    use: str
+    text: str
+
+
+class Writer:
+    """Writes documents in the order given. A context manager: the file is whole once the block has ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+        # All that decides bytes is said here, not left to defaults; Arrow's own schema would be stored a second time.
+        self._file = pq.ParquetWriter(
+            path, self._schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=["source",
+            "license", "use"], write_statistics=False, data_page_version="1.0", store_schema=False,
+        )  # fmt: skip
+        self._rows: list[tuple[str, ...]] = []
+        self._size = 0
+
+    def add(self, row: Row, data: bytes) -> None:
+        """Append a document. `data` is UTF-8."""
+        self._rows.append((row.sha256, row.source, row.path, row.license, row.use, data.decode("utf-8")))
+        self._size += len(data)
+        if self._size >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
+            self._flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [pa.array(column, pa.string()) for column in zip(*self._rows, strict=True)]
+            self._file.write_table(pa.table(columns, schema=self._schema), row_group_size=len(self._rows))
+            self._rows, self._size = [], 0
+
+
+def groups(path: Path) -> int:
+    """How many row groups the file at `path` has. Raises InputError where it is no such file."""
+    try:
+        return int(pq.read_metadata(path).num_row_groups)
+    except (OSError, pa.ArrowInvalid) as problem:
+        raise InputError(f"{path} is no parquet file: {problem}", mend="dvc repro corpus") from problem
+
+
+def read_group(path: Path, group: int) -> Iterator[Text]:
+    """The documents of one row group, in order."""
+    with pq.ParquetFile(path) as file:
+        table = file.read_row_group(group, columns=["id", "use", "text"], use_threads=False)
+    for sha256, use, text in zip(*(table.column(name).to_pylist() for name in ("id", "use", "text")), strict=True):
+        yield Text(sha256, use, text)
+
+
+def read(path: Path) -> Iterator[Text]:
+    """All documents, in order, one row group in memory at a time."""
+    for group in range(groups(path)):
+        yield from read_group(path, group)

@@ -1,0 +1,49 @@
+"""Files of this project, under one licence that params.yaml states."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.corpus import licences
+from pipelines.corpus.documents import Document, read
+from pipelines.corpus.globs import selects
+from pipelines.params import Files
+from registry.errors import InputError
+from registry.records.data_manifest import Source
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectReader:
+    """Reads what `wanted` names below `root`."""
+
+    wanted: Files
+    root: Path
+
+    @property
+    def source(self) -> Source:
+        """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
+        stated = licences.required(self.wanted.license, f"the licence of {self.wanted.id}")
+        return Source(id=self.wanted.id, kind="files", license=stated, url=self.wanted.url)
+
+    def documents(self, max_bytes: int) -> Iterator[Document]:
+        """The files, by path. Folders that are links are not entered; a file that is one is an InputError."""
+        takes, stated = selects(self.wanted.include, self.wanted.exclude), self.source.license
+        paths = sorted(path for path in _walk(self.root) if takes(path))
+        if not paths or stated is None:
+            raise InputError(
+                f"{self.wanted.id}: no file below the project's root has a path that params.yaml includes",
+                mend="compare corpus.sources.include in params.yaml with the files there are",
+            )
+        for path in paths:
+            yield read(self.root, path, stated, max_bytes)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """The paths of all files below `root`, less what starts with a dot."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(folder).relative_to(root)
+        yield from ((inside / name).as_posix() for name in names if not name.startswith("."))

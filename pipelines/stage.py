@@ -1,0 +1,38 @@
+"""What every stage does the same: end with the right exit code and a mend, and show progress to a person only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from registry.errors import GlasshouseError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main` and end the process: 0, or an error's own exit code with its mend on stderr, or 130 for Ctrl-C."""
+    try:
+        main()
+    except GlasshouseError as problem:
+        print(f"{problem.message}\n  mend: {problem.mend}", file=sys.stderr)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr where that is a terminal, and nothing elsewhere.
+
+    Gives a function to call with the number of steps just done.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda steps: bar.advance(task, steps)
