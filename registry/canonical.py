@@ -1,6 +1,7 @@
 """One byte string per JSON value, and a strict way back.
 
-Law: `parse(dumps(x)) == x` for every value that `dumps` accepts, and equal values give equal bytes.
+Law: `parse(dumps(x)) == x` for every value `dumps` accepts, but whole floats beyond 2**53, which RFC 8785 writes as
+integers and `parse` refuses; and equal values give equal bytes.
 Source: RFC 8785 (JSON Canonicalization Scheme); RFC 7493 (I-JSON) for what is refused.
 """
 

@@ -30,7 +30,7 @@ def check_path(path: str) -> None:
     """
     parts = path.split("/")
     bad = (
-        len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES
+        len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
         or any(part in ("", ".", "..") or part != part.rstrip(". ") for part in parts)
         or any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 or character == "\\" for character in path)
         or any(0xD800 <= ord(character) < 0xE000 for character in path)

@@ -62,7 +62,7 @@ def _check_events(name: str, text: str) -> None:
 
 def _value(name: str, loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     match node:
-        case yaml.MappingNode():
+        case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
             result: dict[str, Any] = {}
             for key, item in node.value:
                 if not isinstance(key, yaml.ScalarNode) or key.tag != _STRING_TAG:
@@ -71,7 +71,7 @@ def _value(name: str, loader: yaml.SafeLoader, node: yaml.Node) -> Any:
                     _refuse(name, f"line {key.start_mark.line + 1}: the key {key.value!r} stands twice")
                 result[key.value] = _value(name, loader, item)
             return result
-        case yaml.SequenceNode():
+        case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
             return [_value(name, loader, item) for item in node.value]
         case yaml.ScalarNode(tag=tag) if tag in _SCALAR_TAGS:
             return loader.construct_object(node)

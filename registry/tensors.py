@@ -74,6 +74,11 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
+def parameters(path: Path) -> int:
+    """How many numbers the tensors of the file at `path` hold together. Raises InputError as `read_header` does."""
+    return sum(math.prod(tensor.shape) for tensor in read_header(path))
+
+
 def tensor_digests(path: Path) -> dict[str, str]:
     """For each tensor name, the SHA-256 of its dtype, shape and bytes. Raises InputError as `read_header` does."""
     with path.open("rb") as stream:

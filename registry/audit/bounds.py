@@ -1,0 +1,36 @@
+"""Step 0: is this a directory that may be looked at at all? Asked before any of its files is parsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from registry.errors import InputError
+from registry.manifest import walk
+from registry.records import release as layout
+
+MAX_FILES = 100_000
+MAX_RECORD_BYTES = 64 << 20
+"""A record is JSON or text that is read whole."""
+MAX_ROWS_BYTES = 64 << 30
+"""The rows of a data manifest are streamed."""
+MAX_WEIGHTS_BYTES = 8 << 40
+
+
+def limit(path: str) -> int:
+    """The most bytes that the file at `path` of a release may have."""
+    if path == layout.DATA_ROWS:
+        return MAX_ROWS_BYTES
+    if path.startswith((f"{layout.PROVENANCE}/", f"{layout.ATTESTATIONS}/")) or path in (layout.SIGNATURE, layout.CARD):
+        return MAX_RECORD_BYTES
+    return MAX_WEIGHTS_BYTES
+
+
+def check(root: Path) -> str:
+    """Say what was counted. Raises InputError for links, devices, forbidden paths, and too many or too large files."""
+    files = walk(root, max_files=MAX_FILES)
+    for path, size in files:
+        if size > limit(path):
+            raise InputError(
+                f"{path} has {size} bytes, more than the {limit(path)} allowed", mend="do not use this release"
+            )
+    return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, all paths inside the root"

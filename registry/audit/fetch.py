@@ -1,0 +1,47 @@
+"""Step 1: a reference becomes one place, a directory whose bytes all stem from one commit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.digest import Progress
+from registry.hub.client import HubClient
+from registry.hub.reference import DirectoryReference, HubReference, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a release lies, and how it came there."""
+
+    root: Path
+    words: str
+
+
+@contextmanager
+def fetched(
+    reference: Reference, *, endpoint: str | None, into: Path | None, progress: Progress | None
+) -> Iterator[Place]:
+    """The release that `reference` names, in a directory.
+
+    A directory is read in place. A release on a Hub is downloaded at the commit the reference resolves to, into `into`
+    (kept) or into a directory that goes away when the block ends. Raises what HubClient raises.
+    """
+    match reference:
+        case DirectoryReference(path):
+            yield Place(path, "a directory, read in place")
+        case HubReference(repository, revision):
+            hub = HubClient(endpoint)
+            commit = hub.resolve(repository, revision)
+            words = f"commit {commit}, all files read at it"
+            if into is not None:
+                hub.download(repository, commit, into, progress)
+                yield Place(into, words)
+                return
+            with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
+                root = Path(folder) / "release"
+                hub.download(repository, commit, root, progress)
+                yield Place(root, words)

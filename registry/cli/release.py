@@ -1,0 +1,183 @@
+"""`glasshouse release`: prepare, sign, publish; and cut, which does all three."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli import output, signing
+
+if TYPE_CHECKING:
+    from registry.hub.client import HubClient
+    from registry.hub.reference import HubReference
+    from registry.release.config import ReleaseConfig
+    from registry.release.prepare import Plan
+
+app = typer.Typer(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
+
+Project = Annotated[Path, typer.Option("--project", help="The DVC project.", show_default="this directory")]
+Version = Annotated[str | None, typer.Option("--version", help="major.minor.patch; by default the next patch.")]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint", envvar="HF_ENDPOINT", help="The Hub; by default the public one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, change nothing.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A prepared release, such as releases/NAME/v1.0.0.")]
+HERE = Path()
+
+
+@app.command(epilog="Example: glasshouse release prepare --version 1.0.0")
+def prepare(
+    project: Project = HERE,
+    version: Version = None,
+    endpoint: Endpoint = None,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Only what the records decide: the last stage of dvc.yaml runs this.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Lay out a release from what `dvc repro` built: weights, model card, records, lock and commit; unsigned."""
+    from registry.release import config as configs
+    from registry.release import draft as drafts
+
+    config = configs.load(project)
+    if draft:
+        folder = project / config.output if dry_run else drafts.write(project, config)
+        _told(as_json, f"draft of {config.repo} in {folder}", draft=str(folder))
+        return
+    planned = _planned(project, config, version, _hub(endpoint))
+    folder = _prepared(project, config, planned, dry_run)
+    words = f"{'would prepare' if dry_run else 'prepared'} {config.repo} {planned.record.tag} in {folder}"
+    _told(as_json, words, folder=str(folder), record=planned.record.as_json())
+
+
+@app.command(epilog="Example: glasshouse release sign releases/tiny-llama/v1.0.0 --key private.pem")
+def sign(
+    folder: Folder,
+    trust_config: signing.TrustConfig = None,
+    identity_token: signing.IdentityToken = None,
+    identity_token_file: signing.IdentityTokenFile = None,
+    key: signing.Key = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Sign a prepared release: its attestations, the release statement, and model.sig over everything."""
+    from registry.release.sign import sign as sign_release
+
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    if not dry_run:
+        sign_release(folder, signer)
+    _told(as_json, f"{'would sign' if dry_run else 'signed'} {folder} as {signing.name(signer)}", folder=str(folder))
+
+
+@app.command(epilog="Example: glasshouse release publish releases/tiny-llama/v1.0.0")
+def publish(
+    folder: Folder, project: Project = HERE, endpoint: Endpoint = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Publish a signed release to the Hub: one commit, its checksums compared, then the tag."""
+    if dry_run:
+        _told(as_json, f"would publish {folder}", folder=str(folder))
+        return
+    reference = _published(project, folder, _hub(endpoint))
+    _told(as_json, f"published {reference}", reference=str(reference))
+
+
+@app.command(epilog="Example: glasshouse release cut --version 1.0.0")
+def cut(
+    project: Project = HERE,
+    version: Version = None,
+    endpoint: Endpoint = None,
+    trust_config: signing.TrustConfig = None,
+    identity_token: signing.IdentityToken = None,
+    identity_token_file: signing.IdentityTokenFile = None,
+    key: signing.Key = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Prepare, sign and publish the next release; nothing at all where nothing changed since the last."""
+    from registry.release import config as configs
+    from registry.release import cut as cutting
+    from registry.release import sign as signatures
+
+    config, hub = configs.load(project), _hub(endpoint)
+    planned = _planned(project, config, version, hub)
+    if version is None and (tag := cutting.unchanged_since(hub, config.repo, planned.record.content)):
+        _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
+        return
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    if dry_run:
+        words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and publish it to {config.repo}"
+        _told(as_json, words, record=planned.record.as_json())
+        return
+    folder = _prepared(project, config, planned, dry_run=False)
+    if not signatures.is_signed(folder):
+        signatures.sign(folder, signer)
+    output.say(f"signed as {signing.name(signer)}")
+    reference = _published(project, folder, hub)
+    _told(as_json, f"published {reference}", reference=str(reference), folder=str(folder))
+
+
+def _hub(endpoint: str | None) -> HubClient:
+    from registry.hub.client import HubClient
+
+    return HubClient(endpoint)
+
+
+def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient) -> Plan:
+    """What would be prepared: the version asked for, if it is new, else the next."""
+    from registry.release import cut as cutting
+    from registry.release.prepare import plan
+
+    released = cutting.versions(hub, config.repo)
+    if version is not None:
+        cutting.check_is_new(released, version)
+    return plan(project, config, version or cutting.next_version(released))
+
+
+def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool) -> Path:
+    """The directory of the prepared release; one that stands already, of the same record, is left as it is."""
+    from registry.release.prepare import is_prepared
+    from registry.release.prepare import prepare as prepare_release
+
+    if dry_run or is_prepared(planned):
+        return planned.folder
+    output.say(f"preparing {planned.record.tag} from commit {planned.record.source.commit[:12]}")
+    return prepare_release(project, config, planned)
+
+
+def _published(project: Path, folder: Path, hub: HubClient) -> HubReference:
+    """Publish, and tell MLflow. Where MLflow does not answer the release stands all the same, and that is said."""
+    from registry.digest import sha256_file
+    from registry.errors import Unavailable
+    from registry.provenance import mlflow
+    from registry.records import release as layout
+    from registry.release.publish import publish as publish_release
+
+    with output.progress("publishing") as progress:
+        reference = publish_release(folder, hub, progress)
+    record = layout.ReleaseRecord.read(folder / layout.RECORD)
+    try:
+        version = mlflow.mark_released(
+            project,
+            name=record.repo.split("/")[1],
+            weights=record.weights[0].sha256,
+            release=str(reference),
+            digest=sha256_file(folder / layout.RELEASE_ATTESTATION),
+            lock=record.lock,
+        )
+        output.say(
+            f"MLflow: version {version} is `released`" if version else "MLflow knows no version of these weights"
+        )
+    except Unavailable as problem:
+        output.error(problem, as_json=False)
+    return reference
+
+
+def _told(as_json: bool, words: str, **facts: object) -> None:
+    if as_json:
+        output.data(facts)
+    else:
+        print(words)

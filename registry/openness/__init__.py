@@ -1,0 +1,1 @@
+"""How open a model is, said from records: the model card."""

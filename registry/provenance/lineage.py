@@ -1,0 +1,153 @@
+"""Step 5: from the weights back to the data, digest by digest, without a gap.
+
+    weights <- last checkpoint <- tokens <- data manifest <- its rows
+                                     └────<- tokenizer
+    and beside them, named by the signed provenance statement: git commit, params, lock, environment
+
+Each link answers for itself: PASS, FAIL with what does not fit, or UNKNOWN where a record that the link needs is not
+there. The files read here had their bytes compared with the signed list before (step 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from registry import tensors
+from registry.digest import sha256_file
+from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.manifest import walk
+from registry.provenance import dvc, slsa
+from registry.records import data_manifest
+from registry.records import release as layout
+from registry.records.chain import Chain
+from registry.records.evaluation import Evaluation
+from registry.records.release import ReleaseRecord
+from registry.records.tokens import Tokens
+from registry.report import Check, Verdict
+
+STEP = 5
+NAME = "lineage"
+
+
+class Gap(VerificationError):
+    """Two records of one release do not fit together."""
+
+    code = "lineage-gap"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found, mend="do not trust the release; report it to its maintainer")
+
+
+def check(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str]) -> Iterator[Check]:
+    """Walk the links of the release at `root`.
+
+    subjects: path -> SHA-256 of the verified provenance statement's subjects, the weights.
+    resolved: name -> digest of its resolved dependencies, as `slsa.resolved` gives them.
+    Raises nothing for what a release can hold.
+    """
+    links: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("weights <- provenance", lambda: _provenance(root, subjects, resolved)),
+        ("weights <- checkpoints", lambda: _checkpoints(root)),
+        ("checkpoints <- tokens", lambda: _tokens(root)),
+        ("tokens <- data manifest", lambda: _data(root)),
+        ("data manifest <- its rows", lambda: _rows(root)),
+        ("evaluation <- weights", lambda: _evaluation(root)),
+        ("every stage <- dvc.lock", lambda: _lock(root)),
+    )
+    for name, link in links:
+        try:
+            yield Check(STEP, NAME, Verdict.PASS, name, link())
+        except Unavailable as problem:
+            yield Check(STEP, NAME, Verdict.UNKNOWN, name, problem.message)
+        except GlasshouseError as problem:
+            yield Check(STEP, NAME, Verdict.FAIL, name, problem.message)
+
+
+def _provenance(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str]) -> str:
+    """The signed provenance names these weights, this commit, and these records."""
+    record = ReleaseRecord.read(_need(root, layout.RECORD))
+    weights = {path for path, _ in walk(root) if path.endswith(".safetensors")}
+    if weights != subjects.keys() or weights != {file.path for file in record.weights}:
+        raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
+    for path in weights:
+        _same(f"{path}", subjects[path], sha256_file(root / path))
+    _same("the git commit", resolved.get("source", "none"), record.source.commit)
+    named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
+    for name, path in named.items():
+        _same(path, resolved.get(name, "none"), sha256_file(root / path))
+    if absent := sorted(slsa.RESOLVED.keys() - named.keys()):
+        raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
+    return f"commit {record.source.commit[:12]}, {', '.join(sorted(named))}"
+
+
+def _checkpoints(root: Path) -> str:
+    """The chain of checkpoints holds, and ends in these weights."""
+    chain = Chain.read(_need(root, layout.CHECKPOINTS))
+    chain.verify()
+    _same(
+        "the tensors of the weights",
+        chain.entries[-1].weights.tensors,
+        tensors.tensors_digest(_need(root, layout.WEIGHTS)),
+    )
+    return f"{len(chain.entries)} checkpoints, the last at step {chain.entries[-1].step}, in an unbroken chain"
+
+
+def _tokens(root: Path) -> str:
+    """The chain was trained on these tokens, and they were made by this tokenizer."""
+    chain = Chain.read(_need(root, layout.CHECKPOINTS))
+    tokens = Tokens.read(_need(root, layout.TOKENS))
+    _same(layout.TOKENS, chain.tokens, sha256_file(root / layout.TOKENS))
+    _same("tokenizer.json", tokens.tokenizer.sha256, sha256_file(_need(root, "tokenizer.json")))
+    return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
+
+
+def _data(root: Path) -> str:
+    """The tokens were made from this data manifest."""
+    tokens = Tokens.read(_need(root, layout.TOKENS))
+    summary = data_manifest.read_summary(_need(root, layout.DATA_SUMMARY))
+    _same(layout.DATA_SUMMARY, tokens.data_manifest.sha256, sha256_file(root / layout.DATA_SUMMARY))
+    _same("the Merkle root", tokens.data_manifest.root, summary.root)
+    return f"Merkle root {summary.root[:16]}…"
+
+
+def _rows(root: Path) -> str:
+    """The rows give the root that was signed."""
+    summary = data_manifest.read_summary(_need(root, layout.DATA_SUMMARY))
+    data_manifest.verify(summary, _need(root, layout.DATA_ROWS))
+    return f"{summary.rows} rows, counted anew, give the root"
+
+
+def _evaluation(root: Path) -> str:
+    """The figures are of these weights, on these tokens."""
+    evaluation = Evaluation.read(_need(root, layout.EVALUATION))
+    _same("the weights evaluated", evaluation.weights, sha256_file(_need(root, layout.WEIGHTS)))
+    _same("the tokens evaluated on", evaluation.tokens, sha256_file(_need(root, layout.TOKENS)))
+    return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
+
+
+def _lock(root: Path) -> str:
+    """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
+    lock = dvc.read_lock(_need(root, layout.LOCK))
+    for gap in lock.gaps():
+        raise Gap(gap)
+    outs = lock.outs()
+    model = dvc.directory_md5({path: root / path for path, _ in walk(root) if layout.is_model_file(path)})
+    if model not in {out.md5 for out in outs.values()}:
+        raise Gap(f"no stage of dvc.lock wrote the model's files (as a directory, md5:{model})")
+    by_name = {Path(path).name: out for path, out in outs.items() if not out.md5.endswith(".dir")}
+    records = [path for path, _ in walk(root / layout.PROVENANCE) if path in by_name]
+    for path in records:
+        _same(f"provenance/{path}", by_name[path].md5, dvc.file_md5(root / layout.PROVENANCE / path))
+    return f"{len(lock.stages)} stages without a gap; the model and {len(records)} records are outputs it names"
+
+
+def _need(root: Path, path: str) -> Path:
+    if not (root / path).is_file():
+        raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
+    return root / path
+
+
+def _same(what: str, said: str, found: str) -> None:
+    if said != found:
+        raise Gap(f"{what}: said to be {said}, found {found}")

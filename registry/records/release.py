@@ -1,0 +1,111 @@
+"""What a release is: where things stand in its directory, and the record that says where it came from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from registry.records.record import Count, Record, Sha256
+
+PROVENANCE = "provenance"
+ATTESTATIONS = "attestations"
+CARD = "README.md"
+WEIGHTS = "model.safetensors"
+SIGNATURE = "model.sig"
+LICENSE = "LICENSE"
+GIT_ATTRIBUTES = ".gitattributes"
+
+RECORD = "provenance/release.json"
+LOCK = "provenance/dvc.lock"
+PIPELINE = "provenance/dvc.yaml"
+PARAMS = "provenance/params.yaml"
+REQUIREMENTS = "provenance/requirements.lock"
+ENVIRONMENT = "provenance/environment.json"
+DATA_SUMMARY = "provenance/data-manifest.json"
+DATA_ROWS = "provenance/data-manifest.jsonl"
+TOKENS = "provenance/tokens.json"
+CHECKPOINTS = "provenance/checkpoints.json"
+EVALUATION = "provenance/evaluation.json"
+CURVE = "provenance/loss.png"
+
+
+def attestation(name: str) -> str:
+    """The path of the bundle that attests `name`: provenance, data, card or release."""
+    return f"{ATTESTATIONS}/{name}.sigstore.json"
+
+
+RELEASE_ATTESTATION = attestation("release")
+
+CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
+"""What the model card is rendered from, beside the weights' header."""
+
+NOT_THE_MODEL = frozenset((CARD, LICENSE, SIGNATURE, GIT_ATTRIBUTES))
+"""Files at the root of a release that no stage wrote for `from_pretrained`."""
+
+
+def is_model_file(path: str) -> bool:
+    """Whether the file at `path` of a release came from the exported model's directory."""
+    return path not in NOT_THE_MODEL and path.split("/")[0] not in (PROVENANCE, ATTESTATIONS)
+
+
+COVERED_LAST = frozenset((SIGNATURE, RELEASE_ATTESTATION))
+"""Files that the release statement cannot list, because they are made after it. model.sig covers the release statement;
+nothing covers model.sig but its own signature."""
+
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+class SourceCode(Record):
+    """The commit that `dvc repro` ran from."""
+
+    commit: Commit
+    """HEAD of the maintainer's clean tree."""
+    committed_at: str
+    """When that commit was made: RFC 3339, UTC."""
+    remote: str | None
+    """Where others can fetch it; None where the maintainer's repository has no public `origin`."""
+
+    @property
+    def uri(self) -> str | None:
+        """The commit as in-toto names it; None without a remote."""
+        return f"git+{self.remote}@{self.commit}" if self.remote else None
+
+
+class Weights(Record):
+    """One file of weights."""
+
+    path: str
+    """POSIX, relative to the release."""
+    sha256: Sha256
+    """Of the file."""
+    tensors: Sha256
+    """Of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
+
+
+class ReleaseRecord(Record):
+    """provenance/release.json. It is also the heart of the signed release statement."""
+
+    schema_: Literal["glasshouse.release/v1"] = Field("glasshouse.release/v1", alias="schema")
+    """The format, with its version."""
+    repo: str
+    """namespace/name on the Hub."""
+    version: str
+    """major.minor.patch; the tag is `v` and this."""
+    source: SourceCode
+    """Which code."""
+    license: str
+    """SPDX expression for the weights."""
+    parameters: Count
+    """How many numbers the weights hold."""
+    content: Sha256
+    """Digest of the draft's manifest: two releases with one content differ only in version and commit."""
+    lock: Sha256
+    """Of provenance/dvc.lock."""
+    weights: tuple[Weights, ...]
+    """Every file of weights."""
+
+    @property
+    def tag(self) -> str:
+        """The name of the tag."""
+        return f"v{self.version}"

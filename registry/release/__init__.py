@@ -1,0 +1,1 @@
+"""The maintainer's path: draft -> prepare -> sign -> publish, and `cut`, which walks all of it."""

@@ -1,0 +1,59 @@
+"""The draft of a release: everything the records of the pipeline decide, nothing that a version or a commit does.
+
+`dvc repro` writes it as the output of its last stage, so the bytes that get signed are an output DVC tracks.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from registry.errors import InputError, Refused
+from registry.files import directory_beside, write_atomic
+from registry.manifest import walk
+from registry.openness import model_card
+from registry.records import release as layout
+from registry.release import weights
+from registry.release.config import ReleaseConfig
+
+LFS_PATTERNS = ("*.safetensors", "*.parquet", "*.png")
+"""What a git client of the Hub keeps as large files."""
+GIT_ATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS).encode()
+
+
+def write(root: Path, config: ReleaseConfig) -> Path:
+    """Write the draft of the project at `root` to `config.output`, whole or not at all, and return its path.
+
+    Raises Refused for weights in any form but safetensors; InputError for a record that is missing or malformed, and
+    for two files that would stand at one place.
+    """
+    output = root / config.output
+    with directory_beside(output) as draft:
+        _lay_out(root, config, draft)
+        write_atomic(draft / layout.GIT_ATTRIBUTES, GIT_ATTRIBUTES)
+        write_atomic(draft / layout.CARD, model_card.render(draft, config.about, version=None).encode())
+    return output
+
+
+def _lay_out(root: Path, config: ReleaseConfig, draft: Path) -> None:
+    """Copy the model to the root of the draft, the records below provenance/, the licence beside the model."""
+    model = root / config.model
+    files = [path for path, _ in walk(model)]
+    if not [path for path in files if weights.check(model / path)]:
+        raise Refused(f"{config.model} holds no safetensors", mend="run `dvc repro` first")
+    places = {path: model / path for path in files}
+    for source in config.provenance:
+        place = f"{layout.PROVENANCE}/{Path(source).name}"
+        if place in places:
+            raise InputError(f"two records would stand at {place}", mend="give them different names in params.yaml")
+        places[place] = root / source
+    places[layout.LICENSE] = root / layout.LICENSE
+    for place, source_path in places.items():
+        _copy(source_path, draft / place)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_symlink() or not source.is_file():
+        raise InputError(f"{source} is missing or no plain file", mend="run `dvc repro` first")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

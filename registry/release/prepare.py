@@ -1,0 +1,101 @@
+"""From a draft to a release that is ready to sign: the lock, the commit and the version join it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry import tensors
+from registry.digest import sha256_file
+from registry.errors import InputError, Refused
+from registry.files import directory_beside, write_atomic
+from registry.manifest import Manifest
+from registry.openness import model_card
+from registry.provenance import dvc, git
+from registry.records import release as layout
+from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.release import weights
+from registry.release.config import ReleaseConfig, parse_version
+
+RELEASES = "releases"
+"""Where prepared releases stand, below the project's root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `prepare` will do, made without changing anything.
+
+    record: the release record, complete.  folder: where the release will stand.
+    """
+
+    record: ReleaseRecord
+    folder: Path
+
+
+def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
+    """Check everything that must hold before a release of `version` is prepared.
+
+    Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, and weights
+    that are no safetensors.
+    """
+    parse_version(version)
+    _check_tree(root)
+    draft = root / config.output
+    if not draft.is_dir():
+        raise Refused(f"there is no draft at {config.output}", mend="dvc repro")
+    source = git.source(root)
+    manifest = Manifest.of_directory(draft)
+    files = [entry for entry in manifest.entries if weights.check(draft / entry.path)]
+    record = ReleaseRecord(
+        repo=config.repo,
+        version=version,
+        source=SourceCode(commit=source.commit, committed_at=source.committed_at, remote=source.remote),
+        license=config.license,
+        parameters=sum(tensors.parameters(draft / entry.path) for entry in files),
+        content=manifest.sha256,
+        lock=sha256_file(root / "dvc.lock"),
+        weights=tuple(
+            Weights(path=entry.path, sha256=entry.sha256, tensors=tensors.tensors_digest(draft / entry.path))
+            for entry in files
+        ),
+    )
+    return Plan(record, root / RELEASES / config.name / record.tag)
+
+
+def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
+    """Write the release that `planned` says, unsigned, whole or not at all, and return its directory.
+
+    Preparing again what was prepared gives the same bytes.
+    """
+    planned.folder.parent.mkdir(parents=True, exist_ok=True)
+    with directory_beside(planned.folder) as folder:
+        shutil.copytree(root / config.output, folder, dirs_exist_ok=True)
+        shutil.copyfile(root / "dvc.lock", folder / layout.LOCK)
+        write_atomic(folder / layout.RECORD, planned.record.to_bytes())
+        write_atomic(
+            folder / layout.CARD, model_card.render(folder, config.about, version=planned.record.version).encode()
+        )
+    return planned.folder
+
+
+def is_prepared(planned: Plan) -> bool:
+    """Whether the release that `planned` says stands prepared already, signed or not."""
+    record = planned.folder / layout.RECORD
+    return record.is_file() and record.read_bytes() == planned.record.to_bytes()
+
+
+def _check_tree(root: Path) -> None:
+    """Refuse a tree, or a lock, that another person's clone would not give."""
+    for needed in ("dvc.yaml", "dvc.lock", "params.yaml"):
+        if not (root / needed).is_file():
+            raise InputError(f"{root} has no {needed}", mend="run this at the root of a DVC project, after `dvc repro`")
+    if changed := git.changes(root):
+        raise Refused(
+            f"the tree is dirty: {', '.join(changed[:5])}{' and more' if len(changed) > 5 else ''}",
+            mend="git add --all && git commit",
+        )
+    if not git.tracked(root, "dvc.lock"):
+        raise Refused("dvc.lock is not committed", mend="git add --force dvc.lock && git commit")
+    if stages := dvc.stale(root):
+        raise Refused(f"dvc calls these stages out of date: {', '.join(stages)}", mend="dvc repro && git commit --all")

@@ -1,0 +1,111 @@
+"""Sign a prepared release: one attestation for each claim, the release statement over them, model.sig over everything.
+
+What is written last means complete: a directory with a model.sig was signed to the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from registry.attest import oms, predicates
+from registry.attest.signature import Signer
+from registry.attest.statement import Statement, Subject
+from registry.digest import sha256_file
+from registry.errors import Refused
+from registry.files import write_atomic
+from registry.manifest import Manifest
+from registry.provenance import slsa
+from registry.records import data_manifest
+from registry.records import release as layout
+from registry.records.evaluation import Evaluation
+from registry.records.release import ReleaseRecord
+from registry.release import weights
+
+
+def is_signed(folder: Path) -> bool:
+    """Whether the release in `folder` was signed to the end."""
+    return (folder / layout.SIGNATURE).is_file()
+
+
+def sign(folder: Path, signer: Signer) -> None:
+    """Sign the release in `folder`, anew if it was signed before.
+
+    Raises Refused for weights that are no safetensors, or that are not the weights the record names; what the signer
+    raises where it has no identity, or its services do not answer.
+    """
+    record = ReleaseRecord.read(folder / layout.RECORD)
+    (folder / layout.SIGNATURE).unlink(missing_ok=True)
+    shutil.rmtree(folder / layout.ATTESTATIONS, ignore_errors=True)
+    bare = Manifest.of_directory(folder)
+    _check_weights(folder, bare, record)
+    listed = []
+    for name, statement in _claims(folder, bare, record):
+        path = layout.attestation(name)
+        write_atomic(folder / path, signer.sign(statement))
+        listed.append(
+            predicates.ListedAttestation(
+                name=path, predicate_type=statement.predicate_type, sha256=sha256_file(folder / path)
+            )
+        )
+    release = _release_statement(Manifest.of_directory(folder), tuple(listed), record)
+    write_atomic(folder / layout.RELEASE_ATTESTATION, signer.sign(release))
+    write_atomic(folder / layout.SIGNATURE, oms.sign(folder, signer, name=f"{record.repo}@{record.tag}"))
+
+
+def _claims(folder: Path, bare: Manifest, record: ReleaseRecord) -> Iterator[tuple[str, Statement]]:
+    """(name, statement) of each claim but the release statement."""
+    entries = bare.by_path()
+    weights_subjects = [Subject(file.path, file.sha256) for file in record.weights]
+    yield "provenance", slsa.provenance(folder, record).about(weights_subjects)
+    summary = data_manifest.read_summary(folder / layout.DATA_SUMMARY)
+    yield (
+        "data",
+        predicates.DataManifest(
+            root=summary.root,
+            algorithm=summary.algorithm,
+            rows=summary.rows,
+            bytes=summary.size,
+            licenses={spdx: tally.documents for spdx, tally in summary.licenses.items()},
+            rows_sha256=summary.rows_sha256,
+        ).about([Subject(path, entries[path].sha256) for path in (layout.DATA_SUMMARY, layout.DATA_ROWS)]),
+    )
+    evaluation = Evaluation.read(folder / layout.EVALUATION)
+    yield (
+        "card",
+        predicates.ModelCard(
+            name=record.repo,
+            version=record.tag,
+            license=record.license,
+            data_root=summary.root,
+            parameters=record.parameters,
+            metrics=evaluation.metrics.as_json(),
+            rendered_from={path: entries[path].sha256 for path in layout.CARD_RECORDS},
+        ).about([Subject(layout.CARD, entries[layout.CARD].sha256)]),
+    )
+
+
+def _release_statement(
+    complete: Manifest, listed: tuple[predicates.ListedAttestation, ...], record: ReleaseRecord
+) -> Statement:
+    return predicates.Release(
+        name=record.repo,
+        version=record.tag,
+        repository=f"hf://{record.repo}",
+        source=predicates.Source(repository=record.source.remote, commit=record.source.commit),
+        files=tuple(
+            predicates.ReleasedFile(path=entry.path, sha256=entry.sha256, size=entry.size) for entry in complete.entries
+        ),
+        attestations=listed,
+        weights=tuple(file.path for file in record.weights),
+    ).about([Subject(f"{record.repo}@{record.tag}", complete.sha256)])
+
+
+def _check_weights(folder: Path, bare: Manifest, record: ReleaseRecord) -> None:
+    found = {entry.path: entry.sha256 for entry in bare.entries if weights.check(folder / entry.path)}
+    if found != {file.path: file.sha256 for file in record.weights}:
+        raise Refused(
+            "the weights are not those that the release record names",
+            mend="prepare the release anew: glasshouse release prepare",
+        )

@@ -1,0 +1,71 @@
+"""registry.canonical: one byte string per JSON value, and nothing else gets in."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry import canonical
+from registry.errors import InputError
+
+TEXT = st.text(st.characters(codec="utf-8"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-(2.0**53) + 1, 2.0**53 - 1) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_what_is_dumped_is_read_back_as_it_was(value: object) -> None:
+    assert canonical.parse(canonical.dumps(value)) == value
+
+
+@given(JSON)
+def test_the_order_of_keys_does_not_change_the_bytes(value: object) -> None:
+    shuffled = json.loads(json.dumps({"a": value, "b": 1}), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    assert canonical.dumps(shuffled) == canonical.dumps({"a": value, "b": 1})
+
+
+@given(st.binary(max_size=200) | st.text().map(str.encode))
+def test_hostile_bytes_raise_our_error_and_no_other(data: bytes) -> None:
+    try:
+        canonical.parse(data)
+    except InputError as error:
+        assert error.mend
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b"NaN", "NaN"),
+        (b"-Infinity", "Infinity"),
+        (b"1e999", "too large"),
+        (b"9007199254740992", "2\\*\\*53"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested"),
+        (b'"\\ud800"', "surrogates"),
+        (b"\xff", "utf-8"),
+        (b"{} {}", "Extra data"),
+        (b"", "Expecting value"),
+    ],
+)
+def test_what_json_readers_disagree_about_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        canonical.parse(data)
+
+
+def test_brackets_inside_strings_do_not_count_as_depth() -> None:
+    assert canonical.parse(b'"' + b"[" * 1000 + b'\\""') == "[" * 1000 + '"'
+
+
+def test_more_bytes_than_allowed_are_refused_before_parsing() -> None:
+    with pytest.raises(InputError, match="3 bytes"):
+        canonical.parse(b"[1]", max_bytes=2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, 2**60, {"a": object()}])
+def test_what_json_cannot_say_is_refused(value: object) -> None:
+    with pytest.raises(InputError):
+        canonical.dumps(value)
