@@ -1,0 +1,73 @@
+"""environment.json: the machine and the software that trained, without a word about when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from registry.records.chain import Label
+from registry.records.record import Count, Record, Sha256
+
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,500}$")]
+
+
+class Machine(Record):
+    """Where it ran. None of this decides a bit under the portable profile."""
+
+    cpu: Line
+    """The model's name, as the processor gives it."""
+    architecture: Line
+    """x86_64, aarch64, ..."""
+    features: tuple[Line, ...] = Field(max_length=1000)
+    """Instruction sets that numerical libraries choose their code by, sorted."""
+    accelerator: Line | None
+    """The GPU's name; None where none was used."""
+    system: Line
+    """The kernel's name."""
+    libc: Line
+    """The C library and its version."""
+
+
+class Software(Record):
+    """What it ran on."""
+
+    python: Line
+    packages: Sha256
+    """Of requirements.lock."""
+    torch: Line
+    torch_config: Text
+    """torch.__config__.show(): compiler, BLAS, build flags."""
+    numpy: Line
+    blas: Line
+    """The BLAS that numpy carries, with its version."""
+    transformers: Line
+
+
+class NumericProfile(Record):
+    """What was asked for, and what was found to hold."""
+
+    name: Label
+    digest: Sha256
+    """Of the profile."""
+    settings: dict[Line, str | int | float | bool | None]
+    """Everything that the profile names."""
+    environment: dict[Line, Line]
+    """Variables that were set before numerical libraries were loaded."""
+    threads: Count
+    """In each process."""
+    capability: Line
+    """The code path of torch's own kernels."""
+    blas_core: Line
+    """The code path of numpy's BLAS."""
+
+
+class Environment(Record):
+    """environment.json."""
+
+    schema_: Literal["glasshouse.environment/v1"] = Field("glasshouse.environment/v1", alias="schema")
+    """The format, with its version."""
+    machine: Machine
+    software: Software
+    profile: NumericProfile
