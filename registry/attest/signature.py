@@ -26,19 +26,19 @@ class SignedByIdentity:
     """Signed through Sigstore: an identity, and the public log entry that shows when.
 
     identity, issuer: as the certificate names them.
-    log_id: SHA-256 of the log's key, hex.  log_index: the entry's place in the log.
+    log: the log's own name for itself, from its signed checkpoint.  log_index: the entry's place in the log.
     signed_at: the log's time (Rekor 1) or the timestamp authority's (Rekor 2), in UTC.
     """
 
     identity: str
     issuer: str
-    log_id: str
+    log: str
     log_index: int
     signed_at: datetime
 
     def __str__(self) -> str:
         when = self.signed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-        return f"{self.identity} (by {self.issuer}), log entry {self.log_index}, {when}"
+        return f"{self.identity} (by {self.issuer}), entry {self.log_index} of {self.log}, {when}"
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -46,7 +46,7 @@ class SignedByIdentity:
             "kind": "sigstore",
             "identity": self.identity,
             "issuer": self.issuer,
-            "logId": self.log_id,
+            "log": self.log,
             "logIndex": self.log_index,
             "signedAt": self.signed_at.isoformat(),
         }

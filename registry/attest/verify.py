@@ -21,12 +21,12 @@ class Verifier:
         """`trust_root`: a trusted root or trust config of a Sigstore instance; None: the public one, as this machine
         knows it (`refresh`: asked for anew, over the network)."""
         self.policy = policy
-        self._trust_root = trust_root
+        self.trust_root = trust_root
         self._refresh = refresh
 
     @cached_property
     def _trust(self) -> SigstoreTrust:
-        return SigstoreTrust(self._trust_root, refresh=self._refresh)
+        return SigstoreTrust(self.trust_root, refresh=self._refresh)
 
     def verify(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Verified:
         """The statement in the bundle `data`, and who signed it.
@@ -44,7 +44,7 @@ class Verifier:
 
     def _signer(self, bundle: Bundle) -> SignedBy:
         if not bundle.by_key:
-            return self._trust.verify(bundle, self.policy.identities)
+            return self._trust.verify(bundle, self.policy)
         if not self.policy.keys:
             raise SignatureError(
                 f"signed with a bare key, and nobody vouches for it; expected {self.policy}",

@@ -1,7 +1,7 @@
 """Verifying what was signed with an identity, from a trust root and the bundle alone: no network is asked.
 
 Law: a bundle is accepted only if every step of sigstore's client specification holds for it (time, certificate chain,
-certificate log, transparency log, signature), and its certificate names an allowed identity from its issuer.
+certificate log, transparency log, signature), and its certificate names an identity of the policy, from its issuer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sigstore.verify import Verifier
 
 from registry import canonical
 from registry.attest.bundle import MEND, Bundle
-from registry.attest.policy import SigstoreIdentity
+from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
 from registry.attest.sigstore.config import first_line, trusted_root
 from registry.errors import InputError, SignatureError, SignerError
@@ -69,11 +69,11 @@ class SigstoreTrust:
                 mend="give the instance's complete trusted_root.json",
             ) from problem
 
-    def verify(self, bundle: Bundle, allowed: tuple[SigstoreIdentity, ...]) -> SignedByIdentity:
+    def verify(self, bundle: Bundle, policy: Policy) -> SignedByIdentity:
         """Who signed the bundle.
 
         Raises SignatureError where any step does not hold, and, only when all hold, SignerError where the signer is
-        none of `allowed`.
+        none whom `policy` names.
         """
         certificate = _Certificate()
         with _as_signature_error():
@@ -82,10 +82,9 @@ class SigstoreTrust:
             if (payload_type, payload) != (bundle.envelope.payload_type, bundle.envelope.payload):
                 raise SigstoreVerificationError("the payload that was verified is not the payload that was read")
             signer = _signer(certificate, signed, bundle.material["tlogEntries"][0])
-        if SigstoreIdentity(signer.identity, signer.issuer) not in allowed:
-            expected = " or ".join(map(str, allowed)) or "a key"
+        if SigstoreIdentity(signer.identity, signer.issuer) not in policy.identities:
             raise SignerError(
-                f"signed by {signer.identity} (by {signer.issuer}), expected {expected}",
+                f"signed by {signer.identity} (by {signer.issuer}), expected {policy}",
                 mend="do not trust the release, unless you know that this signer may sign it; then name that signer",
             )
         return signer
@@ -136,7 +135,8 @@ def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, 
     promise: the index is the proof's, and the time that of the one timestamp there must be.
     """
     proof = entry["inclusionProof"]
-    if proof["checkpoint"]["envelope"].split("\n")[1] != proof["treeSize"]:
+    log, tree_size = proof["checkpoint"]["envelope"].split("\n")[:2]
+    if tree_size != proof["treeSize"]:
         raise SigstoreVerificationError("the inclusion proof is for another tree size than the signed checkpoint")
     integrated = int(entry.get("integratedTime") or 0)
     if entry.get("inclusionPromise") and integrated:
@@ -146,8 +146,7 @@ def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, 
         if stamps is None or len(stamps.rfc3161_timestamps) != 1:
             raise SigstoreVerificationError("without an inclusion promise, exactly one signed timestamp is expected")
         index, when = int(proof["logIndex"]), stamps.rfc3161_timestamps[0].tst_info.gen_time
-    log_id = signed.log_entry._inner.log_id.key_id.hex()
-    return SignedByIdentity(certificate.identity, certificate.issuer, log_id, index, when.astimezone(UTC))
+    return SignedByIdentity(certificate.identity, certificate.issuer, log, index, when.astimezone(UTC))
 
 
 @contextmanager

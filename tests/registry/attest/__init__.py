@@ -1,0 +1,1 @@
+"""Tests of registry.attest, and of the Sigstore instance they run against."""

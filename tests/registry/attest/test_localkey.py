@@ -1,0 +1,88 @@
+"""Signing with a key in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from registry.attest.localkey import PASSWORD_VARIABLE, KeySigner
+from registry.attest.policy import Policy
+from registry.attest.signature import SignedByKey
+from registry.attest.verify import Verifier
+from registry.errors import CredentialsError, InputError, SignatureError, SignerError
+from tests.registry.attest.conftest import STATEMENT, write_key
+
+
+def test_what_a_key_signs_verifies_with_it_and_says_that_nobody_logged_it(private_key: Path) -> None:
+    signer = KeySigner(private_key)
+    verified = Verifier(Policy((signer.public_key,))).verify(signer.sign(STATEMENT))
+    assert verified.statement == STATEMENT
+    assert verified.signer == SignedByKey(signer.public_key.sha256)
+    assert "no transparency log" in str(verified.signer)
+
+
+def test_another_key_does_not_verify_it_whatever_the_hint_says(private_key: Path, tmp_path: Path) -> None:
+    signer, other = KeySigner(private_key), KeySigner(write_key(tmp_path / "other.pem"))
+    document = json.loads(signer.sign(STATEMENT))
+    document["verificationMaterial"]["publicKey"]["hint"] = other.public_key.sha256
+    with pytest.raises(SignatureError):
+        Verifier(Policy((other.public_key,))).verify(json.dumps(document).encode())
+    both = Policy((other.public_key, signer.public_key))
+    assert Verifier(both).verify(json.dumps(document).encode()).signer == SignedByKey(signer.public_key.sha256)
+
+
+@pytest.mark.parametrize("hint", [None, 1, [], "", "\x1b[2J" * 1000])
+def test_a_hint_of_any_shape_is_only_a_hint(private_key: Path, tmp_path: Path, hint: object) -> None:
+    other = KeySigner(write_key(tmp_path / "other.pem"))
+    document = json.loads(KeySigner(private_key).sign(STATEMENT))
+    document["verificationMaterial"]["publicKey"] = hint
+    with pytest.raises(SignatureError) as caught:
+        Verifier(Policy((other.public_key,))).verify(json.dumps(document).encode())
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
+
+
+def test_payload_and_signature_are_bound(private_key: Path) -> None:
+    signer = KeySigner(private_key)
+    one = json.loads(signer.sign(STATEMENT))
+    two = json.loads(signer.sign(type(STATEMENT)(STATEMENT.subjects, STATEMENT.predicate_type, {"holds": False})))
+    one["dsseEnvelope"]["payload"] = two["dsseEnvelope"]["payload"]
+    with pytest.raises(SignatureError):
+        Verifier(Policy((signer.public_key,))).verify(json.dumps(one).encode())
+
+
+def test_a_key_and_an_identity_do_not_stand_in_for_each_other(
+    private_key: Path, bundles: dict[str, bytes], verifier: Verifier
+) -> None:
+    signer = KeySigner(private_key)
+    with pytest.raises(SignatureError, match="bare key"):
+        verifier.verify(signer.sign(STATEMENT))
+    by_key = Verifier(Policy((signer.public_key,)), verifier.trust_root)
+    with pytest.raises(SignerError, match="expected key sha256"):
+        by_key.verify(bundles["rekor1"])
+
+
+def test_an_encrypted_key_opens_with_its_password_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_key(tmp_path / "private.pem", password=b"right")
+    for password in (None, "wrong"):
+        monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+        if password:
+            monkeypatch.setenv(PASSWORD_VARIABLE, password)
+        with pytest.raises(CredentialsError) as caught:
+            KeySigner(path)
+        assert PASSWORD_VARIABLE in caught.value.mend
+    monkeypatch.setenv(PASSWORD_VARIABLE, "right")
+    signer = KeySigner(path)
+    assert Verifier(Policy((signer.public_key,))).verify(signer.sign(STATEMENT)).statement == STATEMENT
+
+
+def test_anything_but_a_p256_private_key_is_refused(tmp_path: Path) -> None:
+    nonsense, empty = tmp_path / "nonsense.pem", tmp_path / "empty.pem"
+    nonsense.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    empty.touch()
+    for path in (write_key(tmp_path / "p384.pem", curve=ec.SECP384R1()), nonsense, empty, tmp_path / "missing.pem"):
+        with pytest.raises(InputError):
+            KeySigner(path)

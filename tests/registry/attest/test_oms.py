@@ -1,0 +1,172 @@
+"""model.sig: made by us, accepted by the stock tool, and refused by us wherever it leaves something out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from registry.attest import oms
+from registry.attest.localkey import KeySigner
+from registry.attest.policy import Policy
+from registry.attest.sigstore import SigstoreSigner
+from registry.attest.statement import Statement, Subject
+from registry.attest.verify import Verifier
+from registry.digest import sha256_bytes
+from registry.errors import InputError, SignatureError
+from tests.registry.attest.conftest import MAINTAINER, STATEMENT
+from tests.registry.attest.test_statement import STATEMENTS, VALUES
+from tests.sigstore_instance import ISSUER, SigstoreInstance
+
+FILES = {
+    "README.md": b"# A model\n",
+    "model.safetensors": b"\x00" * 1000,
+    "provenance/release.json": b"{}",
+    "provenance-notes": b"sorts between",
+    "provenance/model.sig": b"not the signature of the release",
+    "deep/er/.gitignore": b"covered, for it is not at the root",
+}
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A directory of files, with those that git and the Hub add."""
+    root = tmp_path / "release"
+    for path, content in {**FILES, ".gitattributes": b"* text\n", "model.sig": b"an older one"}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+def test_it_covers_every_file_but_those_it_says(release: Path, signer: SigstoreSigner, verifier: Verifier) -> None:
+    verified, covered = oms.verify(oms.sign(release, signer, name="org/model@v1"), verifier)
+    assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
+    assert verified.statement.subjects[0].name == "org/model@v1"
+
+
+@pytest.mark.parametrize("config", ["trust-config.json", "trust-config-rekor2.json"])
+def test_the_stock_tool_accepts_it_and_sees_every_change(
+    release: Path, instance: SigstoreInstance, config: str
+) -> None:
+    trust = instance.folder / config
+    by_sigstore = ["sigstore", "--identity", MAINTAINER, "--identity_provider", ISSUER, "--trust_config", str(trust)]
+    signer = SigstoreSigner(trust, identity_token=instance.token(MAINTAINER))
+    (release / "model.sig").write_bytes(oms.sign(release, signer))
+    assert _stock(release, by_sigstore) == (0, "Verification succeeded\n")
+    (release / "extra").touch()
+    assert _stock(release, by_sigstore)[0] == 1
+    (release / "extra").unlink()
+    (release / "model.safetensors").write_bytes(b"\x01" * 1000)
+    assert _stock(release, by_sigstore)[0] == 1
+
+
+def test_the_stock_tool_accepts_a_key_s_too(release: Path, private_key: Path, tmp_path: Path) -> None:
+    signer = KeySigner(private_key)
+    (tmp_path / "public.pem").write_text(signer.public_key.pem)
+    (release / "model.sig").write_bytes(oms.sign(release, signer))
+    assert _stock(release, ["key", "--public_key", str(tmp_path / "public.pem")]) == (0, "Verification succeeded\n")
+
+
+def test_we_accept_what_the_stock_tool_signs(release: Path, private_key: Path, tmp_path: Path) -> None:
+    signature = tmp_path / "model.sig"
+    command = ["model_signing", "sign", "key", "--private_key", str(private_key), "--signature", str(signature)]
+    (release / "model.sig").unlink()
+    _run([*command, str(release)])
+    trusting = Verifier(Policy((KeySigner(private_key).public_key,)))
+    _, covered = oms.verify(signature.read_bytes(), trusting)
+    assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
+
+
+def test_sigstore_s_own_command_accepts_our_attestations(
+    instance: SigstoreInstance, signer: SigstoreSigner, tmp_path: Path
+) -> None:
+    file, bundle = tmp_path / "model.safetensors", tmp_path / "claim.sigstore.json"
+    file.write_bytes(b"weights")
+    subject = Subject(file.name, sha256_bytes(b"weights"))
+    bundle.write_bytes(signer.sign(Statement((subject,), STATEMENT.predicate_type, STATEMENT.predicate)))
+    command = ["sigstore", "--trust-config", str(instance.trust_config_path), "verify", "identity", "--offline"]
+    options = ["--bundle", str(bundle), "--cert-identity", MAINTAINER, "--cert-oidc-issuer", ISSUER, str(file)]
+    assert _run([*command, *options], tmp_path)[0] == 0
+    file.write_bytes(b"other weights")
+    assert _run([*command, *options], tmp_path)[0] != 0
+
+
+def test_an_empty_directory_and_links_are_refused(tmp_path: Path, private_key: Path) -> None:
+    root = tmp_path / "release"
+    root.mkdir()
+    signer = KeySigner(private_key)
+    with pytest.raises(InputError, match="nothing to sign"):
+        oms.sign(root, signer)
+    (root / "link").symlink_to(private_key)
+    with pytest.raises(InputError, match="link"):
+        oms.sign(root, signer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"serialization": {"method": "shards"}},
+        {"serialization": {"hash_type": "blake2"}},
+        {"serialization": {"allow_symlinks": True}},
+        {"serialization": {"ignore_paths": ["model.sig", "model.safetensors"]}},
+        {"serialization": {"ignore_paths": ["."]}},
+        {"serialization": {"ignore_paths": "model.sig"}},
+        {"serialization": {"shard_size": 1}},
+        {"resources": []},
+        {"resources": [{"name": "a", "algorithm": "sha256", "digest": "0" * 64}]},
+    ],
+)
+def test_a_signature_that_leaves_something_out_is_refused(release: Path, change: dict[str, Any]) -> None:
+    statement = oms.describe(release)
+    predicate: dict[str, Any] = dict(statement.predicate)
+    serialization = {**predicate["serialization"], **change.get("serialization", {})}
+    predicate = {**predicate, **change, "serialization": serialization}
+    with pytest.raises(SignatureError):
+        oms.resources(Statement(statement.subjects, statement.predicate_type, predicate))
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a//b", "a\\b", "C:/x", "e\u0301"])
+def test_paths_that_leave_the_directory_are_refused(release: Path, name: str) -> None:
+    statement = oms.describe(release)
+    rows = [*statement.predicate["resources"], {"name": name, "algorithm": "sha256", "digest": "0" * 64}]
+    digests = b"".join(bytes.fromhex(row["digest"]) for row in rows)
+    root = Subject("release", hashlib.sha256(digests).hexdigest())
+    changed = Statement((root,), oms.PREDICATE_TYPE, {**statement.predicate, "resources": rows})
+    with pytest.raises(SignatureError, match="not allowed"):
+        oms.resources(changed)
+
+
+@given(STATEMENTS, VALUES, VALUES)
+def test_nothing_but_signature_error_comes_of_other_statements(statement: Statement, one: Any, two: Any) -> None:
+    for predicate in ({"serialization": one, "resources": two}, {"serialization": oms.METHOD, "resources": [one, two]}):
+        with pytest.raises(SignatureError):
+            oms.resources(Statement(statement.subjects, oms.PREDICATE_TYPE, predicate))
+    with pytest.raises(SignatureError):
+        oms.resources(statement)
+
+
+def _stock(release: Path, method: Sequence[str]) -> tuple[int, str]:
+    name, *options = method
+    signature = ["--signature", str(release / "model.sig")]
+    return _run(["model_signing", "verify", name, *signature, *options, str(release)])
+
+
+def _run(command: Sequence[str], home: Path | None = None) -> tuple[int, str]:
+    program, *arguments = command
+    environment = {**os.environ, **({"XDG_DATA_HOME": str(home), "XDG_CACHE_HOME": str(home)} if home else {})}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(program)), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout

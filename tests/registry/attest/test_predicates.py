@@ -1,0 +1,116 @@
+"""The predicates: round trips, and a strict reading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.attest import predicates
+from registry.attest.predicates import (
+    BuildDefinition,
+    Builder,
+    DataManifest,
+    ListedAttestation,
+    ModelCard,
+    Predicate,
+    Provenance,
+    Release,
+    ReleasedFile,
+    Resource,
+    RunDetails,
+    Source,
+)
+from registry.attest.statement import Statement, Subject
+from registry.errors import InputError
+from tests.registry.attest.test_statement import STATEMENTS, VALUES
+
+SHA = "0" * 64
+SUBJECTS = (Subject("README.md", SHA),)
+FILES = (ReleasedFile(path="model.safetensors", sha256=SHA, size=1), ReleasedFile(path="README.md", sha256=SHA, size=0))
+LISTED = ListedAttestation(name="attestations/card.sigstore.json", predicate_type=ModelCard.TYPE, sha256=SHA)
+SOURCE = Source(repository=None, commit="0" * 40)
+RELEASE = Release(
+    name="org/model",
+    version="v1.0.0",
+    source=SOURCE,
+    files=FILES,
+    attestations=(LISTED,),
+    weights=("model.safetensors",),
+)
+EXAMPLES: list[Predicate] = [
+    Provenance(
+        build_definition=BuildDefinition(
+            build_type="https://example.org/build/v1",
+            external_parameters={"command": "dvc repro"},
+            resolved_dependencies=(Resource(name="source", digest={"gitCommit": "0" * 40}),),
+        ),
+        run_details=RunDetails(builder=Builder(id="https://example.org/builder")),
+    ),
+    DataManifest(root=SHA, rows=2, bytes=3, licenses={"MIT": 2}, rows_sha256=SHA),
+    ModelCard(
+        name="org/model",
+        version="v1.0.0",
+        license="Apache-2.0",
+        data_root=SHA,
+        parameters=1,
+        metrics={"bitsPerByte": 1.5},
+        rendered_from={"provenance/evaluation.json": SHA},
+    ),
+    RELEASE,
+]
+
+
+@pytest.mark.parametrize("predicate", EXAMPLES, ids=lambda predicate: type(predicate).__name__)
+def test_a_predicate_survives_being_signed(predicate: Predicate) -> None:
+    statement = Statement.parse(predicate.about(SUBJECTS).to_bytes())
+    assert type(predicate).of(statement) == predicate
+    assert statement.subjects == SUBJECTS
+
+
+@pytest.mark.parametrize("predicate", EXAMPLES, ids=lambda predicate: type(predicate).__name__)
+def test_another_type_and_another_field_are_refused(predicate: Predicate) -> None:
+    kind = type(predicate)
+    with pytest.raises(InputError, match="is expected"):
+        kind.of(Statement(SUBJECTS, f"{kind.TYPE}x", predicate.as_json()))
+    with pytest.raises(InputError, match="malformed at extra"):
+        kind.of(Statement(SUBJECTS, kind.TYPE, {**predicate.as_json(), "extra": 1}))
+    required = [field.alias or name for name, field in kind.model_fields.items() if field.is_required()]
+    for missing in required:
+        least = {name: value for name, value in predicate.as_json().items() if name != missing}
+        with pytest.raises(InputError, match=f"malformed at {missing}"):
+            kind.of(Statement(SUBJECTS, kind.TYPE, least))
+
+
+def test_every_predicate_has_a_type_of_its_own_and_words_for_every_field() -> None:
+    kinds = [kind for kind in vars(predicates).values() if isinstance(kind, type) and issubclass(kind, Predicate)]
+    types = [kind.TYPE for kind in kinds if kind is not Predicate]
+    assert len(types) == len(set(types)) == len(EXAMPLES)
+    assert all(kind.startswith(predicates.BASE) or kind == Provenance.TYPE for kind in types)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": ("elsewhere.safetensors",)},
+        {"files": (*FILES, FILES[0])},
+        {"attestations": (LISTED, LISTED)},
+    ],
+)
+def test_a_release_agrees_with_itself(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="listed"):
+        Release.model_validate({**dict(RELEASE), **change})
+
+
+@given(STATEMENTS, st.sampled_from(EXAMPLES), VALUES)
+def test_nothing_but_input_error_comes_of_other_statements(
+    statement: Statement, example: Predicate, value: Any
+) -> None:
+    kind = type(example)
+    for predicate in (statement.predicate, *({**example.as_json(), field: value} for field in example.as_json())):
+        try:
+            kind.of(Statement(SUBJECTS, kind.TYPE, predicate))
+        except InputError as problem:
+            assert problem.mend
