@@ -11,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from registry.errors import GlasshouseError
 
+Advance = Callable[[int], None]
+"""Called with the number of steps just done."""
+
 
 def run(main: Callable[[], None]) -> None:
     """Call `main` and end the process: 0, or an error's own exit code with its mend on stderr, or 130 for Ctrl-C."""
@@ -24,7 +27,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int | None = None) -> Iterator[Advance]:
     """A progress bar on stderr where that is a terminal, and nothing elsewhere.
 
     Gives a function to call with the number of steps just done.

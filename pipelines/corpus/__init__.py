@@ -5,3 +5,7 @@
 A source yields documents in order of their paths; the filters judge each one; every document that was met leaves a row
 in the data manifest, and those that are used go to documents.parquet as well.
 """
+
+from pathlib import Path
+
+OUT = Path("build/corpus")

@@ -1,0 +1,72 @@
+"""The corpus stage: params.yaml and its sources -> build/corpus/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipelines import params, stage
+from pipelines.corpus import OUT, parquet
+from pipelines.corpus.documents import Reader
+from pipelines.corpus.hub import HubReader
+from pipelines.corpus.installed import InstalledReader
+from pipelines.corpus.judge import Judge
+from pipelines.corpus.project import ProjectReader
+from pipelines.params import Files, HuggingFace, Installed, Params
+from registry.errors import InputError
+from registry.files import directory_beside
+from registry.records import data_manifest
+from registry.records.data_manifest import Row, Summary
+
+
+def build(settings: Params, root: Path, out: Path) -> Summary:
+    """Make `out` anew: documents.parquet and the data manifest. Raises InputError where a split comes out empty."""
+    readers = sorted((_reader(source, root) for source in settings.corpus.sources), key=lambda reader: reader.source.id)
+    with (
+        directory_beside(out) as folder,
+        parquet.Writer(folder / parquet.NAME) as writer,
+        stage.progress("corpus") as advance,
+    ):
+        rows = _rows(readers, Judge(settings.corpus, settings.seed), writer, settings, advance)
+        summary = data_manifest.write(folder, rows, [reader.source for reader in readers])
+        for name, split in (("train", summary.splits.train), ("validation", summary.splits.validation)):
+            if not split.documents:
+                raise InputError(
+                    f"no document is left for {name}; excluded: {summary.excluded}",
+                    mend="loosen corpus.filters in params.yaml, or move validation_fraction",
+                )
+    return summary
+
+
+def _reader(source: Installed | Files | HuggingFace, root: Path) -> Reader:
+    match source:
+        case Installed():
+            return InstalledReader.open(source)
+        case Files():
+            return ProjectReader(source, root)
+        case HuggingFace():
+            return HubReader(source)
+
+
+def _rows(
+    readers: Sequence[Reader], judge: Judge, writer: parquet.Writer, settings: Params, advance: stage.Advance
+) -> Iterator[Row]:
+    """A row for each document; what is used goes to `writer` on the way, so that no text is held longer."""
+    for reader in readers:
+        source = reader.source.id
+        for document in reader.documents(settings.corpus.filters.max_bytes):
+            row = judge.row(document, source)
+            if row.reason is None and document.data is not None:
+                writer.add(row, document.data)
+            advance(1)
+            yield row
+
+
+def main() -> None:
+    """Build the corpus that params.yaml in the current directory describes."""
+    summary = build(params.load(), Path(), OUT)
+    for name, split in (("train", summary.splits.train), ("validation", summary.splits.validation)):
+        print(f"{name}: {split.documents} documents, {split.size} bytes")
+    for reason, count in sorted(summary.excluded.items()):
+        print(f"excluded for {reason}: {count}")
+    print(f"root: {summary.root}")

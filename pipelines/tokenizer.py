@@ -1,0 +1,103 @@
+"""The tokenizer stage: the train split of build/corpus/ -> build/tokenizer/, a byte-level BPE tokenizer.
+
+Laws: decoding gives back every text that was encoded, whatever its Unicode (all 256 bytes are in the vocabulary and
+nothing is normalised); the same corpus and parameters give the same bytes, with any number of threads.
+Source: Sennrich et al., Neural Machine Translation of Rare Words with Subword Units (ACL 2016), over bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Regex
+from tokenizers import Tokenizer as BpeTokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel, PreTokenizer, Sequence, Split
+from tokenizers.trainers import BpeTrainer
+
+from pipelines import params, stage
+from pipelines.corpus import OUT as CORPUS
+from pipelines.corpus import parquet
+from pipelines.corpus.judge import share
+from pipelines.params import Params
+from registry import canonical
+from registry.errors import InputError
+from registry.files import directory_beside, write_atomic
+from registry.records import data_manifest
+
+OUT = Path("build/tokenizer")
+NAME = "tokenizer.json"
+END_OF_TEXT = "<|endoftext|>"
+WORDS = "|".join((
+    r"[^\r\n\p{L}\p{N}]?\p{L}+",  # a word, with the one character before it: " of", "_name", ".join"
+    r"\p{N}",                     # each digit alone
+    r" ?[^\s\p{L}\p{N}]+",        # signs
+    r"[\r\n]+[ \t]*",             # the end of a line, with the indentation of the next
+    r"[ \t]+",
+))  # fmt: skip
+"""Merges stay within what this matches. What it leaves out (rarer spaces) stands alone."""
+
+
+def train(settings: Params, documents: Path) -> BpeTokenizer:
+    """A tokenizer from a sample of the train split of the parquet file `documents`.
+
+    Raises InputError where the sample is empty, or too poor for the vocabulary asked for.
+    """
+    summary = data_manifest.read_summary(documents.with_name(data_manifest.SUMMARY))
+    portion = settings.tokenizer.sample_bytes / max(1, summary.splits.train.size)
+    tokenizer = BpeTokenizer(BPE())
+    words: PreTokenizer = Split(Regex(WORDS), "isolated")
+    tokenizer.pre_tokenizer = Sequence([words, ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = ByteLevelDecoder()
+    trainer = BpeTrainer(
+        vocab_size=settings.tokenizer.vocabulary, initial_alphabet=ByteLevel.alphabet(), special_tokens=[END_OF_TEXT],
+        show_progress=False,
+    )  # fmt: skip
+    with stage.progress("tokenizer: documents read", summary.splits.train.documents) as advance:
+        tokenizer.train_from_iterator(_sample(documents, settings.seed, portion, advance), trainer)
+    if tokenizer.get_vocab_size() != settings.tokenizer.vocabulary:
+        raise InputError(
+            f"the sample yields {tokenizer.get_vocab_size()} tokens, not {settings.tokenizer.vocabulary}",
+            mend="raise tokenizer.sample_bytes or lower tokenizer.vocabulary in params.yaml",
+        )
+    return tokenizer
+
+
+def config() -> dict[str, object]:
+    """What transformers' AutoTokenizer needs beside tokenizer.json."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": END_OF_TEXT,
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def save(tokenizer: BpeTokenizer, out: Path) -> None:
+    """Write the files that AutoTokenizer loads."""
+    with directory_beside(out) as folder:
+        write_atomic(folder / NAME, tokenizer.to_str(pretty=True).encode("utf-8"))
+        write_atomic(folder / "tokenizer_config.json", canonical.dumps(config()))
+
+
+def _sample(documents: Path, seed: int, portion: float, advance: stage.Advance) -> Iterator[str]:
+    """About `portion` of the train split, document by document; which ones, their digests decide."""
+    for document in parquet.read(documents):
+        if document.use == "train":
+            advance(1)
+            if share(seed, "tokenizer", document.sha256) < portion:
+                yield document.text
+
+
+def main() -> None:
+    """Train the tokenizer that params.yaml in the current directory asks for."""
+    tokenizer = train(params.load(), CORPUS / parquet.NAME)
+    save(tokenizer, OUT)
+    print(f"vocabulary: {tokenizer.get_vocab_size()} tokens")
+
+
+if __name__ == "__main__":
+    stage.run(main)
