@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -44,7 +44,6 @@ class SigstoreSigner:
         with _in_our_words():
             self._token = _identify(config, identity_token, browser=browser)
             self._context = SigningContext.from_trust_config(config)
-        self._certified = ExitStack()
         self._signer: Signer | None = None
         self._since = 0.0
 
@@ -60,8 +59,7 @@ class SigstoreSigner:
 
     def _current(self) -> Signer:
         if self._signer is None or time.monotonic() - self._since > RENEW_AFTER:
-            self._certified.close()
-            self._signer = self._certified.enter_context(self._context.signer(self._token))
+            self._signer = Signer(self._token, self._context)  # asks for the certificate
             self._since = time.monotonic()
         return self._signer
 

@@ -20,6 +20,15 @@ POLICY = Policy((SigstoreIdentity(MAINTAINER, ISSUER),))
 STATEMENT = Statement((Subject("model.safetensors", "ab" * 32),), "https://example.org/claim/v1", {"holds": True})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> Iterator[None]:
+    """Reach loopback directly, also where the machine has a proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1,localhost")
+        yield
+
+
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigstoreInstance]:
     """A Sigstore instance for the whole run."""

@@ -256,6 +256,42 @@ def test_services_that_do_not_answer_are_unavailable(stopped: SigstoreInstance) 
         signer.sign(STATEMENT)
 
 
+@pytest.mark.parametrize("service", ["caUrls", "rekorTlogUrls", "tsaUrls"])
+def test_a_service_that_is_not_there_is_unavailable(instance: SigstoreInstance, tmp_path: Path, service: str) -> None:
+    config = json.loads(instance.trust_config_rekor2_path.read_text())
+    config["signingConfig"][service][0]["url"] = (
+        f"{instance.url}/not/here" if service != "caUrls" else "http://127.0.0.1:9"
+    )
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    signer = SigstoreSigner(tmp_path / "config.json", identity_token=instance.token(MAINTAINER))
+    with pytest.raises(Unavailable):
+        signer.sign(STATEMENT)
+
+
+def test_one_certificate_serves_until_it_is_old(instance: SigstoreInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = SigstoreSigner(instance.trust_config_path, identity_token=instance.token(MAINTAINER))
+
+    def certificate() -> str:
+        return str(_get(json.loads(signer.sign(STATEMENT)), "verificationMaterial.certificate.rawBytes"))
+
+    first = certificate()
+    assert certificate() == first
+    monkeypatch.setattr("registry.attest.sigstore.sign.RENEW_AFTER", -1.0)
+    assert certificate() != first
+
+
+def test_services_of_another_instance_than_the_trust_root_s_are_seen_while_signing(
+    instance: SigstoreInstance, tmp_path: Path
+) -> None:
+    with SigstoreInstance.start(tmp_path / "other") as other:
+        config = json.loads(other.trust_config_path.read_text())
+        config["trustedRoot"] = json.loads(instance.trusted_root_path.read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        signer = SigstoreSigner(tmp_path / "config.json", identity_token=other.token(MAINTAINER))
+        with pytest.raises(SignatureError, match="not those that the trust config describes"):
+            signer.sign(STATEMENT)
+
+
 def test_a_trust_root_that_is_none_is_bad_input(tmp_path: Path, bundles: dict[str, bytes], verifier: Verifier) -> None:
     path = tmp_path / "root.json"
     for content in (b"", b"{}", b"[]", b'{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'):
@@ -344,6 +380,7 @@ def _with(bundle: bytes, place: str) -> bytes:
         raw[len(raw) // 2] ^= 1
         changed = base64.b64encode(raw).decode()
     else:
-        changed = text[:-3] + ("x" if text[-3:-2] != "x" else "y") + text[-2:]
+        place = len(text) * 3 // 4  # in a checkpoint, inside its signature
+        changed = text[:place] + ("x" if text[place] != "x" else "y") + text[place + 1 :]
     _set(document, place, changed)
     return json.dumps(document).encode()
