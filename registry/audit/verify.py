@@ -157,9 +157,9 @@ def _complete(release: _Release) -> Iterator[Check]:
     listed = {row.name: row for row in signed.attestations}
     needed = {layout.attestation(name) for name in ("provenance", "data", "card")}
     for path in sorted(listed.keys() | needed | set(release.bundles) - layout.COVERED_LAST):
-        problem = _amiss(release, signed, path)
+        amiss = _amiss(release, signed, path)
         kind = listed[path].predicate_type if path in listed else ""
-        yield _check(4, Verdict.FAIL if problem else Verdict.PASS, path, problem or f"listed, present, of type {kind}")
+        yield _check(4, Verdict.FAIL if amiss else Verdict.PASS, path, amiss or f"listed, present, of type {kind}")
 
 
 def _named(release: _Release, signed: predicates.Release) -> Check:
