@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 START_SECONDS = 30
 TOKEN = "loopback-token"
-"""The token of the user `builder`, who may also write to the organisations that `running` was given."""
+"""The token of the user `builder`, who may also write to the organizations that `start` is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,39 @@ class HubInstance:
     url: str
     token: str
     process: subprocess.Popen[bytes]
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls,
+        folder: Path,
+        *,
+        token: str = TOKEN,
+        organizations: tuple[str, ...] = ("glasshouse",),
+        port: int = 0,
+        part_size: int | None = None,
+    ) -> Iterator[HubInstance]:
+        """Serve `folder` until the end of the block; a second start there finds what the first one left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tokens, port_file = folder / "tokens.txt", folder / "port"
+        tokens.touch(mode=0o600)
+        tokens.write_text(f"builder:{token}:{','.join(organizations)}\n")
+        port_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), "--tokens", str(tokens)]
+        command += ["--port", str(port), "--port-file", str(port_file)]
+        command += ["--part-size", str(part_size)] if part_size else []
+        with (folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait(port_file, process, folder / "server.log")
+            yield cls(folder, f"http://127.0.0.1:{port_file.read_text().strip()}", token, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def environment(self, home: Path) -> Mapping[str, str]:
         """The variables of a client that talks to this server alone, with its cache in `home`."""
@@ -42,38 +74,6 @@ class HubInstance:
     def blob(self, sha256: str) -> Path:
         """Where the server keeps that large file."""
         return self.root / "blobs" / "sha256" / sha256[:2] / sha256[2:4] / sha256
-
-
-@contextmanager
-def running(
-    folder: Path,
-    *,
-    token: str = TOKEN,
-    organizations: tuple[str, ...] = ("glasshouse",),
-    port: int = 0,
-    part_size: int | None = None,
-) -> Iterator[HubInstance]:
-    """Serve `folder` until the end of the block; a second start with the same folder finds what the first one left."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokens, port_file = folder / "tokens.txt", folder / "port"
-    tokens.write_text(f"builder:{token}:{','.join(organizations)}\n")
-    tokens.chmod(0o600)
-    port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), "--tokens", str(tokens)]
-    command += ["--port", str(port), "--port-file", str(port_file)]
-    command += ["--part-size", str(part_size)] if part_size else []
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
-    try:
-        _wait(port_file, process, folder / "server.log")
-        yield HubInstance(folder, f"http://127.0.0.1:{port_file.read_text().strip()}", token, process)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(port_file: Path, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,168 @@
+"""Bringing files from a Hub to this machine: bounded before it starts, hashed as it comes, plain files only."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from registry.digest import CHUNK, Progress
+from registry.errors import InputError, Unavailable, VerificationError
+from registry.files import directory_beside
+from registry.manifest import Entry, Manifest, check_path
+
+MAX_FILES = 100_000
+MAX_BYTES = 16 << 40
+WORKERS = 4
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as a Hub lists it at one commit.
+
+    path: as the Hub says it; not checked yet.  size: bytes.  sha256: of a large file, None for one that stands in git.
+    git_oid: SHA-1 of git's blob (for a large file: of its pointer).
+    """
+
+    path: str
+    size: int
+    sha256: str | None
+    git_oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a download may be: files, and bytes of all of them together."""
+
+    files: int = MAX_FILES
+    size: int = MAX_BYTES
+
+
+class Source(Protocol):
+    """Opens a file of one commit from byte `offset` on; yields (the offset it really starts at, its chunks)."""
+
+    def __call__(self, path: str, offset: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
+        """Raises Unavailable where the connection breaks, then or while the chunks come."""
+        ...
+
+
+def check_listing(files: Sequence[RemoteFile], limits: Limits) -> None:
+    """Refuse a listing that must not be written to a disk: before a byte of it is fetched.
+
+    Raises InputError for a path that could leave the folder, two paths that are one on some disks (or a file that is
+    also a folder), and more than `limits`.
+    """
+    total = sum(file.size for file in files)
+    if len(files) > limits.files or total > limits.size:
+        raise InputError(
+            f"the Hub lists {len(files)} files of {total} bytes, more than the {limits.files} files"
+            f" or {limits.size} bytes that are allowed",
+            mend="check that this is the repository you mean",
+        )
+    seen: set[str] = set()
+    for file in files:
+        check_path(file.path)
+        seen.add(file.path.casefold())
+    clash = len(seen) != len(files)
+    for path in seen:
+        parts = path.split("/")
+        clash = clash or any("/".join(parts[:depth]) in seen for depth in range(1, len(parts)))
+    if clash or any(file.size < 0 for file in files):
+        raise InputError("the Hub lists paths that cannot stand side by side", mend="do not use this repository")
+
+
+def download(source: Source, files: Sequence[RemoteFile], folder: Path, progress: Progress | None = None) -> Manifest:
+    """Fetch `files`, WORKERS at a time, into `folder`, which appears at the end and holds nothing else.
+
+    The manifest is of the bytes that came; whether they are the right ones is for the caller to say.
+    Raises InputError where `folder` is there and not empty; VerificationError for a file longer than was listed;
+    Unavailable for one that ends early, after ATTEMPTS.
+    """
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise InputError(f"{folder} is there already", mend="give a new or an empty directory")
+    with directory_beside(folder) as beside:
+        for file in files:
+            (beside / file.path).parent.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            jobs = [pool.submit(_file, source, file, beside / file.path, progress) for file in files]
+            try:
+                return Manifest(tuple(job.result() for job in jobs))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def read(source: Source, file: RemoteFile, receive: Callable[[bytes], object]) -> Entry:
+    """Hand every byte of `file` to `receive`, going on where a connection broke; what came, hashed.
+
+    Raises as `download` does.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with source(file.path, size) as (start, chunks):
+                if start != size:  # the server does not know ranges: pass over what is here already
+                    chunks = _skip(chunks, size - start)
+                for chunk in chunks:
+                    size += len(chunk)
+                    if size > file.size:
+                        raise VerificationError(
+                            f"{file.path}: the Hub sends more than the {file.size} bytes it lists",
+                            mend="do not use this repository",
+                        )
+                    digest.update(chunk)
+                    receive(chunk)
+            if size == file.size:
+                return Entry(file.path, size, digest.hexdigest())
+        except Unavailable:
+            if attempt == ATTEMPTS:
+                raise
+        time.sleep(0.1 * 2**attempt)
+    raise Unavailable(f"{file.path}: {size} of {file.size} bytes came", mend="try again")
+
+
+def git_blob_oid(path: Path, size: int) -> str:
+    """Git's name for the bytes of `path`: SHA-1 of `blob SIZE\\0` and the bytes. An address, no proof."""
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> bool:
+    """Whether a listing is of exactly the files of `manifest`, which lie in `folder`: by SHA-256, or git's SHA-1."""
+    want = manifest.by_path()
+    if {file.path for file in files} != want.keys() or any(file.size != want[file.path].size for file in files):
+        return False
+    return all(
+        file.sha256 == want[file.path].sha256
+        if file.sha256 is not None
+        else file.git_oid == git_blob_oid(folder / file.path, file.size)
+        for file in files
+    )
+
+
+def _file(source: Source, file: RemoteFile, place: Path, progress: Progress | None) -> Entry:
+    with place.open("xb") as stream:
+
+        def receive(chunk: bytes) -> None:
+            stream.write(chunk)
+            if progress is not None:
+                progress(len(chunk))
+
+        return read(source, file, receive)
+
+
+def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        rest, count = chunk[count:], max(0, count - len(chunk))
+        if rest:
+            yield rest
