@@ -380,7 +380,7 @@ def _with(bundle: bytes, place: str) -> bytes:
         raw[len(raw) // 2] ^= 1
         changed = base64.b64encode(raw).decode()
     else:
-        place = len(text) * 3 // 4  # in a checkpoint, inside its signature
-        changed = text[:place] + ("x" if text[place] != "x" else "y") + text[place + 1 :]
+        at = len(text) * 3 // 4  # in a checkpoint, inside its signature
+        changed = text[:at] + ("x" if text[at] != "x" else "y") + text[at + 1 :]
     _set(document, place, changed)
     return json.dumps(document).encode()
