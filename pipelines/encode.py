@@ -125,7 +125,7 @@ def _encoded(corpus: Path, bpe: BpeTokenizer) -> Iterator[tuple[parquet.Text, ND
     rows = (row for row in data_manifest.iter_rows(corpus / data_manifest.ROWS) if row.reason is None)
     path, end = corpus / parquet.NAME, bpe.token_to_id(tokenizer_stage.END_OF_TEXT)
     for group in range(parquet.groups(path)):
-        documents = list(parquet.read_group(path, group))
+        documents = parquet.read_group(path, group)
         encodings = bpe.encode_batch_fast([document.text for document in documents], add_special_tokens=False)
         for document, encoding in zip(documents, encodings, strict=True):
             row, found = next(rows, None), sha256_bytes(document.text.encode("utf-8"))

@@ -5,7 +5,8 @@ Columns, all strings: id (SHA-256 of the text's bytes), source, path, license, u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -35,7 +36,7 @@ class Writer:
     """Writes documents in the order given. A context manager: the file is whole once the block has ended."""
 
     def __init__(self, path: Path) -> None:
-        self._schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+        self._schema = _schema(COLUMNS)
         # All that decides bytes is said here, not left to defaults; Arrow's own schema would be stored a second time.
         self._file = pq.ParquetWriter(
             path, self._schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=["source",
@@ -68,21 +69,33 @@ class Writer:
 
 def groups(path: Path) -> int:
     """How many row groups the file at `path` has. Raises InputError where it is no such file."""
-    try:
-        return int(pq.read_metadata(path).num_row_groups)
-    except (OSError, pa.ArrowInvalid) as problem:
-        raise InputError(f"{path} is no parquet file: {problem}", mend="dvc repro corpus") from problem
+    with _readable(path), pq.ParquetFile(path) as file:
+        return int(file.num_row_groups)
 
 
-def read_group(path: Path, group: int) -> Iterator[Text]:
-    """The documents of one row group, in order."""
-    with pq.ParquetFile(path) as file:
-        table = file.read_row_group(group, columns=["id", "use", "text"], use_threads=False)
-    for sha256, use, text in zip(*(table.column(name).to_pylist() for name in ("id", "use", "text")), strict=True):
-        yield Text(sha256, use, text)
+def read_group(path: Path, group: int) -> list[Text]:
+    """The documents of one row group, in order. Raises InputError where the file is not what `Writer` writes."""
+    names = ["id", "use", "text"]
+    with _readable(path), pq.ParquetFile(path) as file:
+        table = file.read_row_group(group, columns=names, use_threads=False).cast(_schema(names))
+    return [Text(*row) for row in zip(*(table.column(name).to_pylist() for name in names), strict=True)]
 
 
 def read(path: Path) -> Iterator[Text]:
     """All documents, in order, one row group in memory at a time."""
     for group in range(groups(path)):
         yield from read_group(path, group)
+
+
+def _schema(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([pa.field(name, pa.string(), nullable=False) for name in names])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as problem:
+        raise InputError(
+            f"{path} is not what the corpus stage writes: {problem}", mend="dvc repro -f corpus"
+        ) from problem
