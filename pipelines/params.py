@@ -166,6 +166,8 @@ def load(path: Path = PATH) -> Params:
     try:
         # By way of JSON, because strict pydantic takes a list for a tuple there and nowhere else.
         return Params.model_validate_json(canonical.dumps(value))
+    except InputError as problem:
+        raise InputError(f"{path.name}: {problem.message}", mend=f"edit {path.name}") from problem
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
