@@ -34,15 +34,9 @@ def main() -> int:
     with SigstoreInstance.start(SCRATCH / "sigstore") as sigstore, HubInstance.start(SCRATCH / "hub") as hub:
         token = SCRATCH / "identity-token"
         token.write_text(sigstore.token(MAINTAINER))
-        environment = {
-            "HF_ENDPOINT": hub.url,
-            "HF_TOKEN": hub.token,
-            "HF_HOME": str(SCRATCH / "huggingface"),
-            "HF_HUB_DISABLE_XET": "1",
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
-        trust = ["--trust-config", os.path.relpath(sigstore.trust_config, PROJECT)]
-        signer = ["--identity", MAINTAINER, "--issuer", sigstore.url]
+        environment = hub.environment(SCRATCH / "huggingface")
+        trust = ["--trust-config", os.path.relpath(sigstore.trust_config_path, PROJECT)]
+        signer = ["--identity", MAINTAINER, "--issuer", sigstore.issuer]
         heading("Rebuild the model from its data: a stage that is up to date is not run again")
         run(["dvc", "repro"])
         keep_lock()
@@ -55,7 +49,7 @@ def main() -> int:
         heading("Others' tools agree: OpenSSF model-signing on the signature, transformers on the weights")
         release = f"releases/tiny-llama/{tag}"
         run(["model_signing", "verify", "sigstore", release, "--signature", f"{release}/model.sig",
-             "--ignore-git-paths", "--identity", MAINTAINER, "--identity_provider", sigstore.url,
+             "--ignore-git-paths", "--identity", MAINTAINER, "--identity_provider", sigstore.issuer,
              *[word.replace("--trust-config", "--trust_config") for word in trust]])  # fmt: skip
         run(["python", "-c", GENERATE.format(repo=REPO, tag=tag)], environment)
     farewell(tag, trust, signer, time.monotonic() - started)

@@ -24,7 +24,7 @@ from registry.attest.statement import Statement
 from registry.attest.verify import Verifier
 from registry.audit import bounds
 from registry.digest import Progress
-from registry.errors import GlasshouseError, Unavailable
+from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.hub.reference import HubReference, Reference
 from registry.manifest import Entry, Manifest, compare
 from registry.provenance import lineage, slsa
@@ -62,7 +62,8 @@ def verify(
     """The report on the release at `root`, which `reference` named and `place` says where it came from.
 
     verifier: who may sign, and the roots of trust.  progress: told of bytes as they are hashed.
-    Raises nothing for what a hostile release can hold: that is what the report is for.
+    Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
+    trust that cannot be read.
     """
     release = _Release(root, reference, verifier)
     try:
@@ -133,7 +134,7 @@ def _signatures(release: _Release) -> Iterator[Check]:
             verified = release.verifier.verify((release.root / path).read_bytes(), max_bytes=MAX_MODEL_BYTES)
         except Unavailable as problem:
             yield _check(3, Verdict.UNKNOWN, path, problem.message)
-        except GlasshouseError as problem:
+        except VerificationError as problem:
             yield _check(3, Verdict.FAIL, path, problem.message)
         else:
             release.verified[path] = verified

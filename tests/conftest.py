@@ -1,0 +1,153 @@
+"""What many tests share: one small project, built and released once, with a Sigstore and a Hub of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from tests.hub_instance import HubInstance
+from tests.pipelines.small_project import write_project
+from tests.sigstore_instance import SigstoreInstance
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("pipelines", "registry", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "LICENSE", "requirements.lock")
+MAINTAINER = "maintainer@example.org"
+REPO = "glasshouse/small"
+
+SMALL: dict[str, Any] = {
+    "release": {
+        "repo": REPO,
+        "title": "A small model",
+        "license": "Apache-2.0",
+        "languages": ["en"],
+        "model": "build/model",
+        "provenance": [
+            "build/corpus/data-manifest.json",
+            "build/corpus/data-manifest.jsonl",
+            "build/tokens/tokens.json",
+            "build/train/checkpoints.json",
+            "build/train/metrics.jsonl",
+            "build/train/environment.json",
+            "build/evaluation/evaluation.json",
+            "build/evaluation/loss.png",
+            "dvc.yaml",
+            "params.yaml",
+            "requirements.lock",
+        ],
+        "intended_use": "To be tested.",
+        "limits": "It knows nothing.",
+    },
+}
+"""Sections of params.yaml beside those of the data stages."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A DVC project in a git repository of its own, and the environment its commands run in."""
+
+    root: Path
+    environment: Mapping[str, str]
+
+    def run(
+        self, *command: str, check: bool = True, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as a person would, at the project's root."""
+        done = subprocess.run(
+            command, cwd=self.root, env={**self.environment, **variables}, capture_output=True, text=True, check=False
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+
+def new_project(root: Path, **sections: Any) -> Project:
+    """A clone of this source with little data and a small model, committed, not built."""
+    write_project(root, **{**SMALL, **sections})
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
+        else:
+            shutil.copyfile(source, root / name)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("HF_", "MLFLOW_", "GIT_"))},
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PYTHONPATH": str(root),
+        "HOME": str(root.parent),
+        "DVC_NO_ANALYTICS": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    project = Project(root, environment)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    for key, value in (("user.name", "Maintainer"), ("user.email", MAINTAINER)):
+        project.run("git", "config", key, value)
+    project.commit("A small project")
+    return project
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after `dvc repro`, its lock committed. Shared: do not change it."""
+    project = new_project(tmp_path_factory.mktemp("built") / "project")
+    project.run("dvc", "repro")
+    project.commit("Lock what dvc repro built")
+    return project
+
+
+@pytest.fixture(scope="session")
+def sigstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigstoreInstance]:
+    """A throwaway Sigstore on loopback."""
+    with SigstoreInstance.start(tmp_path_factory.mktemp("sigstore")) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """A Hub of our own on loopback."""
+    with HubInstance.start(tmp_path_factory.mktemp("hub")) as instance:
+        yield instance
+
+
+@dataclass(frozen=True)
+class Released:
+    """A release that was cut by the command: its project, its directory, and how to verify it."""
+
+    project: Project
+    folder: Path
+    reference: str
+    said: str
+    signer: tuple[str, ...]
+    hub: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def released(
+    built: Project, sigstore: SigstoreInstance, hub: HubInstance, tmp_path_factory: pytest.TempPathFactory
+) -> Released:
+    """The small project's first release, on the Hub. Shared: copy the directory before changing it."""
+    environment = hub.environment(tmp_path_factory.mktemp("huggingface"))
+    trust = ("--trust-config", str(sigstore.trust_config_path))
+    done = built.run(
+        "glasshouse", "release", "cut", *trust, "--identity-token", sigstore.token(MAINTAINER), variables=environment
+    )
+    return Released(
+        project=built,
+        folder=built.root / "releases" / "small" / "v1.0.0",
+        reference=f"hf://{REPO}@v1.0.0",
+        said=done.stdout + done.stderr,
+        signer=("--identity", MAINTAINER, "--issuer", sigstore.issuer, *trust),
+        hub=environment,
+    )
