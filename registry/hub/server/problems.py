@@ -20,13 +20,13 @@ class Problem(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = message.encode("utf-8", "replace").decode()
         self.code = code
         self.extra = extra or {}
 
     def response(self) -> JSONResponse:
         """The answer as the Hub's clients read it; what a header cannot carry is left out of the header."""
-        headers = {"X-Error-Message": "".join(c if " " <= c <= "~" else "?" for c in self.message[:500])}
+        headers = {"X-Error-Message": "".join(c if " " <= c <= "~" else "?" for c in self.message[:500]).strip()}
         if self.code is not None:
             headers["X-Error-Code"] = self.code
         return JSONResponse({"error": self.message, **self.extra}, self.status, headers)

@@ -9,6 +9,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import Request
@@ -42,7 +43,17 @@ async def upload_pack(request: Request) -> Response:
     if request.headers.get("content-encoding") == "gzip":
         wants = _gunzip(wants)
     pack = _pack(folder, wants, _environment(request))
-    return StreamingResponse(pack, media_type="application/x-git-upload-pack-result", headers=_NO_CACHE)
+    try:
+        first = await anext(pack)  # git says at once whether it understands
+    except StopAsyncIteration:
+        raise Problem(400, "git does not understand this request") from None
+    return StreamingResponse(_after(first, pack), media_type="application/x-git-upload-pack-result", headers=_NO_CACHE)
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 async def _pack(folder: Path, wants: bytes, extra: dict[str, str]) -> AsyncIterator[bytes]:
@@ -54,16 +65,26 @@ async def _pack(folder: Path, wants: bytes, extra: dict[str, str]) -> AsyncItera
         env=git.environment(extra),
     )
     assert process.stdin is not None and process.stdout is not None
+    feeding = asyncio.create_task(_feed(process.stdin, wants))
+    ended = False
     try:
-        process.stdin.write(wants)
-        process.stdin.close()
         while chunk := await process.stdout.read(64 << 10):
             yield chunk
-        await process.wait()
+        ended = True
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        feeding.cancel()
+        if not ended:  # the client went away
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+
+
+async def _feed(stdin: asyncio.StreamWriter, wants: bytes) -> None:
+    """Hand the request to git, which may end before it has read it all."""
+    with suppress(ConnectionError):
+        stdin.write(wants)
+        await stdin.drain()
+        stdin.close()
 
 
 def _environment(request: Request) -> dict[str, str]:

@@ -1,0 +1,115 @@
+"""The server with the clients people have: unmodified, in processes of their own, told only where it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.hub.client import HubClient
+from registry.manifest import Manifest
+from tests.hub_instance import HubInstance
+
+BIN = Path(sys.executable).parent
+
+
+def run(hub: HubInstance, home: Path, *command: str) -> str:
+    """What the command prints. Only HF_* variables tell it of the server; its home is new."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        **hub.environment(home / "hf"),
+        "GIT_LFS_SKIP_SMUDGE": "1",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def released(client: HubClient, repo: str, folder: Path) -> str:
+    commit = client.publish(repo, folder, "Release", client.head(repo))
+    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    return commit
+
+
+def test_the_hf_command(hub: HubInstance, folder: Path, tmp_path: Path) -> None:
+    hf = str(BIN / "hf")
+    repo = f"glasshouse/by-hf-{tmp_path.name.replace('_', '-').strip('-')}"
+    assert "builder" in run(hub, tmp_path, hf, "auth", "whoami")
+    run(hub, tmp_path, hf, "repos", "create", repo)
+    run(hub, tmp_path, hf, "upload", repo, str(folder), ".", "--commit-message", "By hand")
+    run(hub, tmp_path, hf, "repos", "tag", "create", repo, "v1.0.0")
+    run(hub, tmp_path, hf, "download", repo, "--revision", "v1.0.0", "--local-dir", str(tmp_path / "copy"))
+    copy = {path: (tmp_path / "copy" / path).read_bytes() for path in Manifest.of_directory(folder).by_path()}
+    assert copy == {path: (folder / path).read_bytes() for path in copy}
+
+
+def test_git_clone_and_fsck(hub: HubInstance, repo: str, released: str, folder: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(hub, tmp_path, "git", "clone", "--quiet", "--branch", "v1.0.0", f"{hub.url}/{repo}", str(clone))
+    assert run(hub, tmp_path, "git", "-C", str(clone), "rev-parse", "HEAD").strip() == released
+    assert (clone / "README.md").read_bytes() == (folder / "README.md").read_bytes()
+    sha256 = Manifest.of_directory(folder).by_path()["model.safetensors"].sha256
+    assert f"oid sha256:{sha256}\nsize 2560000\n" in (clone / "model.safetensors").read_text()
+    run(hub, tmp_path, "git", "-C", str(clone), "fsck", "--strict")
+    run(hub, tmp_path, "git", "--git-dir", str(hub.root / "repos" / "models" / f"{repo}.git"), "fsck", "--strict")
+
+
+def test_git_push_is_declined(hub: HubInstance, repo: str, released: str, tmp_path: Path) -> None:
+    clone = str(tmp_path / "clone")
+    run(hub, tmp_path, "git", "clone", "--quiet", f"{hub.url}/{repo}", clone)
+    with pytest.raises(AssertionError, match="403"):
+        run(hub, tmp_path, "git", "-C", clone, "push", "origin", "HEAD:refs/heads/other")
+
+
+TRANSFORMERS = """
+import sys
+from transformers import AutoConfig, AutoModelForCausalLM
+config = AutoConfig.from_pretrained(sys.argv[1], revision="v1.0.0")
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], revision="v1.0.0")
+print(config.model_type, sum(p.numel() for p in model.parameters()))
+"""
+
+
+def test_transformers_loads_a_tag(hub: HubInstance, client: HubClient, repo: str, tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )
+    model = LlamaForCausalLM(config)
+    model.save_pretrained(tmp_path / "model")
+    commit = client.publish(repo, tmp_path / "model", "Release", client.head(repo))
+    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    said = run(hub, tmp_path, sys.executable, "-c", TRANSFORMERS, repo).split()
+    assert said[-2:] == ["llama", str(sum(p.numel() for p in model.parameters()))]
+    snapshots = tmp_path / "hf" / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
+    assert [snapshot.name for snapshot in snapshots.iterdir()] == [commit]
+
+
+DATASETS = """
+import json, sys
+from datasets import load_dataset
+rows = load_dataset(sys.argv[1], revision=sys.argv[2], split="train")
+stream = load_dataset(sys.argv[1], revision=sys.argv[2], split="train", streaming=True)
+print(json.dumps([rows["text"][:], [row["text"] for row in stream]]))
+"""
+
+
+def test_datasets_loads_and_streams_a_commit(hub: HubInstance, client: HubClient, repo: str, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = [f"document {number}" for number in range(10)]
+    (tmp_path / "data").mkdir()
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "data" / "train.parquet")
+    name = f"datasets/{repo}"
+    client.ensure_repo(name)
+    commit = client.publish(name, tmp_path / "data", "Data", client.head(name))
+    said = run(hub, tmp_path, sys.executable, "-c", DATASETS, repo, commit)
+    assert json.loads(said.splitlines()[-1]) == [texts, texts]
