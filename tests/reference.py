@@ -1,19 +1,26 @@
-"""`make docs`: the reference of the command, made from the command itself. A test holds docs/ to it."""
+"""`make docs`: the pages of docs/reference that are made from the code they describe. A test holds docs/ to it."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
+from pipelines.params import Params
 from registry.cli import app
+from registry.release.config import ReleaseConfig
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "command.md"
-HEAD = """# The command
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+COMMAND = """# The command
 
 <!-- Made by `make docs` from the command itself; edits here are lost. -->
 
@@ -31,38 +38,55 @@ HEAD = """# The command
 """
 
 
+PARAMS = """# params.yaml
+
+<!-- Made by `make docs` from the models that read params.yaml; edits here are lost. -->
+
+Every stage reads its section when it starts, and refuses keys it does not know, numbers out of bounds, and YAML's
+tricks. `dvc repro` runs again whatever a change touches.
+"""
+
+
 def main() -> None:
-    """Write the page, or print it."""
+    """Write the pages, or print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} instead of printing it")
-    page = render()
-    if parser.parse_args().write:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page)
-    else:
-        print(page)
+    parser.add_argument("--write", action="store_true", help="write the files instead of printing them")
+    write = parser.parse_args().write
+    for path, render in PAGES.items():
+        if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render())
+        else:
+            print(render())
 
 
-def render() -> str:
-    """The whole page."""
-    return HEAD + "".join(_section(command, path) for command, path in commands())
+def command() -> str:
+    """docs/reference/command.md."""
+    return COMMAND + "".join(_section(found, path) for found, path in commands())
+
+
+def params() -> str:
+    """docs/reference/params.md."""
+    return (
+        PARAMS + "".join(_model(model, path) for model, path in _models(Params, "")) + _model(ReleaseConfig, "release")
+    )
 
 
 def commands() -> Iterator[tuple[Any, str]]:
     """(command, its words) of every command that does something, in the order of the help."""
     waiting = [(typer.main.get_command(app), "glasshouse")]
     while waiting:
-        command, path = waiting.pop(0)
-        children = getattr(command, "commands", {})
+        found, path = waiting.pop(0)
+        children = getattr(found, "commands", {})
         waiting += [(child, f"{path} {name}") for name, child in children.items()]
         if not children:
-            yield command, path
+            yield found, path
 
 
-def _section(command: Any, path: str) -> str:
-    rows = "".join(f"| {_names(parameter)} | {_help(parameter)} |\n" for parameter in command.params)
-    words = " ".join(command.help.split())
-    return f"\n## {path}\n\n{words}\n\n| | |\n|---|---|\n{rows}\n{command.epilog}\n"
+def _section(found: Any, path: str) -> str:
+    rows = "".join(f"| {_names(parameter)} | {_help(parameter)} |\n" for parameter in found.params)
+    words = " ".join(found.help.split())
+    return f"\n## {path}\n\n{words}\n\n| | |\n|---|---|\n{rows}\n{found.epilog}\n"
 
 
 def _names(parameter: Any) -> str:
@@ -78,6 +102,49 @@ def _help(parameter: Any) -> str:
     if envvar := getattr(parameter, "envvar", None):
         text += f" From `{envvar}` where it is set."
     return re.sub(r"\|", r"\\|", text)
+
+
+def _models(model: type[BaseModel], path: str) -> Iterator[tuple[type[BaseModel], str]]:
+    """(model, dotted path) of `model` and of every model its fields hold, outermost first."""
+    yield model, path
+    for name, field in model.model_fields.items():
+        for inner in _inner(field.annotation):
+            yield from _models(inner, f"{path}.{name}" if path else name)
+
+
+def _inner(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _inner(argument)
+
+
+def _model(model: type[BaseModel], path: str) -> str:
+    words = _docstrings(model)
+    rows = ""
+    for name, field in model.model_fields.items():
+        default = "" if field.default is PydanticUndefined else f" Default: `{field.default!r}`."
+        rows += f"| `{field.alias or name}` | {words.get(name, '')}{default} |\n"
+    title = f"{path}: {model.__name__}" if path else "The whole file"
+    return f"\n## {title}\n\n{' '.join((model.__doc__ or '').split())}\n\n| | |\n|---|---|\n{rows}"
+
+
+def _docstrings(model: type[BaseModel]) -> Mapping[str, str]:
+    """The string under each field, by the field's name; those of its bases too."""
+    found: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if not (issubclass(kind, BaseModel) and kind.__module__.startswith(("pipelines", "registry"))):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found[name] = " ".join(words.split()).replace("|", "\\|")
+    return found
+
+
+PAGES: Mapping[Path, Callable[[], str]] = {FOLDER / "command.md": command, FOLDER / "params.md": params}
 
 
 if __name__ == "__main__":
