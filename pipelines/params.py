@@ -149,6 +149,78 @@ class Encode(Section):
     """The most tokens in one file."""
 
 
+Setting = bool | int | float | str | None
+
+
+class Model(Section):
+    """A causal language model of transformers."""
+
+    architecture: Name
+    """What transformers calls it: llama, mistral, qwen2, ... (`model_type` in its config.json)."""
+    context: int = Field(ge=2, le=1 << 20)
+    """Tokens it sees at once."""
+    config: dict[Name, Setting | tuple[Setting, ...]] = Field(max_length=100)
+    """Keys of the architecture's configuration class."""
+
+    @model_validator(mode="after")
+    def _ours(self) -> Self:
+        ours = {"vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "dtype", "attn_implementation"}
+        if clash := sorted(ours & self.config.keys()):
+            raise ValueError(f"{clash[0]} follows from the tokenizer, the context and the profile")
+        return self
+
+
+class Train(Section):
+    """How the model is trained. A step takes `micro_batches` times `micro_batch_rows` rows of `context` tokens."""
+
+    profile: Literal["portable", "native", "cuda"]
+    """What the bits may depend on: pipelines.determinism."""
+    steps: int = Field(ge=1, le=10_000_000)
+    micro_batches: int = Field(ge=1, le=1 << 16)
+    """A power of two; as many processes can work on one step."""
+    micro_batch_rows: int = Field(ge=1, le=1 << 16)
+    """Rows that are computed at once. Changes the bits."""
+    learning_rate: float = Field(gt=0, le=10)
+    """At the end of the warm-up, from where it falls along a cosine."""
+    final_learning_rate: float = Field(ge=0, le=10)
+    """At the last step."""
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0, le=10)
+    """Of matrices; vectors are not decayed."""
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+    clip_norm: float = Field(gt=0)
+    """The longest gradient that a step takes."""
+    checkpoint_every: int = Field(ge=1)
+    """Steps between checkpoints, beside those at 0, 1, 2, 4, 8, ... and at the end."""
+    validate_every: int = Field(ge=1)
+    """Steps between measurements of the validation loss, beside one at the end."""
+    validation_rows: int = Field(ge=1, le=1 << 20)
+    """How many rows those take."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.micro_batches & (self.micro_batches - 1):
+            raise ValueError(f"{self.micro_batches} micro_batches is no power of two")
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError("final_learning_rate is more than learning_rate")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows in a step."""
+        return self.micro_batches * self.micro_batch_rows
+
+
+class Evaluate(Section):
+    """What evaluation shows beside its figures."""
+
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """The model goes on with this text."""
+    sample_tokens: int = Field(ge=1, le=10_000)
+    """For so many tokens."""
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -156,6 +228,9 @@ class Params(Section):
     corpus: Corpus
     tokenizer: Tokenizer
     encode: Encode
+    model: Model
+    train: Train
+    evaluate: Evaluate
     release: dict[str, Any] = {}
     """Read by `glasshouse release`, which has its own law for it."""
 

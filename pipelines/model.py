@@ -1,0 +1,134 @@
+"""The model: a causal language model of `transformers`, made from a configuration and weights of our own drawing.
+
+`transformers` supplies the architecture and, later, `from_pretrained`; the numeric profile decides the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
+
+from pipelines.determinism import Profile
+from pipelines.params import Model
+from pipelines.portable import Gate, uniform
+from registry.errors import InputError
+
+Parameters = Mapping[str, torch.nn.Parameter]
+
+
+def arithmetic(profile: Profile) -> AbstractContextManager[object]:
+    """Within it, this thread computes as the profile says."""
+    return Gate() if profile.products == "openblas" else nullcontext()
+
+
+def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrainedConfig:
+    """The configuration that transformers knows the model by. Raises InputError for one that it refuses."""
+    try:
+        return AutoConfig.for_model(
+            model.architecture,
+            **dict(model.config),
+            vocab_size=vocabulary,
+            max_position_embeddings=model.context,
+            bos_token_id=end_of_text,
+            eos_token_id=end_of_text,
+            dtype="float32",
+        )
+    except (ValueError, TypeError, KeyError) as problem:
+        raise InputError(
+            f"transformers knows no such model: {problem}",
+            mend="look `model` in params.yaml up in transformers' documentation of the architecture",
+        ) from problem
+
+
+def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
+    """The model without weights: its parameters hold whatever memory held, so give them values before use."""
+    with arithmetic(profile), no_init_weights():
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=profile.attention)
+    model.tie_weights()
+    model.config.use_cache = False
+    return model.to(profile.device)
+
+
+def initialise(model: PreTrainedModel, seed: int) -> None:
+    """Give every parameter its first value: a function of the seed, the parameter's name and its shape.
+
+    Matrices are uniform with mean 0 and standard deviation `initializer_range` of the configuration, less by
+    sqrt(2 * layers) where they end a residual branch (Radford et al., GPT-2, section 2.3); biases 0; norms' weights 1.
+    Raises InputError for a vector that is neither.
+    """
+    spread = float(getattr(model.config, "initializer_range", 0.02)) * 3**0.5
+    depth = float(2 * model.config.num_hidden_layers) ** 0.5
+    with torch.no_grad():
+        for name, parameter in parameters(model).items():
+            if parameter.ndim >= 2:
+                ends_branch = name.endswith(("o_proj.weight", "down_proj.weight", "c_proj.weight"))
+                width = spread / depth if ends_branch else spread
+                parameter.copy_(uniform(f"glasshouse:{seed}:{name}", tuple(parameter.shape), width))
+            elif name.endswith("bias"):
+                parameter.zero_()
+            elif "norm" in name.lower() or "ln_" in name:
+                parameter.fill_(1.0)
+            else:
+                raise InputError(
+                    f"no first value is known for {name} with shape {tuple(parameter.shape)}",
+                    mend="choose another architecture in params.yaml",
+                )
+
+
+def parameters(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
+    """The model's parameters by name, in the model's order, a tied one once."""
+    return dict(model.named_parameters())
+
+
+def load(model: PreTrainedModel, path: Path) -> None:
+    """Fill the parameters from the safetensors file at `path`. Raises InputError unless it holds exactly them."""
+    assign(parameters(model), read_tensors(path), path)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file. Raises InputError where it is none."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as problem:
+        raise InputError(f"{path} holds no tensors: {problem}", mend="train anew: dvc repro -f train") from problem
+
+
+def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Copy each tensor of `found` into that of the same name. Raises InputError unless names, shapes and types agree."""
+    if differ := sorted(
+        name
+        for name in wanted.keys() | found.keys()
+        if name not in wanted or name not in found
+        or (wanted[name].shape, wanted[name].dtype) != (found[name].shape, found[name].dtype)
+    ):  # fmt: skip
+        raise InputError(f"{path} does not fit the model at {differ[0]}", mend="train anew: dvc repro -f train")
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(found[name])
+
+
+def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
+    """Sum of the losses in nats of predicting rows[:, 1:] from what comes before; rows: (rows, context + 1)."""
+    logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
+
+
+def greedy(model: PreTrainedModel, prompt: list[int], length: int) -> Iterator[int]:
+    """The `length` tokens that follow `prompt`, each the likeliest after all before it (within the context)."""
+    context: int = model.config.max_position_embeddings
+    tokens = list(prompt)
+    with torch.no_grad():
+        for _ in range(length):
+            window: Any = torch.tensor([tokens[-context:]], device=model.device)
+            token = int(model(input_ids=window, use_cache=False).logits[0, -1].argmax())
+            tokens.append(token)
+            yield token
