@@ -56,7 +56,8 @@ def train(settings: Params, documents: Path) -> BpeTokenizer:
         show_progress=False,
     )  # fmt: skip
     with stage.progress("tokenizer: documents read", summary.splits.train.documents) as advance:
-        tokenizer.train_from_iterator(_sample(documents, settings.seed, portion, advance), trainer)
+        chosen = sample(documents, settings.seed, portion, advance)
+        tokenizer.train_from_iterator(chosen, trainer)
     if tokenizer.get_vocab_size() != settings.tokenizer.vocabulary:
         raise InputError(
             f"the sample yields {tokenizer.get_vocab_size()} tokens, not {settings.tokenizer.vocabulary}",
@@ -83,8 +84,8 @@ def save(tokenizer: BpeTokenizer, out: Path) -> None:
         write_atomic(folder / "tokenizer_config.json", canonical.dumps(config()))
 
 
-def _sample(documents: Path, seed: int, portion: float, advance: stage.Advance) -> Iterator[str]:
-    """About `portion` of the train split, document by document; which ones, their digests decide."""
+def sample(documents: Path, seed: int, portion: float, advance: stage.Advance = lambda steps: None) -> Iterator[str]:
+    """About `portion` (0 to 1) of the train split, document by document; which ones, their digests decide."""
     for document in parquet.read(documents):
         if document.use == "train":
             advance(1)
