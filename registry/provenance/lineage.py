@@ -21,6 +21,7 @@ from registry.provenance import dvc, slsa
 from registry.records import data_manifest
 from registry.records import release as layout
 from registry.records.chain import Chain
+from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
 from registry.records.release import ReleaseRecord
 from registry.records.tokens import Tokens
@@ -76,6 +77,7 @@ def _provenance(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, 
     named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
     for name, path in named.items():
         _same(path, resolved.get(name, "none"), sha256_file(root / path))
+    Environment.read(_need(root, layout.ENVIRONMENT))
     if absent := sorted(slsa.RESOLVED.keys() - named.keys()):
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
     return f"commit {record.source.commit[:12]}, {', '.join(sorted(named))}"
@@ -139,7 +141,8 @@ def _lock(root: Path) -> str:
     records = [path for path, _ in walk(root / layout.PROVENANCE) if path in by_name]
     for path in records:
         _same(f"provenance/{path}", by_name[path].md5, dvc.file_md5(root / layout.PROVENANCE / path))
-    return f"{len(lock.stages)} stages without a gap; the model and {len(records)} records are outputs it names"
+    named = ", ".join(["the model's files", *records])
+    return f"{len(lock.stages)} stages without a gap; outputs it names: {named}"
 
 
 def _need(root: Path, path: str) -> Path:

@@ -7,6 +7,7 @@ This is the one file of `registry` that imports mlflow.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -22,9 +23,13 @@ def mark_released(root: Path, *, name: str, weights: str, release: str, digest: 
     """Point the alias `released` at the version of model `name` whose weights have SHA-256 `weights`.
 
     release: the reference that was published.  digest: of its release statement.  lock: SHA-256 of dvc.lock.
-    The version and its run get them as tags. Returns the version, or None where no version has these weights.
-    Raises Unavailable where MLflow is not installed or its store does not answer.
+    The version and its run get them as tags. Returns the version, or None where no version has these weights, or the
+    project keeps no MLflow store at all. Raises Unavailable where MLflow is not installed or does not answer.
     """
+    store = root / "mlflow.db"
+    if not (os.environ.get("MLFLOW_TRACKING_URI") or store.is_file()):
+        return None
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -32,7 +37,7 @@ def mark_released(root: Path, *, name: str, weights: str, release: str, digest: 
         raise Unavailable("mlflow is not installed", mend="pip install 'glasshouse[pipelines]'") from problem
     tags = {"glasshouse.release": release, "glasshouse.release.sha256": digest, "glasshouse.lock": lock}
     try:
-        client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}")
+        client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store}")
         found = client.search_model_versions(f"name = '{name}' AND tag.`{WEIGHTS_TAG}` = '{weights}'", max_results=1)
         if not found:
             return None
