@@ -41,6 +41,8 @@ _CLASSIFIERS = {
 """Classifiers that name one licence, with its version."""
 _APACHE_TEXT = re.compile(r"\A.{0,400}?Apache License,? Version 2\.0, January 2004")
 _IN_FILE = re.compile(rb"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() -]{1,200})")
+_EXPRESSION = re.compile(r"[A-Za-z0-9.+:() -]{1,500}")
+_TOKEN = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
 _HEAD = 2048
 """Bytes at the start of a file in which its own licence is looked for."""
 
@@ -105,12 +107,26 @@ def _holds(parsed: LicenseExpression, known: frozenset[str]) -> bool:
 
 
 def _parse(expression: str) -> LicenseExpression | None:
-    if not expression or len(expression) > 500:
+    if not _EXPRESSION.fullmatch(expression) or not _well_formed(expression):
         return None
     try:
         return _licensing().parse(expression, validate=True, strict=True)
     except ExpressionError:
         return None
+
+
+def _well_formed(expression: str) -> bool:
+    """Whether operands and operators alternate and parentheses pair; over some that do not, the library stumbles."""
+    depth, operand_next = 0, True
+    for token in _TOKEN.findall(expression):
+        operator = token.upper() in ("AND", "OR", "WITH")
+        if operand_next == (operator or token == ")"):
+            return False
+        depth += (token == "(") - (token == ")")
+        if depth < 0:
+            return False
+        operand_next = operator or token == "("
+    return depth == 0 and not operand_next
 
 
 @cache

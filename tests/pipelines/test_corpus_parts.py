@@ -5,7 +5,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.corpus import licences
@@ -108,6 +108,8 @@ def test_a_list_with_a_licence_that_nobody_knows_is_refused() -> None:
         licences.allows(["MIT", "Ours"])
 
 
+@example("()")
+@example("( AND MIT")
 @given(st.text() | st.lists(st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "(", ")", "X"])).map(" ".join))
 def test_any_wording_is_an_expression_or_none(wording: str) -> None:
     if (found := licences.normal(wording)) is not None:
