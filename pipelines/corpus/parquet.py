@@ -78,7 +78,7 @@ def read_group(path: Path, group: int) -> list[Text]:
     names = ["id", "use", "text"]
     with _readable(path), pq.ParquetFile(path) as file:
         table = file.read_row_group(group, columns=names, use_threads=False).cast(_schema(names))
-    return [Text(*row) for row in zip(*(table.column(name).to_pylist() for name in names), strict=True)]
+        return [Text(*row) for row in zip(*(table.column(name).to_pylist() for name in names), strict=True)]
 
 
 def read(path: Path) -> Iterator[Text]:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import params
 from pipelines.corpus import OUT, build, parquet
@@ -214,6 +216,25 @@ def test_a_broken_parquet_file_raises_our_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2]}), path)
     with pytest.raises(InputError):
         list(parquet.read(path))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return (built(write_project(tmp_path_factory.mktemp("whole") / "project")) / parquet.NAME).read_bytes()
+
+
+@given(st.lists(st.tuples(st.integers(0), st.integers(1, 255)), min_size=1, max_size=4))
+def test_a_damaged_parquet_file_raises_our_error_and_no_other(
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, flips: list[tuple[int, int]]
+) -> None:
+    damaged, path = bytearray(whole), tmp_path_factory.mktemp("damaged") / parquet.NAME
+    for place, flip in flips:
+        damaged[place % len(damaged)] ^= flip
+    path.write_bytes(damaged)
+    try:
+        list(parquet.read(path))
+    except InputError as error:
+        assert error.mend
 
 
 def test_large_documents_share_no_row_group_and_come_back_whole(tmp_path: Path) -> None:
