@@ -24,18 +24,19 @@ def resolve(request: Request) -> Response:
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     path = names.file_path(request.path_params["path"])
-    rows = [row for row in git.tree(repo.folder, commit, [path]) if not row.directory]
-    if not rows:
+    found = git.read_file(repo.folder, commit, path)
+    if found is None:
         raise Problem(404, f"{path} is not at {commit}", ENTRY_NOT_FOUND)
+    row, data = found
     headers = {
         "X-Repo-Commit": commit,
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1], safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
-    if rows[0].sha256 is not None:
-        return _large(request, rows[0], headers)
-    return _regular(request, git.read_blob(repo.folder, rows[0].oid), headers | {"ETag": f'"{rows[0].oid}"'})
+    if row.sha256 is not None:
+        return _large(request, row, headers)
+    return _regular(request, data, headers | {"ETag": f'"{row.oid}"'})
 
 
 def _large(request: Request, row: Row, headers: dict[str, str]) -> Response:

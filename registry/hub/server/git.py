@@ -118,9 +118,22 @@ def file_names(folder: Path, commit: str) -> list[str]:
     return listing.split("\0")[:-1]
 
 
-def read_blob(folder: Path, oid: str) -> bytes:
-    """The bytes of one blob; none in git is larger than what a commit may carry."""
-    return run(folder, "cat-file", "blob", oid)
+def read_file(folder: Path, commit: str, path: str) -> tuple[Row, bytes] | None:
+    """The file `path` at `commit` and its bytes in git (of a large file: the pointer), by one process; None for none.
+
+    No blob in git is larger than what a commit may carry, so it fits into memory.
+    """
+    answer = run(folder, "cat-file", "--batch", given=f"{commit}:{path}\n".encode())
+    head, _, rest = answer.partition(b"\n")
+    match head.decode(errors="replace").split(" "):
+        case [oid, "blob", size]:
+            data = rest[: int(size)]
+        case _:
+            return None
+    large = _POINTER.fullmatch(data)
+    if large is None:
+        return Row(path, oid, len(data)), data
+    return Row(path, oid, int(large[2]), sha256=large[1].decode(), pointer_size=len(data)), data
 
 
 def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:

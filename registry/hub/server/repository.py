@@ -10,8 +10,9 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from registry.hub.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISI
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
+_REMAINS = {"*/*/.new-*": 3600, "*/*/*.git/index-*": 3600, "*/*/*.git/commit-*": 3600, "*/*/*.git/refs/**/*.lock": 60}
+"""Patterns below the folder of repositories, and how many seconds each is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,14 @@ class Repository:
         return True
 
     def resolve(self, revision: str) -> str:
-        """The commit that a branch, a tag, a full ref name or a commit stands for, in this order. Else Problem 404."""
+        """The commit that a commit, a branch, a tag or a full ref name stands for, in this order. Else Problem 404."""
+        if git.COMMIT.fullmatch(revision) and git.is_commit(self.folder, revision):
+            return revision  # no branch or tag looks like this
         names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
         found = git.refs(self.folder, *names)
         for name in names:
             if found.get(name):
                 return found[name]
-        if git.COMMIT.fullmatch(revision) and git.is_commit(self.folder, revision):
-            return revision
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
     def commit(self, branch: str, parent: str | None, changes: Sequence[Change], user: User, message: str) -> str:
@@ -176,6 +179,18 @@ class Repository:
             yield
         finally:
             os.close(descriptor)
+
+
+def sweep(root: Path) -> None:
+    """Remove what a power cut may have left below `root`: half-made repositories, scratch folders, locks of refs.
+
+    Only what has not been touched for a while goes, for other processes may be at work.
+    """
+    for pattern, seconds in _REMAINS.items():
+        for item in root.glob(pattern):
+            with suppress(FileNotFoundError):
+                if item.stat().st_mtime < time.time() - seconds:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
 def _folder(root: Path, name: RepoName) -> Path:

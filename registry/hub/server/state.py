@@ -11,7 +11,7 @@ from registry.hub.server.auth import Links, Tokens, User
 from registry.hub.server.blobs import BlobStore
 from registry.hub.server.names import RepoName
 from registry.hub.server.problems import Problem
-from registry.hub.server.repository import Repository
+from registry.hub.server.repository import Repository, sweep
 
 PART_SIZE = 64 << 20
 STALE_UPLOAD_SECONDS = 24 * 3600
@@ -35,6 +35,7 @@ class Hub:
         object.__setattr__(self, "blobs", BlobStore(self.root / "blobs"))
         object.__setattr__(self, "links", Links(self.root))
         self.blobs.collect(STALE_UPLOAD_SECONDS)
+        sweep(self.repositories)
 
     @property
     def repositories(self) -> Path:

@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -198,6 +199,8 @@ def batch(hub: HubInstance, repo: str, sha256: str, size: int, *transfers: str, 
 
 def test_only_what_was_announced_is_taken_in(hub: HubInstance, repo: str) -> None:
     data = b"announced" * 100
+    uploads = hub.root / "blobs" / "uploads"
+    before = set(uploads.iterdir())
     sha256 = hashlib.sha256(data).hexdigest()
     href = batch(hub, repo, sha256, len(data))["actions"]["upload"]["href"]
     assert ask(hub, "PUT", href, data[:-1] + b"!", token="")[0] == 422
@@ -210,7 +213,7 @@ def test_only_what_was_announced_is_taken_in(hub: HubInstance, repo: str) -> Non
     assert "actions" not in batch(hub, repo, sha256, len(data))
     download = batch(hub, repo, sha256, len(data), operation="download")["actions"]["download"]["href"]
     assert ask(hub, "GET", download, token="")[2] == data
-    assert list((hub.root / "blobs" / "uploads").iterdir()) == []
+    assert set(uploads.iterdir()) == before
 
 
 def test_links_are_for_what_they_were_signed_for(hub: HubInstance, repo: str) -> None:
@@ -272,16 +275,17 @@ def test_hostile_addresses_are_4xx(hub: HubInstance, repo: str, target: str) -> 
 
 
 def raw(hub: HubInstance, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", int(hub.url.rsplit(":", 1)[1])), timeout=10) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
+    address = "127.0.0.1", int(hub.url.rsplit(":", 1)[1])
+    with socket.create_connection(address, timeout=10) as connection, suppress(ConnectionError):
+        connection.sendall(data)  # the server may hang up before it has heard it all
         return connection.recv(200)
+    return b""
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: [\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: [\r\n\r\n",
         b"GET /api/whoami-v2 HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
         b"GET /api/models/a/b HTTP/1.1\r\nHost: evil\x01\r\n\r\n",
     ],
