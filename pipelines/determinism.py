@@ -133,7 +133,7 @@ def check(profile: Profile) -> NumericProfile:
 
     Raises Unavailable where this machine cannot do it: a CPU without AVX2, no GPU, a BLAS that goes its own way.
     """
-    import numpy  # noqa: F401, ICN001 - loads the BLAS that is looked at below
+    import numpy  # noqa: F401 - loads the BLAS that is looked at below
     import torch
     from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
@@ -141,7 +141,7 @@ def check(profile: Profile) -> NumericProfile:
     torch.use_deterministic_algorithms(True)
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
-    torch.backends.cudnn.set_flags(_enabled=True, _benchmark=False, _deterministic=True)
+    torch.backends.cudnn.set_flags(_enabled=True, _benchmark=False, _deterministic=True)  # type: ignore[no-untyped-call]
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas" and "numpy" in pool["filepath"]]
     core = str(blas[0]["architecture"]) if blas else "none"
     found = {

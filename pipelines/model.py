@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from pipelines.determinism import Profile
@@ -47,6 +47,14 @@ def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrai
             f"transformers knows no such model: {problem}",
             mend="look `model` in params.yaml up in transformers' documentation of the architecture",
         ) from problem
+
+
+def end_of_text(tokenizer: Path) -> int:
+    """The number of the token that ends a document, of the tokenizer in that folder. Raises InputError without one."""
+    found = AutoTokenizer.from_pretrained(str(tokenizer), local_files_only=True).eos_token_id
+    if not isinstance(found, int):
+        raise InputError(f"the tokenizer in {tokenizer} has no end-of-text token", mend="dvc repro -f tokenizer")
+    return found
 
 
 def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
@@ -97,13 +105,14 @@ def load(model: PreTrainedModel, path: Path) -> None:
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file. Raises InputError where it is none."""
     try:
-        return load_file(path)
+        tensors: dict[str, torch.Tensor] = load_file(path)
     except (OSError, SafetensorError) as problem:
         raise InputError(f"{path} holds no tensors: {problem}", mend="train anew: dvc repro -f train") from problem
+    return tensors
 
 
 def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Copy each tensor of `found` into that of the same name. Raises InputError unless names, shapes and types agree."""
+    """Copy each tensor of `found` into that of its name. Raises InputError unless names, shapes and types agree."""
     if differ := sorted(
         name
         for name in wanted.keys() | found.keys()

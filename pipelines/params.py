@@ -195,13 +195,16 @@ class Train(Section):
     """Steps between checkpoints, beside those at 0, 1, 2, 4, 8, ... and at the end."""
     validate_every: int = Field(ge=1)
     """Steps between measurements of the validation loss, beside one at the end."""
-    validation_rows: int = Field(ge=1, le=1 << 20)
-    """How many rows those take."""
+    validation_micro_batches: int = Field(ge=1, le=1 << 16)
+    """How many micro-batches those take: a power of two, and no fewer than `micro_batches`."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.micro_batches & (self.micro_batches - 1):
-            raise ValueError(f"{self.micro_batches} micro_batches is no power of two")
+        for name, number in (("", self.micro_batches), ("validation_", self.validation_micro_batches)):
+            if number & (number - 1):
+                raise ValueError(f"{number} {name}micro_batches is no power of two")
+        if self.validation_micro_batches < self.micro_batches:
+            raise ValueError("validation_micro_batches is less than micro_batches")
         if self.final_learning_rate > self.learning_rate:
             raise ValueError("final_learning_rate is more than learning_rate")
         return self

@@ -32,15 +32,15 @@ Float64 = npt.NDArray[np.float64]
 MEND = "choose `profile: native` in params.yaml, or an architecture without it, such as llama with silu"
 
 _NAMES = """
-    _foreach_add_ _fused_adamw_ _local_scalar_dense _log_softmax _log_softmax_backward_data _softmax
-    _softmax_backward_data _to_copy _unsafe_view abs add add_ alias all any arange argmax as_strided bitwise_and
-    bitwise_not bitwise_or cat clone copy_ cumsum detach div div_ embedding embedding_dense_backward empty empty_like
-    empty_strided eq expand fill_ full full_like gather ge gt index isfinite item le lift_fresh logical_and logical_not
-    logical_or lt masked_fill masked_fill_ max maximum mean min minimum mul mul_ ne neg new_empty new_empty_strided
-    new_ones new_zeros nll_loss_backward nll_loss_forward ones ones_like permute reshape resize_ rsqrt rsub
-    scalar_tensor select select_backward set_ silu silu_backward slice slice_backward split split_with_sizes squeeze
-    stack sub sub_ sum t transpose tril triu unbind unsqueeze view where zero_ zeros zeros_like
-    _record_function_enter_new _record_function_exit _reshape_alias
+    _foreach_add_ _fused_adamw_ _local_scalar_dense _log_softmax _log_softmax_backward_data
+    _record_function_enter_new _record_function_exit _softmax _softmax_backward_data _to_copy _unsafe_view abs add
+    add_ alias all any arange argmax bitwise_and bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div
+    div_ embedding embedding_dense_backward empty empty_like empty_strided eq expand fill_ full full_like gather
+    ge gt index isfinite le lift_fresh logical_and logical_not logical_or lt masked_fill masked_fill_ maximum mean
+    minimum mul mul_ ne neg new_empty new_ones new_zeros nll_loss_backward nll_loss_forward ones ones_like permute
+    reciprocal rsqrt rsub scalar_tensor select select_backward silu silu_backward slice slice_backward split
+    split_with_sizes squeeze stack sub sub_ sum t transpose tril triu unbind unsqueeze view where zero_ zeros
+    zeros_like
 """
 KNOWN = frozenset(_NAMES.split())
 """Names of torch's operations whose results are the same bits on one thread, whatever the CPU: moves of data,
@@ -134,32 +134,38 @@ REPLACED: Mapping[Any, Callable[..., torch.Tensor]] = {
 }
 
 
-class Gate(TorchDispatchMode):
+class Gate(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within `with Gate():` every operation of this thread, and of the backward passes it starts, is portable.
 
     Raises InputError that names the first operation which is not known to be.
     """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if (replacement := REPLACED.get(operation)) is not None:
             return replacement(*args, **(kwargs or {}))
-        if operation not in _KNOWN_OVERLOADS:
-            _admit(operation)
-        return operation(*args, **(kwargs or {}))
+        if operation in _ADMITTED or _admit(operation):
+            return operation(*args, **(kwargs or {}))
+        with self:  # what is only made of other operations is taken apart, and each of those comes here
+            if (parts := operation.decompose(*args, **(kwargs or {}))) is not NotImplemented:
+                return parts
+        raise InputError(
+            f"the model uses {operation}, which is not known to give the same bits on every CPU", mend=MEND
+        )
 
 
-_KNOWN_OVERLOADS: set[Any] = set()
+_ADMITTED: set[Any] = set()
 """Overloads that were found among KNOWN: looked up once each, since a step makes a thousand calls."""
 
 
-def _admit(operation: Any) -> None:
-    """Remember `operation`, or raise InputError. Sending between processes (c10d) moves bytes and computes nothing."""
+def _admit(operation: Any) -> bool:
+    """Whether `operation` may go on to torch. What sends between processes (c10d) moves bytes and computes nothing."""
     namespace, name = operation.name().split("::")
     if namespace != "c10d" and name.split(".")[0] not in KNOWN:
-        raise InputError(
-            f"the model uses {operation}, which is not known to give the same bits on every CPU",
-            mend=MEND,
-        )
-    _KNOWN_OVERLOADS.add(operation)
+        return False
+    _ADMITTED.add(operation)
+    return True

@@ -15,7 +15,7 @@ LLAMA = {
 TRAIN = {
     "profile": "portable", "steps": 10, "micro_batches": 4, "micro_batch_rows": 2, "learning_rate": 0.01,
     "final_learning_rate": 0.001, "warmup_steps": 2, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95,
-    "clip_norm": 1.0, "checkpoint_every": 3, "validate_every": 4, "validation_rows": 4,
+    "clip_norm": 1.0, "checkpoint_every": 3, "validate_every": 4, "validation_micro_batches": 4,
 }  # fmt: skip
 
 

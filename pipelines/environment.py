@@ -1,0 +1,65 @@
+"""environment.json: what this machine is and what runs on it."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from registry.digest import sha256_file
+from registry.records.environment import Environment, Machine, NumericProfile, Software
+
+FEATURES = frozenset(
+    {
+        "sse4_2",
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512vl",
+        "avx512_bf16",
+        "avx512_vnni",
+        "amx_tile",
+    }
+)
+"""CPU features that numerical libraries choose their code by, as Linux spells them."""
+
+
+def describe(profile: NumericProfile, lock: Path) -> Environment:
+    """The record of this process. Says nothing of when or who."""
+    facts = _cpu_facts()
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    machine = Machine(
+        cpu=facts.get("model name", platform.processor() or "unknown"),
+        architecture=platform.machine(),
+        features=tuple(sorted(FEATURES.intersection(facts.get("flags", "").split()))),
+        accelerator=torch.cuda.get_device_name() if profile.name == "cuda" else None,
+        system=platform.system(),
+        libc=" ".join(platform.libc_ver()),
+    )
+    software = Software(
+        python=platform.python_version(),
+        packages=sha256_file(lock),
+        torch=torch.__version__,
+        torch_config=torch.__config__.show(),
+        numpy=np.__version__,
+        blas=f"{blas['name']} {blas['version']}",
+        transformers=version("transformers"),
+    )
+    return Environment(machine=machine, software=software, profile=profile)
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux says of the first processor; nothing elsewhere."""
+    source = Path("/proc/cpuinfo")
+    facts: dict[str, str] = {}
+    if source.is_file():
+        for line in source.read_text(encoding="utf-8").split("\n\n")[0].splitlines():
+            key, _, value = line.partition(":")
+            facts[key.strip()] = value.strip()
+    return facts

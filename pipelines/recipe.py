@@ -1,0 +1,49 @@
+"""What decides the weights, in one digest. Another recipe is another training; the same one may be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines import determinism
+from pipelines.params import Params
+from registry import canonical
+from registry.digest import sha256_file
+from registry.errors import InputError
+from registry.records.chain import Chain
+
+CODE = (
+    "checkpoints", "determinism", "model", "order", "params", "portable", "recipe", "reduce", "schedule", "tokens",
+    "train", "worker",
+)  # fmt: skip
+"""Modules of this package whose text is part of the recipe."""
+LOCK = Path("requirements.lock")
+
+
+def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
+    """A chain of checkpoints, without any yet, for training as `params` says on the tokens that tokens.json lists.
+
+    Raises InputError where tokens.json or the lock of packages is missing.
+    """
+    profile = determinism.named(params.train.profile)
+    here = Path(__file__).parent
+    digests = {"tokens": _digest(tokens), "packages": _digest(lock)}
+    recipe = {
+        "seed": params.seed,
+        "model": params.model.model_dump(mode="json"),
+        "train": params.train.model_dump(mode="json"),
+        "profile": profile.identity.digest,
+        "code": {name: sha256_file(here / f"{name}.py") for name in CODE},
+        **digests,
+    }
+    return Chain(
+        tokens=digests["tokens"], recipe=canonical.digest(recipe), profile=profile.identity, entries=()
+    )  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as problem:
+        raise InputError(
+            f"{path} cannot be read: {problem.strerror}", mend="run `dvc repro` from the root"
+        ) from problem

@@ -1,0 +1,91 @@
+"""Worker processes of one machine: started together, ended together.
+
+They find one another as under `torchrun` (RANK, WORLD_SIZE), through a file instead of a port, over loopback. The pipe
+that each has as its standard input closes when the supervisor dies, however it dies, and the worker ends with it. When
+one worker dies, the others would wait for it for ever, so they are ended.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.errors import InputError, Unavailable
+
+PROCESSES = "GLASSHOUSE_PROCESSES"
+"""Variable that says how many processes to use, instead of one for each core."""
+RENDEZVOUS = "GLASSHOUSE_RENDEZVOUS"
+"""Variable with the path of the file through which workers find one another."""
+POLL_SECONDS = 0.2
+DIED_WITH_SUPERVISOR = 143
+
+
+def processes(leaves: int) -> int:
+    """How many processes to use: the largest power of two that neither the cores nor `leaves` are fewer than.
+
+    The variable GLASSHOUSE_PROCESSES overrides the cores. Raises InputError where it is no power of two up to `leaves`.
+    """
+    if (asked := os.environ.get(PROCESSES)) is not None:
+        if not asked.isdecimal() or not 1 <= int(asked) <= leaves or int(asked) & (int(asked) - 1):
+            raise InputError(
+                f"{PROCESSES} is {asked!r}, not a power of two from 1 to {leaves}", mend=f"unset {PROCESSES}"
+            )
+        return int(asked)
+    cores = len(os.sched_getaffinity(0))
+    return 1 << min(cores, leaves).bit_length() - 1
+
+
+def run(module: str, count: int, meanwhile: Callable[[], None]) -> None:
+    """Run `python -m module` in `count` processes until all end well, calling `meanwhile` several times a second.
+
+    Raises Unavailable where one was killed; where one ended in an error it has printed, SystemExit with its exit code.
+    """
+    with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
+        shared = {
+            **os.environ, "WORLD_SIZE": str(count), RENDEZVOUS: str(Path(folder) / "rendezvous"),
+            "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+        workers = [
+            subprocess.Popen([sys.executable, "-m", module], env={**shared, "RANK": str(rank)}, stdin=subprocess.PIPE)
+            for rank in range(count)
+        ]
+        try:
+            while any(worker.poll() is None for worker in workers):
+                if failed := [worker.returncode for worker in workers if worker.returncode]:
+                    _report(failed[0])
+                meanwhile()
+                time.sleep(POLL_SECONDS)
+            if failed := [worker.returncode for worker in workers if worker.returncode]:
+                _report(failed[0])
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+                if worker.stdin is not None:
+                    worker.stdin.close()
+
+
+def end_with_supervisor() -> None:
+    """In a worker: end this process as soon as its supervisor is gone."""
+    if RENDEZVOUS not in os.environ:
+        return
+
+    def watch() -> None:
+        os.read(0, 1)  # returns when the other end closes
+        os._exit(DIED_WITH_SUPERVISOR)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _report(code: int) -> None:
+    if code > 0:
+        raise SystemExit(code)
+    raise Unavailable(
+        f"a worker process was killed by signal {-code}", mend="run it again: it goes on from the last checkpoint"
+    )

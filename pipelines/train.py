@@ -1,0 +1,129 @@
+"""Train the model: `python -m pipelines.train`, or `torchrun --nproc-per-node N -m pipelines.train`.
+
+    build/tokens -> build/train   checkpoints/, checkpoints.json, metrics.jsonl, environment.json
+
+Run alone it starts one process a core, and records the run in MLflow while they work. Killed at any moment and run
+again, it goes on from the last whole checkpoint and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipelines import determinism, params, recipe, stage, supervise, tracking
+from pipelines.checkpoints import RunFolder
+from pipelines.determinism import Profile
+from pipelines.params import Params
+from registry.errors import Refused
+from registry.files import write_atomic
+from registry.records.environment import NumericProfile
+
+if TYPE_CHECKING:  # it loads torch, which has to come after the profile
+    from pipelines.worker import Advance, Place
+
+TOKENS = Path("build/tokens")
+TOKENIZER = Path("build/tokenizer")
+OUT = Path("build/train")
+ENVIRONMENT = "environment.json"
+
+
+def main() -> None:
+    """Be the supervisor, or one of its workers where RANK says so."""
+    settings = params.load()
+    profile = determinism.named(settings.train.profile)
+    determinism.apply(profile)
+    if "RANK" in os.environ:
+        work(settings, profile)
+        return
+    count = 1 if profile.device == "cuda" else supervise.processes(settings.train.micro_batches)
+    plan = recipe.chain(settings, TOKENS / "tokens.json")
+    with tracking.training(settings, plan, RunFolder(OUT)) as follow:
+        supervise.run("pipelines.train", count, follow)
+
+
+def work(settings: Params, profile: Profile) -> None:
+    """Be one worker: RANK of WORLD_SIZE."""
+    supervise.end_with_supervisor()
+    from pipelines.worker import Place
+
+    place = Place(rank=int(os.environ["RANK"]), world=int(os.environ["WORLD_SIZE"]))
+    if place.world > settings.train.micro_batches or place.world & (place.world - 1):
+        raise Refused(
+            f"{place.world} processes for {settings.train.micro_batches} micro-batches",
+            mend="use a power of two of processes, no more than train.micro_batches",
+        )
+    numeric = determinism.check(profile)
+    with _group(profile, place.world):
+        _train(settings, profile, place, numeric)
+
+
+def _train(settings: Params, profile: Profile, place: Place, numeric: NumericProfile) -> None:
+    from pipelines import environment, model, worker
+    from pipelines.tokens import TokenSplit
+
+    folder = RunFolder(OUT)
+    chain = worker.agree(folder, recipe.chain(settings, TOKENS / "tokens.json"), place)
+    train, held = TokenSplit.open(TOKENS, "train"), TokenSplit.open(TOKENS, "validation")
+    if place.rank == 0:
+        write_atomic(folder.root / ENVIRONMENT, environment.describe(numeric, recipe.LOCK).to_bytes())
+    with model.arithmetic(profile), _bar(settings, place.rank) as advance:
+        config = model.configuration(
+            settings.model, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(TOKENIZER)
+        )
+        training = worker.Training(settings, profile, place, model.blank(config, profile), train, held)
+        worker.run(training, folder, chain, advance)
+
+
+@contextmanager
+def _group(profile: Profile, world: int) -> Iterator[None]:
+    """The process group of all workers; none where there is one worker."""
+    if world == 1:
+        yield
+        return
+    import torch.distributed as dist
+
+    backend = "nccl" if profile.device == "cuda" else "gloo"
+    meeting = os.environ.get(supervise.RENDEZVOUS)
+    dist.init_process_group(
+        backend,
+        init_method=f"file://{meeting}" if meeting else "env://",
+        rank=int(os.environ["RANK"]),
+        world_size=world,
+    )
+    try:
+        yield
+        dist.barrier()  # nobody leaves while another still has something to receive
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _bar(settings: Params, rank: int) -> Iterator[Advance]:
+    """Progress on a person's terminal, from process 0: steps, loss, tokens a second, time."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    tokens = settings.train.rows * settings.model.context
+    with Progress(*columns, console=console, disable=rank > 0 or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("training", total=settings.train.steps, figures="")
+
+        def advance(done: int, loss: float) -> None:
+            speed = bar.tasks[task].speed
+            words = "" if math.isnan(loss) else f"loss {loss:.3f}"
+            bar.update(task, completed=done, figures=words + (f", {speed * tokens:,.0f} tokens/s" if speed else ""))
+
+        yield advance
+
+
+if __name__ == "__main__":
+    stage.run(main)
