@@ -1,0 +1,92 @@
+"""Export what `transformers` loads: `python -m pipelines.export`.
+
+    build/train, build/tokenizer -> build/model
+    model.safetensors, config.json, generation_config.json, tokenizer files
+
+The weights are the last checkpoint's file, byte for byte: the chain of checkpoints ends in the file that is released.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipelines import determinism, params, recipe, stage, tracking
+from pipelines.checkpoints import WEIGHTS, RunFolder
+from pipelines.params import Params
+from pipelines.train import OUT as TRAINED
+from pipelines.train import TOKENIZER, TOKENS
+from registry.digest import sha256_file
+from registry.errors import InputError, VerificationError
+from registry.files import directory_beside
+from registry.records.chain import Chain, Checkpoint
+from registry.records.tokens import Tokens
+
+OUT = Path("build/model")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+def main() -> None:
+    """Export the model that params.yaml in the current directory describes."""
+    settings = params.load()
+    determinism.apply(determinism.named(settings.train.profile))
+    trained = RunFolder(TRAINED)
+    chain = Chain.read(trained.chain)
+    entry = last(settings, chain)
+    trained.verify(entry)
+    with directory_beside(OUT) as folder:
+        shutil.copyfile(trained.checkpoint(entry.step) / WEIGHTS, folder / WEIGHTS)
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(TOKENIZER / name, folder / name)
+        write_config(settings, folder)
+        check_loads(folder)
+    weights = sha256_file(OUT / WEIGHTS)
+    tracking.registered(chain.recipe, model_name(settings), OUT, weights)
+    print(f"{OUT / WEIGHTS}: sha256:{weights}")
+
+
+def last(settings: Params, chain: Chain) -> Checkpoint:
+    """The last checkpoint. Raises VerificationError unless the chain is sound, of this recipe, and finished."""
+    chain.verify()
+    entry = chain.entries[-1]
+    if chain.up_to(0) != recipe.chain(settings, TOKENS / "tokens.json") or entry.step != settings.train.steps:
+        raise VerificationError(
+            f"the checkpoints end at step {entry.step} of another training than params.yaml describes",
+            mend="dvc repro train",
+        )
+    return entry
+
+
+def write_config(settings: Params, folder: Path) -> None:
+    """Write config.json and generation_config.json."""
+    from transformers import GenerationConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    from pipelines import model
+
+    vocabulary = Tokens.read(TOKENS / "tokens.json").vocabulary
+    config = model.configuration(settings.model, vocabulary=vocabulary, end_of_text=model.end_of_text(TOKENIZER))
+    config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[settings.model.architecture]]
+    config.save_pretrained(folder)
+    GenerationConfig.from_model_config(config).save_pretrained(folder)
+
+
+def check_loads(folder: Path) -> None:
+    """Raise InputError unless `from_pretrained` takes every tensor in `folder` and misses none, and the tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, report = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    if amiss := {what: sorted(map(str, names)) for what, names in report.items() if names}:
+        raise InputError(
+            f"transformers does not load the exported model whole: {amiss}", mend="choose another model.architecture"
+        )
+    AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def model_name(settings: Params) -> str:
+    """The registered model's name: the last part of `release.repo`, else the architecture's."""
+    return str(settings.release.get("repo", settings.model.architecture)).rpartition("/")[2]
+
+
+if __name__ == "__main__":
+    stage.run(main)
