@@ -39,7 +39,6 @@ SMALL: dict[str, Any] = {
             "build/train/environment.json",
             "build/evaluation/evaluation.json",
             "build/evaluation/loss.png",
-            "dvc.yaml",
             "params.yaml",
             "requirements.lock",
         ],

@@ -18,6 +18,8 @@ from registry.records.release import ReleaseRecord, SourceCode, Weights
 from registry.release import weights
 from registry.release.config import ReleaseConfig, parse_version
 
+PIPELINE = ("dvc.yaml", "dvc.lock", "params.yaml")
+"""What says how the model was built: files of git, which no stage can write."""
 RELEASES = "releases"
 """Where prepared releases stand, below the project's root."""
 
@@ -71,7 +73,8 @@ def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
     planned.folder.parent.mkdir(parents=True, exist_ok=True)
     with directory_beside(planned.folder) as folder:
         shutil.copytree(root / config.output, folder, dirs_exist_ok=True)
-        shutil.copyfile(root / "dvc.lock", folder / layout.LOCK)
+        for name in PIPELINE:
+            shutil.copyfile(root / name, folder / layout.PROVENANCE / name)
         write_atomic(folder / layout.RECORD, planned.record.to_bytes())
         write_atomic(
             folder / layout.CARD, model_card.render(folder, config.about, version=planned.record.version).encode()
@@ -87,7 +90,7 @@ def is_prepared(planned: Plan) -> bool:
 
 def _check_tree(root: Path) -> None:
     """Refuse a tree, or a lock, that another person's clone would not give."""
-    for needed in ("dvc.yaml", "dvc.lock", "params.yaml"):
+    for needed in PIPELINE:
         if not (root / needed).is_file():
             raise InputError(f"{root} has no {needed}", mend="run this at the root of a DVC project, after `dvc repro`")
     if changed := git.changes(root):
