@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry import canonical
 from registry.attest.bundle import MEDIA_TYPE, MEND, Bundle, Envelope, pae
-from registry.attest.policy import PublicKey, normal_pem
 from registry.attest.signature import SignedByKey
+from registry.attest.signers import PublicKey, normal_pem
 from registry.attest.statement import PAYLOAD_TYPE, Statement
 from registry.errors import CredentialsError, InputError, SignatureError
 
@@ -33,7 +33,7 @@ class KeySigner:
     def __init__(self, path: Path) -> None:
         """Raises InputError for a file that holds no P-256 key, CredentialsError for a missing or wrong password."""
         self._key = _load(path)
-        self.public_key = PublicKey(normal_pem(self._key.public_key()).decode())
+        self.public_key = PublicKey(pem=normal_pem(self._key.public_key()).decode())
 
     def sign(self, statement: Statement) -> bytes:
         """The bundle around `statement`. Raises nothing."""
@@ -59,13 +59,18 @@ def verify(bundle: Bundle, keys: tuple[PublicKey, ...]) -> SignedByKey:
         except InvalidSignature:
             continue
         return SignedByKey(key.sha256)
-    hint = bundle.material["publicKey"]
-    named = hint.get("hint") if isinstance(hint, dict) else None
     expected = " or ".join(map(str, keys))
     raise SignatureError(
-        f"the signature does not verify with {expected}; it says it was made with key {str(named)[:80]!r}",
-        mend=MEND,
+        f"the signature does not verify with {expected}; it says it was made with key {hint(bundle)!r}", mend=MEND
     )
+
+
+def hint(bundle: Bundle) -> str | None:
+    """What a bundle by a bare key says of that key, at most 80 characters, unproven; None where it says nothing."""
+    match bundle.material.get("publicKey"):
+        case {"hint": str(named)}:
+            return named[:80]
+    return None
 
 
 def _load(path: Path) -> ec.EllipticCurvePrivateKey:

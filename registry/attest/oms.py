@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import model_signing
-
 from registry.attest.bundle import MAX_MODEL_BYTES, MEND
 from registry.attest.signature import Signer, Verified
 from registry.attest.statement import Statement, Subject
@@ -51,6 +49,8 @@ def describe(root: Path, *, name: str | None = None) -> Statement:
     covered = [path for path, _ in walk(root) if not _ignored(path)]
     if not covered:
         raise InputError(f"{root} holds nothing to sign", mend="give the directory that holds the release")
+    import model_signing  # 500 ms, and verifying does without
+
     hashing = model_signing.hashing.Config().use_file_serialization(hashing_algorithm="sha256")
     hashed = hashing.set_ignored_paths(paths=[SIGNATURE_FILE]).hash(root)
     rows = [(item.identifier, item.digest.digest_hex) for item in hashed.resource_descriptors()]
@@ -96,7 +96,7 @@ def verify(data: bytes, verifier: Verifier) -> tuple[Verified, dict[str, str]]:
 
     It reads no file: compare the digests with the files as `registry.manifest` found them.
     """
-    verified = verifier.verify(data, max_bytes=MAX_MODEL_BYTES)
+    verified = verifier.verify(data, name=SIGNATURE_FILE, max_bytes=MAX_MODEL_BYTES)
     return verified, resources(verified.statement)
 
 

@@ -1,116 +1,159 @@
-"""Who may sign. There is no "anybody": a policy names at least one signer, exactly.
+"""What a release must show before it is trusted: policy.yaml. Its first line of defence is who may sign.
 
-Laws: an identity matches only itself (no prefix, no pattern, no folding of case), and only from its issuer;
-a key matches only itself.
+There is no "anybody": a policy names at least one signer. What a policy does not mention, it does not ask for.
+
+Laws: `Policy.of(p.as_json()) == p`; a signer counts once, however many names fit it and however often it signs.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from registry import canonical, strict_yaml
+from registry.attest.predicates import RebuildVerdict
+from registry.attest.signature import SignedBy
+from registry.attest.signers import (
+    AllowedSigner,
+    CiWorkflow,
+    IdentityPattern,
+    PublicKey,
+    SigstoreIdentity,
+    normal_pem,
+)
 from registry.errors import InputError
+from registry.records.record import Record
+
+__all__ = [
+    "AllowedSigner", "Bounds", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey", "Rebuilders",
+    "SigstoreIdentity", "Status", "normal_pem",
+]  # fmt: skip
+
+MAX_BYTES = 1 << 20
+MEND = "docs/reference/policy.md describes every field; `glasshouse trust pin REF` writes a first policy"
+
+Spdx = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
+"""An SPDX licence expression."""
+Figure = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
+"""A metric of evaluation.json, such as `bitsPerByte`."""
+Number = Annotated[float, Field(allow_inf_nan=False)]
+OpennessClass = Literal["I", "II", "III"]
+"""A class of the Model Openness Framework: I is the most open."""
 
 
-@dataclass(frozen=True, slots=True)
-class SigstoreIdentity:
-    """A person or a workflow, as an issuer vouches for it.
+class Licences(Record):
+    """Which licences are accepted; each list is compared with SPDX expressions as they are written."""
 
-    identity: the certificate's subject: a mail address, or a workflow's URI.
-    issuer: the URL of the OpenID Connect issuer.
-    Raises: InputError where either is empty.
-    """
-
-    identity: str
-    issuer: str
-
-    def __post_init__(self) -> None:
-        if not self.identity or not self.issuer:
-            raise InputError(
-                "a signer is named by an identity and its issuer, both",
-                mend="--identity maintainer@example.org --issuer https://accounts.google.com",
-            )
-
-    def __str__(self) -> str:
-        return f"{self.identity} (by {self.issuer})"
+    weights: tuple[Spdx, ...] | None = None
+    """Of the weights; None: any."""
+    data: tuple[Spdx, ...] | None = None
+    """Of the documents trained on: every licence that the signed data statement counts must be here. None: any."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """A P-256 public key, for those without an identity provider.
+class Bounds(Record):
+    """Within which a figure must lie."""
 
-    pem: SubjectPublicKeyInfo in PEM, as `normal_pem` writes it.
-    Raises: InputError for anything else.
-    """
-
-    pem: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pem", normal_pem(self.key).decode())
-
-    @property
-    def key(self) -> ec.EllipticCurvePublicKey:
-        """The key itself."""
-        try:
-            key = serialization.load_pem_public_key(self.pem.encode())
-        except (ValueError, UnsupportedAlgorithm) as problem:
-            _refuse(f"it cannot be read: {problem}")
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            _refuse("it is of another kind")
-        return key
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of `pem`: the hint that a bundle gives at its key (the convention of model_signing)."""
-        return hashlib.sha256(self.pem.encode()).hexdigest()
-
-    def __str__(self) -> str:
-        return f"key sha256:{self.sha256}"
+    min: Number | None = None
+    """At least; None: no lower bound."""
+    max: Number | None = None
+    """At most; None: no upper bound."""
 
 
-AllowedSigner = SigstoreIdentity | PublicKey
-"""Who may sign: by an identity through Sigstore, or by a key."""
+class Rebuilders(Record):
+    """How many others must have rebuilt the weights, and to what effect."""
+
+    at_least: Annotated[int, Field(ge=1, le=1000)]
+    """How many of `signers`. The release's own signers never count."""
+    verdict: Literal["BITWISE", "TENSORS", "WITHIN"] = "BITWISE"
+    """The weakest verdict that counts: BITWISE is the strongest, then TENSORS, then WITHIN."""
+    signers: tuple[AllowedSigner, ...] = Field(min_length=1, max_length=1000)
+    """Whose rebuilds count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Who may sign: any one of `signers`. Raises InputError where there is none."""
+class Status(Record):
+    """What must be known of a release's standing."""
 
-    signers: tuple[AllowedSigner, ...]
+    max_age_days: Annotated[float, Field(gt=0, le=36_500)]
+    """The newest signed statement that the release is active may be this old."""
+    signers: tuple[AllowedSigner, ...] | None = Field(None, min_length=1, max_length=1000)
+    """Who may speak of it; None: the policy's own signers."""
 
-    def __post_init__(self) -> None:
+
+class Policy(Record):
+    """policy.yaml."""
+
+    schema_: Literal["glasshouse.policy/v1"] = Field("glasshouse.policy/v1", alias="schema")
+    """The format, with its version."""
+    signers: tuple[AllowedSigner, ...] = Field(max_length=1000)
+    """Who may sign a release: any of these, until `threshold` asks for more. At least one."""
+    threshold: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many different ones of `signers` must have signed the release statement. Signatures beyond the first are
+    bundles of `glasshouse trust cosign`, given by `--attestation`."""
+    attestations: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")], ...] = ()
+    """Attestations that must be in the release, by short name, beyond provenance, data and card, which always must."""
+    openness: OpennessClass | None = None
+    """The lowest class of the Model Openness Framework that is accepted."""
+    licenses: Licences = Licences()
+    """Which licences are accepted."""
+    evaluation: dict[Figure, Bounds] = Field(default_factory=dict, max_length=1000)
+    """Bounds on the figures of provenance/evaluation.json, by their names."""
+    rebuilders: Rebuilders | None = None
+    """Independent rebuilds that must be shown."""
+    status: Status | None = None
+    """How fresh the word must be that the release still stands."""
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
         if not self.signers:
             raise InputError(
                 "no signer is named, and there is no trusting just any",
-                mend="name one: --identity WHO --issuer URL, or --key FILE",
+                mend="name one: --identity WHO --issuer URL, or --key FILE, or --policy policy.yaml",
             )
-
-    @property
-    def identities(self) -> tuple[SigstoreIdentity, ...]:
-        """Those who sign through Sigstore."""
-        return tuple(signer for signer in self.signers if isinstance(signer, SigstoreIdentity))
+        if self.threshold > len(self.signers):
+            raise InputError(f"the threshold is {self.threshold}, of {len(self.signers)} signers", mend=MEND)
+        if self.rebuilders and self.rebuilders.at_least > len(self.rebuilders.signers):
+            raise InputError(
+                f"{self.rebuilders.at_least} rebuilders are asked for, {len(self.rebuilders.signers)} are named",
+                mend=MEND,
+            )
+        return self
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
-        """Those who sign with a bare key."""
-        return tuple(signer for signer in self.signers if isinstance(signer, PublicKey))
+        """The bare keys among the signers."""
+        return tuple(rule for rule in self.signers if isinstance(rule, PublicKey))
+
+    def names(self, signer: SignedBy, attestation: str | None = None) -> int | None:
+        """Which of `signers` (by index, the first) allows `signer` to sign `attestation`; None where none does.
+
+        attestation: its short name; None: any that a rule without a list of its own allows.
+        """
+        for index, rule in enumerate(self.signers):
+            allowed = rule.signs is None if attestation is None else rule.may_sign(attestation)
+            if allowed and rule.matches(signer):
+                return index
+        return None
 
     def __str__(self) -> str:
-        return " or ".join(str(signer) for signer in self.signers)
+        return " or ".join(str(rule) for rule in self.signers)
+
+    @classmethod
+    def of(cls, value: Any, *, name: str = "the policy") -> Policy:
+        """The policy that the JSON value `value` says. Raises InputError, which calls it `name`, for any other."""
+        try:
+            return cls.model_validate_json(canonical.dumps(value), by_alias=True, by_name=False)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "its root"
+            raise InputError(f"{name}: {place}: {first['msg']}", mend=MEND) from problem
+
+    @classmethod
+    def load(cls, path: Path) -> Policy:
+        """The policy in the YAML or JSON file at `path`. Raises InputError, also when it is missing."""
+        return cls.of(strict_yaml.read(path, max_bytes=MAX_BYTES), name=path.name)
 
 
-def normal_pem(key: ec.EllipticCurvePublicKey) -> bytes:
-    """The one PEM form of a public key."""
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _refuse(found: str) -> NoReturn:
-    raise InputError(
-        f"a P-256 public key in PEM is expected: {found}",
-        mend="openssl ec -in private.pem -pubout -out public.pem",
-    )
+STRENGTH: tuple[RebuildVerdict, ...] = ("BITWISE", "TENSORS", "WITHIN")
+"""Verdicts of a rebuild that speak for a release, from strong to weak."""

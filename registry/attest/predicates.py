@@ -7,9 +7,10 @@ Source: in-toto attestation framework, spec/v1/predicate.md; SLSA 1.0, provenanc
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Self
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from registry import canonical
 from registry.attest.statement import Statement, Subject
@@ -22,6 +23,22 @@ BASE = "https://glasshouse.dev/attestation/"
 GitCommit = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
 """A full commit id, of SHA-1 or SHA-256 repositories."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+RebuildVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED"]
+"""From strong to weak: same files, same tensors, within a stated tolerance, not the same, this machine cannot tell."""
+Standing = Literal["active", "superseded", "yanked"]
+"""In use; in use, with a newer one to go to; withdrawn: do not use."""
+
+
+def _utc(text: str) -> str:
+    if datetime.fromisoformat(text).utcoffset() is None:
+        raise ValueError("a time needs its zone, such as 2026-01-31T12:00:00Z")
+    return text
+
+
+Time = Annotated[str, StringConstraints(max_length=64), AfterValidator(_utc)]
+"""RFC 3339, with its zone."""
 
 
 class Model(Record):
@@ -234,3 +251,52 @@ class Release(Predicate):
         if not set(self.weights) <= set(paths):
             raise ValueError("weights are listed that are not among the files")
         return self
+
+
+class Openness(Predicate):
+    """How open a release is. The subjects are the records that show it."""
+
+    TYPE = BASE + "openness/v1"
+
+    framework: Literal["MOF 1.0"] = "MOF 1.0"
+    """The Model Openness Framework, with its version."""
+    reached: Literal["I", "II", "III"] | None = Field(None, alias="class")
+    """The class that the release reaches, I being the most open; left out where it reaches none."""
+
+
+class Rebuild(Predicate):
+    """What came out when somebody else built the weights anew.
+
+    The subject is the release statement's own: `NAME@VERSION` with the digest over every file, so that the verdict is
+    of these bytes and no others.
+    """
+
+    TYPE = BASE + "rebuild/v1"
+
+    verdict: RebuildVerdict
+    """How the outcome compares."""
+    reason: Text
+    """In words: what was compared, and where it first departs if it does."""
+    profile: Text
+    """The numeric profile it was built in."""
+    machine: Text
+    """What it was built on: processor and system."""
+    started_at: Time
+    """When the build began."""
+    finished_at: Time
+    """When it ended."""
+
+
+class Status(Predicate):
+    """Whether a release still stands. The subject is the release statement's own, as of Rebuild."""
+
+    TYPE = BASE + "status/v1"
+
+    standing: Standing
+    """The word."""
+    reason: Text
+    """Why, for a reader."""
+    stated_at: Time
+    """When it was said. Where the signature is logged, the log's time counts instead."""
+    successor: Text | None = None
+    """The version to go to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,12 +22,33 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CiClaims:
+    """What a certificate says of the CI run that it was issued to; None where it does not say.
+
+    repository: URL of the source.  workflow: URI of the pipeline's file, `repository/path@ref`.
+    ref, commit: what the pipeline ran on.  run: URL of the run.
+    Source: sigstore/fulcio, docs/oid-info.md (1.3.6.1.4.1.57264.1.12 to .21).
+    """
+
+    repository: str | None = None
+    workflow: str | None = None
+    ref: str | None = None
+    commit: str | None = None
+    run: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """Those that are known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class SignedByIdentity:
     """Signed through Sigstore: an identity, and the public log entry that shows when.
 
     identity, issuer: as the certificate names them.
     log: the log's own name for itself, from its signed checkpoint.  log_index: the entry's place in the log.
     signed_at: the log's time (Rekor 1) or the timestamp authority's (Rekor 2), in UTC.
+    claims: of the CI run, where it was one.
     """
 
     identity: str
@@ -35,6 +56,7 @@ class SignedByIdentity:
     log: str
     log_index: int
     signed_at: datetime
+    claims: CiClaims = CiClaims()
 
     def __str__(self) -> str:
         when = self.signed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -49,6 +71,7 @@ class SignedByIdentity:
             "log": self.log,
             "logIndex": self.log_index,
             "signedAt": self.signed_at.isoformat(),
+            "claims": self.claims.as_json(),
         }
 
 
@@ -74,7 +97,23 @@ SignedBy = SignedByIdentity | SignedByKey
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A statement whose signature holds, and who made it. Only `Verifier.verify` makes one."""
+    """A statement whose signature holds, and who made it. Only `Verifier.verify` makes one.
+
+    rule: which of the policy's signers it is, by index.
+    """
 
     statement: Statement
     signer: SignedBy
+    rule: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A statement, and who says they signed it: nobody was asked whether they may.
+
+    signer: None where a bare key did; then key_hint is what the bundle, unproven, says of the key.
+    """
+
+    statement: Statement
+    signer: SignedByIdentity | None
+    key_hint: str | None

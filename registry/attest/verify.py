@@ -4,50 +4,97 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry.attest import localkey
 from registry.attest.bundle import MAX_BYTES, MEND, Bundle
 from registry.attest.policy import Policy
-from registry.attest.signature import SignedBy, Verified
-from registry.attest.sigstore import SigstoreTrust
+from registry.attest.signature import Seen, SignedBy, Verified
 from registry.attest.statement import Statement
-from registry.errors import InputError, SignatureError
+from registry.errors import InputError, SignatureError, SignerError
+
+if TYPE_CHECKING:
+    from registry.attest.sigstore import SigstoreTrust
 
 
-class Verifier:
-    """Verifies bundles by one policy and one trust root, without a network. Reads the root once, when it is needed."""
+class Trust:
+    """A root of trust: tells who signed, not whether that signer may. Read once, when it is needed; asks no network."""
 
-    def __init__(self, policy: Policy, trust_root: Path | None = None, *, refresh: bool = False) -> None:
-        """`trust_root`: a trusted root or trust config of a Sigstore instance; None: the public one, as this machine
-        knows it (`refresh`: asked for anew, over the network)."""
-        self.policy = policy
-        self.trust_root = trust_root
+    def __init__(self, root: Path | None = None, *, refresh: bool = False) -> None:
+        """`root`: a trusted root or trust config of a Sigstore instance; None: the public one, as this machine knows it
+        (`refresh`: asked for anew, over the network)."""
+        self.root = root
         self._refresh = refresh
 
     @cached_property
-    def _trust(self) -> SigstoreTrust:
-        return SigstoreTrust(self.trust_root, refresh=self._refresh)
+    def sigstore(self) -> SigstoreTrust:
+        """Raises Unavailable or InputError where there is no root to tell by."""
+        from registry.attest.sigstore import SigstoreTrust  # 700 ms, and bundles by a bare key do without
 
-    def verify(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Verified:
+        return SigstoreTrust(self.root, refresh=self._refresh)
+
+    def see(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Seen:
+        """What the bundle `data` says and who signed it, whoever that is: for looking, never for trusting.
+
+        The signer is None where a bare key signed it: nothing but that key can tell. Raises as `Verifier.verify`, but
+        for SignerError.
+        """
+        bundle = Bundle.parse(data, max_bytes=max_bytes)
+        signer = None if bundle.by_key else self.sigstore.signer(bundle)
+        return Seen(_statement(bundle, signer), signer, localkey.hint(bundle))
+
+
+class Verifier:
+    """Verifies bundles by one policy and one root of trust, without a network."""
+
+    def __init__(
+        self, policy: Policy, trust_root: Path | None = None, *, refresh: bool = False, trust: Trust | None = None
+    ) -> None:
+        """`trust_root`, `refresh`: as of Trust; `trust`: one that is there already, instead."""
+        self.policy = policy
+        self.trust = trust or Trust(trust_root, refresh=refresh)
+
+    @property
+    def trust_root(self) -> Path | None:
+        """Where the root of trust was read."""
+        return self.trust.root
+
+    def with_policy(self, policy: Policy) -> Verifier:
+        """By the same root, for other signers."""
+        return Verifier(policy, trust=self.trust)
+
+    def verify(self, data: bytes, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
         """The statement in the bundle `data`, and who signed it.
 
+        name: which attestation it is taken for; a signer whom the policy allows only others is none then.
         Raises SignatureError where anything in it does not hold, or it is no bundle of a statement at all; SignerError
         where it holds, and its signer is none of the policy's; Unavailable or InputError where there is no trust root
         to tell by.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
         signer = self._signer(bundle)
-        try:
-            return Verified(Statement.parse(bundle.envelope.payload), signer)
-        except InputError as problem:
-            raise SignatureError(f"what {signer} signed is {problem.message}", mend=MEND) from problem
+        rule = self.policy.names(signer, name)
+        if rule is None:
+            what = f" for {name}" if name else ""
+            raise SignerError(
+                f"signed by {signer}, expected{what} {self.policy}",
+                mend="do not trust the release, unless you know that this signer may sign it; then name that signer",
+            )
+        return Verified(_statement(bundle, signer), signer, rule)
 
     def _signer(self, bundle: Bundle) -> SignedBy:
         if not bundle.by_key:
-            return self._trust.verify(bundle, self.policy)
+            return self.trust.sigstore.signer(bundle)
         if not self.policy.keys:
             raise SignatureError(
                 f"signed with a bare key, and nobody vouches for it; expected {self.policy}",
                 mend="if you trust that key, verify with --key PUBLIC.pem",
             )
         return localkey.verify(bundle, self.policy.keys)
+
+
+def _statement(bundle: Bundle, signer: SignedBy | None) -> Statement:
+    try:
+        return Statement.parse(bundle.envelope.payload)
+    except InputError as problem:
+        raise SignatureError(f"what {signer or 'a key'} signed is {problem.message}", mend=MEND) from problem

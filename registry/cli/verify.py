@@ -43,12 +43,12 @@ def verify(
 
     signers: list[AllowedSigner] = []
     if identity is not None or issuer is not None:
-        signers.append(SigstoreIdentity(identity or "", issuer or ""))
+        signers.append(SigstoreIdentity(identity=identity or "", issuer=issuer or ""))
     if key is not None:
-        signers.append(PublicKey(_text(key)))
+        signers.append(PublicKey(pem=_text(key)))
     if trust_config and trusted_root:
         raise InputError("--trust-config and --trusted-root both name a trust root", mend="give one of them")
-    verifier = Verifier(Policy(tuple(signers)), trust_config or trusted_root)
+    verifier = Verifier(Policy(signers=tuple(signers)), trust_config or trusted_root)
     asked = parse(reference)
     with (
         output.progress("fetching and hashing") as progress,

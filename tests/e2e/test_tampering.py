@@ -28,7 +28,9 @@ def folder(released: Released, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def verifier(sigstore: SigstoreInstance) -> Verifier:
     """Who must have signed, and the root of trust alone: what an auditor without a network has."""
-    return Verifier(Policy((SigstoreIdentity(MAINTAINER, sigstore.issuer),)), sigstore.trusted_root_path)
+    return Verifier(
+        Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer=sigstore.issuer),)), sigstore.trusted_root_path
+    )
 
 
 def report(folder: Path, verifier: Verifier, reference: Reference | None = None) -> Report:
@@ -127,7 +129,9 @@ def test_another_signer_is_named(
     folder: Path, sigstore: SigstoreInstance, change: Callable[[str, str], tuple[str, str]]
 ) -> None:
     identity, issuer = change(MAINTAINER, sigstore.issuer)
-    verifier = Verifier(Policy((SigstoreIdentity(identity, issuer),)), sigstore.trusted_root_path)
+    verifier = Verifier(
+        Policy(signers=(SigstoreIdentity(identity=identity, issuer=issuer),)), sigstore.trusted_root_path
+    )
     result = report(folder, verifier)
     assert result.verdict is Verdict.FAIL
     assert MAINTAINER in failures(result)["model.sig"]
@@ -165,7 +169,7 @@ def test_records_that_do_not_fit_together_are_a_gap_even_if_signed(
 
 
 def test_a_root_of_trust_that_cannot_be_read_is_the_callers_error(folder: Path, tmp_path: Path) -> None:
-    policy = Policy((SigstoreIdentity(MAINTAINER, "https://issuer.example"),))
+    policy = Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer="https://issuer.example"),))
     with pytest.raises(InputError, match="absent"):
         report(folder, Verifier(policy, tmp_path / "absent.json"))
 

@@ -23,6 +23,11 @@ from tests.sigstore_instance.oidc import Identity
 VALIDITY = timedelta(minutes=10)
 ISSUER_RAW = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 ISSUER_DER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+CLAIMS = {
+    name: ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{number}")
+    for name, number in (("repository", 12), ("commit", 13), ("ref", 14), ("workflow", 18), ("run", 21))
+}
+"""Extensions that carry the claims of a CI run."""
 EMBEDDED_SCTS = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 
 
@@ -51,7 +56,7 @@ class Fulcio:
 
     def _leaf(self, key: ec.EllipticCurvePublicKey, identity: Identity) -> x509.CertificateBuilder:
         now = datetime.now(UTC).replace(microsecond=0)
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
             .issuer_name(self.chain[0].subject)
@@ -69,6 +74,10 @@ class Fulcio:
                 x509.UnrecognizedExtension(ISSUER_DER, core.UTF8String(identity.issuer).dump()), critical=False
             )
         )
+        for name, value in identity.claims.items():
+            extension = x509.UnrecognizedExtension(CLAIMS[name], core.UTF8String(value).dump())
+            builder = builder.add_extension(extension, critical=False)
+        return builder
 
 
 def authority(

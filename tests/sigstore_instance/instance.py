@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,16 @@ class SigstoreInstance:
         """For verifying."""
         return self.folder / "trusted-root.json"
 
-    def token(self, identity: str, *, audience: str = "sigstore", lifetime: int = 600) -> str:
-        """An identity token for `identity`, valid `lifetime` seconds from now."""
-        return self.services.issuer.token(identity, audience=audience, lifetime=lifetime)
+    def token(
+        self,
+        identity: str,
+        *,
+        audience: str = "sigstore",
+        lifetime: int = 600,
+        claims: Mapping[str, str] | None = None,
+    ) -> str:
+        """An identity token for `identity`, valid `lifetime` seconds from now; `claims` are those of a CI run."""
+        return self.services.issuer.token(identity, audience=audience, lifetime=lifetime, claims=claims)
 
     @classmethod
     @contextmanager

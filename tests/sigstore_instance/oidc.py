@@ -6,7 +6,8 @@ Source: OpenID Connect Core 1.0, sections 2 and 3.1.3.7.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -25,6 +26,8 @@ class Identity:
 
     subject: str
     issuer: str
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """Of a CI run, by the name of a Fulcio extension: see `ca.CLAIMS`."""
 
 
 class Issuer:
@@ -33,11 +36,16 @@ class Issuer:
     def __init__(self, key: SigningKey) -> None:
         self._key = key
 
-    def token(self, identity: str, *, audience: str = AUDIENCE, lifetime: int = 600) -> str:
-        """An identity token for `identity`, valid `lifetime` seconds from now (negative: already expired)."""
+    def token(
+        self, identity: str, *, audience: str = AUDIENCE, lifetime: int = 600, claims: Mapping[str, str] | None = None
+    ) -> str:
+        """An identity token for `identity`, valid `lifetime` seconds from now (negative: already expired).
+
+        claims: of a CI run, as they are to stand in the certificate.
+        """
         now = int(time.time())
-        claims = {"iss": ISSUER, "sub": identity, "aud": audience, "iat": now, "nbf": now - 5, "exp": now + lifetime}
-        return jwt.encode(claims, self._key.private, algorithm="ES256")
+        body = {"iss": ISSUER, "sub": identity, "aud": audience, "iat": now, "nbf": now - 5, "exp": now + lifetime}
+        return jwt.encode(body | {"ci": dict(claims or {})}, self._key.private, algorithm="ES256")
 
     def check(self, token: str) -> Identity:
         """Whom `token` names. Raises Rejected for another key, audience or issuer, and for an expired token."""
@@ -52,7 +60,7 @@ class Issuer:
             )
         except jwt.InvalidTokenError as problem:
             raise Rejected(401, f"the identity token is not accepted: {problem}") from problem
-        return Identity(claims["sub"], claims["iss"])
+        return Identity(claims["sub"], claims["iss"], claims.get("ci", {}))
 
     @staticmethod
     def discovery(url: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Verifying what was signed with an identity, from a trust root and the bundle alone: no network is asked.
 
 Law: a bundle is accepted only if every step of sigstore's client specification holds for it (time, certificate chain,
-certificate log, transparency log, signature), and its certificate names an identity of the policy, from its issuer.
+certificate log, transparency log, signature). Whether its signer is one who may sign is for the policy to say.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ from sigstore.verify import Verifier
 
 from registry import canonical
 from registry.attest.bundle import MEND, Bundle
-from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.signature import SignedByIdentity
+from registry.attest.signature import CiClaims, SignedByIdentity
 from registry.attest.sigstore.config import first_line, trusted_root
-from registry.errors import InputError, SignatureError, SignerError
+from registry.errors import InputError, SignatureError
 
 ISSUER_RAW = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 ISSUER_DER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 USERNAME = ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
 """Fulcio's extensions: the issuer in two encodings, and the kind of name that is neither mail address nor URI."""
+CLAIMS = {
+    name: ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{number}")
+    for name, number in {"repository": 12, "commit": 13, "ref": 14, "workflow": 18, "run": 21}.items()
+}
+"""What Fulcio copies from a CI system's token (docs/oid-info.md), by the field of CiClaims."""
 
 MALFORMED = (
     SigstoreError,
@@ -69,36 +73,27 @@ class SigstoreTrust:
                 mend="give the instance's complete trusted_root.json",
             ) from problem
 
-    def verify(self, bundle: Bundle, policy: Policy) -> SignedByIdentity:
-        """Who signed the bundle.
-
-        Raises SignatureError where any step does not hold, and, only when all hold, SignerError where the signer is
-        none whom `policy` names.
-        """
+    def signer(self, bundle: Bundle) -> SignedByIdentity:
+        """Who signed the bundle. Raises SignatureError where any step does not hold."""
         certificate = _Certificate()
         with _as_signature_error():
             signed = SigstoreBundle.from_json(canonical.dumps(bundle.document))
             payload_type, payload = self._verifier.verify_dsse(signed, certificate)
             if (payload_type, payload) != (bundle.envelope.payload_type, bundle.envelope.payload):
                 raise SigstoreVerificationError("the payload that was verified is not the payload that was read")
-            signer = _signer(certificate, signed, bundle.material["tlogEntries"][0])
-        if SigstoreIdentity(signer.identity, signer.issuer) not in policy.identities:
-            raise SignerError(
-                f"signed by {signer.identity} (by {signer.issuer}), expected {policy}",
-                mend="do not trust the release, unless you know that this signer may sign it; then name that signer",
-            )
-        return signer
+            return _signer(certificate, signed, bundle.material["tlogEntries"][0])
 
 
 class _Certificate:
     """Stands where sigstore expects a policy, and notes whom the certificate names: exactly one identity and issuer.
 
-    It decides nothing: `SigstoreTrust.verify` does, once all else holds. So a good signature by somebody else is told
-    from a bad one.
+    It decides nothing: the policy does, once all else holds. So a good signature by somebody else is told from a bad
+    one.
     """
 
     identity: str
     issuer: str
+    claims: CiClaims
 
     def verify(self, cert: x509.Certificate) -> None:
         """Note identity and issuer. Raises sigstore's VerificationError where either is missing or ambiguous."""
@@ -113,6 +108,14 @@ class _Certificate:
                 f"a certificate must name one identity by one issuer, found {len(names)} by {len(issuers)}"
             )
         self.identity, self.issuer = _text(names[0]), issuers.pop()
+        self.claims = CiClaims(**{name: _extension(cert, oid) for name, oid in CLAIMS.items()})
+
+
+def _extension(certificate: x509.Certificate, oid: ObjectIdentifier) -> str | None:
+    for extension in certificate.extensions:
+        if extension.oid == oid and isinstance(extension.value, x509.UnrecognizedExtension):
+            return _der_text(extension.value.value)
+    return None
 
 
 def _text(name: x509.GeneralName) -> str:
@@ -146,7 +149,9 @@ def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, 
         if stamps is None or len(stamps.rfc3161_timestamps) != 1:
             raise SigstoreVerificationError("without an inclusion promise, exactly one signed timestamp is expected")
         index, when = int(proof["logIndex"]), stamps.rfc3161_timestamps[0].tst_info.gen_time
-    return SignedByIdentity(certificate.identity, certificate.issuer, log, index, when.astimezone(UTC))
+    return SignedByIdentity(
+        certificate.identity, certificate.issuer, log, index, when.astimezone(UTC), certificate.claims
+    )
 
 
 @contextmanager

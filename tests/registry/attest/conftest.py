@@ -16,7 +16,7 @@ from registry.attest.verify import Verifier
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
 MAINTAINER = "maintainer@example.org"
-POLICY = Policy((SigstoreIdentity(MAINTAINER, ISSUER),))
+POLICY = Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),))
 STATEMENT = Statement((Subject("model.safetensors", "ab" * 32),), "https://example.org/claim/v1", {"holds": True})
 
 

@@ -21,20 +21,20 @@ from tests.registry.attest.make_goldens import FILES, statement
 from tests.sigstore_instance import ISSUER
 
 VERSIONS = sorted((Path(__file__).parent / "goldens").iterdir())
-ANYBODY_KNOWN = SigstoreIdentity(MAINTAINER, ISSUER)
+ANYBODY_KNOWN = SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER)
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)
 @pytest.mark.parametrize("name", ["rekor1", "rekor2", "key"])
 def test_a_golden_bundle_verifies(golden: Path, name: str) -> None:
-    policy = Policy((ANYBODY_KNOWN, PublicKey((golden / "public.pem").read_text())))
+    policy = Policy(signers=(ANYBODY_KNOWN, PublicKey(pem=(golden / "public.pem").read_text())))
     verified = Verifier(policy, golden / "trusted-root.json").verify((golden / f"{name}.sigstore.json").read_bytes())
     assert verified.statement.to_bytes() == (golden / "statement.json").read_bytes()
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)
 def test_a_golden_model_signature_verifies(golden: Path) -> None:
-    verifier = Verifier(Policy((ANYBODY_KNOWN,)), golden / "trusted-root.json")
+    verifier = Verifier(Policy(signers=(ANYBODY_KNOWN,)), golden / "trusted-root.json")
     _, covered = oms.verify((golden / "model.sig").read_bytes(), verifier)
     assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
 
@@ -45,7 +45,7 @@ def test_it_is_the_logged_time_that_counts(golden: Path, name: str) -> None:
     bundle = (golden / f"{name}.sigstore.json").read_bytes()
     raw = json.loads(bundle)["verificationMaterial"]["certificate"]["rawBytes"]
     certificate = x509.load_der_x509_certificate(base64.b64decode(raw))
-    signer = Verifier(Policy((ANYBODY_KNOWN,)), golden / "trusted-root.json").verify(bundle).signer
+    signer = Verifier(Policy(signers=(ANYBODY_KNOWN,)), golden / "trusted-root.json").verify(bundle).signer
     assert isinstance(signer, SignedByIdentity)
     assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(minutes=10)
     assert certificate.not_valid_before_utc <= signer.signed_at <= certificate.not_valid_after_utc

@@ -18,7 +18,7 @@ from tests.registry.attest.conftest import STATEMENT, write_key
 
 def test_what_a_key_signs_verifies_with_it_and_says_that_nobody_logged_it(private_key: Path) -> None:
     signer = KeySigner(private_key)
-    verified = Verifier(Policy((signer.public_key,))).verify(signer.sign(STATEMENT))
+    verified = Verifier(Policy(signers=(signer.public_key,))).verify(signer.sign(STATEMENT))
     assert verified.statement == STATEMENT
     assert verified.signer == SignedByKey(signer.public_key.sha256)
     assert "no transparency log" in str(verified.signer)
@@ -29,8 +29,8 @@ def test_another_key_does_not_verify_it_whatever_the_hint_says(private_key: Path
     document = json.loads(signer.sign(STATEMENT))
     document["verificationMaterial"]["publicKey"]["hint"] = other.public_key.sha256
     with pytest.raises(SignatureError):
-        Verifier(Policy((other.public_key,))).verify(json.dumps(document).encode())
-    both = Policy((other.public_key, signer.public_key))
+        Verifier(Policy(signers=(other.public_key,))).verify(json.dumps(document).encode())
+    both = Policy(signers=(other.public_key, signer.public_key))
     assert Verifier(both).verify(json.dumps(document).encode()).signer == SignedByKey(signer.public_key.sha256)
 
 
@@ -40,7 +40,7 @@ def test_a_hint_of_any_shape_is_only_a_hint(private_key: Path, tmp_path: Path, h
     document = json.loads(KeySigner(private_key).sign(STATEMENT))
     document["verificationMaterial"]["publicKey"] = hint
     with pytest.raises(SignatureError) as caught:
-        Verifier(Policy((other.public_key,))).verify(json.dumps(document).encode())
+        Verifier(Policy(signers=(other.public_key,))).verify(json.dumps(document).encode())
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
 
@@ -51,7 +51,7 @@ def test_payload_and_signature_are_bound(private_key: Path) -> None:
     two = json.loads(signer.sign(type(STATEMENT)(STATEMENT.subjects, STATEMENT.predicate_type, {"holds": False})))
     one["dsseEnvelope"]["payload"] = two["dsseEnvelope"]["payload"]
     with pytest.raises(SignatureError):
-        Verifier(Policy((signer.public_key,))).verify(json.dumps(one).encode())
+        Verifier(Policy(signers=(signer.public_key,))).verify(json.dumps(one).encode())
 
 
 def test_a_key_and_an_identity_do_not_stand_in_for_each_other(
@@ -60,7 +60,7 @@ def test_a_key_and_an_identity_do_not_stand_in_for_each_other(
     signer = KeySigner(private_key)
     with pytest.raises(SignatureError, match="bare key"):
         verifier.verify(signer.sign(STATEMENT))
-    by_key = Verifier(Policy((signer.public_key,)), verifier.trust_root)
+    by_key = Verifier(Policy(signers=(signer.public_key,)), verifier.trust_root)
     with pytest.raises(SignerError, match="expected key sha256"):
         by_key.verify(bundles["rekor1"])
 
@@ -76,7 +76,7 @@ def test_an_encrypted_key_opens_with_its_password_alone(tmp_path: Path, monkeypa
         assert PASSWORD_VARIABLE in caught.value.mend
     monkeypatch.setenv(PASSWORD_VARIABLE, "right")
     signer = KeySigner(path)
-    assert Verifier(Policy((signer.public_key,))).verify(signer.sign(STATEMENT)).statement == STATEMENT
+    assert Verifier(Policy(signers=(signer.public_key,))).verify(signer.sign(STATEMENT)).statement == STATEMENT
 
 
 def test_anything_but_a_p256_private_key_is_refused(tmp_path: Path) -> None:

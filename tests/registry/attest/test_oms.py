@@ -79,7 +79,7 @@ def test_we_accept_what_the_stock_tool_signs(release: Path, private_key: Path, t
     command = ["model_signing", "sign", "key", "--private_key", str(private_key), "--signature", str(signature)]
     (release / "model.sig").unlink()
     _run([*command, str(release)])
-    trusting = Verifier(Policy((KeySigner(private_key).public_key,)))
+    trusting = Verifier(Policy(signers=(KeySigner(private_key).public_key,)))
     _, covered = oms.verify(signature.read_bytes(), trusting)
     assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
 

@@ -1,35 +1,55 @@
-"""Who may sign: exact, and never nobody in particular."""
+"""Who may sign, and what a policy can ask: never nobody in particular, and never more than was said."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from registry.attest.policy import Policy, PublicKey, SigstoreIdentity
-from registry.errors import InputError
+from registry.attest.policy import AllowedSigner, CiWorkflow, IdentityPattern, Policy, PublicKey, SigstoreIdentity
+from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey
+from registry.attest.sigstore import SigstoreSigner
+from registry.attest.verify import Trust, Verifier
+from registry.errors import InputError, SignerError
+from tests.registry.attest.conftest import MAINTAINER, STATEMENT
+from tests.registry.attest.test_statement import VALUES
+from tests.sigstore_instance import ISSUER, SigstoreInstance
 
 FORMAT = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+PEM = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(*FORMAT).decode()
+REPOSITORY = "https://github.com/org/model"
+WORKFLOW = f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.0.0"
+CLAIMS = CiClaims(REPOSITORY, WORKFLOW, "refs/tags/v1.0.0", "a" * 40, f"{REPOSITORY}/actions/runs/1")
+IDENTITY = {"kind": "identity", "identity": MAINTAINER, "issuer": ISSUER}
+
+
+def signed(identity: str = MAINTAINER, issuer: str = ISSUER, claims: CiClaims = CLAIMS) -> SignedByIdentity:
+    return SignedByIdentity(identity, issuer, "log", 0, datetime(2026, 1, 1, tzinfo=UTC), claims)
 
 
 def test_a_policy_that_names_nobody_is_refused() -> None:
     with pytest.raises(InputError, match="no signer"):
-        Policy(())
+        Policy(signers=())
 
 
 @pytest.mark.parametrize(("identity", "issuer"), [("", "https://issuer.test"), ("somebody@example.org", ""), ("", "")])
 def test_an_identity_needs_its_issuer_and_an_issuer_its_identity(identity: str, issuer: str) -> None:
     with pytest.raises(InputError):
-        SigstoreIdentity(identity, issuer)
+        SigstoreIdentity(identity=identity, issuer=issuer)
 
 
 def test_a_key_is_the_same_key_however_its_pem_is_written() -> None:
-    pem = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(*FORMAT).decode()
-    other = f"made by hand\n{pem}".replace("\n", "\r\n")
-    assert PublicKey(other) == PublicKey(pem)
-    assert PublicKey(other).sha256 == PublicKey(pem).sha256
+    other = f"made by hand\n{PEM}".replace("\n", "\r\n")
+    assert PublicKey(pem=other) == PublicKey(pem=PEM)
+    assert PublicKey(pem=other).matches(SignedByKey(PublicKey(pem=PEM).sha256))
+    assert not PublicKey(pem=other).matches(SignedByKey("0" * 64))
 
 
 @pytest.mark.parametrize(
@@ -37,15 +57,169 @@ def test_a_key_is_the_same_key_however_its_pem_is_written() -> None:
     [
         "",
         "no key",
+        "\ud800",
         ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(*FORMAT).decode(),
         ec.generate_private_key(ec.SECP384R1()).public_key().public_bytes(*FORMAT).decode(),
     ],
 )
 def test_anything_but_a_p256_public_key_is_refused(pem: str) -> None:
     with pytest.raises(InputError, match="P-256"):
-        PublicKey(pem)
+        PublicKey(pem=pem)
 
 
 def test_a_private_key_is_no_public_key(private_key: Path) -> None:
     with pytest.raises(InputError):
-        PublicKey(private_key.read_text())
+        PublicKey(pem=private_key.read_text())
+
+
+@pytest.mark.parametrize("name", ["release@example.org", "rerelease-bot@example.org"])
+def test_a_pattern_fits_the_whole_name(name: str) -> None:
+    rule = IdentityPattern(pattern=r"[a-z-]+@example\.org", issuer=ISSUER)
+    assert rule.matches(signed(name))
+    for other in (f"{name}.evil.test", f"x {name}", f"{name}\n", name.replace(".", "x"), name + "a" * 2000):
+        assert not rule.matches(signed(other)), other
+    assert not rule.matches(signed(name, issuer="https://other.test"))
+    assert not rule.matches(SignedByKey("0" * 64))
+
+
+@pytest.mark.parametrize("pattern", [".*", ".+", "", "[^ ]*", ".*@.*", "https://.*", "(", "x|y", "(?s:.)*"])
+def test_a_pattern_that_fits_just_anybody_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError):
+        IdentityPattern(pattern=pattern, issuer=ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [
+        ({}, True),
+        ({"workflow": ".github/workflows/release.yml"}, True),
+        ({"workflow": ".github/workflows/release.yml", "ref": "refs/tags/v1.0.0", "commit": "a" * 40}, True),
+        ({"workflow": ".github/workflows/test.yml"}, False),
+        ({"workflow": "workflows/release.yml"}, False),
+        ({"ref": "refs/heads/main"}, False),
+        ({"commit": "b" * 40}, False),
+        ({"repository": "https://github.com/org/model2"}, False),
+        ({"repository": "https://github.com/org"}, False),
+        ({"issuer": "https://other.test"}, False),
+    ],
+)
+def test_every_claim_that_is_named_must_be_in_the_certificate(fields: dict[str, Any], fits: bool) -> None:
+    rule = CiWorkflow(**{"issuer": ISSUER, "repository": REPOSITORY, **fields})
+    assert rule.matches(signed()) is fits
+    assert not rule.matches(signed(claims=CiClaims()))
+
+
+def test_claims_come_from_the_certificate(instance: SigstoreInstance) -> None:
+    token = instance.token(WORKFLOW, claims=CLAIMS.as_json())
+    bundle = SigstoreSigner(instance.trust_config_path, identity_token=token).sign(STATEMENT)
+    rule = CiWorkflow(issuer=ISSUER, repository=REPOSITORY, workflow=".github/workflows/release.yml")
+    verified = Verifier(Policy(signers=(rule,)), instance.trusted_root_path).verify(bundle)
+    assert isinstance(verified.signer, SignedByIdentity) and verified.signer.claims == CLAIMS
+    assert verified.signer.as_json()["claims"]["commit"] == "a" * 40
+    other = Policy(signers=(rule.model_copy(update={"ref": "refs/heads/main"}),))
+    with pytest.raises(SignerError, match="refs/heads/main"):
+        Verifier(other, instance.trusted_root_path).verify(bundle)
+
+
+def test_a_signer_of_one_thing_signs_no_other(bundles: dict[str, bytes], instance: SigstoreInstance) -> None:
+    rule = SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER, signs=("data",))
+    verifier = Verifier(Policy(signers=(rule,)), instance.trusted_root_path)
+    assert verifier.verify(bundles["rekor1"], name="data").rule == 0
+    for name in ("release", None):
+        with pytest.raises(SignerError):
+            verifier.verify(bundles["rekor1"], name=name)
+
+
+def test_whoever_is_seen_is_not_thereby_trusted(bundles: dict[str, bytes], instance: SigstoreInstance) -> None:
+    seen = Trust(instance.trusted_root_path).see(bundles["rekor2"])
+    assert seen.signer is not None and seen.signer.identity == MAINTAINER and not hasattr(seen, "rule")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
+                IdentityPattern(pattern=r".*@example\.org", issuer=ISSUER, signs=("release", "model.sig")),
+                CiWorkflow(issuer=ISSUER, repository=REPOSITORY, ref="refs/heads/main"),
+                PublicKey(pem=PEM),
+            ]
+        ),
+        min_size=1,
+    )
+)
+def test_a_policy_is_read_back_as_it_was_written(signers: list[AllowedSigner]) -> None:
+    policy = Policy(signers=tuple(signers))
+    assert Policy.of(policy.as_json()) == policy
+    assert TypeAdapter(Policy).validate_python(policy) == policy
+
+
+def test_a_policy_file_says_everything_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        f"""\
+schema: glasshouse.policy/v1
+signers:
+  - {{kind: identity, identity: {MAINTAINER}, issuer: "{ISSUER}"}}
+  - kind: pattern
+    pattern: '.*@example\\.org'
+    issuer: {ISSUER}
+threshold: 2
+attestations: [openness]
+openness: II
+licenses: {{weights: [Apache-2.0], data: [MIT, CC0-1.0]}}
+evaluation: {{bitsPerByte: {{max: 3}}}}
+rebuilders: {{atLeast: 1, verdict: TENSORS, signers: [{{kind: identity, identity: a@b.org, issuer: "{ISSUER}"}}]}}
+status: {{maxAgeDays: 30}}
+"""
+    )
+    policy = Policy.load(path)
+    assert policy.threshold == 2 and policy.openness == "II" and policy.evaluation["bitsPerByte"].max == 3
+    assert policy.rebuilders is not None and policy.rebuilders.verdict == "TENSORS"
+    assert policy.names(signed(MAINTAINER)) == 0 and policy.names(signed("b@example.org")) == 1
+    assert policy.names(signed("b@example.com")) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"signers": []},
+        {"signers": [{"identity": MAINTAINER, "issuer": ISSUER}]},
+        {"signers": [IDENTITY | {"kind": "anybody"}]},
+        {"signers": [IDENTITY | {"extra": 1}]},
+        {"threshold": 2},
+        {"threshold": 0},
+        {"threshold": True},
+        {"unknown": 1},
+        {"openness": "IV"},
+        {"status": {"maxAgeDays": 0}},
+        {"status": {"max_age_days": 3}},
+        {"evaluation": {"bitsPerByte": {"max": "3"}}},
+        {"rebuilders": {"atLeast": 2, "signers": [IDENTITY]}},
+        {"rebuilders": {"atLeast": 1, "signers": []}},
+        {"rebuilders": {"atLeast": 1, "verdict": "DIFFERENT", "signers": [IDENTITY]}},
+    ],
+)
+def test_what_a_policy_cannot_mean_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as refused:
+        Policy.of({"signers": [IDENTITY], **change})
+    assert refused.value.mend
+
+
+@given(VALUES)
+def test_a_hostile_policy_raises_our_error_and_no_other(value: Any) -> None:
+    for document in (value, {"signers": value}, {"signers": [value]}, {"signers": [IDENTITY], "licenses": value}):
+        try:
+            Policy.of(document)
+        except InputError as problem:
+            assert problem.mend
+
+
+@given(st.binary(max_size=200))
+def test_a_hostile_policy_file_raises_our_error_and_no_other(data: bytes) -> None:
+    from registry import strict_yaml
+
+    try:
+        Policy.of(strict_yaml.parse(data))
+    except InputError as problem:
+        assert problem.mend

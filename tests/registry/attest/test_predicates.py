@@ -15,13 +15,16 @@ from registry.attest.predicates import (
     DataManifest,
     ListedAttestation,
     ModelCard,
+    Openness,
     Predicate,
     Provenance,
+    Rebuild,
     Release,
     ReleasedFile,
     Resource,
     RunDetails,
     Source,
+    Status,
 )
 from registry.attest.statement import Statement, Subject
 from registry.errors import InputError
@@ -60,6 +63,16 @@ EXAMPLES: list[Predicate] = [
         rendered_from={"provenance/evaluation.json": SHA},
     ),
     RELEASE,
+    Openness(reached="II"),
+    Rebuild(
+        verdict="BITWISE",
+        reason="every file is the same",
+        profile="portable",
+        machine="x86_64",
+        started_at="2026-01-01T00:00:00Z",
+        finished_at="2026-01-01T01:00:00Z",
+    ),
+    Status(standing="active", reason="in use", stated_at="2026-01-01T00:00:00+00:00"),
 ]
 
 

@@ -65,7 +65,7 @@ def test_verifying_asks_no_network(
 
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, refuse)
-    policy = Policy((SigstoreIdentity(MAINTAINER, ISSUER),))
+    policy = _trusting((MAINTAINER, ISSUER))
     for root in (instance.trusted_root_path, instance.trust_config_path):
         assert Verifier(policy, root).verify(bundles[version]).statement == STATEMENT
 
@@ -85,20 +85,25 @@ def test_verifying_asks_no_network(
 def test_a_good_signature_by_anybody_else_is_a_signer_error_that_names_them(
     bundles: dict[str, bytes], instance: SigstoreInstance, identity: str, issuer: str
 ) -> None:
-    stranger = Verifier(Policy((SigstoreIdentity(identity, issuer),)), instance.trusted_root_path)
+    stranger = Verifier(_trusting((identity, issuer)), instance.trusted_root_path)
     with pytest.raises(SignerError, match=f"signed by {MAINTAINER}"):
         stranger.verify(bundles["rekor1"])
 
 
 def test_any_one_of_the_policy_s_signers_will_do(bundles: dict[str, bytes], instance: SigstoreInstance) -> None:
-    two = Policy((SigstoreIdentity("somebody@example.org", ISSUER), SigstoreIdentity(MAINTAINER, ISSUER)))
+    two = Policy(
+        signers=(
+            SigstoreIdentity(identity="somebody@example.org", issuer=ISSUER),
+            SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
+        )
+    )
     assert Verifier(two, instance.trusted_root_path).verify(bundles["rekor1"]).statement == STATEMENT
 
 
 def test_a_bad_signature_by_somebody_else_is_a_bad_signature(
     bundles: dict[str, bytes], instance: SigstoreInstance
 ) -> None:
-    stranger = Verifier(Policy((SigstoreIdentity("somebody@example.org", ISSUER),)), instance.trusted_root_path)
+    stranger = Verifier(_trusting(("somebody@example.org", ISSUER)), instance.trusted_root_path)
     with pytest.raises(SignatureError):
         stranger.verify(_with(bundles["rekor1"], "dsseEnvelope.payload"))
 
@@ -106,7 +111,7 @@ def test_a_bad_signature_by_somebody_else_is_a_bad_signature(
 def test_a_workflow_signs_by_its_uri(instance: SigstoreInstance) -> None:
     workflow = "https://github.com/org/model/.github/workflows/release.yml@refs/tags/v1"
     bundle = SigstoreSigner(instance.trust_config_path, identity_token=instance.token(workflow)).sign(STATEMENT)
-    policy = Policy((SigstoreIdentity(workflow, ISSUER),))
+    policy = _trusting((workflow, ISSUER))
     assert Verifier(policy, instance.trusted_root_path).verify(bundle).statement == STATEMENT
 
 
@@ -331,6 +336,10 @@ def test_without_any_trust_root_nothing_could_be_checked(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(Unavailable, match="no trust root"):
         Verifier(verifier.policy).verify(bundles["rekor1"])
+
+
+def _trusting(*who: tuple[str, str]) -> Policy:
+    return Policy(signers=tuple(SigstoreIdentity(identity=identity, issuer=issuer) for identity, issuer in who))
 
 
 def _nodes(value: Any, place: str = "") -> Iterator[str]:

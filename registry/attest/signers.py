@@ -1,0 +1,218 @@
+"""Who may sign: each a rule that a signature's facts match or do not.
+
+    identity   a person or a workflow, named exactly
+    pattern    those whose whole name fits a regular expression
+    ci         a repository's pipeline, by what its certificate says of the run
+    key        a P-256 public key
+
+Laws: `identity` matches only itself (no prefix, no folding of case), and only from its issuer; `pattern` must fit the
+whole name, and refuses to fit just any; a claim that `ci` names must be in the certificate, exactly; a key matches
+only itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Literal, NoReturn, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import Field, StringConstraints, model_validator
+
+from registry.attest.signature import SignedBy, SignedByIdentity, SignedByKey
+from registry.errors import InputError
+from registry.records.record import Record
+
+MAX_NAME = 1024
+"""Characters of an identity that a pattern is tried on."""
+ANYBODY = ("someone@unrelated.invalid", "https://unrelated.invalid/some/path@refs/heads/main", "x")
+"""Names that nobody has. A pattern that fits one of them fits just any."""
+
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
+Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}(\.sig)?$")]
+"""An attestation by its short name, such as `release` or `data`, or `model.sig`."""
+
+
+class Rule(Record):
+    """What all rules have in common."""
+
+    signs: tuple[Bundle, ...] | None = None
+    """Which attestations this signer may sign, by their short names; None: any."""
+
+    def may_sign(self, name: str) -> bool:
+        """Whether this rule speaks of the attestation `name` at all."""
+        return self.signs is None or name in self.signs
+
+    def matches(self, signer: SignedBy) -> bool:
+        """Whether `signer` is one of those whom this rule means."""
+        raise NotImplementedError
+
+
+class SigstoreIdentity(Rule):
+    """A person or a workflow, as an issuer vouches for it."""
+
+    kind: Literal["identity"] = "identity"
+    """`identity`."""
+    identity: Name
+    """The certificate's subject, exactly: a mail address, or a workflow's URI."""
+    issuer: Name
+    """The URL of the OpenID Connect issuer, exactly."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        _both(self.identity, self.issuer)
+        return self
+
+    def matches(self, signer: SignedBy) -> bool:
+        """Same identity, same issuer."""
+        return isinstance(signer, SignedByIdentity) and (signer.identity, signer.issuer) == (self.identity, self.issuer)
+
+    def __str__(self) -> str:
+        return f"{self.identity} (by {self.issuer})"
+
+
+class IdentityPattern(Rule):
+    """Everyone whose whole identity fits a pattern, as one issuer vouches for them."""
+
+    kind: Literal["pattern"] = "pattern"
+    """`pattern`."""
+    pattern: Name
+    """A regular expression (Python's) that must fit the whole identity. Escape the dots: `release@example\\.org`."""
+    issuer: Name
+    """The URL of the OpenID Connect issuer, exactly."""
+
+    @model_validator(mode="after")
+    def _means_somebody(self) -> Self:
+        _both(self.pattern, self.issuer)
+        try:
+            fits_any = any(re.fullmatch(self.pattern, name) for name in ("", *ANYBODY))
+        except re.error as problem:
+            _refuse(f"the pattern {self.pattern[:80]!r} is no regular expression: {problem}")
+        if fits_any:
+            _refuse(f"the pattern {self.pattern[:80]!r} fits just anybody")
+        return self
+
+    def matches(self, signer: SignedBy) -> bool:
+        """The pattern fits the whole identity; same issuer."""
+        return (
+            isinstance(signer, SignedByIdentity)
+            and signer.issuer == self.issuer
+            and len(signer.identity) <= MAX_NAME
+            and re.fullmatch(self.pattern, signer.identity) is not None
+        )
+
+    def __str__(self) -> str:
+        return f"/{self.pattern}/ (by {self.issuer})"
+
+
+class CiWorkflow(Rule):
+    """A pipeline of a repository, by the claims that Fulcio copied from its token into the certificate."""
+
+    kind: Literal["ci"] = "ci"
+    """`ci`."""
+    issuer: Name
+    """The CI system's OpenID Connect issuer, such as `https://token.actions.githubusercontent.com`."""
+    repository: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
+    """The repository's URL, such as `https://github.com/org/model`."""
+    workflow: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)] | None = None
+    """The pipeline's file within it, such as `.github/workflows/release.yml`. Without it, any there will do."""
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)] | None = None
+    """The ref it ran on, such as `refs/heads/main`."""
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")] | None = None
+    """The commit it ran on."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        _both(self.repository, self.issuer)
+        return self
+
+    def matches(self, signer: SignedBy) -> bool:
+        """Every claim that this rule names is in the certificate, and equal."""
+        if not isinstance(signer, SignedByIdentity) or signer.issuer != self.issuer:
+            return False
+        claims = signer.claims
+        file = (claims.workflow or "").rpartition("@")[0]
+        return (
+            claims.repository == self.repository
+            and self.workflow in (None, file.removeprefix(f"{self.repository}/"))
+            and self.ref in (None, claims.ref)
+            and self.commit in (None, claims.commit)
+        )
+
+    def __str__(self) -> str:
+        parts = (self.workflow, self.ref, self.commit)
+        return f"{' '.join(part for part in (self.repository, *parts) if part)} (by {self.issuer})"
+
+
+class PublicKey(Rule):
+    """A P-256 public key, for those without an identity provider: nothing logs what it signs."""
+
+    kind: Literal["key"] = "key"
+    """`key`."""
+    pem: str = Field(max_length=10_000)
+    """SubjectPublicKeyInfo in PEM."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("pem"), str):
+            return value | {"pem": normal_pem(load_public_key(value["pem"])).decode()}
+        return value
+
+    @property
+    def key(self) -> ec.EllipticCurvePublicKey:
+        """The key itself."""
+        return load_public_key(self.pem)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `pem`: the hint that a bundle gives at its key (the convention of model_signing)."""
+        return hashlib.sha256(self.pem.encode()).hexdigest()
+
+    def matches(self, signer: SignedBy) -> bool:
+        """Signed by this key."""
+        return isinstance(signer, SignedByKey) and signer.sha256 == self.sha256
+
+    def __str__(self) -> str:
+        return f"key sha256:{self.sha256}"
+
+
+AllowedSigner = Annotated[SigstoreIdentity | IdentityPattern | CiWorkflow | PublicKey, Field(discriminator="kind")]
+"""Who may sign: one of four kinds."""
+
+
+def normal_pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    """The one PEM form of a public key."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
+    """The P-256 key that `pem` holds. Raises InputError for anything else."""
+    try:
+        key = serialization.load_pem_public_key(pem.encode("utf-8", "surrogatepass"))
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        _no_key(f"it cannot be read: {problem}")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        _no_key("it is of another kind")
+    return key
+
+
+def _both(name: str, issuer: str) -> None:
+    if not name or not issuer:
+        raise InputError(
+            "a signer is named by an identity and its issuer, both",
+            mend="--identity maintainer@example.org --issuer https://accounts.google.com",
+        )
+
+
+def _refuse(found: str) -> NoReturn:
+    raise InputError(found, mend="write the part that tells your signers from all others, with its dots escaped")
+
+
+def _no_key(found: str) -> NoReturn:
+    raise InputError(
+        f"a P-256 public key in PEM is expected: {found}",
+        mend="openssl ec -in private.pem -pubout -out public.pem",
+    )
