@@ -1,6 +1,6 @@
 """The folder of one training, which outlives kills and power cuts.
 
-    checkpoints/step-000000/   model.safetensors, optimizer.safetensors, state.json (the entry of the chain)
+    checkpoints/step-000000/   model.safetensors, optimizer.safetensors, state.json
     checkpoints.json           the chain, written after the folder it speaks of
     metrics.jsonl              a line for each step, flushed to the disk before the chain
 
@@ -18,16 +18,26 @@ from pathlib import Path
 from typing import Any
 
 from registry import canonical
-from registry.digest import sha256_file
+from registry.digest import sha256_bytes, sha256_file
 from registry.errors import DigestMismatch, GlasshouseError
 from registry.files import directory_beside, write_atomic
 from registry.records.chain import Chain, Checkpoint, FileDigests
+from registry.records.record import Record, Sha256
 from registry.tensors import tensors_digest
 
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 MAX_LINE = 4096
+
+
+class State(Record):
+    """state.json: what a checkpoint is, beside its tensors."""
+
+    entry: Checkpoint
+    """Its entry of the chain."""
+    metrics: Sha256
+    """Of the lines of metrics.jsonl up to its step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,8 @@ class RunFolder:
                 end=end,
                 loss=loss,
             )
-            write_atomic(folder / STATE, longer.entries[-1].to_bytes())
+            lines = b"".join(self._metric_lines()[:step])
+            write_atomic(folder / STATE, State(entry=longer.entries[-1], metrics=sha256_bytes(lines)).to_bytes())
         self.flush_metrics()
         write_atomic(self.chain, longer.to_bytes())
         return longer
@@ -82,7 +93,7 @@ class RunFolder:
         lines = self._metric_lines()
         whole = 0
         for entry in chain.entries:
-            if entry.step > len(lines) or not self._is_whole(entry):
+            if not self._is_whole(entry, lines):
                 break
             whole += 1
         kept = chain.up_to(whole)
@@ -119,13 +130,13 @@ class RunFolder:
             return recipe
         return chain if chain.up_to(0) == recipe else recipe
 
-    def _is_whole(self, entry: Checkpoint) -> bool:
+    def _is_whole(self, entry: Checkpoint, lines: list[bytes]) -> bool:
         try:
             self.verify(entry)
-            state = Checkpoint.read(self.checkpoint(entry.step) / STATE)
+            state = State.read(self.checkpoint(entry.step) / STATE)
         except GlasshouseError:
             return False
-        return state == entry
+        return state == State(entry=entry, metrics=sha256_bytes(b"".join(lines[: entry.step])))
 
     def _metric_lines(self) -> list[bytes]:
         """The lines of steps 1, 2, 3, ... as far as they go without a gap."""

@@ -74,7 +74,9 @@ def write_config(settings: Params, folder: Path) -> None:
 def check_loads(folder: Path) -> None:
     """Raise InputError unless `from_pretrained` takes every tensor in `folder` and misses none, and the tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     _, report = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     if amiss := {what: sorted(map(str, names)) for what, names in report.items() if names}:
         raise InputError(

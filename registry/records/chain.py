@@ -126,6 +126,8 @@ class Chain(Record):
         first = self.entries[0]
         if (first.step, first.previous, first.positions.start, first.positions.end) != (0, FIRST, 0, 0):
             _broken(f"it starts at step {first.step}, row {first.positions.start}, not at step 0, row 0")
+        if first.weights.tensors == first.optimizer.tensors:
+            _broken(f"step 0 has one digest for weights and optimizer, {first.weights.tensors[:16]}…")
         seen = {first.weights.tensors: 0, first.optimizer.tensors: 0}
         for before, entry in pairwise(self.entries):
             self._link(before, entry)
