@@ -1,0 +1,14 @@
+"""The one door to huggingface_hub: what a release needs of a Hub, in a few calls, with our own errors.
+
+    connection.py   an endpoint and a token; the library, told how to behave; one file's bytes
+    reader.py       what a Hub has: commits, branches, tags, files; fetching and comparing them
+    writer.py       HubClient: publishing, tags, branches, pull requests
+
+A repository is `owner/name`, or `datasets/owner/name`. The library is imported at the first call (350 ms).
+"""
+
+from registry.hub.client.connection import PUBLIC_HUB
+from registry.hub.client.reader import PullRequest
+from registry.hub.client.writer import HubClient
+
+__all__ = ["PUBLIC_HUB", "HubClient", "PullRequest"]
