@@ -76,7 +76,8 @@ def clone() -> None:
 def keep_lock() -> None:
     """Commit the lock that `dvc repro` wrote: a release is cut from a clean tree."""
     if quietly(["git", "status", "--porcelain"]):
-        run(["git", "commit", "--quiet", "--all", "--message", "Lock what dvc repro built"])
+        run(["git", "add", "dvc.lock"])
+        run(["git", "commit", "--quiet", "--message", "Lock what dvc repro built"])
 
 
 def latest_tag() -> str:
