@@ -1,7 +1,9 @@
-"""SHA-256 of bytes and of files, many files at once.
+"""SHA-256 and BLAKE3 of bytes and of files, many files at once.
 
-Memory stays flat: a file is read in chunks of CHUNK bytes, and hashlib lets go of the interpreter lock while it
-hashes, so threads are enough to keep several cores busy.
+SHA-256 is what every other tool speaks; BLAKE3 is what several cores can compute inside one file. Memory stays flat: a
+file is read in chunks, once, whichever digests are asked for, and both libraries let go of the interpreter lock while
+they hash, so threads are enough to keep several cores busy.
+Source: FIPS 180-4; the BLAKE3 paper, section 2.
 """
 
 from __future__ import annotations
@@ -11,10 +13,18 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from blake3 import blake3
 
 CHUNK = 1 << 20
-"""Bytes read at a time. Measured: throughput is flat from 64 KiB up."""
+"""Bytes read at a time. Measured: SHA-256 is as fast from 64 KiB up; BLAKE3's threads lose a quarter at 8 MiB, which no
+longer stays in a core's cache."""
+
+Algorithm = Literal["sha256", "blake3"]
+BOTH: frozenset[Algorithm] = frozenset(("sha256", "blake3"))
 
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 
@@ -22,8 +32,16 @@ Progress = Callable[[int], None]
 """Called with the number of bytes just done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What was measured of one file, each 64 lowercase hex characters; None: not measured."""
+
+    sha256: str | None = None
+    blake3: str | None = None
+
+
 def is_sha256(text: object) -> bool:
-    """Whether `text` is 64 lowercase hex characters."""
+    """Whether `text` is 64 lowercase hex characters (as a BLAKE3 digest is, too)."""
     return isinstance(text, str) and SHA256_PATTERN.fullmatch(text) is not None
 
 
@@ -51,3 +69,32 @@ def sha256_files(paths: Iterable[Path], progress: Progress | None = None, worker
     """The SHA-256 of each of `paths`, in their order, hashed by `workers` threads (default: one per core)."""
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         return list(pool.map(lambda path: sha256_file(path, progress), paths))
+
+
+def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progress | None = None) -> Digests:
+    """The digests of the bytes of `path` by `algorithms`; the file is read once.
+
+    A symbolic link is not followed. Raises OSError where the file cannot be read or is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0))
+    with open(descriptor, "rb", buffering=0) as stream:
+        size = os.fstat(descriptor).st_size
+        sha = hashlib.sha256() if "sha256" in algorithms else None
+        blake = blake3(max_threads=blake3.AUTO if size >= CHUNK else 1) if "blake3" in algorithms else None
+        buffer = memoryview(bytearray(min(CHUNK, size + 1)))  # + 1: never empty
+        while count := stream.readinto(buffer):
+            if sha is not None:
+                sha.update(buffer[:count])
+            if blake is not None:
+                blake.update(buffer[:count])
+            if progress is not None:
+                progress(count)
+    return Digests(sha.hexdigest() if sha else None, blake.hexdigest() if blake else None)
+
+
+def measure_files(
+    files: Iterable[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, workers: int | None = None
+) -> list[Digests]:
+    """`measure` of each of `files`, in their order, by `workers` threads (default: one per core)."""
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        return list(pool.map(lambda file: measure(file[0], file[1], progress), files))

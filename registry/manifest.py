@@ -1,4 +1,7 @@
-"""A manifest: which files there are, how large, with which SHA-256; and how two manifests differ.
+"""A manifest: which files there are, how large, with which digests; and how two manifests differ.
+
+SHA-256 is what identifies a file. BLAKE3 is a second name of the same bytes, faster to check; it may be unknown, and
+two entries are the same with or without it.
 
 Laws: `Manifest.from_json(m.as_json()) == m`; the order in which entries are given does not change `m.sha256`;
 `compare(m, m)` is empty.
@@ -10,12 +13,12 @@ import os
 import stat
 import unicodedata
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from registry import canonical
-from registry.digest import Progress, is_sha256, sha256_files
+from registry.digest import BOTH, Progress, is_sha256, measure_files
 from registry.errors import InputError
 
 MAX_FILES = 1_000_000
@@ -48,6 +51,7 @@ class Entry:
     """One file.
 
     path: POSIX, relative to the root; `check_path` holds.  size: bytes, >= 0.  sha256: 64 lowercase hex characters.
+    blake3: the same, or None where it is not known; not compared.
     Raises: InputError for any other shape.
     Source: in-toto ResourceDescriptor (spec/v1/resource_descriptor.md).
     """
@@ -55,10 +59,11 @@ class Entry:
     path: str
     size: int
     sha256: str
+    blake3: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_path(self.path)
-        if self.size < 0 or not is_sha256(self.sha256):
+        if self.size < 0 or not is_sha256(self.sha256) or not (self.blake3 is None or is_sha256(self.blake3)):
             _refuse(f"entry {self.path!r} has size {self.size} and digest {self.sha256[:80]!r}")
 
 
@@ -77,8 +82,8 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """One digest that binds every path, size and SHA-256: over the canonical bytes of `as_json()`."""
-        return canonical.digest(self.as_json())
+        """One digest that binds every path, size and SHA-256: over the canonical bytes of [{path, sha256, size}]."""
+        return canonical.digest([{"path": e.path, "sha256": e.sha256, "size": e.size} for e in self.entries])
 
     @property
     def size(self) -> int:
@@ -94,22 +99,30 @@ class Manifest:
         return Manifest(tuple(entry for entry in self.entries if entry.path not in paths))
 
     def as_json(self) -> list[dict[str, Any]]:
-        """[{path, sha256, size}], sorted by path."""
-        return [{"path": e.path, "sha256": e.sha256, "size": e.size} for e in self.entries]
+        """[{path, sha256, size, blake3}], sorted by path; what is not known of BLAKE3 is left out."""
+        return [
+            {"path": e.path, "sha256": e.sha256, "size": e.size} | ({"blake3": e.blake3} if e.blake3 else {})
+            for e in self.entries
+        ]
 
     @classmethod
     def from_json(cls, rows: Any) -> Manifest:
         """The manifest that `as_json` wrote. Raises InputError for any other value."""
         if not isinstance(rows, list) or len(rows) > MAX_FILES:
-            _refuse("a manifest is a list of at most a million {path, sha256, size}")
+            _refuse("a manifest is a list of at most a million {path, sha256, size, blake3}")
         return cls(tuple(_entry(row) for row in rows))
 
     @classmethod
     def of_directory(cls, root: Path, progress: Progress | None = None) -> Manifest:
-        """Hash every file below `root`. Raises InputError as `walk` does."""
+        """Hash every file below `root`, each byte read once for both digests. Raises InputError as `walk` does."""
         found = walk(root)
-        digests = sha256_files((root / path for path, _ in found), progress)
-        return cls(tuple(Entry(path, size, sha) for (path, size), sha in zip(found, digests, strict=True)))
+        measured = measure_files(((root / path, BOTH) for path, _ in found), progress)
+        return cls(
+            tuple(
+                Entry(path, size, digests.sha256 or "", digests.blake3)
+                for (path, size), digests in zip(found, measured, strict=True)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +188,13 @@ def _scan(folder: Path) -> Iterable[os.DirEntry[str]]:
 
 def _entry(row: Any) -> Entry:
     match row:
-        case {"path": str(path), "sha256": str(sha), "size": int(size)} if len(row) == 3 and not isinstance(size, bool):
-            return Entry(path, size, sha)
-    _refuse(f"an entry is {{path, sha256, size}}, found {str(row)[:120]}")
+        case {"path": str(path), "sha256": str(sha), "size": int(size), **rest} if not isinstance(size, bool):
+            match rest:
+                case {"blake3": str(blake)} if len(rest) == 1:
+                    return Entry(path, size, sha, blake)
+                case {} if not rest:
+                    return Entry(path, size, sha)
+    _refuse(f"an entry is {{path, sha256, size, blake3}}, found {str(row)[:120]}")
 
 
 def _refuse(found: str) -> NoReturn:

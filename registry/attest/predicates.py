@@ -195,6 +195,8 @@ class ReleasedFile(Model):
     """Of its bytes."""
     size: Count
     """Bytes."""
+    blake3: Sha256 | None = None
+    """BLAKE3 of the same bytes, which several cores can check inside one file."""
 
 
 class ListedAttestation(Model):

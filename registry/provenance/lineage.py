@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from registry import tensors
-from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.manifest import walk
 from registry.provenance import dvc, slsa
@@ -40,20 +39,23 @@ class Gap(VerificationError):
         super().__init__(found, mend="do not trust the release; report it to its maintainer")
 
 
-def check(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str]) -> Iterator[Check]:
+def check(
+    root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str], digests: Mapping[str, str]
+) -> Iterator[Check]:
     """Walk the links of the release at `root`.
 
+    digests: path -> SHA-256 of every file, as step 2 found it; nothing is hashed twice.
     subjects: path -> SHA-256 of the verified provenance statement's subjects, the weights.
     resolved: name -> digest of its resolved dependencies, as `slsa.resolved` gives them.
     Raises nothing for what a release can hold.
     """
     links: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("weights <- provenance", lambda: _provenance(root, subjects, resolved)),
+        ("weights <- provenance", lambda: _provenance(root, subjects, resolved, digests)),
         ("weights <- checkpoints", lambda: _checkpoints(root)),
-        ("checkpoints <- tokens", lambda: _tokens(root)),
-        ("tokens <- data manifest", lambda: _data(root)),
+        ("checkpoints <- tokens", lambda: _tokens(root, digests)),
+        ("tokens <- data manifest", lambda: _data(root, digests)),
         ("data manifest <- its rows", lambda: _rows(root)),
-        ("evaluation <- weights", lambda: _evaluation(root)),
+        ("evaluation <- weights", lambda: _evaluation(root, digests)),
         ("every stage <- dvc.lock", lambda: _lock(root)),
     )
     for name, link in links:
@@ -65,18 +67,20 @@ def check(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str]) 
             yield Check(STEP, NAME, Verdict.FAIL, name, problem.message)
 
 
-def _provenance(root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str]) -> str:
+def _provenance(
+    root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str], digests: Mapping[str, str]
+) -> str:
     """The signed provenance names these weights, this commit, and these records."""
     record = ReleaseRecord.read(_need(root, layout.RECORD))
     weights = {path for path, _ in walk(root) if path.endswith(".safetensors")}
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
     for path in weights:
-        _same(f"{path}", subjects[path], sha256_file(root / path))
+        _same(f"{path}", subjects[path], _digest(digests, path))
     _same("the git commit", resolved.get("source", "none"), record.source.commit)
     named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
     for name, path in named.items():
-        _same(path, resolved.get(name, "none"), sha256_file(root / path))
+        _same(path, resolved.get(name, "none"), _digest(digests, path))
     Environment.read(_need(root, layout.ENVIRONMENT))
     if absent := sorted(slsa.RESOLVED.keys() - named.keys()):
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
@@ -95,20 +99,20 @@ def _checkpoints(root: Path) -> str:
     return f"{len(chain.entries)} checkpoints, the last at step {chain.entries[-1].step}, in an unbroken chain"
 
 
-def _tokens(root: Path) -> str:
+def _tokens(root: Path, digests: Mapping[str, str]) -> str:
     """The chain was trained on these tokens, and they were made by this tokenizer."""
     chain = Chain.read(_need(root, layout.CHECKPOINTS))
     tokens = Tokens.read(_need(root, layout.TOKENS))
-    _same(layout.TOKENS, chain.tokens, sha256_file(root / layout.TOKENS))
-    _same("tokenizer.json", tokens.tokenizer.sha256, sha256_file(_need(root, "tokenizer.json")))
+    _same(layout.TOKENS, chain.tokens, _digest(digests, layout.TOKENS))
+    _same("tokenizer.json", tokens.tokenizer.sha256, _digest(digests, "tokenizer.json"))
     return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
 
 
-def _data(root: Path) -> str:
+def _data(root: Path, digests: Mapping[str, str]) -> str:
     """The tokens were made from this data manifest."""
     tokens = Tokens.read(_need(root, layout.TOKENS))
     summary = data_manifest.read_summary(_need(root, layout.DATA_SUMMARY))
-    _same(layout.DATA_SUMMARY, tokens.data_manifest.sha256, sha256_file(root / layout.DATA_SUMMARY))
+    _same(layout.DATA_SUMMARY, tokens.data_manifest.sha256, _digest(digests, layout.DATA_SUMMARY))
     _same("the Merkle root", tokens.data_manifest.root, summary.root)
     return f"Merkle root {summary.root[:16]}…"
 
@@ -120,11 +124,11 @@ def _rows(root: Path) -> str:
     return f"{summary.rows} rows, counted anew, give the root"
 
 
-def _evaluation(root: Path) -> str:
+def _evaluation(root: Path, digests: Mapping[str, str]) -> str:
     """The figures are of these weights, on these tokens."""
     evaluation = Evaluation.read(_need(root, layout.EVALUATION))
-    _same("the weights evaluated", evaluation.weights, sha256_file(_need(root, layout.WEIGHTS)))
-    _same("the tokens evaluated on", evaluation.tokens, sha256_file(_need(root, layout.TOKENS)))
+    _same("the weights evaluated", evaluation.weights, _digest(digests, layout.WEIGHTS))
+    _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
 
 
@@ -149,6 +153,12 @@ def _need(root: Path, path: str) -> Path:
     if not (root / path).is_file():
         raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
     return root / path
+
+
+def _digest(digests: Mapping[str, str], path: str) -> str:
+    if path not in digests:
+        raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
+    return digests[path]
 
 
 def _same(what: str, said: str, found: str) -> None:

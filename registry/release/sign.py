@@ -95,7 +95,8 @@ def _release_statement(
         repository=f"hf://{record.repo}",
         source=predicates.Source(repository=record.source.remote, commit=record.source.commit),
         files=tuple(
-            predicates.ReleasedFile(path=entry.path, sha256=entry.sha256, size=entry.size) for entry in complete.entries
+            predicates.ReleasedFile(path=entry.path, sha256=entry.sha256, size=entry.size, blake3=entry.blake3)
+            for entry in complete.entries
         ),
         attestations=listed,
         weights=tuple(file.path for file in record.weights),

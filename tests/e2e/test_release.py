@@ -13,7 +13,7 @@ from tests.conftest import MAINTAINER, REPO, Project, Released, new_project
 from tests.sigstore_instance import SigstoreInstance
 
 OTHERWISE = {"PYTHONHASHSEED": "77", "GLASSHOUSE_PROCESSES": "1", "GLASSHOUSE_TRACKING": "off"}
-STEPS = {0: "bounds", 1: "place", 2: "bytes", 3: "signatures", 4: "complete", 5: "lineage"}
+STEPS = {0: "bounds", 1: "place", 2: "bytes", 3: "signatures", 4: "complete", 5: "lineage", 6: "policy", 7: "status"}
 
 
 def test_a_stranger_verifies_it_from_the_hub(released: Released) -> None:

@@ -176,7 +176,7 @@ def test_a_root_of_trust_that_cannot_be_read_is_the_callers_error(folder: Path, 
 
 def test_what_could_not_be_checked_is_unknown_and_never_a_pass(folder: Path, verifier: Verifier) -> None:
     class Unreachable(Verifier):
-        def verify(self, data: bytes, *, max_bytes: int = 0) -> Verified:
+        def verify(self, data: bytes, *, name: str | None = None, max_bytes: int = 0) -> Verified:
             raise Unavailable("no trust root to be had", mend="bring one")
 
     result = report(folder, Unreachable(verifier.policy))

@@ -72,7 +72,7 @@ def test_a_link_fails_before_anything_is_parsed(tmp_path: Path) -> None:
     done = run("verify", str(tmp_path), "--key", str(Path(__file__).parent / "public.pem"), "--json")
     checks = json.loads(done.stdout)["checks"]
     assert done.returncode == 1
-    assert [check["verdict"] for check in checks] == ["FAIL"] + ["UNKNOWN"] * 5
+    assert [check["verdict"] for check in checks] == ["FAIL"] + ["UNKNOWN"] * 7
 
 
 def test_a_hub_that_does_not_answer_is_could_not_check() -> None:

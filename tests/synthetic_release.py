@@ -1,0 +1,184 @@
+"""A release as the pipeline would lay it out, made in a moment: its records fit together, its weights learned nothing.
+
+For tests of what happens to releases after training. What training does is tested where it happens.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from registry import canonical, tensors
+from registry.digest import sha256_bytes, sha256_file
+from registry.files import write_atomic
+from registry.manifest import Manifest
+from registry.openness import model_card
+from registry.openness.model_card import About
+from registry.provenance import dvc
+from registry.records import data_manifest
+from registry.records import release as layout
+from registry.records.chain import Chain, FileDigests, ProfileName
+from registry.records.data_manifest import Row, Source, Summary, Use
+from registry.records.environment import Environment, Machine, NumericProfile, Software
+from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
+from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer, Tokens
+
+REPO = "glasshouse/synthetic"
+COMMIT = "c" * 40
+ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "To be tested.", "It knows nothing.")
+DOCUMENTS = 40
+
+
+def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096) -> ReleaseRecord:
+    """Write a release, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`."""
+    for path, data in {
+        layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
+        layout.LICENSE: b"Apache License 2.0\n",
+        layout.GIT_ATTRIBUTES: b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
+        "config.json": canonical.dumps({"architectures": ["LlamaForCausalLM"], "hidden_size": 32}),
+        "generation_config.json": canonical.dumps({"do_sample": False, "eos_token_id": 0}),
+        "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
+        layout.CURVE: b"\x89PNG\r\n\x1a\n" + seeded("curve", 2000),
+        "provenance/metrics.jsonl": b"".join(b'{"loss":%d,"step":%d}\n' % (9 - step, step) for step in range(9)),
+        layout.PIPELINE: b"stages:\n  train:\n    cmd: python -m pipelines.train\n",
+        layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
+        layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
+        layout.ENVIRONMENT: _environment().to_bytes(),
+    }.items():
+        write_atomic(folder / path, data)
+    _records(folder)
+    return _record(folder, version)
+
+
+def safetensors(named: dict[str, bytes]) -> bytes:
+    """A safetensors file of one-dimensional U8 tensors."""
+    header, end = {}, 0
+    for name, data in named.items():
+        header[name] = {"dtype": "U8", "shape": [len(data)], "data_offsets": [end, end + len(data)]}
+        end += len(data)
+    head = json.dumps(header).encode()
+    return struct.pack("<Q", len(head)) + head + b"".join(named.values())
+
+
+def seeded(name: str, size: int) -> bytes:
+    """`size` bytes that look random, always the same for `name`."""
+    blocks = (bytes.fromhex(sha256_bytes(f"{name} {number}".encode())) for number in range(size // 32 + 1))
+    return b"".join(blocks)[:size]
+
+
+def rows() -> Iterable[Row]:
+    """What the synthetic model was trained on."""
+    for number in range(DOCUMENTS):
+        data = f"text {number}".encode()
+        use: Use = "validation" if number % 4 == 0 else "train"
+        yield Row(
+            source="files:texts", path=f"texts/{number:03d}.txt", sha256=sha256_bytes(data), size=len(data),
+            license="CC0-1.0" if number % 2 else "MIT", use=use, reason=None,
+        )  # fmt: skip
+
+
+def _records(folder: Path) -> None:
+    """The chain of records from the rows to the evaluation, then the card and the lock over them."""
+    provenance = folder / layout.PROVENANCE
+    summary = data_manifest.write(provenance, rows(), [Source(id="files:texts", kind="files", license=None)])
+    write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
+    write_atomic(folder / layout.CHECKPOINTS, _chain(folder).to_bytes())
+    evaluation = Evaluation(
+        weights=sha256_file(folder / layout.WEIGHTS),
+        tokens=sha256_file(folder / layout.TOKENS),
+        validation=Validation(documents=10, size=70, tokens=80),
+        metrics=Metrics(bits_per_byte=2.5, perplexity=11.0, next_token_accuracy=0.25),
+        baselines=Baselines(uniform=Baseline(bits_per_byte=8.0), unigram=Baseline(bits_per_byte=5.0)),
+        sample=Sample(prompt="glass", text=" house"),
+    )
+    write_atomic(folder / layout.EVALUATION, evaluation.to_bytes())
+    write_atomic(folder / layout.LOCK, canonical.dumps(_lock(folder)))
+
+
+def _record(folder: Path, version: str) -> ReleaseRecord:
+    weights = Weights(
+        path=layout.WEIGHTS,
+        sha256=sha256_file(folder / layout.WEIGHTS),
+        tensors=tensors.tensors_digest(folder / layout.WEIGHTS),
+    )
+    record = ReleaseRecord(
+        repo=REPO,
+        version=version,
+        source=SourceCode(commit=COMMIT, committed_at="2026-01-01T00:00:00Z", remote="https://git.example/model"),
+        license="Apache-2.0",
+        parameters=tensors.parameters(folder / layout.WEIGHTS),
+        content=Manifest.of_directory(folder).sha256,
+        lock=sha256_file(folder / layout.LOCK),
+        weights=(weights,),
+    )
+    write_atomic(folder / layout.RECORD, record.to_bytes())
+    write_atomic(folder / layout.CARD, model_card.render(folder, ABOUT, version=version).encode())
+    return record
+
+
+def _tokens(folder: Path, summary: Summary) -> Tokens:
+    sizes = Splits(train=Split(tokens=240, documents=30, size=210), validation=Split(tokens=80, documents=10, size=70))
+    files = (("train-00000.bin", 480), ("train.index", 1200), ("validation-00000.bin", 160), ("validation.index", 400))
+    return Tokens(
+        data_manifest=DataManifest(root=summary.root, sha256=sha256_file(folder / layout.DATA_SUMMARY)),
+        tokenizer=Tokenizer(sha256=sha256_file(folder / "tokenizer.json")),
+        dtype="uint16",
+        vocabulary=2,
+        splits=sizes,
+        files=tuple(File(path=path, sha256=sha256_bytes(path.encode()), size=size) for path, size in files),
+    )
+
+
+def _chain(folder: Path) -> Chain:
+    chain = Chain(
+        tokens=sha256_file(folder / layout.TOKENS),
+        recipe="0" * 64,
+        profile=ProfileName(name="portable", digest="1" * 64),
+        entries=(),
+    )
+    for step in range(9):
+        made = tensors.tensors_digest(folder / layout.WEIGHTS) if step == 8 else sha256_bytes(b"weights %d" % step)
+        optimizer = sha256_bytes(b"optimizer %d" % step)
+        chain = chain.extended(
+            step=step,
+            weights=FileDigests(file=made, tensors=made),
+            optimizer=FileDigests(file=optimizer, tensors=optimizer),
+            end=step * 8,
+            loss=None if step == 0 else 9.0 - step,
+        )
+    return chain
+
+
+def _lock(folder: Path) -> dict[str, Any]:
+    model = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file() and layout.is_model_file(path.relative_to(folder).as_posix())
+    }
+    out = {"path": "build/model", "hash": "md5", "md5": dvc.directory_md5(model), "size": 1}
+    records = [
+        {"path": f"build/{Path(path).name}", "hash": "md5", "md5": dvc.file_md5(folder / path), "size": 1}
+        for path in (layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.EVALUATION)
+    ]
+    return {"schema": "2.0", "stages": {"all": {"cmd": "python -m pipelines.all", "outs": [out, *records]}}}
+
+
+def _environment() -> Environment:
+    return Environment(
+        machine=Machine(
+            cpu="a processor", architecture="x86_64", features=("avx2",), accelerator=None, system="Linux",
+            libc="glibc 2.41",
+        ),
+        software=Software(
+            python="3.11.0", packages="2" * 64, torch="2.13.0", torch_config="none", numpy="2.4.6", blas="OpenBLAS",
+            transformers="5.23.0",
+        ),
+        profile=NumericProfile(
+            name="portable", digest="1" * 64, settings={"threads": 1}, environment={"OMP_NUM_THREADS": "1"}, threads=1,
+            capability="AVX2", blas_core="Haswell",
+        ),
+    )  # fmt: skip
