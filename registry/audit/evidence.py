@@ -43,15 +43,16 @@ def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint:
 
 def _local(path: Path) -> Iterator[Evidence]:
     if not path.is_dir():
-        yield Evidence(str(path), _read(path))
+        yield Evidence(str(path), read_bundle(path))
         return
     found = [name for name, _ in walk(path, max_files=LISTING.files) if name.endswith(SUFFIX)]
     if len(found) > MAX_BUNDLES:
         raise InputError(f"{path} holds {len(found)} bundles, more than {MAX_BUNDLES}", mend="give those that matter")
-    yield from (Evidence(str(path / name), _read(path / name)) for name in found)
+    yield from (Evidence(str(path / name), read_bundle(path / name)) for name in found)
 
 
-def _read(path: Path) -> bytes:
+def read_bundle(path: Path) -> bytes:
+    """The bytes of a bundle, not looked at. Raises InputError where there is none, or more than one can have."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from registry import __version__
-from registry.cli import output, release, serve, verify
+from registry.cli import data, output, release, serve, trust, verify
 from registry.errors import GlasshouseError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 app.add_typer(release.app, name="release")
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.add_typer(trust.app, name="trust")
+app.add_typer(data.app, name="data")
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 
 CANCELLED = 130

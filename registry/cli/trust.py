@@ -1,0 +1,95 @@
+"""`glasshouse trust`: who signed so far, a first policy from it, and a further signature on a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.cli import output, signing
+from registry.cli.verify import Endpoint, TrustedRoot
+from registry.errors import InputError
+
+app = typer.Typer(help="Get to know the signers of releases.", no_args_is_help=True)
+
+Reference = Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")]
+
+
+@app.command(epilog="Example: glasshouse trust show hf://org/model")
+def show(
+    reference: Reference,
+    trust_config: signing.TrustConfig = None,
+    trusted_root: TrustedRoot = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Show who signed each past release of a repository, and where the signer changed."""
+    from registry.attest.verify import Trust
+    from registry.audit import trust
+    from registry.hub.reference import parse
+
+    seen = trust.history(parse(reference), Trust(trust_config or trusted_root), endpoint=endpoint)
+    changed = trust.changes(seen)
+    if as_json:
+        output.data({"releases": [sighting.as_json() for sighting in seen], "changes": list(changed)})
+        return
+    for sighting in seen:
+        when = f"{sighting.signer.signed_at:%Y-%m-%d}" if sighting.signer else "undated"
+        mark = "   <- another signer than before" if sighting.name in changed else ""
+        print(output.printable(f"{sighting.name}  {when}  {sighting.who}{mark}"))
+    output.say("This tells who signed, not whether they may: glasshouse verify does, by a policy.")
+
+
+@app.command(epilog="Example: glasshouse trust pin hf://org/model@v1.0.0 > policy.yaml")
+def pin(
+    reference: Reference,
+    trust_config: signing.TrustConfig = None,
+    trusted_root: TrustedRoot = None,
+    endpoint: Endpoint = None,
+) -> None:
+    """Write a policy that trusts whoever signed this release: trust on first use, so compare it elsewhere."""
+    from registry.attest.verify import Trust
+    from registry.audit import trust
+    from registry.hub.reference import HubReference, parse
+
+    asked = parse(reference)
+    seen = trust.history(asked, Trust(trust_config or trusted_root), endpoint=endpoint)
+    if isinstance(asked, HubReference):
+        seen = tuple(sighting for sighting in seen if sighting.name == asked.revision)
+    if not seen:
+        raise InputError(f"{asked} is no release", mend="name its tag, such as hf://org/model@v1.0.0")
+    print(trust.pin(asked, seen[0]), end="")
+    output.say("Trust on first use: compare these signers with what the maintainers say elsewhere.")
+
+
+@app.command(epilog="Example: glasshouse trust cosign releases/model/v1.0.0 --out second.sigstore.json")
+def cosign(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release that you have verified.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the bundle; others give it by --attestation.")],
+    trust_config: signing.TrustConfig = None,
+    identity_token: signing.IdentityToken = None,
+    identity_token_file: signing.IdentityTokenFile = None,
+    key: signing.Key = None,
+) -> None:
+    """Sign a release's statement as one more signer, for policies that ask for several."""
+    from registry.attest.bundle import Bundle
+    from registry.attest.predicates import Release
+    from registry.attest.statement import Statement
+    from registry.audit.contents import listed_manifest
+    from registry.audit.evidence import read_bundle
+    from registry.errors import VerificationError
+    from registry.files import write_atomic
+    from registry.manifest import Manifest, compare
+    from registry.records import release as layout
+
+    statement = Statement.parse(Bundle.parse(read_bundle(folder / layout.RELEASE_ATTESTATION)).envelope.payload)
+    found = Manifest.of_directory(folder).without(layout.COVERED_LAST)
+    if difference := compare(listed_manifest(Release.of(statement)), found):
+        raise VerificationError(
+            f"the files are not those of the release statement: {difference}", mend="verify the release first"
+        )
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    write_atomic(out, signer.sign(statement))
+    output.say(f"signed {statement.subjects[0].name} as {signing.name(signer)}, in {out}")

@@ -1,0 +1,116 @@
+"""The first look at a repository's signers, the policy made from it, and further signers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.attest.localkey import KeySigner
+from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.sigstore import SigstoreSigner
+from registry.attest.verify import Trust
+from registry.audit import trust
+from registry.errors import InputError, Refused
+from registry.hub.client import HubClient
+from registry.hub.reference import DirectoryReference, HubReference
+from registry.release.publish import publish
+from registry.release.sign import sign
+from tests import synthetic_release
+from tests.hub_instance import HubInstance
+from tests.registry.attest.conftest import write_key
+from tests.registry.audit.conftest import MAINTAINER
+from tests.sigstore_instance import ISSUER, SigstoreInstance
+
+GLASSHOUSE = str(Path(sys.executable).parent / "glasshouse")
+HEIR = "heir@example.org"
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([GLASSHOUSE, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def published(hub: HubInstance, sigstore: SigstoreInstance, tmp_path_factory: pytest.TempPathFactory) -> HubInstance:
+    """Three releases on the Hub; somebody else signed the third."""
+    client = HubClient(hub.url, hub.token)
+    for version, who in (("1.0.0", MAINTAINER), ("1.0.1", MAINTAINER), ("1.0.10", HEIR)):
+        folder = tmp_path_factory.mktemp("published") / version
+        synthetic_release.write(folder, version=version)
+        sign(folder, SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(who)))
+        publish(folder, client)
+    return hub
+
+
+def test_the_history_names_every_signer_and_where_it_changed(
+    published: HubInstance, sigstore: SigstoreInstance
+) -> None:
+    reference = HubReference(synthetic_release.REPO)
+    seen = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=published.url)
+    assert [sighting.name for sighting in seen] == ["v1.0.0", "v1.0.1", "v1.0.10"]
+    assert [sighting.signer.identity for sighting in seen if sighting.signer] == [MAINTAINER, MAINTAINER, HEIR]
+    assert trust.changes(seen) == ("v1.0.10",)
+
+
+def test_the_command_shows_and_pins_what_then_verifies(
+    published: HubInstance, sigstore: SigstoreInstance, tmp_path: Path
+) -> None:
+    root = ("--trusted-root", str(sigstore.trusted_root_path), "--endpoint", published.url)
+    repo = f"hf://{synthetic_release.REPO}"
+    shown = json.loads(run("trust", "show", repo, *root, "--json").stdout)
+    assert shown["changes"] == ["v1.0.10"] and shown["releases"][0]["signer"]["identity"] == MAINTAINER
+    assert "another signer than before" in run("trust", "show", repo, *root).stdout
+    pinned = run("trust", "pin", f"{repo}@v1.0.1", *root)
+    assert "trust on first use" in pinned.stdout
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(pinned.stdout)
+    assert Policy.load(policy).signers == (SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),)
+    assert run("verify", f"{repo}@v1.0.1", "--policy", str(policy), *root).returncode == 0
+    assert run("verify", f"{repo}@v1.0.10", "--policy", str(policy), *root).returncode == 1
+
+
+def test_a_key_or_a_bad_signature_is_not_pinned(
+    release: Path, sigstore: SigstoreInstance, copy: Path, tmp_path: Path
+) -> None:
+    reference = DirectoryReference(copy)
+    sign(copy, KeySigner(write_key(tmp_path / "private.pem")))
+    (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
+    assert seen.signer is None and seen.key_hint is not None
+    with pytest.raises(Refused, match="bare key"):
+        trust.pin(reference, seen)
+    bundle = copy / "attestations/release.sigstore.json"
+    bundle.write_bytes(
+        (release / "attestations/release.sigstore.json").read_bytes().replace(b'"payload":"', b'"payload":"e')
+    )
+    (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
+    assert seen.problem is not None
+    with pytest.raises(Refused):
+        trust.pin(reference, seen)
+
+
+def test_a_directory_without_a_release_is_no_ground_for_trust(tmp_path: Path, sigstore: SigstoreInstance) -> None:
+    with pytest.raises(InputError):
+        trust.history(DirectoryReference(tmp_path), Trust(sigstore.trusted_root_path), endpoint=None)
+
+
+def test_a_cosigner_makes_two_of_two(copy: Path, sigstore: SigstoreInstance, tmp_path: Path) -> None:
+    key = write_key(tmp_path / "private.pem")
+    policy = tmp_path / "policy.json"
+    signers = [
+        {"kind": "identity", "identity": MAINTAINER, "issuer": ISSUER},
+        {"kind": "key", "pem": KeySigner(key).public_key.pem},
+    ]
+    policy.write_text(json.dumps({"signers": signers, "threshold": 2}))
+    asked = ("verify", str(copy), "--policy", str(policy), "--trusted-root", str(sigstore.trusted_root_path))
+    assert run(*asked).returncode == 1
+    out = tmp_path / "second.sigstore.json"
+    assert run("trust", "cosign", str(copy), "--out", str(out), "--key", str(key)).returncode == 0
+    assert run(*asked, "--attestation", str(out)).returncode == 0
+    (copy / "config.json").write_text("{}")
+    refused = run("trust", "cosign", str(copy), "--out", str(tmp_path / "never"), "--key", str(key))
+    assert refused.returncode == 1 and not (tmp_path / "never").exists()
+    shutil.rmtree(copy)
