@@ -57,9 +57,9 @@ def main() -> int:
 
 
 GENERATE = (
-    "from transformers import pipeline; "
-    "print(pipeline('text-generation', '{repo}', revision='{tag}')"
-    "('def main():', max_new_tokens=24, do_sample=False)[0]['generated_text'])"
+    "from transformers import pipeline\n"
+    'model = pipeline("text-generation", "{repo}", revision="{tag}")\n'
+    'print(model("def main():", max_new_tokens=24, do_sample=False)[0]["generated_text"])'
 )
 
 
@@ -118,7 +118,7 @@ def farewell(tag: str, trust: Sequence[str], signer: Sequence[str], seconds: flo
     print(
         f"model card    {release / 'README.md'}\n"
         f"loss curve    {release / 'provenance' / 'loss.png'}\n"
-        f"MLflow UI     (cd {PROJECT} && mlflow ui --backend-store-uri sqlite:///mlflow.db)\n"
+        f"MLflow UI     (cd {PROJECT} && {Path(sys.executable).parent}/mlflow ui --backend-store-uri sqlite:///mlflow.db)\n"
         f"\nNext, in {PROJECT} with {Path(sys.executable).parent} on the PATH:\n"
         f"  {verify}\n"
         f"  printf x >> releases/tiny-llama/{tag}/config.json   # and verify again: it names the file\n"

@@ -53,7 +53,7 @@ def report(result: Report) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False)
     console.print(table)
-    console.print(Text(f"{result.verdict}", STYLES[result.verdict]), Text(_summary(result.checks)))
+    console.print(Text(f"{result.verdict}:", STYLES[result.verdict]), Text(_summary(result.checks)))
 
 
 def _summary(checks: tuple[Check, ...]) -> str:
