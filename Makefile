@@ -60,8 +60,10 @@ UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra serve --ext
 	--generate-hashes --no-annotate --no-header --quiet --find-links ""
 CUDA := ^(nvidia-|cuda-|triton)
 
+# Pins that stand are kept; `make lock UPGRADE=--upgrade` takes the newest of everything.
 lock: setup
-	$(BIN)/$(UNIVERSAL) --output-file .venv/all.lock
+	@cat requirements.lock requirements-cuda.lock | sed '/^torch==.*+cpu/,/[^\\]$$/d' > .venv/all.lock
+	$(BIN)/$(UNIVERSAL) $(UPGRADE) --output-file .venv/all.lock
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
