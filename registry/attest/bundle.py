@@ -89,6 +89,7 @@ class Bundle:
                     _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
                 if ("publicKey" in material) == ("certificate" in material):
                     _refuse("its verificationMaterial must hold a certificate or a publicKey, one of the two")
+                _check_base64(document)
                 return cls(document, material, Envelope.from_json(envelope))
             case _:
                 _refuse("it needs mediaType, verificationMaterial and dsseEnvelope")
@@ -103,11 +104,43 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 MEND = "fetch the signature again; if it stays so, do not trust the release, and report it"
 
 
+BASE64_FIELDS = frozenset(
+    (
+        "canonicalizedBody",
+        "hashes",
+        "keyId",
+        "payload",
+        "rawBytes",
+        "rootHash",
+        "sig",
+        "signedEntryTimestamp",
+        "signedTimestamp",
+    )
+)
+"""Fields of a bundle that hold bytes, or a list of bytes."""
+
+
+def _check_base64(value: Any, field: str = "") -> None:
+    """Refuse bytes that are spelt in any but the one canonical way: two spellings would be two files, both verified."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                _check_base64(item, name)
+        case list():
+            for item in value:
+                _check_base64(item, field)
+        case str() if field in BASE64_FIELDS:
+            _base64(value)
+
+
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as problem:
         raise SignatureError(f"the bundle holds malformed base64: {problem}", mend=MEND) from problem
+    if base64.b64encode(data).decode() != text:
+        raise SignatureError("the bundle holds base64 that is not canonical", mend=MEND)
+    return data
 
 
 def _refuse(found: str) -> NoReturn:

@@ -38,7 +38,9 @@ def report(folder: Path, verifier: Verifier, reference: Reference | None = None)
 
 
 def failures(result: Report) -> dict[str, str]:
-    return {check.subject: check.reason for check in result.checks if check.verdict is Verdict.FAIL}
+    """Everything that was found amiss with each subject."""
+    failed = [check for check in result.checks if check.verdict is Verdict.FAIL]
+    return {one.subject: "; ".join(c.reason for c in failed if c.subject == one.subject) for one in failed}
 
 
 def flip(path: Path, place: int) -> None:

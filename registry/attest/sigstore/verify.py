@@ -7,6 +7,7 @@ certificate log, transparency log, signature). Whether its signer is one who may
 from __future__ import annotations
 
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -141,6 +142,7 @@ def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, 
     log, tree_size = proof["checkpoint"]["envelope"].split("\n")[:2]
     if tree_size != proof["treeSize"]:
         raise SigstoreVerificationError("the inclusion proof is for another tree size than the signed checkpoint")
+    _check_note(proof["checkpoint"]["envelope"], log)
     integrated = int(entry.get("integratedTime") or 0)
     if entry.get("inclusionPromise") and integrated:
         index, when = int(entry["logIndex"]), datetime.fromtimestamp(integrated, tz=UTC)
@@ -152,6 +154,17 @@ def _signer(certificate: _Certificate, signed: SigstoreBundle, entry: dict[str, 
     return SignedByIdentity(
         certificate.identity, certificate.issuer, log, index, when.astimezone(UTC), certificate.claims
     )
+
+
+def _check_note(note: str, log: str) -> None:
+    """Raise unless the first signature under the checkpoint is spelt in the one way, by the log that it is of.
+
+    Source: the signed note format (C2SP signed-note): `— <name> base64(<key hint> <signature>)`. The verifier finds the
+    signature by its hint and does not look at the name, so two names would both verify.
+    """
+    dash, name, signature = note.partition("\n\n")[2].split("\n")[0].split(" ")
+    if (dash, name) != ("\u2014", log.split(" ")[0]) or b64encode(b64decode(signature)).decode() != signature:
+        raise SigstoreVerificationError("the checkpoint is not signed in the name of its log")
 
 
 @contextmanager
