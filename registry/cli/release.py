@@ -25,6 +25,17 @@ Endpoint = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, change nothing.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A prepared release, such as releases/NAME/v1.0.0.")]
+Checkpoints = Annotated[
+    bool, typer.Option("--checkpoints", help="Also publish every checkpoint, each on a branch such as step-000100.")
+]
+CheckpointsFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints-from",
+        help="Where the checkpoints are.",
+        show_default="build/train/checkpoints in the project",
+    ),
+]
 HERE = Path()
 
 
@@ -75,14 +86,26 @@ def sign(
 
 @app.command(epilog="Example: glasshouse release publish releases/tiny-llama/v1.0.0")
 def publish(
-    folder: Folder, project: Project = HERE, endpoint: Endpoint = None, dry_run: DryRun = False, as_json: Json = False
+    folder: Folder,
+    project: Project = HERE,
+    checkpoints: Checkpoints = False,
+    checkpoints_from: CheckpointsFrom = None,
+    endpoint: Endpoint = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
-    """Publish a signed release to the Hub: one commit, its checksums compared, then the tag."""
+    """Publish a signed release to the Hub: one commit, its checksums compared, then the tag.
+
+    Checkpoints go first, so that a release is whole once its tag is there.
+    """
+    hub = _hub(endpoint)
+    source = checkpoints_from or (_checkpoints(project) if checkpoints else None)
+    sent = _checkpoints_published(folder, source, hub, dry_run) if source else {}
     if dry_run:
-        _told(as_json, f"would publish {folder}", folder=str(folder))
+        _told(as_json, f"would publish {folder}", folder=str(folder), **sent)
         return
-    reference = _published(project, folder, _hub(endpoint))
-    _told(as_json, f"published {reference}", reference=str(reference))
+    reference = _published(project, folder, hub)
+    _told(as_json, f"published {reference}", reference=str(reference), **sent)
 
 
 @app.command(epilog="Example: glasshouse release cut --version 1.0.0")
@@ -94,6 +117,7 @@ def cut(
     identity_token: signing.IdentityToken = None,
     identity_token_file: signing.IdentityTokenFile = None,
     key: signing.Key = None,
+    checkpoints: Checkpoints = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -116,8 +140,9 @@ def cut(
     if not signatures.is_signed(folder):
         signatures.sign(folder, signer)
     output.say(f"signed as {signing.name(signer)}")
+    sent = _checkpoints_published(folder, _checkpoints(project), hub, dry_run) if checkpoints else {}
     reference = _published(project, folder, hub)
-    _told(as_json, f"published {reference}", reference=str(reference), folder=str(folder))
+    _told(as_json, f"published {reference}", reference=str(reference), folder=str(folder), **sent)
 
 
 def _hub(endpoint: str | None) -> HubClient:
@@ -174,6 +199,35 @@ def _published(project: Path, folder: Path, hub: HubClient) -> HubReference:
     except Unavailable as problem:
         output.error(problem, as_json=False)
     return reference
+
+
+def _checkpoints(project: Path) -> Path:
+    from registry.release import checkpoints
+
+    return project / checkpoints.FOLDER
+
+
+def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: bool) -> dict[str, object]:
+    """Compare every checkpoint with the release's chain, say what is to be sent, and send it; what was said."""
+    from registry.records import release as layout
+    from registry.records.chain import Chain
+    from registry.release import checkpoints
+
+    record = layout.ReleaseRecord.read(folder / layout.RECORD)
+    with output.progress("hashing checkpoints") as progress:
+        local = checkpoints.read(Chain.read(folder / layout.CHECKPOINTS), source, progress)
+    planned = checkpoints.plan(hub, record.repo, local)
+    output.say(f"{'would send' if dry_run else 'sending'} {planned}")
+    if not dry_run:
+        with output.progress("sending checkpoints", planned.size) as progress:
+            checkpoints.publish(hub, record.repo, planned, progress)
+    return {
+        "checkpoints": {
+            "sent": [checkpoint.branch for checkpoint in planned.missing],
+            "bytes": planned.size,
+            "standing": [checkpoint.branch for checkpoint in planned.standing],
+        }
+    }
 
 
 def _told(as_json: bool, words: str, **facts: object) -> None:

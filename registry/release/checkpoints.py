@@ -1,0 +1,122 @@
+"""Publish the checkpoints of a release: a branch each, its files compared with the signed chain before and after.
+
+Each branch is looked at first, so an interrupted publication goes on where it stopped, and what is there already is
+not sent again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry import canonical
+from registry.digest import Progress
+from registry.errors import DigestMismatch, InputError, VerificationError
+from registry.hub import checkpoints as layout
+from registry.hub.client import HubClient
+from registry.manifest import Manifest
+from registry.records.chain import Chain, Checkpoint
+from registry.records.release import GIT_ATTRIBUTES
+
+FOLDER = Path("build/train/checkpoints")
+"""Where training leaves its checkpoints, below the project's root."""
+MAX_STATE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """One checkpoint on this machine, whose bytes are those of the chain."""
+
+    entry: Checkpoint
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def branch(self) -> str:
+        """Where it goes."""
+        return layout.branch(self.entry.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be sent, and what the Hub has already."""
+
+    missing: tuple[Local, ...]
+    standing: tuple[Local, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to send, at most: a Hub takes no large file twice."""
+        return sum(local.manifest.size for local in self.missing)
+
+    def __str__(self) -> str:
+        return f"{len(self.missing)} checkpoints, {self.size} bytes to send; {len(self.standing)} are there already"
+
+
+def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[Local, ...]:
+    """Every checkpoint of `chain`, from `folder/step-NNNNNN`, hashed.
+
+    Raises InputError for one that is missing or holds other files than it should, DigestMismatch for bytes that are
+    not those of the chain, VerificationError for a chain that does not hold.
+    """
+    chain.verify()
+    return tuple(_local(entry, folder / layout.branch(entry.step), progress) for entry in chain.entries)
+
+
+def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
+    """Which of `checkpoints` stand at the tip of their branches, and which are to be sent. Changes nothing."""
+    heads = hub.branches(repo) if hub.exists(repo) else {}
+    missing: list[Local] = []
+    standing: list[Local] = []
+    for local in checkpoints:
+        head = heads.get(local.branch)
+        (standing if head and _stands(hub, repo, head, local) else missing).append(local)
+    return Plan(tuple(missing), tuple(standing))
+
+
+def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None = None) -> None:
+    """Send what is missing, one commit a branch, and compare what the Hub then lists.
+
+    progress: is told bytes, a checkpoint at a time. Raises VerificationError where the Hub holds other bytes; what
+    HubClient raises.
+    """
+    if planned.missing:
+        hub.ensure_repo(repo)
+    for local in planned.missing:
+        parent = hub.ensure_branch(repo, local.branch)
+        message = f"Checkpoint after {local.entry.step} steps"
+        keep = (GIT_ATTRIBUTES,)  # without it, git would not know which files are large
+        commit = hub.publish(
+            repo, local.folder, message, parent, manifest=local.manifest, branch=local.branch, keep=keep
+        )
+        if not _stands(hub, repo, commit, local):
+            raise VerificationError(
+                f"{repo}@{local.branch} holds other bytes than the chain of checkpoints names",
+                mend="publish again; if it stays so, do not use this Hub",
+            )
+        if progress is not None:
+            progress(local.manifest.size)
+
+
+def _stands(hub: HubClient, repo: str, commit: str, local: Local) -> bool:
+    return not hub.verify_remote(repo, commit, local.manifest, keep=(GIT_ATTRIBUTES,))
+
+
+def _local(entry: Checkpoint, folder: Path, progress: Progress | None) -> Local:
+    manifest = Manifest.of_directory(folder, progress)
+    found = manifest.by_path()
+    if found.keys() != {layout.WEIGHTS, layout.OPTIMIZER, layout.STATE}:
+        raise InputError(
+            f"{folder} holds {', '.join(found) or 'nothing'}, not weights, optimizer and state",
+            mend="dvc checkout, or dvc repro train",
+        )
+    for path, wanted in ((layout.WEIGHTS, entry.weights.file), (layout.OPTIMIZER, entry.optimizer.file)):
+        if found[path].sha256 != wanted:
+            raise DigestMismatch(str(folder / path), signed=wanted, found=found[path].sha256)
+    state = canonical.read(folder / layout.STATE, max_bytes=MAX_STATE)
+    if not isinstance(state, dict) or state.get("entry") != entry.as_json():
+        raise VerificationError(
+            f"{folder / layout.STATE} does not carry the entry of the chain for step {entry.step}",
+            mend="dvc checkout, or dvc repro train",
+        )
+    return Local(entry, folder, manifest)
