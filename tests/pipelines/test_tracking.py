@@ -1,0 +1,95 @@
+"""pipelines.tracking: one run for one training, found by its recipe, however often it was interrupted."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from registry import canonical
+from registry.digest import sha256_file
+from registry.records.chain import Chain
+from registry.records.evaluation import Evaluation
+from tests.conftest import Project
+
+
+@pytest.fixture
+def place(built: Project, tmp_path: Path) -> Path:
+    """A copy of the built project, MLflow's store included, whose artifacts stay where they were written."""
+    shutil.copytree(built.root, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc", ".git", "releases"))
+    return tmp_path / "project"
+
+
+def client(root: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+
+
+def runs(root: Path) -> list[Any]:
+    mlflow = client(root)
+    experiment = mlflow.get_experiment_by_name("glasshouse")
+    assert experiment is not None
+    return list(mlflow.search_runs([experiment.experiment_id]))
+
+
+def stage(built: Project, root: Path, name: str, **variables: str) -> None:
+    command = [sys.executable, "-m", f"pipelines.{name}"]
+    environment = {**built.environment, "PYTHONPATH": str(root), **variables}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_run_holds_all_that_is_known(built: Project) -> None:
+    (run,) = runs(built.root)
+    recipe = Chain.read(built.root / "build/train/checkpoints.json").recipe
+    root = canonical.read(built.root / "build/corpus/data-manifest.json")["root"]
+    commit = built.run("git", "rev-list", "--max-parents=0", "HEAD").stdout.strip()
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["glasshouse.recipe"] == recipe
+    assert run.data.tags["glasshouse.data"] == root
+    assert run.data.tags["mlflow.source.git.commit"] == commit
+    assert run.data.params["model.config.hidden_size"] == "16"
+    assert run.data.params["train.steps"] == "10"
+    (dataset,) = run.inputs.dataset_inputs
+    assert root.startswith(dataset.dataset.digest) and len(dataset.dataset.digest) == 36
+    history = client(built.root).get_metric_history(run.info.run_id, "loss")
+    assert sorted(metric.step for metric in history) == list(range(1, 11))
+    record = Evaluation.read(built.root / "build/evaluation/evaluation.json")
+    assert run.data.metrics["evaluation.bitsPerByte"] == record.metrics.bits_per_byte
+    assert run.data.metrics["tokensPerSecond"] > 0
+
+
+def test_the_model_is_registered_as_candidate(built: Project) -> None:
+    weights = sha256_file(built.root / "build/model/model.safetensors")
+    version = client(built.root).get_model_version_by_alias("small", "candidate")
+    assert version.tags["glasshouse.weights"] == weights
+    assert version.run_id == runs(built.root)[0].info.run_id
+
+
+def test_stages_run_again_double_nothing(built: Project, place: Path) -> None:
+    shutil.rmtree(place / "build/train/checkpoints/step-000010")
+    for name in ("train", "export", "evaluate"):
+        stage(built, place, name)
+    (run,) = runs(place)
+    assert run.info.status == "FINISHED"
+    history = client(place).get_metric_history(run.info.run_id, "loss")
+    assert sorted(metric.step for metric in history) == list(range(1, 11))
+    assert len(client(place).search_model_versions("name = 'small'")) == 1
+
+
+def test_switched_off_it_writes_nothing(built: Project, place: Path) -> None:
+    (place / "mlflow.db").unlink()
+    stage(built, place, "export", GLASSHOUSE_TRACKING="off")
+    assert not (place / "mlflow.db").exists()
+
+
+def test_the_uri_of_the_environment_is_respected(built: Project, place: Path) -> None:
+    (place / "mlflow.db").unlink()
+    stage(built, place, "export", MLFLOW_TRACKING_URI=f"sqlite:///{place / 'other.db'}")
+    assert not (place / "mlflow.db").exists()
+    version = MlflowClient(tracking_uri=f"sqlite:///{place / 'other.db'}").get_model_version_by_alias(
+        "small", "candidate"
+    )
+    assert str(version.version) == "1"
