@@ -1,0 +1,190 @@
+"""What a repository on a Hub shows of a training: trees and digests of main and of every step, no weights.
+
+Names of steps as they are seen in the wild: step-000100, step1000, step1000-tokens4B, stage1-step1000-tokens4B,
+checkpoint-1000, global_step1000. What stands before the number tells one series from another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from registry import canonical
+from registry.errors import InputError
+from registry.hub.client import HubClient
+from registry.hub.client.reader import in_parallel
+from registry.hub.transfer import RemoteFile
+
+MAX_STEPS = 5_000
+MAX_HEADER = 16 << 20
+MAX_INDEX = 32 << 20
+MAX_TEXT = 4 << 20
+_STEP = re.compile(
+    r"(?P<series>(?:.*[-_/.])?)(?:global_?)?(?:step|checkpoint|iter)[-_]?(?P<step>[0-9]{1,12})(?![0-9]).*"
+)
+INDEX = ".safetensors.index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One tree. name: of the branch or tag.  series, step: what the name says, for one of a training."""
+
+    name: str
+    commit: str
+    files: Mapping[str, RemoteFile]
+    series: str = ""
+    step: int = 0
+
+    def digest(self, path: str) -> str:
+        """What names the bytes of a file: SHA-256 of a large one, git's SHA-1 of another."""
+        file = self.files[path]
+        return file.sha256 or file.git_oid
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """{path: digest} of the files of weights; of safetensors only, where there are any."""
+        names = [path for path in self.files if is_weights(path)]
+        safe = [path for path in names if path.endswith(".safetensors")]
+        return {path: self.digest(path) for path in safe or names}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """All that the rules look at.
+
+    steps: by series and step.  metadata: keys of `__metadata__` by the digest of a safetensors file; files that could
+    not be understood are in `unreadable`, {digest: why}.  indexes: {digest of the index file: shards it names}.
+    texts: card and licence of main, where they are there.
+    """
+
+    repo: str
+    main: Revision
+    steps: tuple[Revision, ...]
+    metadata: Mapping[str, tuple[str, ...]]
+    unreadable: Mapping[str, str]
+    indexes: Mapping[str, frozenset[str]]
+    texts: Mapping[str, str]
+
+    @property
+    def series(self) -> dict[str, tuple[Revision, ...]]:
+        """Steps by series, in their order."""
+        names = dict.fromkeys(step.series for step in self.steps)
+        return {name: tuple(step for step in self.steps if step.series == name) for name in names}
+
+
+def parse_step(name: str) -> tuple[str, int] | None:
+    """(series, step) of a branch or tag that is named after a step; None for any other."""
+    found = _STEP.fullmatch(name)
+    return (found["series"].rstrip("-_/."), int(found["step"])) if found else None
+
+
+def is_weights(path: str) -> bool:
+    """Whether a file holds weights, by its name: of the model, not of its optimizer."""
+    name = path.rsplit("/", 1)[-1].lower()
+    return name.endswith((".safetensors", ".bin", ".pt", ".pth")) and not is_optimizer(path) and "train" not in name
+
+
+def is_optimizer(path: str) -> bool:
+    """Whether a file holds the state of an optimizer, by its name."""
+    return "optim" in path.rsplit("/", 1)[-1].lower() or "optim" in path.lower().split("/")[0]
+
+
+def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:
+    """Steps that the spacing of `steps` (ascending) promises, and that are not there.
+
+    A spacing counts as promised where it is the commonest, and is seen both before and after the gap (or where steps
+    double, three times at least); a change of the spacing, and a shorter last stretch, are no gap.
+    """
+    spacings = [b - a for a, b in pairwise(steps)]
+    if len(spacings) < 3:
+        return ()
+    usual, often = Counter(spacings).most_common(1)[0]
+    missing: list[int] = []
+    regular = [index for index, spacing in enumerate(spacings) if spacing == usual]
+    if often >= 2:
+        for index in range(regular[0], regular[-1]):
+            if spacings[index] > usual and spacings[index] % usual == 0:
+                missing += range(steps[index] + usual, steps[index + 1], usual)
+    return tuple(sorted({*missing, *_missing_powers(steps)}))
+
+
+def read(hub: HubClient, repo: str) -> Published:
+    """Everything the rules need, from listings, ranges of headers and small files. No weights are fetched.
+
+    Raises what HubClient raises, and InputError beyond MAX_STEPS.
+    """
+    named = {**hub.tags(repo), **hub.branches(repo)}
+    found = sorted((*parsed, name) for name in named if (parsed := parse_step(name)))
+    if len(found) > MAX_STEPS:
+        raise InputError(f"{repo} has {len(found)} steps, more than {MAX_STEPS}", mend="lint a smaller repository")
+
+    def revision(row: tuple[str, int, str]) -> Revision:
+        series, step, name = row
+        files = {file.path: file for file in hub.files(repo, named[name])}
+        return Revision(name, named[name], files, series, step)
+
+    main_commit = hub.head(repo)
+    main = Revision("main", main_commit, {file.path: file for file in hub.files(repo, main_commit)})
+    steps = tuple(in_parallel(revision, found))
+    distinct = {
+        each.digest(path): (each.commit, path)
+        for each in (main, *steps)
+        for path in each.files
+        if path.endswith((".safetensors", INDEX))
+    }
+    headers = [(digest, *place) for digest, place in distinct.items() if not place[1].endswith(INDEX)]
+    indexes = [(digest, *place) for digest, place in distinct.items() if place[1].endswith(INDEX)]
+    keys = in_parallel(lambda row: (row[0], _metadata(hub, repo, row[1], row[2])), headers)
+    return Published(
+        repo=repo,
+        main=main,
+        steps=steps,
+        metadata={digest: found for digest, found in keys if isinstance(found, tuple)},
+        unreadable={digest: found for digest, found in keys if isinstance(found, str)},
+        indexes=dict(in_parallel(lambda row: (row[0], _shards(hub, repo, row[1], row[2])), indexes)),
+        texts={
+            path: hub.read(repo, main.commit, path, max_bytes=MAX_TEXT).decode("utf-8", "replace")
+            for path in main.files
+            if path in ("README.md", "LICENSE", "LICENSE.md", "LICENSE.txt")
+        },
+    )
+
+
+def _metadata(hub: HubClient, repo: str, commit: str, path: str) -> tuple[str, ...] | str:
+    """The keys of `__metadata__` of a safetensors file, read by range; or, as words, why it is none."""
+    length = int.from_bytes(hub.read_range(repo, commit, path, start=0, count=8), "little")
+    if not 2 <= length <= MAX_HEADER:
+        return f"a header of {length} bytes"
+    try:
+        head = canonical.parse(
+            hub.read_range(repo, commit, path, start=8, count=length).rstrip(b" "), name=path, max_bytes=MAX_HEADER
+        )
+    except InputError as problem:
+        return problem.message
+    metadata = head.get("__metadata__", {}) if isinstance(head, dict) else None
+    return tuple(sorted(metadata)) if isinstance(metadata, dict) else "its header is no map"
+
+
+def _shards(hub: HubClient, repo: str, commit: str, path: str) -> frozenset[str]:
+    """The files that an index names, as paths from the root; none where it is no index."""
+    try:
+        index = canonical.parse(hub.read(repo, commit, path, max_bytes=MAX_INDEX), name=path, max_bytes=MAX_INDEX)
+    except InputError:
+        return frozenset()
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    folder = path.rpartition("/")[0]
+    prefix = f"{folder}/" if folder else ""
+    return frozenset(prefix + str(name) for name in names.values()) if isinstance(names, dict) else frozenset()
+
+
+def _missing_powers(steps: Sequence[int]) -> list[int]:
+    """Steps left out of a stretch of powers of two: 1, 2, 4, 16 lacks 8."""
+    powers = [step for step in steps if step > 0 and step & (step - 1) == 0]
+    while len(powers) > 1 and powers[-1] > 4 * powers[-2]:
+        powers.pop()  # a round step of a later stretch that happens to be a power
+    if len(powers) < 4:
+        return []
+    return [1 << e for e in range(powers[0].bit_length() - 1, powers[-1].bit_length()) if 1 << e not in powers]
