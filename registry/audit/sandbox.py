@@ -125,7 +125,7 @@ class Sandbox:
         if shutil.which(BUBBLEWRAP) is None:
             raise Unavailable(
                 "bubblewrap is not installed, and --sandbox asks for it",
-                mend="install it (Debian: apt install bubblewrap), or leave --sandbox out and use a machine to throw away",
+                mend="apt install bubblewrap; or leave --sandbox out, on a machine to throw away",
             )
         wall = [BUBBLEWRAP, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         wall += ["--share-net"] if network else []

@@ -103,7 +103,7 @@ class Setup:
     def _install(lock: Path, inside: Sandbox) -> None:
         """Install everything in `lock`, each file held to its digest; by uv, which the lock itself may bring."""
         python = str(inside.programs / "python")
-        exact = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+        exact = ["--require-hashes", "--no-deps"]
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         command = pip
         if installer := requirement(lock.read_text(encoding="utf-8"), "uv"):

@@ -1,0 +1,81 @@
+"""What an auditor can say of a release beyond a rebuild: which segments of its training came out the same again.
+
+Laws: as of registry.attest.predicates.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from registry.attest.predicates import BASE, GitCommit, Model, Predicate, Text, Time
+from registry.records.record import Count, Sha256
+
+ReplayVerdict = Literal["BITWISE", "TENSORS", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
+"""Same files; same tensors in other files; not the same; this machine cannot tell; no checkpoint to begin with."""
+
+
+class Challenge(Model):
+    """How the segments were chosen: anybody can compute it again (registry.audit.challenge)."""
+
+    nonce: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){16,128}$")] | None = None
+    """The auditor's random number, or a beacon's value; left out where the auditor named the segment."""
+    logged_at: Time | None = None
+    """When the release statement entered the log; left out where no log knows it."""
+    head: Sha256
+    """Of the chain of checkpoints: the digest of its last entry."""
+    segments: Count
+    """How many the chain has."""
+    chosen: tuple[Count, ...] = Field(min_length=1, max_length=100_000)
+    """Which were to be replayed, ascending; segment i leads from checkpoint i to checkpoint i + 1."""
+
+
+class Segment(Model):
+    """One segment, replayed or not."""
+
+    number: Count
+    """Its place in the chain."""
+    after: Count
+    """The step of the checkpoint that it begins with."""
+    until: Count
+    """The step of the checkpoint that it leads to."""
+    verdict: ReplayVerdict
+    """How what came out compares with the checkpoint that the chain names."""
+    reason: Text
+    """In words: where it departs, or why it could not be told."""
+    weights: Sha256 | None = None
+    """Of the file of weights that came out; left out where nothing did."""
+    optimizer: Sha256 | None = None
+    """Of the file of optimizer state that came out."""
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    """How long it took."""
+
+
+class Replay(Predicate):
+    """What came out when somebody else trained some segments again. The subject is the release statement's own."""
+
+    TYPE = BASE + "replay/v1"
+
+    verdict: ReplayVerdict
+    """The weakest of all segments'."""
+    reason: Text
+    """In words."""
+    source: GitCommit
+    """The commit whose code was run: the release's."""
+    tokens: Sha256
+    """Of tokens.json, made anew from the source and equal to the signed one, or else the verdict is DIFFERENT."""
+    challenge: Challenge
+    """Which segments, and why those."""
+    replayed: tuple[Segment, ...] = Field(max_length=100_000)
+    """What came out of each."""
+    environment: Literal["fresh", "current"]
+    """Packages from the release's own lock, or those that the auditor had."""
+    profile: Text
+    """The numeric profile, with its digest."""
+    machine: Text
+    """Processor, system and Python."""
+    started_at: Time
+    """When the audit began."""
+    finished_at: Time
+    """When it ended."""

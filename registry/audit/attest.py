@@ -1,0 +1,94 @@
+"""The verdict of an audit as a file, and the file as a signed statement.
+
+verdict.json    the in-toto statement, not yet signed, and the details that it rests on
+NAME.sigstore.json    the statement in a bundle, to be published beside the release or handed to those who verify it
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from registry import canonical
+from registry.attest.audits import Replay
+from registry.attest.predicates import Predicate, Rebuild
+from registry.attest.signature import Signer
+from registry.attest.statement import Statement
+from registry.audit import rebuild, replay
+from registry.audit.subject import Audited
+from registry.errors import InputError, Refused
+from registry.files import write_atomic
+from registry.records.record import Record
+from registry.report import Verdict as Answer
+
+SUFFIX = ".sigstore.json"
+KINDS: dict[str, type[Predicate]] = {kind.TYPE: kind for kind in (Rebuild, Replay)}
+"""What an auditor signs: predicate type -> its model."""
+
+
+class Verdict(Record):
+    """verdict.json.
+
+    Law: `Verdict.from_bytes(v.to_bytes(), name=...) == v`.
+    """
+
+    schema_: Literal["glasshouse.verdict/v1"] = Field("glasshouse.verdict/v1", alias="schema")
+    """The format, with its version."""
+    statement: dict[str, Any]
+    """The in-toto statement that `audit attest` signs."""
+    details: dict[str, Any]
+    """What it rests on. The reason of a rebuild's statement names their digest."""
+
+    def signable(self) -> Statement:
+        """The statement, held to its model. Raises InputError unless it is one that an auditor makes."""
+        statement = Statement.parse(canonical.dumps(self.statement))
+        kind = KINDS.get(statement.predicate_type)
+        if kind is None:
+            raise InputError(
+                f"a statement of {statement.predicate_type} is no auditor's to sign",
+                mend="make a verdict: glasshouse audit rebuild REF --output verdict.json",
+            )
+        predicate = kind.of(statement)
+        if isinstance(predicate, Rebuild) and not predicate.reason.endswith(f"sha256:{canonical.digest(self.details)}"):
+            raise Refused(
+                "the details are not those that the statement's reason names",
+                mend="a verdict is not edited: run `glasshouse audit rebuild` again",
+            )
+        return statement
+
+
+def of_rebuild(audited: Audited, outcome: rebuild.Outcome) -> Verdict:
+    """The verdict of a rebuild."""
+    return _verdict(outcome.statement.about([audited.subject]), outcome.details.as_json())
+
+
+def of_replay(audited: Audited, outcome: replay.Outcome) -> Verdict:
+    """The verdict of a replay."""
+    return _verdict(outcome.statement.about([audited.subject]), outcome.report.as_json())
+
+
+def answer(verdict: str) -> Answer:
+    """Whether a verdict speaks for the release, against it, or leaves it open."""
+    match verdict:
+        case "BITWISE" | "TENSORS" | "WITHIN":
+            return Answer.PASS
+        case "DIFFERENT":
+            return Answer.FAIL
+    return Answer.UNKNOWN
+
+
+def attest(path: Path, signer: Signer, into: Path | None = None) -> Path:
+    """Sign the verdict in the file at `path`; the bundle's path: `into`, or beside it.
+
+    Raises InputError or Refused for a file that is no verdict, and what the signer raises.
+    """
+    statement = Verdict.read(path).signable()
+    target = into or path.with_name(path.name.removesuffix(".json") + SUFFIX)
+    write_atomic(target, signer.sign(statement))
+    return target
+
+
+def _verdict(statement: Statement, details: dict[str, Any]) -> Verdict:
+    return Verdict(statement=canonical.parse(statement.to_bytes(), name="statement"), details=details)

@@ -1,0 +1,200 @@
+"""Rebuild: everything anew, from the signed commit to the draft of a release, with empty caches; then compare.
+
+A clone of the commit has no outputs and no cache of DVC, and `dvc repro --force --no-run-cache` takes nothing for done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from registry import canonical, strict_yaml
+from registry.attest.predicates import Rebuild, RebuildVerdict
+from registry.audit import replay
+from registry.audit.compare import METRICS, Output, outputs, overall
+from registry.audit.subject import rfc3339
+from registry.audit.workshop import Workshop
+from registry.errors import GlasshouseError, Unavailable
+from registry.manifest import check_path
+from registry.provenance import dvc
+from registry.records import release as layout
+from registry.records.chain import Chain
+from registry.records.environment import Environment
+from registry.records.record import Record
+
+TRAINED = "build/train"
+LOG = "rebuild"
+STARTED = "Running stage "
+"""How DVC begins the line that names a stage."""
+MAX_REASON = 900
+"""Characters of a reason, so that the digest of the details still has room in the statement."""
+
+
+class Details(Record):
+    """What a rebuild verdict rests on."""
+
+    outputs: tuple[Output, ...]
+    """Every file compared."""
+    departs: tuple[str, ...]
+    """Where it first departs, in words: stage, file, tensor, checkpoint, step. Empty where nothing does."""
+    tolerance: float
+    """Relative; 0: none was allowed."""
+    environment: Environment | None
+    """The machine and the software here; None where the profile does not hold."""
+    cannot: tuple[str, ...]
+    """Why other bits would accuse nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rebuild found.  statement: to be signed.  details: what it rests on."""
+
+    statement: Rebuild
+    details: Details
+
+
+def rebuild(workshop: Workshop, *, tolerance: float = 0.0, stage: Callable[[str], None] = lambda name: None) -> Outcome:
+    """Rebuild the release of `workshop`, and compare.
+
+    tolerance: how far apart, relatively, tensors and figures may be for WITHIN.  stage: told each stage as it starts.
+    Raises Unavailable where the rebuild does not come to an end.
+    """
+    started = datetime.now(UTC)
+    found: tuple[Output, ...] = ()
+    departs: tuple[str, ...] = ()
+    verdict: RebuildVerdict = "UNSUPPORTED"
+    if workshop.here is not None:
+        _repro(workshop, stage)
+        found = outputs(workshop.audited.root, _draft(workshop), tolerance)
+        verdict = overall(found)
+        departs = () if verdict == "BITWISE" else tuple(_departures(workshop, found))
+        if verdict == "DIFFERENT" and workshop.cannot:
+            verdict = "UNSUPPORTED"
+    details = Details(
+        outputs=found, departs=departs, tolerance=tolerance, environment=workshop.here, cannot=workshop.cannot
+    )
+    profile = workshop.audited.chain.profile
+    statement = Rebuild(
+        verdict=verdict,
+        reason=f"{_reason(verdict, details)[:MAX_REASON]}; details sha256:{digest(details)}",
+        profile=f"{profile.name} sha256:{profile.digest}",
+        machine=f"{workshop.machine}, packages: {workshop.setup.kind}"[:MAX_REASON],
+        started_at=rfc3339(started),
+        finished_at=rfc3339(datetime.now(UTC)),
+    )
+    return Outcome(statement, details)
+
+
+def digest(details: Details) -> str:
+    """By which the reason of a statement names its details."""
+    return canonical.digest(details.as_json())
+
+
+def stages(workshop: Workshop) -> int:
+    """How many stages there are to run."""
+    return len(dvc.read_lock(workshop.audited.root / layout.LOCK).stages)
+
+
+def _repro(workshop: Workshop, stage: Callable[[str], None]) -> None:
+    log = workshop.scratch / f"{LOG}.log"
+    told = 0
+
+    def meanwhile() -> None:
+        nonlocal told
+        names = [
+            line.split("'")[1]
+            for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.startswith(STARTED) and line.count("'") >= 2
+        ]
+        for name in names[told:]:
+            stage(name)
+        told = len(names)
+
+    try:
+        workshop.run(["dvc", "repro", "--force", "--no-run-cache"], log=LOG, meanwhile=meanwhile)
+    except GlasshouseError as problem:
+        raise Unavailable(
+            f"the rebuild does not come to its end: {problem.message}",
+            mend="run it again with --keep DIR, and read DIR/rebuild.log",
+        ) from problem
+
+
+def _draft(workshop: Workshop) -> Path:
+    """Where the source's own params.yaml, whose bytes are signed, has the draft written."""
+    match strict_yaml.read(workshop.audited.root / layout.PARAMS):
+        case {"release": {"output": str(path)}}:
+            check_path(path)
+            return workshop.tree / path
+    return workshop.tree / "build/release"
+
+
+def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
+    """Where the rebuild first departs: the stage, the checkpoint, the step, the file and its tensor."""
+    root, tree = workshop.audited.root, workshop.tree
+    signed, made = dvc.read_lock(root / layout.LOCK), dvc.read_lock(tree / "dvc.lock")
+    if name := first_stage(signed, made):
+        yield f"the first stage that departs is {name}"
+    try:
+        trained = Chain.read(tree / TRAINED / "checkpoints.json")
+    except GlasshouseError as problem:
+        yield f"no chain of checkpoints came out: {problem.message}"
+    else:
+        if (step := first_checkpoint(workshop.audited.chain, trained)) is not None:
+            yield f"the first checkpoint that departs is that of step {step}"
+            yield replay.first_step(root / METRICS, tree / TRAINED / "metrics.jsonl")
+    for output in found:
+        if output.counted and output.verdict == "DIFFERENT":
+            yield f"{output.path}: {output.reason}"
+
+
+def first_stage(signed: dvc.Lock, made: dvc.Lock) -> str | None:
+    """The first stage whose outputs differ, each stage after those it reads from; environment.json not counted.
+
+    Names by MD5, so it says where to look; that anything differs is known by SHA-256.
+    """
+    makers = {out.path: name for name, stage in signed.stages.items() for out in stage.outs}
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[str]:
+        if name in done:
+            return
+        done.add(name)
+        for dep in signed.stages[name].deps:
+            if dep.path in makers:
+                yield from visit(makers[dep.path])
+        yield name
+
+    for start in signed.stages:
+        for name in visit(start):
+            ours = {out.path: out.md5 for out in made.stages[name].outs} if name in made.stages else {}
+            for out in signed.stages[name].outs:
+                if not out.path.endswith("environment.json") and ours.get(out.path) != out.md5:
+                    return name
+    return None
+
+
+def first_checkpoint(signed: Chain, made: Chain) -> int | None:
+    """The step of the first entry that is not in the other chain, by bisection: each entry binds all before it."""
+    low, high = 0, min(len(signed.entries), len(made.entries))
+    while low < high:
+        middle = (low + high) // 2
+        same = signed.entries[middle] == made.entries[middle]
+        low, high = (middle + 1, high) if same else (low, middle)
+    longer = max(signed.entries, made.entries, key=len)
+    return longer[low].step if low < len(longer) else None
+
+
+def _reason(verdict: RebuildVerdict, details: Details) -> str:
+    counts = ", ".join(
+        f"{sum(output.verdict == word for output in details.outputs if output.counted)} {word}"
+        for word in ("BITWISE", "TENSORS", "WITHIN", "DIFFERENT")
+        if any(output.verdict == word for output in details.outputs if output.counted)
+    )
+    words = [f"{counts} of the outputs"] if counts else []
+    if verdict == "WITHIN":
+        words.append(f"within {details.tolerance:g}, relative")
+    if verdict == "UNSUPPORTED":
+        words.append(f"this machine cannot tell: {'; '.join(details.cannot)}")
+    return "; ".join([*words, *details.departs])

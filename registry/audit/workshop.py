@@ -1,0 +1,128 @@
+"""A folder where the source of one verified release lies, and can be run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.audit.sandbox import Sandbox
+from registry.audit.source import Setup, fetch
+from registry.audit.subject import Audited, foreign
+from registry.errors import Unavailable
+from registry.records.environment import Environment
+
+PROCESSES = "GLASSHOUSE_PROCESSES"
+"""The variable that tells a training how many processes to use."""
+REPLAY = ("python", "-m", "pipelines.replay")
+"""The command of the release's source that trains a segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an auditor decides.
+
+    source: where to fetch the source, instead of where the release says.  setup: which packages.
+    bubblewrap: whether children are walled in.  keep: a new folder to work in, which stays; None: one that goes away.
+    """
+
+    source: str | None = None
+    setup: Setup = field(default_factory=lambda: Setup("fresh"))
+    bubblewrap: bool = False
+    keep: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The source of `audited` at its signed commit, in `tree`, with its environment.
+
+    here: this machine and its software under the release's numeric profile; None where it cannot hold the profile.
+    cannot: why bits that differ here would accuse nobody; empty where the profile promises the same.
+    """
+
+    audited: Audited
+    tree: Path
+    sandbox: Sandbox
+    setup: Setup
+    here: Environment | None
+    cannot: tuple[str, ...]
+
+    @property
+    def scratch(self) -> Path:
+        """Where everything is written."""
+        return self.sandbox.scratch
+
+    @property
+    def machine(self) -> str:
+        """Processor, system and Python, in words."""
+        if self.here is None:
+            return f"{platform.machine()}, {platform.system()}"
+        return f"{self.here.machine.cpu}, {self.here.machine.system}, Python {self.here.software.python}"
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        log: str,
+        variables: Mapping[str, str] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run a command of the source at its root; as `Sandbox.run`."""
+        inside = {"PYTHONPATH": str(self.tree), **(variables or {})}
+        self.sandbox.run(command, self.tree, log=log, variables=inside, meanwhile=meanwhile)
+
+
+@contextmanager
+def opened(audited: Audited, options: Options, say: Callable[[str], None] = lambda words: None) -> Iterator[Workshop]:
+    """A workshop for `audited`; its folder goes away at the end of the block unless it is to be kept.
+
+    say: told what is done. Raises what `source.fetch` and `Setup.make` raise, and Unavailable where the source cannot
+    replay.
+    """
+    with _scratch(options.keep) as scratch:
+        tree = scratch / "source"
+        say(f"fetching the source at {audited.record.source.commit[:12]}")
+        fetch(audited.record.source, options.source, tree, audited.root)
+        if not (tree / "pipelines/replay.py").is_file():
+            raise Unavailable(
+                "the source of this release has no pipelines/replay.py",
+                mend="it was made before releases could be replayed",
+            )
+        say(f"packages: {options.setup.kind}")
+        programs = Path(options.setup.python).parent
+        sandbox = options.setup.make(tree, Sandbox(scratch, programs, options.bubblewrap))
+        here, cannot = _profile(audited, tree, sandbox)
+        yield Workshop(audited, tree, sandbox, options.setup, here, cannot)
+
+
+def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environment | None, tuple[str, ...]]:
+    """This machine under the release's profile, and why its bits may differ."""
+    out = sandbox.scratch / "here"
+    try:
+        sandbox.run(
+            [*REPLAY, "--environment", "--out", str(out)], tree, log="profile", variables={"PYTHONPATH": str(tree)}
+        )
+    except Unavailable as problem:
+        return None, (problem.message,)
+    here = Environment.read(out / "environment.json")
+    return here, foreign(audited.environment, here)
+
+
+def processes(at_once: int, micro_batches: int) -> str:
+    """How many processes each of `at_once` trainings may use: a power of two, no more than there is work for."""
+    share = max(1, len(os.sched_getaffinity(0)) // at_once)
+    return str(1 << min(share, micro_batches).bit_length() - 1)
+
+
+@contextmanager
+def _scratch(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="glasshouse-audit-") as folder:
+        yield Path(folder).resolve()

@@ -1,0 +1,274 @@
+"""`glasshouse audit`: train parts of a release again, rebuild all of it, and sign what was seen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from registry.cli import output, signing
+from registry.cli.verify import Endpoint, Identity, OidcIssuer, PolicyFile, PublicKeyFile, TrustedRoot, verifier
+from registry.errors import InputError
+
+if TYPE_CHECKING:
+    from registry.attest.verify import Verifier
+    from registry.audit import rebuild as rebuilds
+    from registry.audit import replay as replays
+    from registry.audit.attest import Verdict
+    from registry.audit.checkpoints import Source
+    from registry.audit.replay import Progress
+    from registry.audit.subject import Audited
+    from registry.audit.workshop import Options
+
+app = typer.Typer(
+    help="Check a release by doing it again: replay, rebuild, and sign what was seen.", no_args_is_help=True
+)
+
+SIGNER = "--identity ci@example.org --issuer https://issuer.example"
+CODES = "Exit codes: 0 it came out the same, 1 it did not, 2 bad input, 3 it cannot be told here."
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")]
+SourceOption = Annotated[
+    str | None,
+    typer.Option("--source", help="URL or path to fetch the source from, instead of where the release says."),
+]
+EnvironmentOption = Annotated[
+    str,
+    typer.Option(
+        "--environment", help="`fresh`: packages from the release's own lock. `current`: those of this command."
+    ),
+]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Wall the source in with bubblewrap: no network, no files but its own.")
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep", help="Work in this new folder, and leave it: logs, source, what was made.")
+]
+VerdictFile = Annotated[Path, typer.Option("--output", help="Where to write the verdict.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
+VERDICT = Path("verdict.json")
+
+
+@app.command(epilog=f"Example: glasshouse audit replay hf://org/model@v1.0.0 --segments 3 {SIGNER}. {CODES}")
+def replay(
+    reference: Ref,
+    segments: Annotated[
+        int | None, typer.Option(help="How many segments to replay, chosen by chance.", show_default="1", min=1)
+    ] = None,
+    segment: Annotated[int | None, typer.Option(help="Replay this one, from checkpoint I to I + 1.", min=0)] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option(help="Hex that decides the choice: a public beacon's value, later than the release."),
+    ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder with step-000100/ and so on; without it, the Hub's branches.")
+    ] = None,
+    at_once: Annotated[int | None, typer.Option(help="Segments trained at a time.", show_default="one a core")] = None,
+    source: SourceOption = None,
+    environment: EnvironmentOption = "fresh",
+    sandbox: SandboxOption = False,
+    keep: Keep = None,
+    verdict: VerdictFile = VERDICT,
+    identity: Identity = None,
+    issuer: OidcIssuer = None,
+    key: PublicKeyFile = None,
+    policy: PolicyFile = None,
+    trust_config: signing.TrustConfig = None,
+    trusted_root: TrustedRoot = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Train some segments between checkpoints again, and compare. Runs the release's code, once it verifies."""
+    from registry.audit import attest, workshop
+    from registry.audit import replay as replays
+
+    if segments is not None and segment is not None:
+        raise InputError("--segments and --segment contradict each other", mend="give one of them")
+    options = _options(source, environment, sandbox, keep)
+    checker = verifier(identity, issuer, key, policy, trust_config, trusted_root)
+    with _admitted(reference, checker, endpoint) as audited:
+        asked = replays.challenge(audited, count=segments, segment=segment, nonce=nonce)
+        steps = sum(
+            after.step - before.step
+            for number in asked.chosen
+            for before, after in [audited.chain.entries[number : number + 2]]
+        )
+        places = _checkpoints(reference, checkpoints, endpoint)
+        with workshop.opened(audited, options, output.say) as place, _bar("replaying", steps, "steps") as progress:
+            outcome = replays.replay(place, asked, places, at_once=at_once, progress=progress, say=output.say)
+        made = attest.of_replay(audited, outcome)
+    _finish(made, verdict, as_json, lambda: _show_replay(outcome))
+
+
+@app.command(epilog=f"Example: glasshouse audit rebuild hf://org/model@v1.0.0 {SIGNER}. {CODES}")
+def rebuild(
+    reference: Ref,
+    tolerance: Annotated[
+        float, typer.Option(help="How far tensors and figures may be apart, relatively, for WITHIN.", min=0.0)
+    ] = 0.0,
+    source: SourceOption = None,
+    environment: EnvironmentOption = "fresh",
+    sandbox: SandboxOption = False,
+    keep: Keep = None,
+    verdict: VerdictFile = VERDICT,
+    identity: Identity = None,
+    issuer: OidcIssuer = None,
+    key: PublicKeyFile = None,
+    policy: PolicyFile = None,
+    trust_config: signing.TrustConfig = None,
+    trusted_root: TrustedRoot = None,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Rebuild all of it from the signed commit, and compare every output. Runs the release's code, once it verifies."""
+    from registry.audit import attest, workshop
+    from registry.audit import rebuild as rebuilds
+
+    options = _options(source, environment, sandbox, keep)
+    checker = verifier(identity, issuer, key, policy, trust_config, trusted_root)
+    with (
+        _admitted(reference, checker, endpoint) as audited,
+        workshop.opened(audited, options, output.say) as place,
+        _bar("rebuilding", rebuilds.stages(place), "stages") as progress,
+    ):
+
+        def stage(name: str) -> None:
+            output.say(f"running the stage {output.printable(name)}")
+            progress(1)
+
+        outcome = rebuilds.rebuild(place, tolerance=tolerance, stage=stage)
+        made = attest.of_rebuild(audited, outcome)
+    _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
+
+
+@app.command(epilog="Example: glasshouse audit attest verdict.json --key private.pem")
+def attest(
+    verdict: Annotated[Path, typer.Argument(metavar="VERDICT", help="What `audit replay` or `audit rebuild` wrote.")],
+    trust_config: signing.TrustConfig = None,
+    identity_token: signing.IdentityToken = None,
+    identity_token_file: signing.IdentityTokenFile = None,
+    key: signing.Key = None,
+    into: Annotated[
+        Path | None, typer.Option("--output", help="Where to write the bundle.", show_default="beside the verdict")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a verdict: those who verify the release can then count on it (`verify --attestation`)."""
+    from registry.audit import attest as attesting
+
+    attesting.Verdict.read(verdict).signable()  # before anybody is asked who they are
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    bundle = attesting.attest(verdict, signer, into)
+    who = signing.name(signer)
+    if as_json:
+        output.data({"bundle": str(bundle), "signer": who})
+    else:
+        print(f"signed {bundle} as {who}")
+
+
+def _options(source: str | None, environment: str, sandbox: bool, keep: Path | None) -> Options:
+    from registry.audit.source import Setup
+    from registry.audit.workshop import Options
+
+    if keep is not None and keep.exists():
+        raise InputError(f"{keep} exists", mend="give a new folder: --keep DIR")
+    match environment:
+        case "fresh" | "current":
+            return Options(source, Setup(environment), sandbox, keep)
+    raise InputError(f"--environment {environment[:40]}: there is no such environment", mend="fresh or current")
+
+
+@contextmanager
+def _admitted(reference: str, checker: Verifier, endpoint: str | None) -> Iterator[Audited]:
+    """The release that `reference` names, fetched and verified: no code of another is run."""
+    from registry.audit.fetch import fetched
+    from registry.audit.subject import admit
+    from registry.audit.verify import verify
+    from registry.hub.reference import parse
+
+    asked = parse(reference)
+    with fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
+        report = verify(place.root, asked, place.words, checker)
+        audited = admit(place.root, report, checker)
+        output.say(f"{reference} verifies; what follows runs its code")
+        yield audited
+
+
+def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> list[Source]:
+    """Where to look for checkpoints: the folder, then the Hub that the release came from."""
+    from registry.audit.checkpoints import InFolder, OnHub
+    from registry.hub.client import HubClient
+    from registry.hub.reference import HubReference, parse
+
+    places: list[Source] = [InFolder(folder.resolve())] if folder else []
+    asked = parse(reference)
+    if isinstance(asked, HubReference):
+        places.append(OnHub(HubClient(endpoint), asked.repository))
+    return places
+
+
+def _finish(made: Verdict, path: Path, as_json: bool, show: Any) -> None:
+    """Write the verdict, show it, and end in its exit code."""
+    from registry.audit.attest import answer
+    from registry.files import write_atomic
+
+    write_atomic(path, made.to_bytes())
+    if as_json:
+        output.data(made.as_json())
+    else:
+        show()
+        output.say(f"the verdict is in {path}; sign it: glasshouse audit attest {path}")
+    raise typer.Exit(answer(made.statement["predicate"]["verdict"]).exit_code)
+
+
+def _show_replay(outcome: replays.Outcome) -> None:
+    from registry.audit.replay import odds
+
+    said = outcome.statement
+    output.report(outcome.report)
+    same = [segment for segment in said.replayed if segment.verdict in ("BITWISE", "TENSORS")]
+    print(f"{said.verdict}: {len(same)} of {said.challenge.segments} segments came out the same on {said.machine}")
+    if said.challenge.nonce is None:
+        print("The segment was named, not chosen by chance: this says nothing of the others.")
+        return
+    for forged, chance in odds(said.challenge, len(same)).items():
+        print(f"  had {forged} segment{'s' if forged > 1 else ''} been forged, this had found it out with {chance:.1%}")
+    print(f"  nonce {said.challenge.nonce}, logged at {said.challenge.logged_at or 'no time that a log knows'}")
+
+
+def _show_rebuild(outcome: rebuilds.Outcome) -> None:
+    for found in outcome.details.outputs:
+        mark = found.verdict if found.counted else "-"
+        print(f"{mark:10} {output.printable(found.path)}  {output.printable(found.reason)}".rstrip())
+    for words in outcome.details.departs:
+        print(f"  {output.printable(words)}")
+    print(f"{outcome.statement.verdict}: {output.printable(outcome.statement.reason)}")
+
+
+@contextmanager
+def _bar(words: str, total: int, unit: str) -> Iterator[Progress]:
+    """A progress bar with an estimate of the time left, for a person; nothing for a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda done: bar.advance(task, done)
