@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from registry.attest import predicates
@@ -79,7 +80,7 @@ def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tupl
 
 def changes(sightings: Sequence[Sighting]) -> tuple[str, ...]:
     """Names of the releases whose signer is not the one of the release before."""
-    pairs = zip(sightings, sightings[1:], strict=False)
+    pairs = pairwise(sightings)
     return tuple(later.name for before, later in pairs if later.who != before.who)
 
 
