@@ -12,7 +12,7 @@ Which machine did it is no output: environment.json may differ, and is not count
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
@@ -154,9 +154,9 @@ def _following(
     return ("WITHIN" if far <= tolerance else "DIFFERENT"), True, f"its figures are apart by {far:.3g} of themselves"
 
 
-def apart(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> float:
-    """The largest relative difference of two objects' numbers; inf where they have other keys or other words."""
-    if one is None or other is None or one.keys() != other.keys():
+def apart(one: object, other: object) -> float:
+    """The largest relative difference of two objects' numbers; inf where they have other keys or words, or are no objects."""
+    if not isinstance(one, dict) or not isinstance(other, dict) or one.keys() != other.keys():
         return math.inf
     far = 0.0
     for key, mine in one.items():

@@ -90,7 +90,7 @@ def replay(
     """
     started = datetime.now(UTC)
     audited = workshop.audited
-    checks = list(chain_checks.chain(audited))
+    checks = list(chain_checks.chain(audited.root, audited.chain))
     segments: list[Segment] = []
     if workshop.here is None:
         verdict: ReplayVerdict = "UNSUPPORTED"
@@ -99,11 +99,11 @@ def replay(
         say("making the data anew, up to the tokens")
         checks.append(_data(workshop))
         if checks[-1].verdict is not Verdict.FAIL:  # on other tokens, every segment would differ
-            work = _Work(workshop, asked, sources, at_once, progress)
+            work = Segments(workshop, asked, sources, at_once, progress)
             say("making the checkpoint at step 0 from the seed")
             checks.append(work.seed())
             say(f"replaying segments {', '.join(map(str, asked.chosen))} of {asked.segments}")
-            segments, plausible = work.segments()
+            segments, plausible = work.replay()
             checks += plausible
             checks += [_segment_check(segment) for segment in segments]
     verdict = _overall(checks, segments, unsupported=workshop.here is None)
@@ -124,7 +124,7 @@ def replay(
     return Outcome(statement, report)
 
 
-class _Work:
+class Segments:
     """Segments of one chain, trained in one workshop."""
 
     def __init__(
@@ -156,7 +156,7 @@ class _Work:
         verdict, reason = compare(entry, self.made_first, self.workshop.cannot)
         return _check("checkpoint at step 0 <- seed", verdict, reason)
 
-    def segments(self) -> tuple[list[Segment], list[Check]]:
+    def replay(self) -> tuple[list[Segment], list[Check]]:
         """Replay what was asked for, `at_once` at a time."""
         seen: dict[int, list[Check]] = {}
         with ThreadPoolExecutor(self.at_once) as pool:
@@ -192,9 +192,11 @@ class _Work:
         out = self.workshop.scratch / f"segment-{number}"
         try:
             self._train(before, after, start, out)
-        except VerificationError as problem:  # training said so itself: it diverged, or the recipe is another
-            return result("DIFFERENT", problem.message)
-        verdict, reason = compare(after, out, self.workshop.cannot)
+            verdict, reason = compare(after, out, self.workshop.cannot)
+        except VerificationError as problem:  # the source says so itself: training diverged, or the recipe is another
+            return result("UNSUPPORTED" if self.workshop.cannot else "DIFFERENT", problem.message)
+        except GlasshouseError as problem:
+            return result("UNAVAILABLE", problem.message)
         if verdict == "DIFFERENT":
             reason = f"{reason}; {self._where(number, after, out)}"
         return result(verdict, reason, out)

@@ -60,7 +60,8 @@ class Sandbox:
 
         installing: it may see where packages come from, and the network.  meanwhile: called several times a second.
         However this ends, no process of the command is left. Raises what its exit code says in the words of
-        registry.errors (1: VerificationError, 3: Unavailable, else InputError), with its last words.
+        registry.errors (1 with a mend: VerificationError; 1 without, as after any exception, or 3: Unavailable; else
+        InputError), with its last words.
         """
         path = self.scratch / f"{log}.log"
         environment = {**self.environment(installing=installing), **(variables or {})}
@@ -148,8 +149,11 @@ def _failure(command: Sequence[str], code: int, log: Path) -> GlasshouseError:
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - LAST_WORDS))
         lines = stream.read().decode("utf-8", "replace").strip().splitlines() or ["(it said nothing)"]
-    told = next((line for line in reversed(lines) if not line.lstrip().startswith("mend:")), lines[-1])
+    said = [line for line in lines if not line.lstrip().startswith("mend:")]
+    told = said[-1] if said else lines[-1]
     words = "".join(c if c.isprintable() else "?" for c in told.strip())[:300]
     kind = {1: VerificationError, 3: Unavailable}.get(code, InputError)
+    if kind is VerificationError and len(said) == len(lines):
+        kind = Unavailable  # 1 is also how Python ends after an exception that nobody meant; that accuses nobody
     name = " ".join(Path(word).name if index == 0 else word for index, word in enumerate(command[:3]))
     return kind(f"`{name}` of the release's source ended with {code}: {words}", mend=f"read {log}")

@@ -242,7 +242,7 @@ def _show_replay(outcome: replays.Outcome) -> None:
 
 def _show_rebuild(outcome: rebuilds.Outcome) -> None:
     for found in outcome.details.outputs:
-        mark = found.verdict if found.counted else "-"
+        mark = found.verdict if found.counted or found.verdict == "BITWISE" else "-"
         print(f"{mark:10} {output.printable(found.path)}  {output.printable(found.reason)}".rstrip())
     for words in outcome.details.departs:
         print(f"  {output.printable(words)}")
