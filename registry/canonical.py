@@ -23,8 +23,10 @@ MAX_DEPTH = 64
 MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 7493, section 2.2: a larger integer does not survive every JSON reader."""
 
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-BRACKET = re.compile(rb"[\[\]{}]")
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, or one that never ends: were that no match, each quote in it would be tried in vain, to the end."""
+ALIKE = bytes.maketrans(b"{}", b"[]")
+OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def dumps(value: Any) -> bytes:
@@ -50,8 +52,8 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, ma
     """
     if len(data) > max_bytes:
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
-    if (depth := _depth(data)) > max_depth:
-        _refuse(name, f"nested at least {depth} deep, more than the {max_depth} allowed")
+    if _too_deep(data, max_depth):
+        _refuse(name, f"nested deeper than the {max_depth} allowed")
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -101,10 +103,15 @@ def _float(name: str, digits: str) -> float:
     return number
 
 
-def _depth(data: bytes) -> int:
-    """How deep the brackets of `data` nest, those inside strings not counted."""
-    deepest = depth = 0
-    for bracket in BRACKET.finditer(STRING.sub(b"", data)):
-        depth += 1 if bracket[0] in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _too_deep(data: bytes, limit: int) -> bool:
+    """Whether the brackets of `data` nest deeper than `limit`, those inside strings not counted.
+
+    Each round takes away every innermost pair at once, at the speed of memory: ten million brackets in milliseconds.
+    """
+    brackets = STRING.sub(b"", data).translate(ALIKE, OTHERS)
+    for _ in range(limit):
+        inner = brackets.replace(b"[]", b"")
+        if len(inner) == len(brackets):
+            break
+        brackets = inner
+    return b"[]" in brackets or brackets.count(b"[") > limit

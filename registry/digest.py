@@ -74,8 +74,11 @@ def sha256_files(paths: Iterable[Path], progress: Progress | None = None, worker
 def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progress | None = None) -> Digests:
     """The digests of the bytes of `path` by `algorithms`; the file is read once.
 
-    A symbolic link is not followed. Raises OSError where the file cannot be read or is a link.
+    A symbolic link is not followed. Raises OSError where the file cannot be read or is a link. By no algorithm, nothing
+    is read.
     """
+    if not algorithms:
+        return Digests()
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0))
     with open(descriptor, "rb", buffering=0) as stream:
         size = os.fstat(descriptor).st_size

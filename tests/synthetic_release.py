@@ -40,7 +40,7 @@ def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes:
         layout.LICENSE: b"Apache License 2.0\n",
         layout.GIT_ATTRIBUTES: b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
         "config.json": canonical.dumps({"architectures": ["LlamaForCausalLM"], "hidden_size": 32}),
-        "generation_config.json": canonical.dumps({"do_sample": False, "eos_token_id": 0}),
+        "generation_config.json": canonical.dumps({"architectures": ["LlamaForCausalLM"], "hidden_sizf": 32}),
         "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
         layout.CURVE: b"\x89PNG\r\n\x1a\n" + seeded("curve", 2000),
         "provenance/metrics.jsonl": b"".join(b'{"loss":%d,"step":%d}\n' % (9 - step, step) for step in range(9)),

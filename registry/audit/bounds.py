@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+from registry import pickles
 from registry.errors import InputError
 from registry.manifest import walk
 from registry.records import release as layout
@@ -26,11 +28,20 @@ def limit(path: str) -> int:
 
 
 def check(root: Path) -> str:
-    """Say what was counted. Raises InputError for links, devices, forbidden paths, and too many or too large files."""
+    """Say what was counted.
+
+    Raises InputError for links, devices, forbidden paths, paths alike but for case, too many or too large files, and
+    files that could run code when they are loaded. No more than the first bytes of a file are read.
+    """
     files = walk(root, max_files=MAX_FILES)
     for path, size in files:
         if size > limit(path):
             raise InputError(
                 f"{path} has {size} bytes, more than the {limit(path)} allowed", mend="do not use this release"
             )
+        if reason := pickles.found(root / path):
+            raise InputError(f"{path} {reason}", mend="do not load it; ask for safetensors")
+    twins = Counter(path.casefold() for path, _ in files)
+    if twice := [path for path, count in twins.items() if count > 1]:
+        raise InputError(f"paths alike but for case: {', '.join(twice[:5])}", mend="do not use this release")
     return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, all paths inside the root"

@@ -57,7 +57,12 @@ def _listed(case: Case) -> dict[str, ReleasedFile]:
 
 
 def _algorithms(case: Case, path: str, size: int, listed: ReleasedFile | None) -> frozenset[Algorithm]:
-    """What to measure. Bundles and small files are cheap, and SHA-256 of them is asked for later."""
+    """What to measure. Of a file that has another size than is signed, nothing: it is altered, however long it is.
+
+    Bundles and small files are cheap, and SHA-256 of them is asked for later.
+    """
+    if listed is not None and listed.size != size:
+        return frozenset()
     if listed is None or listed.blake3 is None or case.digest == "sha256":
         return SHA256
     return BLAKE3 if case.digest == "blake3" and size > CHUNK else BOTH

@@ -30,6 +30,8 @@ from registry.records import release as layout
 from registry.records.data_manifest import Row
 from registry.records.record import Count, Record, Sha256
 
+MEND = "make the proof from the manifest of that very release: glasshouse data prove"
+
 
 class Proof(Record):
     """That a row is in a data manifest."""
@@ -64,25 +66,30 @@ def prove(folder: Path, wanted: str) -> Proof:
         next(islice(lines, start - taken, start - taken), None)  # passes over the row itself, between two siblings
         roots[start, end] = root(islice(lines, end - start))
         taken = end
-    proof = Proof(
-        root=summary.root, rows=summary.rows, index=index, row=row, path=tuple(roots[sibling] for sibling in siblings)
-    )
+    path = tuple(roots[sibling] for sibling in siblings)
+    proof = Proof(root=summary.root, rows=summary.rows, index=index, row=row, path=path)
     check(proof, summary.root)
     return proof
 
 
-def check(proof: Proof, signed: str) -> None:
-    """Raise VerificationError unless the row of `proof` is in the manifest with the Merkle root `signed`."""
+def check(proof: Proof, signed: str, rows: int | None = None) -> None:
+    """Raise VerificationError unless the row of `proof` is in the manifest with the Merkle root `signed`.
+
+    rows: how many the manifest has, where that is signed too. A root alone does not tell: the row is in it all the
+    same, but its place and their number are then only what the proof says.
+    """
     found = root_of_proof(proof.row.to_bytes(), proof.index, proof.rows, proof.path)
+    if rows is not None and rows != proof.rows:
+        raise VerificationError(f"the proof is for {proof.rows} rows, of {rows} that are signed", mend=MEND)
     if found != signed:
         raise VerificationError(
             f"the proof leads to the root {found or 'of no such tree'}, expected {signed}",
-            mend="make the proof from the manifest of that very release: glasshouse data prove",
+            mend=MEND,
         )
 
 
-def signed_root(reference: Reference, verifier: Verifier, *, endpoint: str | None) -> str:
-    """The Merkle root that the data statement of a release signs; nothing else of the release is fetched or verified.
+def signed_manifest(reference: Reference, verifier: Verifier, *, endpoint: str | None) -> DataManifest:
+    """What the data statement of a release signs; nothing else of the release is fetched or verified.
 
     Raises SignatureError or SignerError where the statement does not verify, and as the Hub client does.
     """
@@ -93,7 +100,7 @@ def signed_root(reference: Reference, verifier: Verifier, *, endpoint: str | Non
             data = hub.read(repository, hub.resolve(repository, revision), path, max_bytes=MAX_BYTES)
         case DirectoryReference(root):
             data = read_bundle(root / path)
-    return DataManifest.of(verifier.verify(data, name="data").statement).root
+    return DataManifest.of(verifier.verify(data, name="data").statement)
 
 
 def read(path: Path) -> Proof:

@@ -165,11 +165,14 @@ def _amiss(case: Case, signed: predicates.Release, path: str) -> str | None:
 
 
 def _lineage(case: Case) -> Iterator[Check]:
-    """Step 5, on the ground of the verified provenance statement."""
+    """Step 5, on the ground of the verified provenance statement and of bytes that are as signed."""
     path = layout.attestation("provenance")
     verified = case.verified.get(path)
     if verified is None:
         yield check(5, Verdict.UNKNOWN, path, BARE if case.bare else "no verified provenance statement to start from")
+        return
+    if case.altered:
+        yield check(5, Verdict.UNKNOWN, path, "files are not as signed (step 2), so records say nothing of them")
         return
     try:
         provenance = predicates.Provenance.of(verified.statement)

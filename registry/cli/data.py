@@ -47,14 +47,15 @@ def check(
 
     found = inclusion.read(proof)
     if is_sha256(root):
-        signed = root
+        signed, rows = root, None
     else:
         verifier = verify.verifier(identity, issuer, key, policy, trust_config, trusted_root)
-        signed = inclusion.signed_root(parse(root), verifier, endpoint=endpoint)
-    inclusion.check(found, signed)
+        manifest = inclusion.signed_manifest(parse(root), verifier, endpoint=endpoint)
+        signed, rows = manifest.root, manifest.rows
+    inclusion.check(found, signed, rows)
     row = found.row
     if as_json:
-        output.data({"root": signed, "index": found.index, "rows": found.rows, "row": row.as_json()})
+        output.data({"root": signed, "rows": rows, "row": row.as_json()})
         return
-    print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {row.license}, {row.use}) is row"))
-    print(f"{found.index} of {found.rows} under the root {signed}")
+    print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {row.license}, {row.use})"))
+    print(f"is one of the {'' if rows is None else f'{rows} '}rows under the root {signed}")

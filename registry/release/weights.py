@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry import tensors
+from registry import pickles, tensors
 from registry.errors import InputError, Refused
 
-PICKLE_SUFFIXES = frozenset(
-    (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".keras")
-)
-"""Formats that hold weights and can run code when they are loaded, or that hide pickles inside."""
-_PROTOCOLS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _MEND = "save the weights with safetensors and leave this file out of the model directory"
 
 
@@ -21,12 +16,8 @@ def check(path: Path) -> bool:
     A file counts by what it holds, not by what it is called: a pickle, or a zip as torch.save writes it, is refused
     under any name; what is called .safetensors must be one.
     """
-    if path.suffix.lower() in PICKLE_SUFFIXES:
-        raise Refused(f"{path.name} is a format that can carry code", mend=_MEND)
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    if start[:2] in _PROTOCOLS or start == b"PK\x03\x04":
-        raise Refused(f"{path.name} is a pickle or an archive, found by its first bytes", mend=_MEND)
+    if reason := pickles.found(path):
+        raise Refused(f"{path.name} {reason}", mend=_MEND)
     if path.suffix != ".safetensors":
         return False
     try:

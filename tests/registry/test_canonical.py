@@ -1,6 +1,7 @@
 """registry.canonical: one byte string per JSON value, and nothing else gets in."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -69,3 +70,14 @@ def test_more_bytes_than_allowed_are_refused_before_parsing() -> None:
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     with pytest.raises(InputError):
         canonical.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "unit", [b"[", b"[]", b"]", b'{"a":', b'"\\', b'\\"', b'"', b'"["', b"[" * 60 + b"]" * 60 + b","]
+)
+def test_no_bytes_take_long_to_be_refused(unit: bytes) -> None:
+    data = unit * ((4 << 20) // len(unit))
+    started = time.process_time()
+    with pytest.raises(InputError):
+        canonical.parse(data)
+    assert time.process_time() - started < 5

@@ -55,7 +55,7 @@ def inclusion_path(rows: list[Row], index: int) -> list[str]:
 @pytest.mark.parametrize(
     "change",
     [
-        {"index": 4}, {"rows": 10}, {"path": ()}, {"root": "0" * 64},
+        {"index": 4}, {"rows": 17}, {"path": ()}, {"root": "0" * 64},
         {"row": {"sha256": "f" * 64}}, {"row": {"license": "GPL-3.0-only"}}, {"row": {"use": "validation"}},
     ],
 )  # fmt: skip
@@ -98,10 +98,13 @@ def test_the_root_is_the_one_that_the_signer_stands_for(
 ) -> None:
     proof = inclusion.prove(release / "provenance", "texts/003.txt")
     asked = DirectoryReference(release)
-    inclusion.check(proof, inclusion.signed_root(asked, verifier, endpoint=None))
+    signed = inclusion.signed_manifest(asked, verifier, endpoint=None)
+    inclusion.check(proof, signed.root, signed.rows)
+    with pytest.raises(VerificationError, match="rows"):
+        inclusion.check(proof, signed.root, signed.rows + 1)
     stranger = Policy(signers=(SigstoreIdentity(identity="stranger@example.org", issuer=ISSUER),))
     with pytest.raises(SignerError):
-        inclusion.signed_root(asked, Verifier(stranger, sigstore.trusted_root_path), endpoint=None)
+        inclusion.signed_manifest(asked, Verifier(stranger, sigstore.trusted_root_path), endpoint=None)
 
 
 def test_the_command_proves_and_checks(release: Path, sigstore: SigstoreInstance, tmp_path: Path) -> None:

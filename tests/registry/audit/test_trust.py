@@ -83,9 +83,8 @@ def test_a_key_or_a_bad_signature_is_not_pinned(
     with pytest.raises(Refused, match="bare key"):
         trust.pin(reference, seen)
     bundle = copy / "attestations/release.sigstore.json"
-    bundle.write_bytes(
-        (release / "attestations/release.sigstore.json").read_bytes().replace(b'"payload":"', b'"payload":"e')
-    )
+    signed = (release / "attestations/release.sigstore.json").read_bytes()
+    bundle.write_bytes(signed.replace(b'"payload":"', b'"payload":"e'))
     (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
     assert seen.problem is not None
     with pytest.raises(Refused):

@@ -40,3 +40,12 @@ def test_a_safetensors_file_that_lies_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(save({"a": np.ones(2, dtype=np.float32)})[:-1])
     with pytest.raises(Refused, match="no safetensors file"):
         weights.check(tmp_path / "model.safetensors")
+
+
+def test_a_header_that_starts_like_a_pickle_is_none(tmp_path: Path) -> None:
+    """Its length, 640 bytes, is written 80 02 00 ...: the first bytes of a pickle of protocol 2."""
+    plain = save({"a": np.ones(2, dtype=np.float32)})
+    length, data = int.from_bytes(plain[:8], "little"), plain[-8:]
+    padded = (640).to_bytes(8, "little") + plain[8 : 8 + length].ljust(640) + data
+    (tmp_path / "model.safetensors").write_bytes(padded)
+    assert padded[:2] == b"\x80\x02" and weights.check(tmp_path / "model.safetensors")
