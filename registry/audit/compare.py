@@ -155,7 +155,7 @@ def _following(
 
 
 def apart(one: object, other: object) -> float:
-    """The largest relative difference of two objects' numbers; inf where they have other keys or words, or are no objects."""
+    """The largest relative difference of two objects' numbers; inf where keys or words differ, or one is no object."""
     if not isinstance(one, dict) or not isinstance(other, dict) or one.keys() != other.keys():
         return math.inf
     far = 0.0
