@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -10,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.hub.server.tokens import Role, TokenStore
+
 START_SECONDS = 30
+_NUMBERS = itertools.count()
 TOKEN = "loopback-token"
 """The token of the user `builder`, who may also write to the organizations that `start` is given."""
 
@@ -37,14 +41,16 @@ class HubInstance:
         organizations: tuple[str, ...] = ("glasshouse",),
         port: int = 0,
         part_size: int | None = None,
+        options: tuple[str, ...] = (),
     ) -> Iterator[HubInstance]:
-        """Serve `folder` until the end of the block; a second start there finds what the first one left."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tokens, port_file = folder / "tokens.txt", folder / "port"
-        tokens.touch(mode=0o600)
-        tokens.write_text(f"builder:{token}:{','.join(organizations)}\n")
+        """Serve `folder` until the end of the block; a second start there finds what the first one left.
+
+        options: more of the server's own, such as `--workers`, `2`.
+        """
+        TokenStore(folder).create("builder", Role.WRITE, organizations, token=token)
+        port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), "--tokens", str(tokens)]
+        command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), *options]
         command += ["--port", str(port), "--port-file", str(port_file)]
         command += ["--part-size", str(part_size)] if part_size else []
         with (folder / "server.log").open("ab") as log:
@@ -70,6 +76,10 @@ class HubInstance:
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "NO_PROXY": "127.0.0.1",
         }
+
+    def user(self, name: str, role: Role, *namespaces: str) -> str:
+        """The token of a new user."""
+        return TokenStore(self.root).create(name, role, namespaces)[1]
 
     def blob(self, sha256: str) -> Path:
         """Where the server keeps that large file."""

@@ -7,19 +7,57 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: glasshouse serve --root ./hub --tokens ./tokens.txt --port 8080"
+EXAMPLE = "Example: glasshouse serve --root ./hub --port 8080"
 
 
 def serve(
-    root: Annotated[Path, typer.Option(help="Folder that holds repositories and blobs; made if missing.")],
-    tokens: Annotated[Path, typer.Option(help="File of `name:token[:namespace,...]` lines: who may write where.")],
+    root: Annotated[Path, typer.Option(help="Folder that holds repositories, blobs and tokens; made if missing.")],
     host: Annotated[
         str, typer.Option(help="Address to listen on. Put a TLS proxy before any but loopback.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     port_file: Annotated[Path | None, typer.Option(help="Write the port here once the server answers.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that answer; about one for each core.")] = 1,
+    access_log: Annotated[
+        Path | None, typer.Option(help="Append a line of JSON for each request; `-` is standard error.")
+    ] = None,
+    quota: Annotated[
+        int | None, typer.Option(help="Bytes that the repositories of one namespace may hold.", show_default="no end")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Requests a second of one address, for each worker.", min=0.1)] = 200.0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Do not serve: check every repository and blob, and say what is amiss."),
+    ] = False,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="With --check: remove blobs and uploads that nothing refers to.")
+    ] = False,
 ) -> None:
     """Serve models over the Hub's own protocol, from bare git repositories and a SHA-256 blob store."""
+    if check or collect:
+        _check(root, collect)
+        return
     from registry.hub.server import serve as run
+    from registry.hub.server.limits import Limits
 
-    run(root=root, tokens=tokens, host=host, port=port, port_file=port_file)
+    limits = Limits(quota=quota, rate=rate)
+    run(root=root, host=host, port=port, port_file=port_file, workers=workers, access_log=access_log, limits=limits)
+
+
+def _check(root: Path, collect: bool) -> None:
+    from registry.cli import output
+    from registry.errors import InputError
+    from registry.hub.server import check
+
+    if not (root / "repos").is_dir() and not (root / "blobs").is_dir():
+        raise InputError(f"{root} is no server's folder", mend="give the --root that `glasshouse serve` was given")
+    with output.progress("checking blobs") as progress:
+        found = check.check(root, progress)
+    for fault in found.faults:
+        output.say(output.printable(fault))
+    words = f"{found.repositories} repositories, {found.blobs} blobs, {found.size} bytes: {len(found.faults)} faults"
+    print(f"{words}; {len(found.unused)} blobs that nothing refers to")
+    if collect:
+        print(f"{check.collect(root, found)} bytes freed")
+    if found.faults:
+        raise typer.Exit(1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from typing import Any, TextIO
 from urllib.parse import unquote
 
 from pydantic import ValidationError
@@ -11,12 +12,14 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import InputError
-from registry.hub.server import content, large, reading, smart, writing
+from registry.hub.server import content, large, proposing, reading, smart, writing
+from registry.hub.server.limits import Limited
+from registry.hub.server.observe import Figures, Observed
 from registry.hub.server.problems import Problem
 from registry.hub.server.state import Hub
 
@@ -67,14 +70,21 @@ class EncodedPath:
         return await self._app({**scope, "path": path}, receive, send)
 
 
-def create_app(hub: Hub) -> Starlette:
-    """The ASGI application over `hub`. State is on the disk only, so any number of processes may serve one folder."""
+def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = None) -> Starlette:
+    """The ASGI application over `hub`. State is on the disk only, so any number of processes may serve one folder.
+
+    figures: shared by the workers of one server.  log: gets a line of JSON for each request.
+    """
     register_url_convertor("segment", _Segment())
     register_url_convertor("rest", _Rest())
     register_url_convertor("kind", _Kind())
     app = Starlette(
         routes=[*_account(), *_api(), *_files()],
-        middleware=[Middleware(EncodedPath)],
+        middleware=[
+            Middleware(Observed, figures=figures, log=log),
+            Middleware(Limited, limits=hub.limits),
+            Middleware(EncodedPath),
+        ],
         exception_handlers={
             Problem: _problem,
             InputError: _bad_input,
@@ -85,12 +95,14 @@ def create_app(hub: Hub) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.hub = hub
+    app.state.figures = figures
     return app
 
 
 def _account() -> list[Route]:
     return [
         Route("/healthz", _health),
+        Route("/metrics", _metrics),
         Route("/api/whoami-v2", writing.whoami),
         Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
         Route("/api/repos/create", writing.create, methods=["POST"]),
@@ -116,6 +128,12 @@ def _api() -> list[Route]:
         Route(f"{repo}/commits/{at}", reading.commits),
         Route(f"{repo}/auth-check", writing.auth_check),
         Route(f"{repo}/auth-check/write", writing.auth_check),
+        Route(f"{repo}/settings", writing.settings, methods=["PUT"]),
+        Route(f"{repo}/discussions", proposing.listing),
+        Route(f"{repo}/discussions", proposing.create, methods=["POST"]),
+        Route(f"{repo}/discussions/{{number}}", proposing.details),
+        Route(f"{repo}/discussions/{{number}}/status", proposing.status, methods=["POST"]),
+        Route(f"{repo}/discussions/{{number}}/merge", proposing.merge, methods=["POST"]),
         Route(f"{repo}/preupload/{at}", writing.preupload, methods=["POST"]),
         Route(f"{repo}/commit/{at}", writing.commit, methods=["POST"]),
         Route(f"{repo}/branch/{at}", writing.branch, methods=["POST"]),
@@ -141,6 +159,16 @@ def _files() -> list[Route]:
 
 def _health(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
+
+
+def _metrics(request: Request) -> PlainTextResponse:
+    """GET /metrics, as Prometheus reads it. Keep it from the outside at the proxy."""
+    figures = request.app.state.figures
+    text = figures.render() if figures is not None else ""
+    hub: Hub = request.app.state.hub
+    free = shutil.disk_usage(hub.root).free
+    text += f"glasshouse_hub_uploads_open {hub.blobs.open_uploads()}\nglasshouse_hub_disk_free_bytes {free}\n"
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _problem(request: Request, problem: Any) -> Response:

@@ -19,6 +19,8 @@ from registry.digest import CHUNK, is_sha256
 from registry.files import sync_directory
 from registry.hub.server.problems import Problem
 
+MAX_OPEN = 1024
+
 
 class Upload:
     """One blob, or one part of it, on its way in."""
@@ -53,7 +55,9 @@ class Upload:
 class BlobStore:
     """A folder of blobs, `sha256/ab/cd/abcd…`, and a folder of uploads under way."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, most: int = MAX_OPEN) -> None:
+        """most: uploads that may be under way at once, of all workers."""
+        self._most = most
         self._blobs = root / "sha256"
         self._uploads = root / "uploads"
         self._blobs.mkdir(parents=True, exist_ok=True)
@@ -74,7 +78,12 @@ class BlobStore:
 
     @contextmanager
     def upload(self, limit: int) -> Iterator[Upload]:
-        """A place for at most `limit` bytes on their way in; gone at the end of the block unless adopted or kept."""
+        """A place for at most `limit` bytes on their way in; gone at the end of the block unless adopted or kept.
+
+        Raises Problem 429 where too many are under way.
+        """
+        if self.open_uploads() >= self._most:
+            raise Problem(429, "too many uploads are under way", headers={"Retry-After": "10"})
         descriptor, name = tempfile.mkstemp(dir=self._uploads)
         os.close(descriptor)
         upload = Upload(Path(name), limit)
@@ -119,6 +128,14 @@ class BlobStore:
                         upload.write(chunk)
             shutil.rmtree(folder, ignore_errors=True)
             self.adopt(upload, sha256, size)
+
+    def open_uploads(self) -> int:
+        """How many uploads are under way, or lie about."""
+        return sum(1 for _ in os.scandir(self._uploads))
+
+    def all(self) -> Iterator[Path]:
+        """Every blob."""
+        return self._blobs.glob("??/??/*")
 
     def collect(self, older_than: float) -> int:
         """Remove uploads that have not been touched for `older_than` seconds; how many there were."""

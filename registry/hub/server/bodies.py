@@ -40,6 +40,41 @@ class Create(Body):
     name: Text
     organization: Text | None = None
     type: Literal["model", "dataset"] | None = None
+    private: bool = False
+    visibility: Literal["public", "private"] | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only its owners may read it."""
+        return self.private if self.visibility is None else self.visibility == "private"
+
+
+class Delete(Body):
+    """DELETE /api/repos/delete."""
+
+    name: Text
+    organization: Text | None = None
+    type: Literal["model", "dataset"] | None = None
+
+
+class Settings(Body):
+    """PUT /api/{kind}/{repo}/settings."""
+
+    visibility: Literal["public", "private"]
+
+
+class Discussion(Body):
+    """POST /api/{kind}/{repo}/discussions."""
+
+    title: Annotated[Text, Field(min_length=1)]
+    description: Text = ""
+    pull_request: Annotated[bool, Field(alias="pullRequest")] = False
+
+
+class Status(Body):
+    """POST /api/{kind}/{repo}/discussions/{number}/status."""
+
+    status: Literal["open", "closed"]
 
 
 class ValidateYaml(Body):

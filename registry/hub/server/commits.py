@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,11 +14,11 @@ from pydantic import Field, TypeAdapter
 
 from registry import canonical
 from registry.hub.server import git
-from registry.hub.server.blobs import BlobStore
 from registry.hub.server.bodies import Body, PathText, Sha256, Size, Text
+from registry.hub.server.changes import Change, Delete, Put
 from registry.hub.server.names import file_path
 from registry.hub.server.problems import Problem
-from registry.hub.server.repository import Change, Delete, Put
+from registry.hub.server.repository import Repository
 
 MAX_REGULAR = 10 << 20
 """Bytes of a file that may stand in git itself; larger ones go to the blob store."""
@@ -94,19 +94,29 @@ _LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="ke
 class Asked:
     """A commit that is asked for. Its regular files are blobs in git already, which nothing refers to yet."""
 
-    message: str
+    summary: str
+    description: str
     parent: str | None
     changes: tuple[Change, ...]
+    size: int
+    """Bytes of the regular files together."""
+
+    @property
+    def message(self) -> str:
+        """The commit's message."""
+        return f"{self.summary}\n\n{self.description}".strip() + "\n"
 
 
-def read(body: Path, folder: Path, blobs: BlobStore) -> Asked:
-    """Read the commit spooled at `body`, and store its files in the repository `folder`.
+def read(body: Path, repo: Repository) -> Asked:
+    """Read the commit spooled at `body`, and store its files in the repository.
 
-    Raises Problem 400 for what cannot be committed, InputError and ValidationError for what is no commit.
+    A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
+    InputError and ValidationError for what is no commit.
     """
     header = Header()
     slots: list[Delete | str] = []
-    with tempfile.TemporaryDirectory(prefix="commit-", dir=folder) as scratch:
+    here, total = repo.contents.blobs(), 0
+    with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
         files: list[Path] = []
         for line in _lines(body):
             match _LINE.validate_python(line):
@@ -119,13 +129,14 @@ def read(body: Path, folder: Path, blobs: BlobStore) -> Asked:
                 case RegularLine(value=regular):
                     path, data = file_path(regular.path), _content(regular)
                 case LargeLine(value=large):
-                    path, data = file_path(large.path), _pointer(large, blobs)
+                    path, data = file_path(large.path), _pointer(large, here)
             files.append(Path(scratch) / str(len(files)))
             files[-1].write_bytes(data)
+            total += len(data)
             slots.append(path)
-        oids = iter(git.hash_objects(folder, files))
+        oids = iter(git.hash_objects(repo.folder, files))
     changes = tuple(Put(slot, next(oids)) if isinstance(slot, str) else slot for slot in slots)
-    return Asked(f"{header.summary}\n\n{header.description}".strip() + "\n", header.parent, changes)
+    return Asked(header.summary, header.description, header.parent, changes, total)
 
 
 def _lines(body: Path) -> Iterator[Any]:
@@ -151,8 +162,8 @@ def _content(file: RegularFile) -> bytes:
     return data
 
 
-def _pointer(file: LargeFile, blobs: BlobStore) -> bytes:
-    size = blobs.size(file.oid)
+def _pointer(file: LargeFile, here: Mapping[str, int]) -> bytes:
+    size = here.get(file.oid)
     if size is None or (file.size is not None and file.size != size):
         raise Problem(400, f"LFS pointer pointed to a file that does not exist: {file.path[:200]}")
     return git.pointer(file.oid, size)

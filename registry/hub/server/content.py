@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 from registry.hub.server import git, names
 from registry.hub.server.git import Row
 from registry.hub.server.problems import ENTRY_NOT_FOUND, Problem
+from registry.hub.server.repository import Repository
 from registry.hub.server.state import hub, repository
 
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
@@ -34,15 +35,18 @@ def resolve(request: Request) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
+    etag = f'"{row.sha256 or row.oid}"'
+    if etag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers | {"ETag": etag})
     if row.sha256 is not None:
-        return _large(request, row, headers)
+        return _large(request, repo, row, headers)
     return _regular(request, data, headers | {"ETag": f'"{row.oid}"'})
 
 
-def _large(request: Request, row: Row, headers: dict[str, str]) -> Response:
+def _large(request: Request, repo: Repository, row: Row, headers: dict[str, str]) -> Response:
     sha256 = row.sha256 or ""
     blobs = hub(request).blobs
-    if blobs.size(sha256) is None:
+    if sha256 not in repo.contents.read() or blobs.size(sha256) is None:
         raise Problem(404, f"the content of {row.path} is lost", ENTRY_NOT_FOUND)
     headers |= {"ETag": f'"{sha256}"', "X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(row.size)}
     return FileResponse(blobs.path(sha256), media_type="application/octet-stream", headers=headers)

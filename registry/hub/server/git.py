@@ -75,14 +75,31 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return ["git", *(word for line in _CONFIG for word in ("-c", line)), f"--git-dir={folder}", *arguments]
 
 
-def run(folder: Path, *arguments: str, given: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
-    """What git writes to standard output. Raises GitFailed."""
+def run(
+    folder: Path,
+    *arguments: str,
+    given: bytes = b"",
+    extra: Mapping[str, str] | None = None,
+    allowed: tuple[int, ...] = (0,),
+) -> bytes:
+    """What git writes to standard output. Raises GitFailed unless it ends in one of the codes `allowed`."""
     done = subprocess.run(
         command(folder, *arguments), input=given, capture_output=True, env=environment(extra), check=False
     )
-    if done.returncode:
+    if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
     return done.stdout
+
+
+def head_of(folder: Path, most: int, *arguments: str) -> bytes:
+    """The first `most` bytes of what git writes; it is stopped there. Whatever git thinks of it is passed over."""
+    with subprocess.Popen(
+        command(folder, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        data = process.stdout.read(most)
+        process.kill()
+    return data
 
 
 def refs(folder: Path, *patterns: str) -> dict[str, str]:

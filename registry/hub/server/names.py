@@ -11,7 +11,7 @@ from registry.hub.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Pro
 from registry.manifest import check_path
 
 KINDS = ("models", "datasets")
-_RESERVED = frozenset({"api", "models", "datasets", "spaces", "lfs", "healthz"})
+_RESERVED = frozenset({"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def info(request: Request) -> JSONResponse:
             "sha": commit,
             "lastModified": last.date,
             "createdAt": last.date,
-            "private": False,
+            "private": repo.private,
             "gated": False,
             "disabled": False,
             "downloads": 0,

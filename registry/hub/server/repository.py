@@ -1,7 +1,8 @@
 """One repository of the server: a bare git repository, read by anybody, written by whole commits only.
 
 Laws: a commit is there entirely or not at all; a branch only ever moves forward, one commit at a time; a tag never
-moves and never goes away. What changes a ref holds the repository's lock, which keeps other processes out too.
+moves, and one that carries a release never goes away. What changes a ref holds the repository's lock, which keeps
+other processes out too.
 """
 
 from __future__ import annotations
@@ -16,35 +17,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.files import sync_directory
+from registry import canonical
+from registry.files import sync_directory, write_atomic
 from registry.hub.server import git
-from registry.hub.server.auth import User
+from registry.hub.server.changes import Change, Put, outcome
+from registry.hub.server.ledger import Ledger
 from registry.hub.server.names import RepoName
-from registry.hub.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+from registry.hub.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+from registry.hub.server.tokens import User
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
-_REMAINS = {"*/*/.new-*": 3600, "*/*/*.git/index-*": 3600, "*/*/*.git/commit-*": 3600, "*/*/*.git/refs/**/*.lock": 60}
+SIGNATURE = "model.sig"
+"""A tag at a commit that holds this file carries a release."""
+PRIVATE = "private"
+"""A repository whose folder holds a file of this name is for its owners only."""
+_REMAINS = {
+    "*/*/.new-*": 3600,
+    "*/*/.gone-*": 0,
+    "*/*/*.git/index-*": 3600,
+    "*/*/*.git/commit-*": 3600,
+    "*/*/*.git/refs/**/*.lock": 60,
+}
 """Patterns below the folder of repositories, and how many seconds each is left alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """Write a file. path: checked.  oid: of a blob that is in git already."""
-
-    path: str
-    oid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Remove a file, or a directory with all that is in it."""
-
-    path: str
-    directory: bool
-
-
-Change = Put | Delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +54,41 @@ class Repository:
         """The repository of that name. Raises Problem 404 where there is none."""
         found = cls(name, _folder(root, name))
         if not (found.folder / "HEAD").is_file():
-            raise Problem(404, "Repository not found", REPO_NOT_FOUND)
+            words = (
+                "Repository not found: it was deleted" if _tombstone(root, name).exists() else "Repository not found"
+            )
+            raise Problem(404, words, REPO_NOT_FOUND)
         return found
 
+    @property
+    def contents(self) -> Ledger:
+        """What it has a right to."""
+        return Ledger(self.folder)
+
+    @property
+    def private(self) -> bool:
+        """Whether only its owners may read it."""
+        return (self.folder / PRIVATE).exists()
+
+    def set_private(self, private: bool) -> None:
+        """Close it to all but its owners, or open it."""
+        with self.lock():
+            if private:
+                write_atomic(self.folder / PRIVATE, b"")
+            else:
+                (self.folder / PRIVATE).unlink(missing_ok=True)
+
     @classmethod
-    def create(cls, root: Path, name: RepoName, user: User, files: dict[str, bytes]) -> bool:
-        """Make the repository, with a first commit of `files`, in one step. False where there is one already."""
+    def create(cls, root: Path, name: RepoName, user: User, files: dict[str, bytes], *, private: bool = False) -> bool:
+        """Make the repository, with a first commit of `files`, in one step. False where there is one already.
+
+        Raises Problem 403 for the name of one that was deleted: what was published by a name stays that or nothing.
+        """
         place = _folder(root, name)
         if place.exists():
             return False
+        if _tombstone(root, name).exists():
+            raise Problem(403, f"{name} was deleted, and its name is not given again")
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         try:
@@ -77,7 +98,9 @@ class Repository:
                 git.run(beside, "config", key, "true")
             puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
                     for path, data in files.items()]  # fmt: skip
-            new._write("main", git.ABSENT, puts, user, "initial commit")
+            new.write(BRANCHES + "main", git.ABSENT, puts, user, "initial commit")
+            if private:
+                (beside / PRIVATE).touch()
             beside.rename(place)  # fails where somebody was faster, for theirs is not empty
         except FileExistsError:
             return False
@@ -107,17 +130,17 @@ class Repository:
         Raises Problem 412 unless `parent` (or the first characters of it) is the branch's head, where it is given;
         404 where there is no such branch, or nothing to delete; 400 for changes that cannot be together in one tree.
         """
-        with self._lock():
+        with self.lock():
             head = git.refs(self.folder, BRANCHES + branch).get(BRANCHES + branch)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
             if parent is not None and not head.startswith(parent):
                 raise Problem(412, "A commit has happened since. Please refresh and try again.")
-            return self._write(branch, head, changes, user, message)
+            return self.write(BRANCHES + branch, head, changes, user, message)
 
     def branch(self, name: str, start: str) -> None:
         """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
-        with self._lock():
+        with self.lock():
             self._refuse_taken(name)
             git.run(self.folder, "update-ref", BRANCHES + name, start, git.ABSENT)
 
@@ -125,18 +148,42 @@ class Repository:
         """Remove a branch. Raises Problem 403 for main, 404 where there is none."""
         if name == "main":
             raise Problem(403, "main cannot be deleted")
-        with self._lock():
+        with self.lock():
             head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
             git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
 
     def tag(self, name: str, commit: str, message: str, user: User) -> None:
-        """A new tag at `commit`, for ever. Raises Problem 409 if there is a branch or a tag of that name."""
-        with self._lock():
+        """A new tag at `commit`. Raises Problem 409 if there is a branch or a tag of that name."""
+        with self.lock():
             self._refuse_taken(name)
             words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
             git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(user))
+
+    def delete_tag(self, name: str) -> None:
+        """Remove a tag. Raises Problem 403 for one that carries a release, 404 where there is none."""
+        with self.lock():
+            commit = git.refs(self.folder, TAGS + name).get(TAGS + name)
+            if commit is None:
+                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
+            if git.tree(self.folder, commit, [SIGNATURE]):
+                raise Problem(403, f"{name} carries a signed release: such a tag is for ever")
+            git.run(self.folder, "update-ref", "-d", TAGS + name)
+
+    def delete(self, root: Path, user: User) -> None:
+        """Take the repository away, for good. Its tombstone tells who did it and which tags it had.
+
+        The large files stay in the store until `glasshouse serve --collect`.
+        """
+        with self.lock():
+            tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
+            told = {"name": self.name.url_path, "deletedBy": user.name, "deletedAt": int(time.time()), "tags": tags}
+            write_atomic(_tombstone(root, self.name), canonical.dumps(told))
+            gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
+            self.folder.rename(gone / "repository")
+        sync_directory(self.folder.parent)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _refuse_taken(self, name: str) -> None:
         for prefix in (BRANCHES, TAGS):
@@ -145,8 +192,13 @@ class Repository:
             if any(ref in (prefix + name, *parents) or ref.startswith(f"{prefix}{name}/") for ref in taken):
                 raise Problem(409, f"Reference already exists: {name}")
 
-    def _write(self, branch: str, head: str, changes: Sequence[Change], user: User, message: str) -> str:
-        """Build the tree, then the commit, then move the branch if it still is at `head`."""
+    def write(
+        self, ref: str, head: str, changes: Sequence[Change], user: User, message: str, *, old: str | None = None
+    ) -> str:
+        """Build the tree upon `head`, then the commit, then move `ref` from `old` (`head` by default). Holds no lock.
+
+        Raises Problem as `commit` does.
+        """
         with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
             before = {}
@@ -155,7 +207,7 @@ class Repository:
                 before = dict.fromkeys(git.file_names(self.folder, head))
             lines = [
                 f"100644 {oid}\t{path}" if oid else f"0 {git.ABSENT}\t{path}"
-                for path, oid in sorted(_outcome(before, changes).items(), key=lambda item: item[1] is not None)
+                for path, oid in sorted(outcome(before, changes).items(), key=lambda item: item[1] is not None)
             ]
             try:
                 git.run(self.folder, "update-index", "-z", "--index-info", extra=index,
@@ -166,12 +218,17 @@ class Repository:
                 raise
             tree = git.run(self.folder, "write-tree", extra=index).decode().strip()
         parents = [] if head == git.ABSENT else ["-p", head]
-        made = git.run(self.folder, "commit-tree", tree, *parents, given=message.encode(), extra=_identity(user))
-        git.run(self.folder, "update-ref", BRANCHES + branch, made.decode().strip(), head)
-        return made.decode().strip()
+        made = self.write_commit(tree, parents, user, message)
+        git.run(self.folder, "update-ref", ref, made, head if old is None else old)
+        return made
+
+    def write_commit(self, tree: str, parents: Sequence[str], user: User, message: str) -> str:
+        """A commit that nothing refers to yet. parents: `-p`, commit, and so on."""
+        words = message.encode()
+        return git.run(self.folder, "commit-tree", tree, *parents, given=words, extra=_identity(user)).decode().strip()
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold this repository against all other threads and processes. Freed by the kernel when a process dies."""
         descriptor = os.open(self.folder / "glasshouse.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
@@ -193,6 +250,10 @@ def sweep(root: Path) -> None:
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
+def _tombstone(root: Path, name: RepoName) -> Path:
+    return root / name.kind / name.owner / f"{name.name}.tombstone"
+
+
 def _folder(root: Path, name: RepoName) -> Path:
     return root / name.kind / name.owner / f"{name.name}.git"
 
@@ -203,29 +264,3 @@ def _identity(user: User) -> dict[str, str]:
         for role in ("AUTHOR", "COMMITTER")
         for key, value in (("NAME", user.name), ("EMAIL", f"{user.name}@users.invalid"))
     }
-
-
-def _outcome(before: dict[str, None], changes: Sequence[Change]) -> dict[str, str | None]:
-    """{path: blob, or None for gone} after `changes`, one after the other. Raises Problem as `commit` does."""
-    outcome: dict[str, str | None] = {}
-    after = dict(before)
-    for change in changes:
-        match change:
-            case Put(path, oid):
-                outcome[path] = oid
-                after[path] = None
-            case Delete(path, directory):
-                gone = (
-                    [each for each in after if each.startswith(f"{path}/")] if directory else [path] * (path in after)
-                )
-                if not gone:
-                    word = "folder" if directory else "file"
-                    raise Problem(404, f"A {word} with this name doesn't exist: {path}", ENTRY_NOT_FOUND)
-                for each in gone:
-                    outcome[each] = None
-                    del after[each]
-    for path in after:
-        parts = path.split("/")
-        if any("/".join(parts[:depth]) in after for depth in range(1, len(parts))):
-            raise Problem(400, f"{path}: a part of this path is a file")
-    return outcome

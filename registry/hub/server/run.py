@@ -1,46 +1,73 @@
-"""Starting and stopping the server."""
+"""Starting and stopping the server: one process, or several over one listening socket."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
+import time
 from pathlib import Path
+from types import FrameType
+from typing import TextIO
 
 import uvicorn
 
-from registry.errors import Unavailable
+from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.server.app import create_app
-from registry.hub.server.auth import Tokens
-from registry.hub.server.state import PART_SIZE, Hub
+from registry.hub.server.limits import Limits, PromptProtocol
+from registry.hub.server.observe import Figures
+from registry.hub.server.state import Hub
 
 GRACE_SECONDS = 10
+MAX_WORKERS = 64
+RESTART_SECONDS = 1.0
+"""A worker that dies is replaced, no sooner than this after the last one."""
 
 
 def serve(
     *,
     root: Path,
-    tokens: Path,
     host: str = "127.0.0.1",
     port: int = 8080,
     port_file: Path | None = None,
-    part_size: int = PART_SIZE,
+    workers: int = 1,
+    access_log: Path | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
 
-    tokens: see `Tokens.read`.  port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
+    port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
+    access_log: gets a line of JSON for each request; `-` means standard error.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
-    Raises InputError for a bad file of tokens, Unavailable where the port is taken.
+    Raises InputError for a number of workers out of bounds, Unavailable where the port is taken.
     """
-    hub = Hub(root, Tokens.read(tokens), part_size)
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
+    hub = Hub(root, limits or Limits())
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:
         raise Unavailable(f"{host}:{port} cannot be listened on: {problem}", mend="choose another --port") from problem
     # asyncio leaves Nagle's algorithm on here, and each answer on a kept connection would take 40 ms more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    figures = Figures(workers)
+    with listener:
+        if port_file is not None:
+            write_atomic(port_file, f"{listener.getsockname()[1]}\n".encode())
+        if workers == 1:
+            _work(hub, listener, figures, access_log)
+        else:
+            _Family(hub, listener, figures, access_log).run(workers)
+
+
+def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
+    """Answer requests until told to stop."""
+    log = _log(access_log)
     config = uvicorn.Config(
-        create_app(hub),
+        create_app(hub, figures, log),
+        http=PromptProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -51,7 +78,62 @@ def serve(
     )
     # uvicorn raises the signal that stopped it once more; a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with listener:
-        if port_file is not None:
-            write_atomic(port_file, f"{listener.getsockname()[1]}\n".encode())
-        uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+class _Family:
+    """A parent that starts workers, replaces those that die, and passes the order to stop on."""
+
+    def __init__(self, hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
+        self._work = (hub, listener, figures, access_log)
+        self._children: dict[int, int] = {}
+        self._stopping = False
+
+    def run(self, workers: int) -> None:
+        """Until SIGTERM or Ctrl-C; every worker has ended when it returns."""
+        for order in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(order, self._stop)
+        for row in range(workers):
+            self._start(row)
+        while self._children:
+            try:
+                child, _ = os.wait()
+            except ChildProcessError:
+                return
+            row = self._children.pop(child)
+            if not self._stopping:
+                print(f"worker {row} has died, and is replaced", file=sys.stderr)
+                time.sleep(RESTART_SECONDS)
+                self._start(row)
+
+    def _start(self, row: int) -> None:
+        if self._stopping:
+            return
+        child = os.fork()
+        if child:
+            self._children[child] = row
+            if self._stopping:  # the order came while the child was born
+                os.kill(child, signal.SIGTERM)
+            return
+        code = 1
+        try:
+            for order in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(order, signal.SIG_DFL)
+            hub, listener, figures, access_log = self._work
+            figures.row = row
+            _work(hub, listener, figures, access_log)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _stop(self, order: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        for child in self._children:
+            os.kill(child, signal.SIGTERM)
+
+
+def _log(path: Path | None) -> TextIO | None:
+    """Where the lines of the access log go; appended, a line at a time, so workers may share a file."""
+    if path is None:
+        return None
+    return sys.stderr if str(path) == "-" else path.open("a", buffering=1)

@@ -18,7 +18,8 @@ from starlette.responses import Response, StreamingResponse
 from registry.hub.server import git
 from registry.hub.server.bodies import read_bytes
 from registry.hub.server.problems import Problem
-from registry.hub.server.state import repository
+from registry.hub.server.repository import Repository
+from registry.hub.server.state import repository, user
 
 MAX_WANTS = 16 << 20
 _PROTOCOL = re.compile(r"version=[0-2]")
@@ -27,7 +28,7 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
 
 def info_refs(request: Request) -> Response:
     """GET {repo}/info/refs?service=git-upload-pack. 403 for pushing: the commit API is the one way in."""
-    repo = repository(request)
+    repo = _cloned(request)
     if request.query_params.get("service") != "git-upload-pack":
         raise Problem(403, "this server is written through its commit API, not by git push")
     head = b"001e# service=git-upload-pack\n0000"
@@ -38,7 +39,7 @@ def info_refs(request: Request) -> Response:
 
 async def upload_pack(request: Request) -> Response:
     """POST {repo}/git-upload-pack: the objects that a clone asks for, streamed as git packs them."""
-    folder = repository(request).folder
+    folder = _cloned(request).folder
     wants = await read_bytes(request, MAX_WANTS)
     if request.headers.get("content-encoding") == "gzip":
         wants = _gunzip(wants)
@@ -48,6 +49,16 @@ async def upload_pack(request: Request) -> Response:
     except StopAsyncIteration:
         raise Problem(400, "git does not understand this request") from None
     return StreamingResponse(_after(first, pack), media_type="application/x-git-upload-pack-result", headers=_NO_CACHE)
+
+
+def _cloned(request: Request) -> Repository:
+    """The repository of the path. Git sends no token before it is asked for one: nobody is asked for one by a 401."""
+    try:
+        return repository(request)
+    except Problem as problem:
+        if problem.status == 404 and user(request) is None:
+            raise Problem(401, "a token is needed", headers={"WWW-Authenticate": 'Basic realm="Hub"'}) from problem
+        raise
 
 
 async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

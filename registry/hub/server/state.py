@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
 
-from registry.hub.server.auth import Links, Tokens, User
+from registry.hub.server import auth
+from registry.hub.server.auth import Links
 from registry.hub.server.blobs import BlobStore
-from registry.hub.server.names import RepoName
-from registry.hub.server.problems import Problem
+from registry.hub.server.ledger import usage
+from registry.hub.server.limits import Limits
+from registry.hub.server.names import KINDS, RepoName
+from registry.hub.server.problems import REPO_NOT_FOUND, Problem
 from registry.hub.server.repository import Repository, sweep
+from registry.hub.server.tokens import TokenStore, User
 
-PART_SIZE = 64 << 20
 STALE_UPLOAD_SECONDS = 24 * 3600
+COLLECT_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Hub:
-    """One server's folder and its tokens.
+    """One server's folder.
 
-    root: holds `repos/`, `blobs/` and `secret`.  part_size: bytes from which an upload comes in parts of that size.
+    root: holds `repos/`, `blobs/`, `tokens.json` and `secret`.  limits: what nobody gets more of.
     """
 
     root: Path
-    tokens: Tokens
-    part_size: int = PART_SIZE
+    limits: Limits = field(default_factory=Limits)
+    tokens: TokenStore = field(init=False)
     blobs: BlobStore = field(init=False)
     links: Links = field(init=False)
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        object.__setattr__(self, "blobs", BlobStore(self.root / "blobs"))
+        object.__setattr__(self, "tokens", TokenStore(self.root))
+        object.__setattr__(self, "blobs", BlobStore(self.root / "blobs", self.limits.open_uploads))
         object.__setattr__(self, "links", Links(self.root))
         self.blobs.collect(STALE_UPLOAD_SECONDS)
         sweep(self.repositories)
+
+    def collect(self) -> None:
+        """Take away what abandoned uploads left, at most once in COLLECT_SECONDS over all workers."""
+        stamp = self.root / "collected"
+        with suppress(FileNotFoundError):
+            if stamp.stat().st_mtime > time.time() - COLLECT_SECONDS:
+                return
+        stamp.touch()
+        self.blobs.collect(STALE_UPLOAD_SECONDS)
 
     @property
     def repositories(self) -> Path:
@@ -55,26 +71,64 @@ def base_url(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def writer(request: Request) -> User:
+def user(request: Request) -> User | None:
+    """Who sent the request; None for nobody. Raises Problem 401 for a token that is not known."""
+    found = auth.user(hub(request).tokens, request.headers.get("authorization"))
+    if found is not None and "seen" in request.scope:
+        request.scope["seen"]["user"] = found.name
+    return found
+
+
+def member(request: Request) -> User:
     """Who sent the request. Raises Problem 401 for nobody."""
-    user = hub(request).tokens.user(request.headers.get("authorization"))
-    if user is None:
+    found = user(request)
+    if found is None:
         raise Problem(401, "a token is needed: set HF_TOKEN")
-    return user
+    return found
 
 
 def repository(request: Request) -> Repository:
-    """The repository that the path names, for reading. Raises Problem 404, and 401 for a token that is not known."""
-    hub(request).tokens.user(request.headers.get("authorization"))
+    """The repository that the path names, for reading.
+
+    Raises Problem 404, also for a private one that is not theirs to read, and 401 for a token that is not known.
+    """
     params = request.path_params
     name = RepoName(params.get("kind", "models"), params["owner"], params["name"].removesuffix(".git"))
-    return Repository.open(hub(request).repositories, name)
+    return readable(request, name)
+
+
+def readable(request: Request, name: RepoName) -> Repository:
+    """The repository of that name. Raises Problem as `repository` does."""
+    asking = user(request)
+    found = Repository.open(hub(request).repositories, name)
+    if found.private and (asking is None or not asking.may_read(name.owner)):
+        raise Problem(404, "Repository not found", REPO_NOT_FOUND)
+    return found
 
 
 def writable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
-    user = writer(request)
+    asking = member(request)
     found = repository(request)
-    if not user.may_write(found.name.owner):
-        raise Problem(403, f"the token of {user.name} may not write to {found.name.owner}")
-    return found, user
+    if not asking.may_write(found.name.owner):
+        raise Problem(403, f"the token of {asking.name} may not write to {found.name.owner}")
+    return found, asking
+
+
+def proposable(request: Request) -> tuple[Repository, User]:
+    """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
+    asking = member(request)
+    found = repository(request)
+    if not asking.may_propose:
+        raise Problem(403, f"the token of {asking.name} is for reading only")
+    return found, asking
+
+
+def check_quota(request: Request, repo: Repository, more: int) -> None:
+    """Raise Problem 403 where `more` bytes would take the namespace beyond its quota."""
+    quota = hub(request).limits.quota
+    if quota is None or more == 0:
+        return
+    used = sum(usage(hub(request).repositories / kind / repo.name.owner) for kind in KINDS)
+    if used + more > quota:
+        raise Problem(403, f"{repo.name.owner} has {used} of its {quota} bytes, and {more} more do not fit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,22 +13,35 @@ from starlette.responses import JSONResponse
 
 from registry import strict_yaml
 from registry.errors import InputError
-from registry.hub.server import bodies, commits, git, names
+from registry.hub.server import bodies, commits, git, names, proposing, pulls
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import BRANCHES, Repository
-from registry.hub.server.state import base_url, hub, repository, writable, writer
+from registry.hub.server.state import (
+    base_url,
+    check_quota,
+    hub,
+    member,
+    proposable,
+    readable,
+    repository,
+    writable,
+)
+from registry.hub.server.tokens import Role, User
 
 LARGE_SUFFIXES = (
     ".7z", ".arrow", ".bin", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".parquet", ".pt",
     ".pth", ".safetensors", ".sqlite", ".tar", ".zip", ".zst",
 )  # fmt: skip
+MAX_PROPOSAL = 16 << 20
+"""Bytes of a commit that somebody without writing rights may propose."""
 GIT_ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LARGE_SUFFIXES).encode()
 _FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---\s*?(?:\n|\Z)", re.DOTALL)
 
 
 async def whoami(request: Request) -> JSONResponse:
     """GET /api/whoami-v2."""
-    user = writer(request)
+    user = member(request)
+    may = "read" if user.role is Role.READ else "write"
     return JSONResponse(
         {
             "type": "user",
@@ -35,8 +49,8 @@ async def whoami(request: Request) -> JSONResponse:
             "name": user.name,
             "fullname": user.name,
             "isPro": False,
-            "orgs": [{"type": "org", "name": name, "roleInOrg": "write"} for name in user.organizations],
-            "auth": {"type": "access_token", "accessToken": {"displayName": user.name, "role": "write"}},
+            "orgs": [{"type": "org", "name": name, "roleInOrg": may} for name in user.namespaces],
+            "auth": {"type": "access_token", "accessToken": {"displayName": user.name, "role": may}},
         }
     )
 
@@ -58,38 +72,65 @@ async def validate_yaml(request: Request) -> JSONResponse:
 
 async def create(request: Request) -> JSONResponse:
     """POST /api/repos/create. 409, with the URL, where it exists."""
-    user = writer(request)
+    user = member(request)
     body = await bodies.read(request, bodies.Create)
     name = names.new_repo_name(f"{body.type or 'model'}s", body.organization or user.name, body.name)
     if not user.may_write(name.owner):
         raise Problem(403, f"the token of {user.name} may not create repositories of {name.owner}")
     answer: dict[str, object] = {"url": f"{base_url(request)}/{name.url_path}", "name": str(name)}
     files = {".gitattributes": GIT_ATTRIBUTES}
-    if not await run_in_threadpool(Repository.create, hub(request).repositories, name, user, files):
+    new = partial(Repository.create, hub(request).repositories, name, user, files, private=body.is_private)
+    if not await run_in_threadpool(new):
         raise Problem(409, "You already created this repo", extra=answer)
     return JSONResponse(answer)
 
 
 async def preupload(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/preupload/{revision}: which files go to the blob store, and what stands there now."""
-    repo, _ = writable(request)
+    repo, _ = proposable(request) if _proposes(request) else writable(request)
     body = await bodies.read(request, bodies.Preupload)
     return await run_in_threadpool(_preupload, request, repo, body)
 
 
 async def commit(request: Request) -> JSONResponse:
-    """POST /api/{kind}/{repo}/commit/{branch}: one commit; 412 where another was faster."""
-    repo, user = writable(request)
-    if request.query_params.get("create_pr", "").lower() in ("1", "true"):
-        raise Problem(400, "this server takes no pull requests")
-    branch = names.revision(request.path_params["revision"].removeprefix(BRANCHES))
-    with hub(request).blobs.upload(commits.MAX_BODY) as upload:
+    """POST /api/{kind}/{repo}/commit/{branch}[?create_pr=1]: one commit; 412 where another was faster.
+
+    With `create_pr` it is a pull request to that branch, and reading rights are enough, for less.
+    """
+    proposes = _proposes(request)
+    revision = names.revision(request.path_params["revision"].removeprefix(BRANCHES))
+    repo, user = proposable(request) if proposes or revision.startswith(pulls.PULLS) else writable(request)
+    own = user.may_write(repo.name.owner)
+    with hub(request).blobs.upload(commits.MAX_BODY if own else MAX_PROPOSAL) as upload:
         await bodies.spool(request, upload)
         upload.close()
-        asked = await run_in_threadpool(commits.read, upload.path, repo.folder, hub(request).blobs)
-    oid = await run_in_threadpool(repo.commit, branch, asked.parent, asked.changes, user, asked.message)
+        asked = await run_in_threadpool(commits.read, upload.path, repo)
+    return await run_in_threadpool(_commit, request, repo, user, revision, asked)
+
+
+def _commit(request: Request, repo: Repository, user: User, revision: str, asked: commits.Asked) -> JSONResponse:
+    """Make the commit that is asked for, upon a branch, a pull request, or as a new one."""
+    check_quota(request, repo, asked.size)
+    more = {}
+    if _proposes(request):
+        summary, words = asked.summary, asked.description
+        pull, oid = pulls.propose(repo, user, revision, asked.parent, asked.changes, summary, words)
+        more["pullRequestUrl"] = proposing.url(request, repo, pull)
+    elif revision.startswith(pulls.PULLS):
+        number = revision.removeprefix(pulls.PULLS)
+        if not (number.isascii() and number.isdigit() and len(number) <= 9):
+            raise Problem(404, f"there is no pull request {number[:20]}")
+        oid = pulls.add(repo, user, int(number), asked.parent, asked.changes, asked.message)
+    else:
+        oid = repo.commit(revision, asked.parent, asked.changes, user, asked.message)
+    with repo.lock():
+        repo.contents.append({oid: asked.size})
     url = f"{base_url(request)}/{repo.name.url_path}/commit/{oid}"
-    return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
+    return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": "", **more})
+
+
+def _proposes(request: Request) -> bool:
+    return request.query_params.get("create_pr", "").lower() in ("1", "true")
 
 
 async def branch(request: Request) -> JSONResponse:
@@ -119,15 +160,30 @@ async def tag(request: Request) -> JSONResponse:
 
 
 def delete_tag(request: Request) -> JSONResponse:
-    """DELETE /api/{kind}/{repo}/tag/{name}: declined, for a tag is for ever."""
-    writable(request)
-    raise Problem(403, "tags of this server do not move and are not deleted")
+    """DELETE /api/{kind}/{repo}/tag/{name}: declined for a tag that carries a release."""
+    repo, _ = writable(request)
+    repo.delete_tag(names.revision(request.path_params["revision"]))
+    return JSONResponse({})
 
 
-def delete_repository(request: Request) -> JSONResponse:
-    """DELETE /api/repos/delete: declined, for what was released stays readable."""
-    writer(request)
-    raise Problem(403, "repositories of this server are not deleted over the network")
+async def delete_repository(request: Request) -> JSONResponse:
+    """DELETE /api/repos/delete: for an admin. A tombstone keeps its name."""
+    user = member(request)
+    body = await bodies.read(request, bodies.Delete)
+    name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
+    repo = await run_in_threadpool(readable, request, name)
+    if user.role is not Role.ADMIN:
+        raise Problem(403, "deleting what others may rely on needs the token of an admin")
+    await run_in_threadpool(repo.delete, hub(request).repositories, user)
+    return JSONResponse({})
+
+
+async def settings(request: Request) -> JSONResponse:
+    """PUT /api/{kind}/{repo}/settings: private or public."""
+    repo, _ = writable(request)
+    body = await bodies.read(request, bodies.Settings)
+    await run_in_threadpool(repo.set_private, body.visibility == "private")
+    return JSONResponse({"private": body.visibility == "private"})
 
 
 def auth_check(request: Request) -> JSONResponse:

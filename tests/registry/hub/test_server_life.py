@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from registry.errors import GlasshouseError, InputError
+from registry.errors import GlasshouseError
 from registry.hub.client import HubClient
-from registry.hub.server.auth import Tokens, User
 from registry.hub.server.blobs import BlobStore
+from registry.hub.server.check import check
 from registry.hub.server.problems import Problem
 from registry.manifest import Difference, Manifest
 from tests.hub_instance import HubInstance
@@ -27,10 +23,7 @@ from tests.registry.hub.test_server_protocol import ask, commit, put
 
 def check_store(root: Path) -> None:
     """Every repository passes git's check, every blob has the digest of its name."""
-    for repository in (root / "repos").glob("*/*/*.git"):
-        subprocess.run(["git", f"--git-dir={repository}", "fsck", "--strict", "--no-dangling"], check=True)
-    for blob in (root / "blobs" / "sha256").glob("*/*/*"):
-        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    assert check(root).faults == ()
 
 
 def test_sigterm_is_a_graceful_stop_and_nothing_is_lost(tmp_path: Path, folder: Path) -> None:
@@ -114,38 +107,3 @@ def test_old_uploads_are_collected_and_new_ones_kept(tmp_path: Path) -> None:
     assert blobs.collect(older_than=3600) == 1
     with pytest.raises(Problem, match="not all"):
         blobs.assemble("an-upload", "0" * 64, 4, 1)
-
-
-def test_tokens_are_read_from_lines(tmp_path: Path) -> None:
-    path = tmp_path / "tokens"
-    path.write_text("# who may write\n\nbuilder:a-long-token:glasshouse,lab\nguest:another-token\n")
-    tokens = Tokens.read(path)
-    assert tokens.user("Bearer a-long-token") == User("builder", ("glasshouse", "lab"))
-    assert tokens.user("bearer another-token") == User("guest")
-    assert tokens.user(None) is None
-    with pytest.raises(Problem) as problem:
-        tokens.user("Bearer unknown")
-    assert problem.value.status == 401
-    assert not User("guest").may_write("builder")
-
-
-@pytest.mark.parametrize(
-    "line", ["builder", "builder:short", "../x:a-long-token", "a:a-long-token:b c", "a:long-token:b:c"]
-)
-def test_bad_token_lines_are_named(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "tokens"
-    path.write_text(f"# fine\n{line}\n")
-    with pytest.raises(InputError, match="line 2"):
-        Tokens.read(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        Tokens.read(tmp_path / "nothing")
-
-
-@given(st.binary(max_size=60))
-def test_any_file_of_tokens_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "any-tokens"
-    path.write_bytes(data)
-    try:
-        Tokens.read(path)
-    except InputError:
-        return

@@ -1,0 +1,68 @@
+"""Which contents a repository has a right to, and how much a namespace has stored.
+
+A line `id size` for each: `id` is the SHA-256 of a large file that somebody sent to this very repository, or a commit
+whose regular files have `size` bytes together. Without the line, knowing a digest opens nothing: a blob of another
+repository, perhaps a private one, is as good as not there.
+
+Laws: a line is appended once its blob is whole; half a line, left by a power cut, counts for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from registry.digest import is_sha256
+
+FILE = "contents"
+_LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9]{1,16})")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger of the repository in `folder`. Append under the repository's lock."""
+
+    folder: Path
+
+    def read(self) -> dict[str, int]:
+        """{id: bytes}."""
+        path = self.folder / FILE
+        try:
+            info = path.stat()
+        except FileNotFoundError:
+            return {}
+        return _parsed(path, info.st_ino, info.st_mtime_ns, info.st_size)
+
+    def blobs(self) -> dict[str, int]:
+        """{sha256: bytes} of the large files."""
+        return {name: size for name, size in self.read().items() if is_sha256(name)}
+
+    def append(self, rows: dict[str, int]) -> None:
+        """Add what is not there yet, flushed to the disk."""
+        known = self.read()
+        new = {name: size for name, size in rows.items() if name not in known}
+        if not new:
+            return
+        with (self.folder / FILE).open("ab+") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, end - 1))
+            torn = end > 0 and stream.read(1) != b"\n"
+            stream.write(b"\n" * torn + "".join(f"{name} {size}\n" for name, size in new.items()).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, inode: int, changed: int, size: int) -> dict[str, int]:
+    """The ledger in `path`, as it was when it had that inode, time and size."""
+    with path.open("rb") as stream:
+        lines = stream.read(size).split(b"\n")[:-1]
+    return {match[1].decode(): int(match[2]) for match in map(_LINE.fullmatch, lines) if match}
+
+
+def usage(namespace: Path) -> int:
+    """Bytes that the repositories in the folder `namespace` hold together; a blob in two of them counts twice."""
+    return sum(sum(Ledger(folder).read().values()) for folder in namespace.glob("*.git"))

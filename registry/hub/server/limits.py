@@ -1,0 +1,112 @@
+"""What nobody gets more of: requests, connections that crawl, bytes, uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import h11
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from registry.hub.server.problems import Problem
+
+PART_SIZE = 64 << 20
+HEADER_SECONDS = 30
+"""How long a client may take for the head of a request."""
+SEND_SECONDS = 60
+"""How long a client may leave an answer untaken."""
+MAX_CLIENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One server's limits.
+
+    part_size: bytes from which an upload comes in parts of that size.  quota: bytes of a namespace; None for no end.
+    rate, burst: requests a second of one address, on average and at once, for each worker.
+    open_uploads: at once, of all workers.
+    """
+
+    part_size: int = PART_SIZE
+    quota: int | None = None
+    rate: float = 200.0
+    burst: int = 2000
+    open_uploads: int = 1024
+
+
+class Rates:
+    """A bucket of tokens for each address. Law: in any `t` seconds an address gets `burst + rate * t` at most."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str, now: float) -> float:
+        """0.0 where a request at the time `now` may go on, else the seconds to wait."""
+        level, before = self._buckets.pop(address, (float(self._burst), now))
+        level = min(float(self._burst), level + (now - before) * self._rate)
+        allowed = level >= 1
+        self._buckets[address] = (level - allowed, now)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        return 0.0 if allowed else (1 - level) / self._rate
+
+
+class Limited:
+    """Declines what comes too fast with 429, and hangs up on those who do not take their answer."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._rates = Rates(limits.rate, limits.burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send(message)
+
+        address = (scope.get("client") or ("?",))[0]
+        wait = self._rates.take(address, time.monotonic())
+        if wait:
+            headers = {"Retry-After": str(int(wait) + 1)}
+            answer = Problem(429, "too many requests", headers=headers).response()
+            return await answer(scope, receive, patient)
+        return await self._app(scope, receive, patient)
+
+
+class PromptProtocol(H11Protocol):
+    """HTTP that hangs up on a client whose request's head is not whole after HEADER_SECONDS, drop by drop or not."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection opens: its first head is awaited."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come. While no head is whole, the time that is left is not renewed by them."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._deadline is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and so is the wait."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
