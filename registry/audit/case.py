@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +69,7 @@ class Case:
     altered: dict[str, str] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)
     signed: predicates.Release | None = None
+    _parsed: dict[str, Statement] = field(default_factory=dict)
 
     @property
     def bundles(self) -> list[str]:
@@ -75,9 +77,12 @@ class Case:
         paths = [path for path in sorted(self.found) if path.startswith(f"{layout.ATTESTATIONS}/")]
         return [*paths, *(path for path in self.found if path == layout.SIGNATURE)]
 
-    @property
+    @cached_property
     def bare(self) -> bool:
-        """Whether this never was a release of ours: a directory with a model.sig that speaks of no attestation."""
+        """Whether this never was a release of ours: a directory with a model.sig that speaks of no attestation.
+
+        To be asked once every file is found.
+        """
         if layout.SIGNATURE not in self.found:
             return False
         try:
@@ -105,8 +110,10 @@ class Case:
 
     def unverified(self, path: str) -> Statement:
         """What the bundle at `path` says, its signature not looked at. Raises GlasshouseError where unreadable."""
-        bundle = Bundle.parse((self.root / path).read_bytes(), max_bytes=MAX_MODEL_BYTES)
-        return Statement.parse(bundle.envelope.payload)
+        if path not in self._parsed:
+            bundle = Bundle.parse((self.root / path).read_bytes(), max_bytes=MAX_MODEL_BYTES)
+            self._parsed[path] = Statement.parse(bundle.envelope.payload)
+        return self._parsed[path]
 
     def trusted(self, path: str) -> Path:
         """The file at `path`, whose bytes are those of a verified release statement. Raises Unavailable otherwise."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.manifest import Entry, Manifest, check_path, compare, walk
+from registry.manifest import MAX_PATH_BYTES, PLAIN, Entry, Manifest, check_path, compare, walk
 
 A, B, C = (Entry(path, 1, digit * 64) for path, digit in (("a", "1"), ("b/c", "2"), ("d", "3")))
 
@@ -36,6 +36,7 @@ def test_every_path_is_allowed_or_refused(path: str) -> None:
         check_path(path)
     except InputError:
         return
+
     assert not Path(path).is_absolute() and ".." not in Path(path).parts and "\\" not in path and "\0" not in path
 
 
@@ -88,3 +89,11 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / str(number)).touch()
     with pytest.raises(InputError, match="more than 3"):
         walk(tmp_path, max_files=3)
+
+
+@given(st.from_regex(PLAIN, fullmatch=True) | st.text(alphabet="aZ9_-./: \\", max_size=12))
+def test_what_is_allowed_at_first_sight_is_allowed_by_the_rules(path: str) -> None:
+    if len(path) <= MAX_PATH_BYTES and PLAIN.fullmatch(path):
+        parts = path.split("/")
+        assert path.isascii() and path.isprintable() and not set(path) & set("\\: ")
+        assert all(part not in ("", ".", "..") and not part.endswith((".", " ")) for part in parts)
