@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,13 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipelines.params import Params
+from registry.attest.policy import Policy
 from registry.cli import app
 from registry.release.config import ReleaseConfig
+from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = """# The command
 
 <!-- Made by `make docs` from the command itself; edits here are lost. -->
@@ -47,6 +51,64 @@ tricks. `dvc repro` runs again whatever a change touches.
 """
 
 
+POLICY = """# policy.yaml
+
+<!-- Made by `make docs` from the models that read it; edits here are lost. -->
+
+What a release must show before it is trusted. `glasshouse verify REF --policy policy.yaml` reads it; `glasshouse trust
+pin REF` writes a first one; flags (`--identity`, `--issuer`, `--key`) are a policy of one line. What a policy does not
+mention is not asked for, but for signers: there is no policy without one. Unknown keys are refused.
+[policy.schema.json](policy.schema.json) is its JSON Schema.
+
+```yaml
+schema: glasshouse.policy/v1
+signers:
+  - kind: ci
+    issuer: https://token.actions.githubusercontent.com
+    repository: https://github.com/org/model
+    workflow: .github/workflows/release.yml
+  - {kind: identity, identity: maintainer@example.org, issuer: https://accounts.google.com}
+threshold: 2
+attestations: [openness]
+openness: III
+licenses:
+  weights: [Apache-2.0]
+  data: [Apache-2.0, MIT, CC0-1.0]
+evaluation:
+  bitsPerByte: {max: 2.0}
+rebuilders:
+  atLeast: 1
+  verdict: BITWISE
+  signers:
+    - {kind: pattern, pattern: '[a-z]+@audit\\.example', issuer: https://accounts.google.com}
+status: {maxAgeDays: 30}
+```
+
+## How each part is judged
+
+| part | PASS | FAIL | UNKNOWN |
+|---|---|---|---|
+| signers, threshold | enough different ones signed it | too few did | no verified release statement |
+| attestations | listed, and verified | not there, or not verified | no verified release statement |
+| openness | the signed class is as good | it is worse, or none | no signed openness statement |
+| licenses | every licence found is in the list | one is not | no verified record |
+| evaluation | the figure is within the bounds | it is not | there is no such figure |
+| rebuilders | enough of them came to the verdict | one of them found it DIFFERENT | too few have been heard |
+| status | active or superseded, and fresh | yanked, asked for or not | no word, or too old a word |
+"""
+
+PREDICATES = """# What is signed
+
+<!-- Made by `make docs` from the models that read and write it; edits here are lost. -->
+
+Every attestation is an [in-toto statement](https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md) in a
+DSSE envelope, in a Sigstore bundle (v0.3): subjects, by name and SHA-256, and one of these predicates. Unknown fields
+are refused; a change of meaning gets a new version in the URI. What is optional and not known is left out.
+[predicates.schema.json](predicates.schema.json) holds the JSON Schema of each, by its URI. Beside them stands
+`model.sig`, whose predicate is that of OpenSSF Model Signing.
+"""
+
+
 def main() -> None:
     """Write the pages, or print them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,6 +132,44 @@ def params() -> str:
     return (
         PARAMS + "".join(_model(model, path) for model, path in _models(Params, "")) + _model(ReleaseConfig, "release")
     )
+
+
+def policy() -> str:
+    """docs/reference/policy.md."""
+    return POLICY + _sections(Policy)
+
+
+def predicates() -> str:
+    """docs/reference/predicates.md: each predicate field by field, with an example."""
+    text = PREDICATES
+    for example in PREDICATE_EXAMPLES:
+        body = json.dumps(example.as_json(), indent=2, ensure_ascii=False)
+        parts = _sections(type(example)).replace("## The whole file", f"## {type(example).__name__}", 1)
+        text += f"{parts}\nType: `{example.TYPE}`. Example:\n\n```json\n{body}\n```\n"
+    return text
+
+
+def policy_schema() -> str:
+    """docs/reference/policy.schema.json."""
+    return _json({"$schema": DIALECT, "title": "policy.yaml", **Policy.model_json_schema(by_alias=True)})
+
+
+def predicate_schemas() -> str:
+    """docs/reference/predicates.schema.json."""
+    kinds = {example.TYPE: type(example) for example in PREDICATE_EXAMPLES}
+    return _json({uri: {"$schema": DIALECT, **kind.model_json_schema(by_alias=True)} for uri, kind in kinds.items()})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _sections(model: type[BaseModel]) -> str:
+    """The model and all that its fields hold, each once, where it is first met."""
+    first: dict[type[BaseModel], str] = {}
+    for found, path in _models(model, ""):
+        first.setdefault(found, path)
+    return "".join(_model(found, path) for found, path in first.items())
 
 
 def commands() -> Iterator[tuple[Any, str]]:
@@ -144,7 +244,14 @@ def _docstrings(model: type[BaseModel]) -> Mapping[str, str]:
     return found
 
 
-PAGES: Mapping[Path, Callable[[], str]] = {FOLDER / "command.md": command, FOLDER / "params.md": params}
+PAGES: Mapping[Path, Callable[[], str]] = {
+    FOLDER / "command.md": command,
+    FOLDER / "params.md": params,
+    FOLDER / "policy.md": policy,
+    FOLDER / "policy.schema.json": policy_schema,
+    FOLDER / "predicates.md": predicates,
+    FOLDER / "predicates.schema.json": predicate_schemas,
+}
 
 
 if __name__ == "__main__":

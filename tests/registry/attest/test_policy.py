@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from registry import strict_yaml
 from registry.attest.policy import AllowedSigner, CiWorkflow, IdentityPattern, Policy, PublicKey, SigstoreIdentity
 from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey
 from registry.attest.sigstore import SigstoreSigner
@@ -217,9 +218,14 @@ def test_a_hostile_policy_raises_our_error_and_no_other(value: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_a_hostile_policy_file_raises_our_error_and_no_other(data: bytes) -> None:
-    from registry import strict_yaml
-
     try:
         Policy.of(strict_yaml.parse(data))
     except InputError as problem:
         assert problem.mend
+
+
+def test_the_policy_in_the_documentation_is_one() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "policy.md"
+    example = page.read_text().split("```yaml\n")[1].split("```")[0]
+    policy = Policy.of(strict_yaml.parse(example.encode()))
+    assert policy.threshold == 2 and len(policy.signers) == 2 and policy.rebuilders and policy.status
