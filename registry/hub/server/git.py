@@ -162,10 +162,12 @@ def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
 
 
 def log(folder: Path, commit: str, *, limit: int, skip: int = 0) -> list[Commit]:
-    """The history of `commit`, newest first."""
+    """The history of `commit`, newest first: no commit before one that was made upon it."""
     form = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
     stamp = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
-    text = run(folder, "log", stamp, form, f"--max-count={limit}", f"--skip={skip}", commit).decode(errors="replace")
+    text = run(folder, "log", "--topo-order", stamp, form, f"--max-count={limit}", f"--skip={skip}", commit).decode(
+        errors="replace"
+    )
     return [_commit(chunk) for chunk in text.split("\0\x1e")[:-1]]
 
 

@@ -1,0 +1,72 @@
+"""`glasshouse token`: who may do what on a server of one's own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.cli import output
+
+app = typer.Typer(help="Give out and take away the tokens of `glasshouse serve`.", no_args_is_help=True)
+
+Root = Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+@app.command(epilog="Example: glasshouse token create ci --root ./hub --namespace lab --days 90")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; also their own namespace.")],
+    root: Root,
+    role: Annotated[str, typer.Option(help="read, write or admin.")] = "write",
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", help="Besides their own; may be given several times.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(help="How long it lives.", min=1, show_default="for ever")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token and print it, this once: the server keeps only its hash. It holds at the next request."""
+    from registry.errors import InputError
+    from registry.hub.server.tokens import Role, TokenStore
+
+    if role not in list(Role):
+        raise InputError(f"{role!r} is no role", mend="--role read, write or admin")
+    seconds = None if days is None else days * 86_400
+    made, token = TokenStore(root).create(name, Role(role), tuple(namespace or ()), seconds=seconds)
+    if as_json:
+        output.data({"id": made.id, "name": made.name, "role": str(made.role), "token": token})
+        return
+    output.say(f"token {made.id} of {made.name}, {made.role} on {', '.join((made.name, *made.namespaces))}:")
+    print(token)
+
+
+@app.command("list", epilog="Example: glasshouse token list --root ./hub")
+def listing(root: Root, as_json: Json = False) -> None:
+    """Show every token's id, owner, role and namespaces; the tokens themselves are not kept."""
+    from registry.hub.server.tokens import TokenStore
+
+    tokens = TokenStore(root).list()
+    if as_json:
+        output.data([token.as_json() | {"sha256": None} for token in tokens])
+        return
+    for token in tokens:
+        until = "for ever" if token.expires is None else time.strftime("until %Y-%m-%d", time.gmtime(token.expires))
+        print(f"{token.id}  {token.role:5}  {token.name}  {','.join(token.namespaces) or '-'}  {until}")
+
+
+@app.command(epilog="Example: glasshouse token revoke 3f2a9c11d0b7 --root ./hub")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `glasshouse token list` shows it.")],
+    root: Root,
+    as_json: Json = False,
+) -> None:
+    """Take a token away. Every worker of a running server declines it from its next request on."""
+    from registry.hub.server.tokens import TokenStore
+
+    gone = TokenStore(root).revoke(token_id)
+    if as_json:
+        output.data({"id": gone.id, "name": gone.name})
+    else:
+        print(f"revoked {gone.id} of {gone.name}")
