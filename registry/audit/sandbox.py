@@ -27,7 +27,7 @@ INSTALLING = ("PIP_", "UV_")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run/systemd/resolve")
 """What a sandboxed child sees of the system, read-only."""
 POLL_SECONDS = 0.2
 LAST_WORDS = 4096
@@ -156,4 +156,4 @@ def _failure(command: Sequence[str], code: int, log: Path) -> GlasshouseError:
     if kind is VerificationError and len(said) == len(lines):
         kind = Unavailable  # 1 is also how Python ends after an exception that nobody meant; that accuses nobody
     name = " ".join(Path(word).name if index == 0 else word for index, word in enumerate(command[:3]))
-    return kind(f"`{name}` of the release's source ended with {code}: {words}", mend=f"read {log}")
+    return kind(f"`{name}` ended with {code}: {words}", mend=f"read {log}")

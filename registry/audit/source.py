@@ -89,7 +89,8 @@ class Setup:
         made = sandbox.scratch / "venv"
         inside = Sandbox(sandbox.scratch, made / "bin", sandbox.bubblewrap)
         try:
-            inside.run([self.python, "-m", "venv", str(made)], sandbox.scratch, log="venv", installing=True)
+            base = str(Path(self.python).resolve())  # behind the wall there is no environment but the new one
+            inside.run([base, "-m", "venv", str(made)], sandbox.scratch, log="venv", installing=True)
             self._install(tree / "requirements.lock", inside)
         except GlasshouseError as problem:
             raise Unavailable(

@@ -1,0 +1,297 @@
+"""Audits of a real release and of forged ones: an honest release comes out the same, a lie is named by its segment."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from registry.attest.audits import Challenge, Replay, Segment
+from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.predicates import Rebuild
+from registry.attest.statement import Statement
+from registry.attest.verify import Verifier
+from registry.audit import chain_checks, data, replay, workshop
+from registry.audit.attest import Verdict
+from registry.audit.checkpoints import InFolder
+from registry.audit.sandbox import Sandbox
+from registry.audit.source import Setup
+from registry.audit.subject import Audited, admit, foreign
+from registry.audit.verify import verify
+from registry.audit.workshop import Options, Workshop
+from registry.digest import sha256_file
+from registry.errors import DigestMismatch, Unavailable, VerificationError
+from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
+from registry.hub.reference import DirectoryReference
+from registry.records.chain import Chain, FileDigests
+from registry.tensors import tensors_digest
+from tests.conftest import MAINTAINER, Project, Released, new_project
+from tests.sigstore_instance import SigstoreInstance
+
+CHECKPOINTS = "build/train/checkpoints"
+AUDITOR = "auditor@elsewhere.example"
+
+
+@pytest.fixture(scope="module")
+def audited(released: Released, sigstore: SigstoreInstance) -> Audited:
+    """The release, verified."""
+    policy = Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer=sigstore.issuer),))
+    verifier = Verifier(policy, sigstore.trusted_root_path)
+    report = verify(released.folder, DirectoryReference(released.folder), "a directory", verifier)
+    return admit(released.folder, report, verifier)
+
+
+@pytest.fixture(scope="module")
+def opened(audited: Audited, released: Released) -> Iterator[Workshop]:
+    """Its source, with the data made anew."""
+    options = Options(source=str(released.project.root), setup=Setup("current"))
+    with workshop.opened(audited, options) as place:
+        data.remake(place)
+        data.check(place)
+        yield place
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same project, trained with one document more than it tells of."""
+    project = new_project(tmp_path_factory.mktemp("poisoned") / "project")
+    (project.root / "texts/999.txt").write_text("A document that nobody was told of. " * 8)
+    project.run("dvc", "repro", "train", variables={"GLASSHOUSE_TRACKING": "off"})
+    return project
+
+
+def elsewhere(place: Workshop, audited: Audited, scratch: Path) -> Workshop:
+    """The same source and data, for another release's records, writing to another folder."""
+    scratch.mkdir(exist_ok=True)
+    return dataclasses.replace(place, audited=audited, sandbox=Sandbox(scratch, place.sandbox.programs))
+
+
+def segments(place: Workshop, chosen: tuple[int, ...], checkpoints: Path) -> dict[int, Segment]:
+    """Replay those segments."""
+    chain = place.audited.chain
+    asked = Challenge(head=chain.head, segments=len(chain.entries) - 1, chosen=chosen)
+    work = replay.Segments(place, asked, [InFolder(checkpoints)], None, lambda steps: None)
+    return {segment.number: segment for segment in work.replay()[0]}
+
+
+def relinked(chain: Chain, folder: Path) -> Chain:
+    """The chain that a forger signs: every digest that of the files in `folder`, every link made good."""
+    forged = chain.up_to(0)
+    for entry in chain.entries:
+        files = {
+            name: FileDigests(file=sha256_file(path), tensors=tensors_digest(path))
+            for name in (WEIGHTS, OPTIMIZER)
+            for path in [folder / branch(entry.step) / name]
+        }
+        forged = forged.extended(
+            step=entry.step,
+            weights=files[WEIGHTS],
+            optimizer=files[OPTIMIZER],
+            end=entry.positions.end,
+            loss=entry.loss,
+        )
+    return forged
+
+
+@pytest.fixture
+def forged(released: Released, tmp_path: Path) -> Path:
+    """A copy of the checkpoints, to be spoilt."""
+    return Path(shutil.copytree(released.project.root / CHECKPOINTS, tmp_path / "forged"))
+
+
+def test_every_segment_of_an_honest_release_comes_out_the_same(
+    opened: Workshop, released: Released, tmp_path: Path
+) -> None:
+    count = len(opened.audited.chain.entries) - 1
+    place = elsewhere(opened, opened.audited, tmp_path / "scratch")
+    found = segments(place, tuple(range(count)), released.project.root / CHECKPOINTS)
+    assert [segment.verdict for segment in found.values()] == ["BITWISE"] * count
+    for segment, entry in zip(found.values(), opened.audited.chain.entries[1:], strict=True):
+        assert (segment.weights, segment.optimizer) == (entry.weights.file, entry.optimizer.file)
+
+
+def test_a_checkpoint_trained_on_other_data_is_named(
+    opened: Workshop, poisoned: Project, forged: Path, tmp_path: Path
+) -> None:
+    """It stands between segments 3 (to step 6) and 4 (from step 6): both fail, the one before does not."""
+    shutil.rmtree(forged / branch(6))
+    shutil.copytree(poisoned.root / CHECKPOINTS / branch(6), forged / branch(6))
+    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
+    lie.chain.verify()
+    found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 3, 4), forged)
+    assert {number: segment.verdict for number, segment in found.items()} == {
+        2: "BITWISE", 3: "DIFFERENT", 4: "DIFFERENT"
+    }  # fmt: skip
+    assert "the first tensor is" in found[3].reason and "of model.safetensors" in found[3].reason
+    assert "step 7 is the first whose loss or gradient departs" in found[4].reason
+
+
+def test_an_altered_optimizer_state_is_named(opened: Workshop, forged: Path, tmp_path: Path) -> None:
+    """One number of one moment, a little larger: finite, in shape, and plausible."""
+    path = forged / branch(3) / OPTIMIZER
+    arrays = {name: array.copy() for name, array in load_file(path).items()}
+    altered = next(name for name in sorted(arrays) if name.endswith("exp_avg"))
+    arrays[altered].reshape(-1)[0] += np.float32(1e-4)
+    save_file(arrays, path, metadata={"format": "pt"})
+    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
+    assert all(check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / branch(3)))
+    (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2,), forged).values()
+    assert segment.verdict == "DIFFERENT" and segment.reason.startswith("optimizer.safetensors differ")
+    assert f"the first tensor is {altered} of optimizer.safetensors" in segment.reason
+
+
+def test_two_swapped_checkpoints_are_seen_without_a_replay(opened: Workshop, forged: Path) -> None:
+    one, other = forged / branch(3), forged / branch(6)
+    one.rename(forged / "aside")
+    other.rename(one)
+    (forged / "aside").rename(other)
+    chain = relinked(opened.audited.chain, forged)
+    chain.verify()
+    for entry, says in ((chain.entries[3], 6), (chain.entries[4], 3)):
+        (check,) = chain_checks.checkpoint(entry, forged / branch(entry.step))
+        assert check.verdict == "FAIL" and f"says step {says}, the checkpoint is of step {entry.step}" in check.reason
+
+
+def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(
+    opened: Workshop, poisoned: Project, tmp_path: Path
+) -> None:
+    """Data and tokens are signed as they should be; the weights saw one document more."""
+    folder = poisoned.root / CHECKPOINTS
+    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
+    (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (0,), folder).values()
+    assert segment.verdict == "DIFFERENT" and "the first tensor is" in segment.reason
+    assert segment.weights == opened.audited.chain.entries[1].weights.file  # what honest data give
+
+
+def test_a_document_in_the_source_that_was_not_signed_is_named(opened: Workshop, poisoned: Project) -> None:
+    place = dataclasses.replace(opened, tree=poisoned.root)
+    with pytest.raises(VerificationError, match=r"row \d+ is texts/999.txt .* here, missing as signed"):
+        data.check(place)
+
+
+def test_a_chain_of_another_recipe_is_refused(opened: Workshop, released: Released, tmp_path: Path) -> None:
+    chain = opened.audited.chain.model_copy(update={"recipe": "0" * 64})
+    lie = dataclasses.replace(opened.audited, chain=chain)
+    (segment,) = segments(
+        elsewhere(opened, lie, tmp_path / "scratch"), (1,), released.project.root / CHECKPOINTS
+    ).values()
+    assert segment.verdict == "DIFFERENT" and "another training than this source" in segment.reason
+
+
+def test_without_checkpoints_only_the_first_segment_can_be_told(opened: Workshop, tmp_path: Path) -> None:
+    place = elsewhere(opened, opened.audited, tmp_path / "scratch")
+    found = segments(place, (1,), tmp_path / "nowhere")
+    assert found[1].verdict == "UNAVAILABLE" and "--checkpoints" not in found[1].reason
+
+
+def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: Path, tmp_path: Path) -> None:
+    path = forged / branch(1) / WEIGHTS
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    found = segments(elsewhere(opened, opened.audited, tmp_path / "scratch"), (1,), forged)
+    assert found[1].verdict == "UNAVAILABLE" and "found sha256:" in found[1].reason
+
+
+def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
+    opened: Workshop, poisoned: Project, tmp_path: Path
+) -> None:
+    folder = poisoned.root / CHECKPOINTS
+    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
+    place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "scratch"), cannot=("CPU: 'A' there, 'B' here",))
+    (segment,) = segments(place, (0,), folder).values()
+    assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
+
+
+def test_which_machines_a_profile_promises_the_same_bits_on(opened: Workshop) -> None:
+    portable = opened.audited.environment
+    assert foreign(portable, portable) == ()
+    other = portable.machine.model_copy(update={"cpu": "Another CPU", "features": ("avx2",)})
+    assert foreign(portable, portable.model_copy(update={"machine": other})) == ()
+    native = portable.model_copy(update={"profile": portable.profile.model_copy(update={"name": "native"})})
+    assert any("CPU: " in words for words in foreign(native, native.model_copy(update={"machine": other})))
+    newer = portable.model_copy(update={"software": portable.software.model_copy(update={"torch": "9.9"})})
+    assert foreign(portable, newer) == (f"torch: {portable.software.torch!r} there, '9.9' here",)
+
+
+def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, released: Released, tmp_path: Path) -> None:
+    other = dataclasses.replace(audited, root=Path(shutil.copytree(released.folder, tmp_path / "release")))
+    with (other.root / "provenance/params.yaml").open("a") as params:
+        params.write("\n")
+    options = Options(source=str(released.project.root), setup=Setup("current"))
+    with pytest.raises(DigestMismatch, match=r"params\.yaml of the source"), workshop.opened(other, options):
+        pass
+    empty = Options(source=str(tmp_path), setup=Setup("current"))
+    with pytest.raises(Unavailable, match="cannot be had from"), workshop.opened(audited, empty):
+        pass
+
+
+COMMON = ("--environment", "current", "--source", ".")
+
+
+def command(released: Released, *words: str, variables: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    done = released.project.run(
+        "glasshouse", "audit", *words, check=False, variables={**released.hub, **(variables or {})}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_no_code_of_a_release_that_does_not_verify_is_run(released: Released, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(released.folder, tmp_path / "release"))
+    with (folder / "config.json").open("a") as config:
+        config.write(" ")
+    for word in ("replay", "rebuild"):
+        code, _, said = command(released, word, str(folder), *COMMON, *released.signer)
+        assert code == 1 and "none of its code is run" in said and "config.json" in said
+        assert "fetching the source" not in said
+    assert command(released, "replay", str(released.folder), *COMMON)[0] == 2  # nobody is named who may sign
+
+
+def test_a_replay_by_chance_is_recorded_and_signed(
+    released: Released, sigstore: SigstoreInstance, tmp_path: Path
+) -> None:
+    verdict, nonce = tmp_path / "verdict.json", "ab" * 32
+    code, said, words = command(
+        released, "replay", str(released.folder), *COMMON, *released.signer, "--segments", "2", "--nonce", nonce,
+        "--checkpoints", CHECKPOINTS, "--output", str(verdict),
+    )  # fmt: skip
+    assert code == 0, said + words
+    assert "had 1 segment been forged, this had found it out with 33.3%" in said
+    predicate = Replay.of(Verdict.read(verdict).signable())
+    assert predicate.verdict == "BITWISE" and predicate.challenge.nonce == nonce and predicate.environment == "current"
+    assert predicate.challenge.logged_at is not None and len(predicate.replayed) == 2
+    trust = ("--trust-config", str(sigstore.trust_config_path))
+    code, said, words = command(
+        released, "attest", str(verdict), *trust, "--identity-token", sigstore.token(AUDITOR), "--json"
+    )
+    assert code == 0 and json.loads(said)["signer"] == AUDITOR, words
+
+
+def test_a_rebuild_is_bitwise_signed_and_counted(
+    released: Released, sigstore: SigstoreInstance, tmp_path: Path
+) -> None:
+    """From its published tag, in a fresh clone; then a policy that wants one rebuilder is met, and not before."""
+    verdict = tmp_path / "rebuild.json"
+    code, said, words = command(
+        released, "rebuild", released.reference, *COMMON, *released.signer, "--output", str(verdict)
+    )
+    assert code == 0 and "BITWISE    model.safetensors" in said, said + words
+    assert Rebuild.of(Verdict.read(verdict).signable()).verdict == "BITWISE"
+    trust = ("--trust-config", str(sigstore.trust_config_path))
+    policy = tmp_path / "policy.json"
+    signers = [{"kind": "identity", "identity": who, "issuer": sigstore.issuer} for who in (MAINTAINER, AUDITOR)]
+    policy.write_text(json.dumps({"signers": signers[:1], "rebuilders": {"atLeast": 1, "signers": signers}}))
+    verifying = ("glasshouse", "verify", str(released.folder), "--policy", str(policy), *trust)
+    assert released.project.run(*verifying, check=False).returncode == 3
+    for who, expected in ((MAINTAINER, 3), (AUDITOR, 0)):
+        bundle = tmp_path / f"{who}.sigstore.json"
+        command(
+            released, "attest", str(verdict), *trust, "--identity-token", sigstore.token(who), "--output", str(bundle)
+        )
+        done = released.project.run(*verifying, "--attestation", str(bundle), check=False)
+        assert done.returncode == expected, done.stdout
+    assert Statement.parse(Verdict.read(verdict).signable().to_bytes()).subjects[0].name == "glasshouse/small@v1.0.0"

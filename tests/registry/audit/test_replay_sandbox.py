@@ -1,0 +1,132 @@
+"""What the source of a release sees while it runs, and what its end means."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from registry.audit.sandbox import BUBBLEWRAP, Sandbox
+from registry.audit.source import requirement
+from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    return Sandbox(tmp_path, PROGRAMS)
+
+
+def python(sandbox: Sandbox, code: str, *, installing: bool = False) -> str:
+    sandbox.run(["python", "-c", code], sandbox.scratch, log="out", installing=installing)
+    return (sandbox.scratch / "out.log").read_text()
+
+
+def test_a_child_sees_no_secrets(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "SIGSTORE_ID_TOKEN", "AWS_SECRET_ACCESS_KEY", "PIP_INDEX_URL", "GLASSHOUSE_KEY_PASSWORD"):
+        monkeypatch.setenv(name, "hunter2")
+    code = "import os; print(sorted(os.environ), os.environ['HOME'])"
+    said = python(sandbox, code)
+    assert "hunter2" not in python(sandbox, "import os; print(os.environ)")
+    assert str(sandbox.scratch / "home") in said and "PIP_INDEX_URL" not in said
+    installing = python(sandbox, code, installing=True)
+    assert "PIP_INDEX_URL" in installing and "HF_TOKEN" not in installing
+
+
+def test_where_packages_come_from_is_told_to_uv_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", "https://wheels.example.org")
+    assert sandbox.environment(installing=True)["UV_FIND_LINKS"] == "https://wheels.example.org"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("import sys; sys.exit('it does not hold\\n  mend: report it')", VerificationError),
+        ("raise MemoryError", Unavailable),  # ends in 1 as well, and accuses nobody
+        ("import sys; sys.exit(2)", InputError),
+        ("import sys; sys.exit(3)", Unavailable),
+        ("import os; os.kill(os.getpid(), 9)", InputError),
+    ],
+)
+def test_what_an_exit_code_says(sandbox: Sandbox, code: str, kind: type[GlasshouseError]) -> None:
+    with pytest.raises(kind) as raised:
+        python(sandbox, code)
+    assert type(raised.value) is kind
+
+
+def test_last_words_cannot_drive_a_terminal(sandbox: Sandbox) -> None:
+    with pytest.raises(InputError) as raised:
+        python(sandbox, "import sys; print('\\x1b[2Jgone\\x07', file=sys.stderr); sys.exit(2)")
+    assert raised.value.message.endswith("?[2Jgone?")
+
+
+def test_an_interrupted_command_leaves_no_process(sandbox: Sandbox) -> None:
+    """Nor any that it started."""
+    mark = sandbox.scratch / "pids"
+    code = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(mark)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}} ')\n"
+        "time.sleep(60)"
+    )
+
+    def interrupt() -> None:
+        if mark.exists() and mark.read_text().endswith(" "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.run(["python", "-c", code], sandbox.scratch, log="out", meanwhile=interrupt)
+    deadline = time.monotonic() + 10
+    while any(_alive(int(pid)) for pid in mark.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_a_program_that_is_missing_is_unavailable(sandbox: Sandbox) -> None:
+    with pytest.raises(Unavailable, match="no-such-program"):
+        sandbox.run(["no-such-program"], sandbox.scratch, log="out")
+
+
+def test_without_bubblewrap_the_wall_is_refused_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="bubblewrap is not installed"):
+        Sandbox(tmp_path, PROGRAMS, bubblewrap=True).run(["python", "-V"], tmp_path, log="out")
+
+
+@pytest.mark.skipif(shutil.which(BUBBLEWRAP) is None, reason="bubblewrap is not installed here")
+def test_behind_the_wall_there_is_no_network_and_nobody_elses_file(tmp_path: Path) -> None:
+    scratch, outside = tmp_path / "scratch", tmp_path / "secret.txt"
+    scratch.mkdir()
+    outside.write_text("secret")
+    sandbox = Sandbox(scratch, PROGRAMS, bubblewrap=True)
+    code = (
+        "import os, socket, pathlib\n"
+        f"print(pathlib.Path({str(outside)!r}).exists(), [n for _, n in socket.if_nameindex()], os.getcwd())\n"
+        "pathlib.Path('made').write_text('x')"
+    )
+    assert python(sandbox, code).split("\n")[0] == f"False ['lo'] {scratch}"
+    assert (scratch / "made").read_text() == "x" and os.getuid() == (scratch / "made").stat().st_uid
+
+
+def test_the_installer_is_taken_from_the_lock_with_its_digests() -> None:
+    lock = (
+        "a==1 \\\n    --hash=sha256:aa\nuv==2 ; python_version > '3' \\\n    --hash=sha256:bb \\\n"
+        "    --hash=sha256:cc\nuvicorn==3 \\\n    --hash=sha256:dd\n"
+    )
+    assert requirement(lock, "uv") == (
+        "uv==2 ; python_version > '3' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+    )
+    assert requirement(lock, "pip") == ""
