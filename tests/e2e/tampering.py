@@ -10,7 +10,8 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -78,6 +79,43 @@ class Case:
     step: int | tuple[int, ...]
     subject: str = ""
     words: tuple[str, ...] = field(default=())
+
+
+def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: Signer, verifier: Verifier) -> World:
+    """The world around the release `good`, its doubles made in `scratch`. verifier: trusts one identity, offline."""
+    (expected,) = verifier.policy.signers
+    assert isinstance(expected, SigstoreIdentity)
+    record = _record(good)
+    major = int(record.version.split(".")[0])
+    for name, by in (("later", signer), ("timed", timed), ("foreign", foreign)):
+        folder = Path(shutil.copytree(good, scratch / name))
+        if name == "later":
+            changed = record.model_copy(update={"version": f"{major + 1}.0.0"})
+            (folder / layout.RECORD).write_bytes(changed.to_bytes())
+        signing.sign(folder, by)
+    names = {name: scratch / name for name in ("later", "timed", "foreign")}
+    return World(good, **names, signer=signer, verifier=verifier, identity=expected.identity, issuer=expected.issuer)
+
+
+def attempt_all(around: World, scratch: Path) -> list[tuple[Case, int, str]]:
+    """Every case with its exit code and reason. Raises NotAsExpected that names each case that ends otherwise."""
+    outcomes, otherwise = [], []
+    for case in cases(around):
+        try:
+            outcomes.append((case, *run(around, case, scratch)))
+        except NotAsExpected as problem:
+            otherwise.append(str(problem))
+    if otherwise:
+        raise NotAsExpected("\n".join(otherwise))
+    return outcomes
+
+
+def told(outcomes: Sequence[tuple[Case, int, str]], seconds: float) -> str:
+    """The count and time, in a line."""
+    steps = Counter("2 or 3" if isinstance(case.step, tuple) else str(case.step) for case, _, _ in outcomes)
+    reasons = len({reason for _, _, reason in outcomes})
+    by_step = ", ".join(f"{count} at step {step}" for step, count in sorted(steps.items()))
+    return f"{len(outcomes)} ways of tampering, all refused, in {seconds:.1f} s ({by_step}; {reasons} reasons)"
 
 
 def cases(world: World) -> Iterator[Case]:
@@ -429,6 +467,7 @@ def run(world: World, case: Case, scratch: Path) -> tuple[int, str]:
     from registry.audit.verify import verify
     from registry.hub.reference import DirectoryReference
 
+    scratch.mkdir(exist_ok=True)
     root = Path(shutil.copytree(world.good, scratch / "release"))
     try:
         attempt = case.spoil(world, root) or Attempt()
@@ -436,7 +475,6 @@ def run(world: World, case: Case, scratch: Path) -> tuple[int, str]:
         report = verify(root, reference, "a copy", attempt.verifier or world.verifier)
     finally:
         shutil.rmtree(scratch)
-        scratch.mkdir()
     steps = case.step if isinstance(case.step, tuple) else (case.step,)
     failed = {(check.step, check.subject): check.reason for check in report.checks if check.verdict == "FAIL"}
     fitting = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import Verified
+from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verify import Verifier
 from registry.audit.verify import verify
 from registry.errors import InputError, Unavailable
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import Report, Verdict
 from tests.conftest import MAINTAINER, REPO, Project, Released
+from tests.e2e import tampering
 from tests.sigstore_instance import SigstoreInstance
 
 
@@ -191,3 +194,27 @@ def test_the_command_exits_with_1_and_names_the_file(released: Released, folder:
     done = released.project.run("glasshouse", "verify", str(folder), *released.signer, check=False)
     assert done.returncode == 1
     assert "model.safetensors" in done.stdout and "altered" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_every_way_of_tampering_is_refused(
+    released: Released,
+    sigstore: SigstoreInstance,
+    verifier: Verifier,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    token = sigstore.token(MAINTAINER)
+    signer, timed = (
+        SigstoreSigner(config, identity_token=token)
+        for config in (sigstore.trust_config_path, sigstore.trust_config_rekor2_path)
+    )
+    with SigstoreInstance.start(tmp_path / "instance") as other:
+        foreign = SigstoreSigner(other.trust_config_path, identity_token=other.token(MAINTAINER))
+        world = tampering.world(
+            released.folder, tmp_path, signer=signer, timed=timed, foreign=foreign, verifier=verifier
+        )
+    started = time.monotonic()
+    outcomes = tampering.attempt_all(world, tmp_path / "scratch")
+    assert {code for _, code, _ in outcomes} == {1} and len(outcomes) >= 200
+    with capsys.disabled():
+        print(f"\n{tampering.told(outcomes, time.monotonic() - started)}")
