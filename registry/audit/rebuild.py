@@ -62,19 +62,11 @@ def rebuild(workshop: Workshop, *, tolerance: float = 0.0, stage: Callable[[str]
     Raises Unavailable where the rebuild does not come to an end.
     """
     started = datetime.now(UTC)
-    found: tuple[Output, ...] = ()
-    departs: tuple[str, ...] = ()
     verdict: RebuildVerdict = "UNSUPPORTED"
+    details = Details(outputs=(), departs=(), tolerance=tolerance, environment=workshop.here, cannot=workshop.cannot)
     if workshop.here is not None:
         _repro(workshop, stage)
-        found = outputs(workshop.audited.root, _draft(workshop), tolerance)
-        verdict = overall(found)
-        departs = () if verdict == "BITWISE" else tuple(_departures(workshop, found))
-        if verdict == "DIFFERENT" and workshop.cannot:
-            verdict = "UNSUPPORTED"
-    details = Details(
-        outputs=found, departs=departs, tolerance=tolerance, environment=workshop.here, cannot=workshop.cannot
-    )
+        verdict, details = judge(workshop, tolerance)
     profile = workshop.audited.chain.profile
     statement = Rebuild(
         verdict=verdict,
@@ -85,6 +77,18 @@ def rebuild(workshop: Workshop, *, tolerance: float = 0.0, stage: Callable[[str]
         finished_at=rfc3339(datetime.now(UTC)),
     )
     return Outcome(statement, details)
+
+
+def judge(workshop: Workshop, tolerance: float) -> tuple[RebuildVerdict, Details]:
+    """How what stands rebuilt in the workshop's tree compares with the release."""
+    found = outputs(workshop.audited.root, _draft(workshop), tolerance)
+    verdict = overall(found)
+    departs = () if verdict == "BITWISE" else tuple(_departures(workshop, found))
+    if verdict == "DIFFERENT" and workshop.cannot:
+        verdict = "UNSUPPORTED"
+    return verdict, Details(
+        outputs=found, departs=departs, tolerance=tolerance, environment=workshop.here, cannot=workshop.cannot
+    )
 
 
 def digest(details: Details) -> str:

@@ -17,9 +17,9 @@ from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement
 from registry.attest.verify import Verifier
-from registry.audit import chain_checks, data, replay, workshop
+from registry.audit import chain_checks, data, rebuild, replay, workshop
 from registry.audit.attest import Verdict
-from registry.audit.checkpoints import InFolder
+from registry.audit.checkpoints import InFolder, OnHub, find
 from registry.audit.sandbox import Sandbox
 from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit, foreign
@@ -28,10 +28,13 @@ from registry.audit.workshop import Options, Workshop
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
 from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
+from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
+from registry.provenance import dvc
 from registry.records.chain import Chain, FileDigests
 from registry.tensors import tensors_digest
 from tests.conftest import MAINTAINER, Project, Released, new_project
+from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
 CHECKPOINTS = "build/train/checkpoints"
@@ -190,6 +193,20 @@ def test_without_checkpoints_only_the_first_segment_can_be_told(opened: Workshop
     assert found[1].verdict == "UNAVAILABLE" and "--checkpoints" not in found[1].reason
 
 
+def test_checkpoints_are_found_on_the_hub_by_their_digests(
+    audited: Audited, released: Released, hub: HubInstance, forged: Path, tmp_path: Path
+) -> None:
+    client, repo, entry = HubClient(hub.url, hub.token), "glasshouse/checkpoints", audited.chain.entries[2]
+    client.ensure_repo(repo)
+    for folder in (released.project.root / CHECKPOINTS / branch(2), forged / branch(3)):  # the second is another's
+        parent = client.ensure_branch(repo, branch(2))
+        client.publish(repo, folder, "A checkpoint", parent, branch=branch(2))
+    found = find([InFolder(tmp_path / "nowhere"), OnHub(client, repo)], entry, tmp_path / "fetched")
+    assert sha256_file(found / WEIGHTS) == entry.weights.file
+    with pytest.raises(Unavailable, match="step 10 is not at hand"):
+        find([OnHub(client, repo)], audited.chain.entries[-1], tmp_path / "fetched")
+
+
 def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: Path, tmp_path: Path) -> None:
     path = forged / branch(1) / WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
@@ -228,6 +245,37 @@ def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, releas
     empty = Options(source=str(tmp_path), setup=Setup("current"))
     with pytest.raises(Unavailable, match="cannot be had from"), workshop.opened(audited, empty):
         pass
+
+
+def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
+    opened: Workshop, released: Released, poisoned: Project, tmp_path: Path
+) -> None:
+    """What an honest source gives, against a release whose weights saw one document more than it signs."""
+    root = Path(shutil.copytree(released.folder, tmp_path / "release"))
+    trained = poisoned.root / "build/train"
+    last = opened.audited.chain.entries[-1].step
+    shutil.copyfile(trained / "checkpoints" / branch(last) / WEIGHTS, root / WEIGHTS)
+    for name in ("checkpoints.json", "metrics.jsonl"):
+        shutil.copyfile(trained / name, root / "provenance" / name)
+    honest, other = ((place / "dvc.lock").read_text() for place in (released.project.root, poisoned.root))
+    outs = {out.path: out for out in dvc.read_lock(poisoned.root / "dvc.lock").stages["train"].outs}
+    for out in dvc.read_lock(released.project.root / "dvc.lock").stages["train"].outs:
+        assert outs[out.path].md5 in other
+        honest = honest.replace(out.md5, outs[out.path].md5)
+    (root / "provenance/dvc.lock").write_text(honest)
+    lie = dataclasses.replace(opened.audited, root=root, chain=Chain.read(root / "provenance/checkpoints.json"))
+    place = dataclasses.replace(opened, audited=lie, tree=released.project.root)  # built as `dvc repro` builds it
+    verdict, details = rebuild.judge(place, 0.0)
+    assert verdict == "DIFFERENT"
+    stage, checkpoint, step, *files = details.departs
+    assert (stage, checkpoint) == (
+        "the first stage that departs is train",
+        "the first checkpoint that departs is that of step 1",
+    )
+    assert "step 1 is the first whose loss or gradient departs" in step
+    assert any("model.safetensors: the first tensor that differs is" in words for words in files)
+    assert rebuild.judge(dataclasses.replace(place, cannot=("another CPU",)), 0.0)[0] == "UNSUPPORTED"
+    assert rebuild.judge(dataclasses.replace(place, audited=opened.audited), 0.0)[0] == "BITWISE"
 
 
 COMMON = ("--environment", "current", "--source", ".")
