@@ -164,12 +164,14 @@ def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: Hub
 
 def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool) -> Path:
     """The directory of the prepared release; one that stands already, of the same record, is left as it is."""
+    from registry.hub import metadata
     from registry.release.prepare import is_prepared
     from registry.release.prepare import prepare as prepare_release
 
     if dry_run or is_prepared(planned):
         return planned.folder
     output.say(f"preparing {planned.record.tag} from commit {planned.record.source.commit[:12]}")
+    metadata.check(project / config.output)  # now, for what is signed cannot be mended
     return prepare_release(project, config, planned)
 
 

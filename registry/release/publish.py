@@ -10,6 +10,7 @@ from pathlib import Path
 
 from registry.digest import Progress
 from registry.errors import Refused, VerificationError
+from registry.hub import metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.manifest import Manifest
@@ -24,12 +25,14 @@ AUDITS = "audits"
 def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> HubReference:
     """Publish the signed release in `folder` to the repository its record names, and return its reference.
 
-    Raises Refused where it is not signed, where the tag stands at other files, or where somebody else committed at the
-    same moment; VerificationError where the Hub's checksums are not those of the manifest: no tag is made then.
+    Raises InputError for metadata that the Hub would not understand; Refused where it is not signed, where the tag
+    stands at other files, or where somebody else committed at the same moment; VerificationError where the Hub's
+    checksums are not those of the manifest: no tag is made then.
     """
     record = ReleaseRecord.read(folder / layout.RECORD)
     if not is_signed(folder):
         raise Refused(f"{folder} is not signed", mend=f"glasshouse release sign {folder}")
+    metadata.check(folder)
     manifest = Manifest.of_directory(folder, progress)
     hub.ensure_repo(record.repo)
     standing = hub.tags(record.repo).get(record.tag)

@@ -1,0 +1,162 @@
+"""What the Hub understands of a repository's files, checked here before anything is sent.
+
+The metadata block of README.md, and `.eval_results/*.yaml`. A value the Hub does not know would be refused late, after
+the upload, or shown wrongly for ever: a release does not change.
+
+Sources: huggingface.co/docs/hub/model-cards, /repositories-licenses, /eval-results.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from registry import strict_yaml
+from registry.errors import InputError
+from registry.hub.reference import is_name
+
+CARD = "README.md"
+RESULTS = ".eval_results"
+MAX_CARD = 4 << 20
+_FRONT_MATTER = re.compile(rb"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+LICENCES = frozenset((
+    "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m",
+    "bigscience-bloom-rail-1.0", "bigcode-openrail-m", "afl-3.0", "artistic-2.0", "bsl-1.0", "bsd",
+    "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "c-uda", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5",
+    "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0",
+    "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0",
+    "cc-by-nc-sa-4.0", "cdla-sharing-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "wtfpl", "ecl-2.0",
+    "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1", "eupl-1.2", "agpl-3.0", "gfdl", "gpl", "gpl-2.0",
+    "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "isc", "lppl-1.3c", "ms-pl", "mpl-2.0", "odc-by", "odbl",
+    "openmdw-1.0", "openrail++", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense", "zlib", "pddl",
+    "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma", "unknown", "other",
+))  # fmt: skip
+"""Identifiers that the Hub knows; `other` goes with `license_name` and `license_link`."""
+
+Line = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\r\n]*$")]
+Language = Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*|code|multilingual)$")]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$")]
+Licence = Annotated[str, Field(max_length=100)]
+
+
+class Card(BaseModel):
+    """The metadata block of README.md: the fields the Hub gives a meaning. Others are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    license: Licence | list[Licence]
+    """As the Hub knows it: lowercase."""
+    license_name: Label | None = None
+    license_link: Line | None = None
+    language: Language | list[Language] | None = None
+    datasets: list[Line] | None = None
+    """On the Hub: `name` or `owner/name`."""
+    base_model: Line | list[Line] | None = None
+    base_model_relation: Literal["finetune", "adapter", "merge", "quantized"] | None = None
+    pipeline_tag: Label | None = None
+    library_name: Label | None = None
+    tags: list[Line] | None = None
+
+    @field_validator("license")
+    @classmethod
+    def _is_known(cls, value: str | list[str]) -> str | list[str]:
+        for name in [value] if isinstance(value, str) else value:
+            if name not in LICENCES:
+                raise ValueError(
+                    f"the Hub knows no licence {name!r}; write `license: other` with license_name and license_link"
+                )
+        return value
+
+    @field_validator("datasets", "base_model")
+    @classmethod
+    def _are_repositories(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for name in [value] if isinstance(value, str) else value or []:
+            parts = name.split("/")
+            if len(parts) > 2 or not all(map(is_name, parts)):
+                raise ValueError(f"{name!r} names no repository on the Hub")
+        return value
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Card:
+        if self.license == "other" and not (self.license_name and self.license_link):
+            raise ValueError("`license: other` needs license_name and license_link")
+        if self.base_model_relation and not self.base_model:
+            raise ValueError("base_model_relation says nothing without base_model")
+        return self
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Benchmark(_Strict):
+    """Which task of which data set was evaluated."""
+
+    id: Line
+    task_id: Line
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+
+
+class Source(_Strict):
+    """Where the figure can be looked up."""
+
+    url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2000)]
+    name: Line | None = None
+    user: Line | None = None
+    org: Line | None = None
+
+
+class Result(_Strict):
+    """One entry of `.eval_results/*.yaml`."""
+
+    dataset: Benchmark
+    value: int | float | str
+    verify_token: Annotated[str | None, Field(alias="verifyToken")] = None
+    date: Moment | None = None
+    source: Source | None = None
+    notes: Line | None = None
+
+
+def check(folder: Path) -> None:
+    """Check the card and the evaluation results in `folder`. Raises InputError that names each field that is amiss."""
+    card = folder / CARD
+    if not card.is_file() or card.stat().st_size > MAX_CARD:
+        raise InputError(f"{folder} has no {CARD}, or one of more than {MAX_CARD} bytes", mend="dvc repro")
+    check_card(card.read_bytes())
+    for path in sorted(folder.glob(f"{RESULTS}/*")):
+        if path.suffix != ".yaml" or not path.is_file() or path.is_symlink():
+            raise InputError(f"{RESULTS}/{path.name} is no YAML file", mend=f"remove it from {RESULTS}")
+        check_results(path.read_bytes()[: strict_yaml.MAX_BYTES + 1], name=f"{RESULTS}/{path.name}")
+
+
+def check_card(data: bytes) -> Card:
+    """The metadata of a card. Raises InputError for one without, or with a value the Hub does not know."""
+    found = _FRONT_MATTER.match(data)
+    if found is None:
+        raise InputError(f"{CARD} has no metadata block", mend=f"begin {CARD} with lines `---`, `license: …`, `---`")
+    document = strict_yaml.parse(found[1], name=f"the metadata of {CARD}")
+    try:
+        return Card.model_validate(document)
+    except ValidationError as problem:
+        raise _amiss(CARD, problem) from problem
+
+
+def check_results(data: bytes, *, name: str) -> tuple[Result, ...]:
+    """The entries of one file of `.eval_results`. Raises InputError for any other."""
+    document: Any = strict_yaml.parse(data, name=name)
+    if not isinstance(document, list) or not document:
+        raise InputError(f"{name} is no list of results", mend=f"mend {name}: a list of {{dataset, value}}")
+    try:
+        return tuple(Result.model_validate(row) for row in document)
+    except ValidationError as problem:
+        raise _amiss(name, problem) from problem
+
+
+def _amiss(name: str, problem: ValidationError) -> InputError:
+    rows = problem.errors(include_url=False, include_input=False)[:5]
+    told = "; ".join(f"{'.'.join(map(str, row['loc'])) or 'all'}: {row['msg']}" for row in rows)
+    return InputError(f"{name}: {told}", mend="mend the `release` section of params.yaml, and run `dvc repro`")
