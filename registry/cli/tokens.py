@@ -12,6 +12,10 @@ from registry.cli import output
 
 app = typer.Typer(help="Give out and take away the tokens of `glasshouse serve`.", no_args_is_help=True)
 
+TRUST = (
+    "Example: glasshouse token trust --root ./hub --repo org/model --audience https://hub.example.org "
+    "--issuer https://token.actions.githubusercontent.com --subject repo:org/project:environment:release"
+)
 Root = Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
@@ -70,3 +74,24 @@ def revoke(
         output.data({"id": gone.id, "name": gone.name})
     else:
         print(f"revoked {gone.id} of {gone.name}")
+
+
+@app.command(epilog=TRUST)
+def trust(
+    root: Root,
+    repo: Annotated[str, typer.Option(help="The one repository it may publish to: owner/name.")],
+    issuer: Annotated[str, typer.Option(help="Who vouches for the workflow.")],
+    subject: Annotated[str, typer.Option(help="Its exact subject: repo:org/project:environment:release.")],
+    audience: Annotated[str, typer.Option(help="This server's address, as clients have it in HF_ENDPOINT.")],
+    as_json: Json = False,
+) -> None:
+    """Let a CI workflow publish without a stored token: its identity buys one for an hour (Trusted Publishers)."""
+    from registry.hub.server import publishers
+
+    row = {"repo": repo, "issuer": issuer, "subject": subject, "audience": audience}
+    made = publishers.Publisher.from_json(row, name="the publisher")
+    publishers.trust(root, made)
+    if as_json:
+        output.data(made.as_json())
+    else:
+        print(f"{subject} of {issuer} may publish to {repo}")

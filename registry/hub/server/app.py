@@ -104,6 +104,7 @@ def _account() -> list[Route]:
         Route("/healthz", _health),
         Route("/metrics", _metrics),
         Route("/api/whoami-v2", writing.whoami),
+        Route("/oauth/token", writing.exchange, methods=["POST"]),
         Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
         Route("/api/repos/create", writing.create, methods=["POST"]),
         Route("/api/repos/delete", writing.delete_repository, methods=["DELETE"]),

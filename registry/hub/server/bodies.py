@@ -49,6 +49,15 @@ class Create(Body):
         return self.private if self.visibility is None else self.visibility == "private"
 
 
+class Exchange(Body):
+    """POST /oauth/token."""
+
+    grant: Annotated[Literal["urn:ietf:params:oauth:grant-type:token-exchange"], Field(alias="grant_type")]
+    kind: Annotated[Literal["urn:ietf:params:oauth:token-type:id_token"], Field(alias="subject_token_type")]
+    subject_token: Annotated[str, Field(max_length=16_384)]
+    resource: Text
+
+
 class Delete(Body):
     """DELETE /api/repos/delete."""
 

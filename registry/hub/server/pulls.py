@@ -172,7 +172,7 @@ def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
 def _theirs(repo: Repository, user: User, number: int) -> Pull:
     """A request that `user` may change. Raises Problem 403, 404, and 409 for one that is merged."""
     pull = find(repo, number)
-    if user.name != pull.author and not user.may_write(repo.name.owner):
+    if user.name != pull.author and not user.may_write(repo.name):
         raise Problem(403, f"pull request {number} is of {pull.author}")
     if pull.status == "merged":
         raise Problem(409, f"pull request {number} is merged")

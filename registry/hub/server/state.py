@@ -101,7 +101,7 @@ def readable(request: Request, name: RepoName) -> Repository:
     """The repository of that name. Raises Problem as `repository` does."""
     asking = user(request)
     found = Repository.open(hub(request).repositories, name)
-    if found.private and (asking is None or not asking.may_read(name.owner)):
+    if found.private and (asking is None or not asking.may_read(name)):
         raise Problem(404, "Repository not found", REPO_NOT_FOUND)
     return found
 
@@ -110,7 +110,7 @@ def writable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
     asking = member(request)
     found = repository(request)
-    if not asking.may_write(found.name.owner):
+    if not asking.may_write(found.name):
         raise Problem(403, f"the token of {asking.name} may not write to {found.name.owner}")
     return found, asking
 

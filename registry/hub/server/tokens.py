@@ -26,6 +26,7 @@ from pydantic import Field, field_validator
 from registry.errors import InputError
 from registry.files import write_atomic
 from registry.hub.reference import is_name
+from registry.hub.server.names import RepoName
 from registry.records.record import Record, Sha256
 
 FILE = "tokens.json"
@@ -44,19 +45,25 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a token. namespaces: those whose repositories it is for, besides their own."""
+    """Somebody with a token. namespaces: those whose repositories it is for, besides their own.
+
+    repo: the one repository that it is for, as `owner/name` or `datasets/owner/name`; None for no such limit.
+    """
 
     name: str
     namespaces: tuple[str, ...] = ()
     role: Role = Role.WRITE
+    repo: str | None = None
 
-    def may_read(self, owner: str) -> bool:
-        """Whether the private repositories of `owner` are theirs to read."""
-        return self.role is Role.ADMIN or owner == self.name or owner in self.namespaces
+    def may_read(self, name: RepoName) -> bool:
+        """Whether that repository, should it be private, is theirs to read."""
+        if self.repo is not None and self.repo != name.url_path:
+            return False
+        return self.role is Role.ADMIN or name.owner == self.name or name.owner in self.namespaces
 
-    def may_write(self, owner: str) -> bool:
-        """Whether the repositories of `owner` are theirs to write."""
-        return self.role is not Role.READ and self.may_read(owner)
+    def may_write(self, name: RepoName) -> bool:
+        """Whether that repository is theirs to write."""
+        return self.role is not Role.READ and self.may_read(name)
 
     @property
     def may_propose(self) -> bool:
@@ -77,6 +84,8 @@ class Token(Record):
     """What it lets them do."""
     namespaces: tuple[str, ...]
     """Whose repositories it is for, besides their own."""
+    repo: str | None = None
+    """The one repository that it is for; None for no such limit."""
     created: int
     """Seconds since 1970."""
     expires: int | None
@@ -90,10 +99,14 @@ class Token(Record):
                 raise ValueError(f"{name[:100]!r} is no name of a user or a namespace")
         return value
 
+    def expired(self, now: float) -> bool:
+        """Whether its time is over at `now`."""
+        return self.expires is not None and self.expires <= now
+
     @property
     def user(self) -> User:
         """Whom it stands for."""
-        return User(self.name, self.namespaces, self.role)
+        return User(self.name, self.namespaces, self.role, self.repo)
 
 
 class _Tokens(Record):
@@ -115,7 +128,7 @@ class TokenStore:
         """Whose token that is; None for one that is not known, revoked, or expired. Raises InputError as `list`."""
         self._refresh()
         found = self._by_digest.get(_digest(token))
-        if found is None or (found.expires is not None and found.expires <= time.time()):
+        if found is None or found.expired(time.time()):
             return None
         return found.user
 
@@ -130,11 +143,13 @@ class TokenStore:
         namespaces: tuple[str, ...] = (),
         *,
         seconds: int | None = None,
+        repo: str | None = None,
         token: str | None = None,
     ) -> tuple[Token, str]:
         """(what is stored, the token itself, which is told this once). seconds: how long it lives; None for ever.
 
-        token: chosen by the caller, where it must be known before. Raises InputError for a bad name or token.
+        repo: the one repository that it is for.  token: chosen by the caller, where it must be known before.
+        Raises InputError for a bad name or token.
         """
         secret = token or PREFIX + secrets.token_urlsafe(32)
         if len(secret) < MIN_LENGTH or not secret.isascii() or not secret.isprintable() or " " in secret:
@@ -146,12 +161,13 @@ class TokenStore:
             "sha256": _digest(secret),
             "role": str(role),
             "namespaces": list(namespaces),
+            "repo": repo,
             "created": now,
             "expires": None if seconds is None else now + seconds,
         }
         made = Token.from_json(row, name="the token")
         with self._lock():
-            others = tuple(each for each in self._read().tokens if each.sha256 != made.sha256)
+            others = tuple(each for each in self._read().tokens if each.sha256 != made.sha256 and not each.expired(now))
             self._write(_Tokens(tokens=(*others, made)))
         return made, secret
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from registry import strict_yaml
 from registry.errors import InputError
-from registry.hub.server import bodies, commits, git, names, proposing, pulls
+from registry.hub.server import bodies, commits, git, names, proposing, publishers, pulls
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import BRANCHES, Repository
 from registry.hub.server.state import (
@@ -55,6 +55,20 @@ async def whoami(request: Request) -> JSONResponse:
     )
 
 
+async def exchange(request: Request) -> JSONResponse:
+    """POST /oauth/token: a token for the identity token of a workflow that is trusted with a repository."""
+    body = await bodies.read(request, bodies.Exchange)
+    here = hub(request)
+    token, seconds = await run_in_threadpool(
+        publishers.exchange, here.root, here.tokens, body.subject_token, body.resource
+    )
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    return JSONResponse(
+        {"access_token": token, "token_type": "bearer", "expires_in": seconds, "issued_token_type": kind},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
 async def validate_yaml(request: Request) -> JSONResponse:
     """POST /api/validate-yaml: whether the metadata of a README.md is plain YAML. 400 names what is wrong."""
     body = await bodies.read(request, bodies.ValidateYaml)
@@ -75,7 +89,7 @@ async def create(request: Request) -> JSONResponse:
     user = member(request)
     body = await bodies.read(request, bodies.Create)
     name = names.new_repo_name(f"{body.type or 'model'}s", body.organization or user.name, body.name)
-    if not user.may_write(name.owner):
+    if not user.may_write(name):
         raise Problem(403, f"the token of {user.name} may not create repositories of {name.owner}")
     answer: dict[str, object] = {"url": f"{base_url(request)}/{name.url_path}", "name": str(name)}
     files = {".gitattributes": GIT_ATTRIBUTES}
@@ -100,7 +114,7 @@ async def commit(request: Request) -> JSONResponse:
     proposes = _proposes(request)
     revision = names.revision(request.path_params["revision"].removeprefix(BRANCHES))
     repo, user = proposable(request) if proposes or revision.startswith(pulls.PULLS) else writable(request)
-    own = user.may_write(repo.name.owner)
+    own = user.may_write(repo.name)
     with hub(request).blobs.upload(commits.MAX_BODY if own else MAX_PROPOSAL) as upload:
         await bodies.spool(request, upload)
         upload.close()
