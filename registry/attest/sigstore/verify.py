@@ -7,6 +7,7 @@ certificate log, transparency log, signature). Whether its signer is one who may
 from __future__ import annotations
 
 import struct
+import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ObjectIdentifier
 from sigstore.errors import Error as SigstoreError
 from sigstore.errors import VerificationError as SigstoreVerificationError
@@ -41,6 +43,7 @@ CLAIMS = {
 
 MALFORMED = (
     SigstoreError,
+    CryptographyDeprecationWarning,
     InvalidSignature,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
@@ -169,7 +172,10 @@ def _check_note(note: str, log: str) -> None:
 
 @contextmanager
 def _as_signature_error() -> Iterator[None]:
+    """What RFC 5280 forbids in a certificate, and the library only warns of for now, does not hold either."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            yield
     except MALFORMED as problem:
         raise SignatureError(f"the signature does not hold: {first_line(problem)}", mend=MEND) from problem

@@ -51,6 +51,19 @@ def test_it_is_the_logged_time_that_counts(golden: Path, name: str) -> None:
     assert certificate.not_valid_before_utc <= signer.signed_at <= certificate.not_valid_after_utc
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_certificate_that_the_library_only_warns_of_is_refused() -> None:
+    golden = VERSIONS[0]
+    document = json.loads((golden / "rekor1.sigstore.json").read_bytes())
+    raw = bytearray(base64.b64decode(document["verificationMaterial"]["certificate"]["rawBytes"]))
+    serial = x509.load_der_x509_certificate(bytes(raw)).serial_number
+    raw[raw.index(serial.to_bytes(20, "big").lstrip(b"\0"))] |= 0x80  # makes it negative
+    document["verificationMaterial"]["certificate"]["rawBytes"] = base64.b64encode(raw).decode()
+    verifier = Verifier(Policy(signers=(ANYBODY_KNOWN,)), golden / "trusted-root.json")
+    with pytest.raises(SignatureError, match="serial number which wasn't positive"):
+        verifier.verify(json.dumps(document).encode())
+
+
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)
 def test_a_golden_does_not_verify_by_another_s_root(golden: Path, verifier: Verifier) -> None:
     with pytest.raises(SignatureError):
