@@ -18,7 +18,7 @@ from registry.hub.transfer import Limits
 from registry.manifest import walk
 from registry.records import release as layout
 
-BRANCHES = ("status", "audits")
+BRANCHES = ("status", layout.AUDITS)
 SUFFIX = ".sigstore.json"
 MAX_BUNDLES = 200
 """On one branch for one release, and in one folder."""

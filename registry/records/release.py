@@ -15,6 +15,8 @@ WEIGHTS = "model.safetensors"
 SIGNATURE = "model.sig"
 LICENSE = "LICENSE"
 GIT_ATTRIBUTES = ".gitattributes"
+AUDITS = "audits"
+"""The branch of what others found."""
 
 RECORD = "provenance/release.json"
 LOCK = "provenance/dvc.lock"

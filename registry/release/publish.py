@@ -18,9 +18,6 @@ from registry.records import release as layout
 from registry.records.release import ReleaseRecord
 from registry.release.sign import is_signed
 
-AUDITS = "audits"
-"""The branch of what others found."""
-
 
 def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> HubReference:
     """Publish the signed release in `folder` to the repository its record names, and return its reference.
@@ -41,7 +38,7 @@ def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> H
             f"{record.repo} has a release {record.tag} with other files",
             mend="a release never changes: cut the next version",
         )
-    hub.ensure_branch(record.repo, AUDITS)  # so that an auditor's pull request has a place to go to
+    hub.ensure_branch(record.repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
     if standing is None:
         head = hub.head(record.repo)
         commit = hub.publish(record.repo, folder, message=f"Release {record.tag}", parent=head, manifest=manifest)

@@ -51,6 +51,11 @@ class HubReader(Connection):
         with asking(self.endpoint, f"{repo}@{revision}"):
             return commit_id(self._api.repo_info(name, repo_type=kind, revision=revision).sha)
 
+    def whoami(self) -> str:
+        """The name of the user whose token this is. Raises CredentialsError without one."""
+        with asking(self.endpoint, "your account"):
+            return str(self._api.whoami()["name"])
+
     def branches(self, repo: str) -> dict[str, str]:
         """{branch: commit at its tip}."""
         return self._refs(repo, "branches")
@@ -111,6 +116,10 @@ class HubReader(Connection):
             found = self._api.get_discussion_details(name, number, repo_type=kind)
         branch = (found.target_branch or "").removeprefix("refs/heads/")
         return PullRequest(found.num, found.title, found.author, found.status, branch, found.diff or "")
+
+    def pull_url(self, repo: str, number: int) -> str:
+        """Where people read a pull request."""
+        return f"{self.endpoint}/{repo}/discussions/{number}"
 
     # 2. Fetching and comparing
 
