@@ -1,4 +1,4 @@
-"""An auditor without the right to write brings a signed verdict to the release; merged, it counts for those who verify."""
+"""An auditor without the right to write brings a verdict to the release; once merged, it counts for verifiers."""
 
 from __future__ import annotations
 
