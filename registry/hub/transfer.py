@@ -137,16 +137,20 @@ def git_blob_oid(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
-def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> bool:
-    """Whether a listing is of exactly the files of `manifest`, which lie in `folder`: by SHA-256, or git's SHA-1."""
-    want = manifest.by_path()
-    if {file.path for file in files} != want.keys() or any(file.size != want[file.path].size for file in files):
+def is_file(listed: RemoteFile, folder: Path, entry: Entry) -> bool:
+    """Whether a listed file is the one that `entry` names in `folder`: by SHA-256, or git's SHA-1 of a small one."""
+    if listed.size != entry.size:
         return False
-    return all(
-        file.sha256 == want[file.path].sha256
-        if file.sha256 is not None
-        else file.git_oid == git_blob_oid(folder / file.path, file.size)
-        for file in files
+    if listed.sha256 is not None:
+        return listed.sha256 == entry.sha256
+    return listed.git_oid == git_blob_oid(folder / entry.path, entry.size)
+
+
+def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> bool:
+    """Whether a listing is of exactly the files of `manifest`, which lie in `folder`."""
+    want = manifest.by_path()
+    return {file.path for file in files} == want.keys() and all(
+        is_file(file, folder, want[file.path]) for file in files
     )
 
 

@@ -2,7 +2,10 @@
 
     connection.py   an endpoint and a token; the library, told how to behave; one file's bytes
     reader.py       what a Hub has: commits, branches, tags, files; fetching and comparing them
-    writer.py       HubClient: publishing, tags, branches, pull requests
+    folder.py       what a tree is to be, and the commits that make it so
+    sender.py       one commit; large files by Xet or LFS
+    proposer.py     pull requests: what others propose, and what is too much for one commit
+    writer.py       HubClient: publishing, tags, branches
 
 A repository is `owner/name`, or `datasets/owner/name`. The library is imported at the first call (350 ms).
 """

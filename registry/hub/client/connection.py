@@ -84,14 +84,12 @@ def commit_id(text: str | None) -> str:
 
 
 def _library(endpoint: str, token: str | bool | None) -> HfApi:
-    """The library, told to speak LFS where there may be no Xet, to give up in the end, and to be silent in a pipe."""
+    """The library, told to give up in the end, and to be silent in a pipe."""
     import httpx2
-    from huggingface_hub import HfApi, constants, set_client_factory
+    from huggingface_hub import HfApi, set_client_factory
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
     from huggingface_hub.utils._http import default_client_factory
 
-    if endpoint != PUBLIC_HUB:
-        constants.HF_HUB_DISABLE_XET = True  # the library does not fall back from Xet to LFS
     if not sys.stderr.isatty():
         disable_progress_bars()
 

@@ -7,57 +7,21 @@ the same folder again makes no second commit.
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from registry.errors import Refused, Unavailable, VerificationError
-from registry.hub.client.connection import commit_id, named
-from registry.hub.client.reader import HubReader
+from registry.hub.client.connection import named
+from registry.hub.client.folder import Folder
+from registry.hub.client.proposer import MAIN, HubProposer
 from registry.hub.faults import asking
 from registry.hub.reference import check_revision
-from registry.hub.transfer import RemoteFile, is_folder
-from registry.manifest import Manifest, check_path
-
-if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+from registry.hub.transfer import RemoteFile
+from registry.manifest import Manifest
 
 ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """What the tree of a branch is to be.
-
-    keep: paths that are left as they are where they stand already, and are not in the folder.
-    """
-
-    root: Path
-    manifest: Manifest
-    keep: tuple[str, ...]
-
-    def is_at(self, standing: tuple[RemoteFile, ...]) -> bool:
-        """Whether a listing is of exactly this."""
-        own = self.manifest.by_path()
-        return is_folder([f for f in standing if f.path in own or f.path not in self.keep], self.root, self.manifest)
-
-    def changes(self, standing: tuple[RemoteFile, ...]) -> list[CommitOperationAdd | CommitOperationDelete]:
-        """What makes a tree of those files into this one."""
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-        operations: list[CommitOperationAdd | CommitOperationDelete] = []
-        for entry in self.manifest.entries:
-            operation = CommitOperationAdd(entry.path, self.root / entry.path)
-            operation.upload_info.sha256 = bytes.fromhex(entry.sha256)  # measured already; the Hub measures again
-            operations.append(operation)
-        stays = {*self.manifest.by_path(), *self.keep}
-        return operations + [CommitOperationDelete(f.path, is_folder=False) for f in standing if f.path not in stays]
-
-
-class HubClient(HubReader):
+class HubClient(HubProposer):
     """All that we ask of a Hub."""
 
     def ensure_repo(self, repo: str, *, private: bool | None = None) -> None:
@@ -86,17 +50,18 @@ class HubClient(HubReader):
         parent: str,
         *,
         manifest: Manifest | None = None,
-        branch: str = "main",
+        branch: str = MAIN,
         keep: tuple[str, ...] = (),
     ) -> str:
         """Make the tree of `branch` exactly `folder`, in one commit upon `parent`; the commit.
 
+        What is too much for one commit to main goes through a pull request, which is merged when all of it is there.
         manifest: of `folder`, where it is known already.  keep: paths that stay where they are there already.
         Where the head has that tree already, it is returned and nothing is done. After a broken connection the head is
         read before anything is tried again, so that a commit whose answer was lost is not made twice.
         Raises Refused where the head is neither `parent` nor that tree: somebody else has committed.
         """
-        wanted = _Folder(folder, manifest or Manifest.of_directory(folder), keep)
+        wanted = Folder(folder, manifest or Manifest.of_directory(folder), keep)
         lost: Unavailable | Refused | None = None
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
@@ -110,7 +75,7 @@ class HubClient(HubReader):
                     mend="look at what was committed there, and publish again",
                 ) from lost
             try:
-                made = self._commit(repo, wanted.changes(standing), message, parent, branch)
+                made = self._send(repo, wanted, standing, message, parent, branch)
             except (Unavailable, Refused) as problem:
                 lost = problem  # whether it was done all the same is seen at the head
                 continue
@@ -142,59 +107,11 @@ class HubClient(HubReader):
                 lost = problem  # whether it is there is seen by looking
         raise Unavailable(f"{repo}: the tag {name} does not appear: {lost}", mend="publish again") from lost
 
-    def propose(self, repo: str, branch: str, files: Mapping[str, bytes], message: str) -> str:
-        """A pull request that adds `files` to `branch`; its address. Reading rights are enough.
-
-        Raises InputError for a path that is not allowed, or no such branch.
-        """
-        from huggingface_hub import CommitOperationAdd
-
-        name, kind = named(repo)
-        for path in files:
-            check_path(path)
-        parent = self.head(repo, branch)
-        operations = [CommitOperationAdd(path, data) for path, data in files.items()]
-        with asking(self.endpoint, repo), _quiet():
-            made = self._api.create_commit(
-                name,
-                operations,
-                commit_message=message,
-                parent_commit=parent,
-                revision=branch,
-                repo_type=kind,
-                create_pr=True,
-            )
-        if not made.pr_url:
-            raise Unavailable(f"{self.endpoint} made no pull request", mend="check the endpoint")
-        return str(made.pr_url)
-
-    def merge(self, repo: str, number: int) -> None:
-        """Merge a pull request. Raises Refused where it conflicts with what its branch has become, or is closed."""
-        name, kind = named(repo)
-        with asking(self.endpoint, f"pull request {number} of {repo}"):
-            self._api.merge_pull_request(name, number, repo_type=kind)
-
-    def _commit(
-        self,
-        repo: str,
-        operations: list[CommitOperationAdd | CommitOperationDelete],
-        message: str,
-        parent: str,
-        branch: str,
+    def _send(
+        self, repo: str, wanted: Folder, standing: tuple[RemoteFile, ...], message: str, parent: str, branch: str
     ) -> str:
-        """Upload what is large, then make the one commit."""
-        name, kind = named(repo)
-        with asking(self.endpoint, repo), _quiet():
-            made = self._api.create_commit(
-                name, operations, commit_message=message, parent_commit=parent, revision=branch, repo_type=kind
-            )
-            return commit_id(made.oid)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's warnings about parquet beside a model, and about what it calls itself."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*data file.*", category=UserWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        yield
+        """One commit; or where that would be too much for it, and it is main, a pull request of several."""
+        commits = wanted.commits(standing)
+        if len(commits) > 1 and branch == MAIN:
+            return self._publish_by_request(repo, wanted, message, parent)
+        return self._commit(repo, [change for part in commits for change in part], message, parent, branch)

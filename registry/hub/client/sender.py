@@ -1,0 +1,125 @@
+"""One commit: what is large by Xet or LFS first, then the commit itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from registry.errors import Unavailable
+from registry.hub.client.connection import commit_id, named
+from registry.hub.client.reader import HubReader
+from registry.hub.faults import asking, reaching
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+
+class HubSender(HubReader):
+    """Commits, as the other calls need them."""
+
+    def _commit(
+        self,
+        repo: str,
+        operations: Sequence[CommitOperationAdd | CommitOperationDelete],
+        message: str,
+        parent: str,
+        branch: str,
+    ) -> str:
+        """Upload what is large, then make the one commit upon `parent`; its id. branch: or `refs/pr/N`."""
+        name, kind = named(repo)
+        with self._large_files(repo, branch), asking(self.endpoint, repo), _quiet():
+            made = self._api.create_commit(
+                name, operations, commit_message=message, parent_commit=parent, revision=branch, repo_type=kind
+            )
+            return commit_id(made.oid)
+
+    def _commit_as_request(
+        self, repo: str, operations: Sequence[CommitOperationAdd | CommitOperationDelete], message: str, branch: str
+    ) -> str:
+        """One commit that is a pull request to `branch`; its address."""
+        name, kind = named(repo)
+        parent = self.head(repo, branch)
+        with asking(self.endpoint, repo), _quiet():
+            made = self._api.create_commit(
+                name,
+                operations,
+                commit_message=message,
+                parent_commit=parent,
+                revision=branch,
+                repo_type=kind,
+                create_pr=True,
+            )
+        if not made.pr_url:
+            raise Unavailable(f"{self.endpoint} made no pull request", mend="check the endpoint")
+        return str(made.pr_url)
+
+    @contextmanager
+    def _large_files(self, repo: str, branch: str) -> Iterator[None]:
+        """While it lasts, the library sends large files by Xet where this Hub has it, else by LFS.
+
+        The library itself takes every Hub to have Xet, and does not fall back. HF_HUB_DISABLE_XET stands above both.
+        """
+        from huggingface_hub import constants
+
+        chosen = constants.HF_HUB_DISABLE_XET
+        constants.HF_HUB_DISABLE_XET = chosen or not self.offers_xet(repo, branch)
+        try:
+            yield
+        finally:
+            constants.HF_HUB_DISABLE_XET = chosen
+
+    def offers_xet(self, repo: str, branch: str = "main") -> bool:
+        """Whether this Hub takes large files by Xet, and this machine can send them so. Asked once for each Hub.
+
+        Raises Unavailable where it does not answer: no is another answer than none.
+        """
+        from huggingface_hub.utils._runtime import is_xet_available
+
+        if not is_xet_available():
+            return False
+        if self.endpoint not in self._xet:
+            self._xet[self.endpoint] = self._asked_for_xet(repo, branch)
+        return self._xet[self.endpoint]
+
+    @cached_property
+    def _xet(self) -> dict[str, bool]:
+        return {}
+
+    def _asked_for_xet(self, repo: str, branch: str) -> bool:
+        """A Hub with Xet answers the library's own question for a token by three headers; one without, by a 4xx."""
+        from urllib.parse import quote
+
+        from huggingface_hub import get_session
+        from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]
+        from huggingface_hub.utils._xet import (
+            XetTokenType,
+            parse_xet_connection_info_from_headers,
+            xet_connection_info_refresh_url,
+        )
+
+        name, kind = named(repo)
+        url = xet_connection_info_refresh_url(
+            token_type=XetTokenType.WRITE,
+            repo_id=name,
+            repo_type=kind,
+            revision=quote(branch, safe=""),
+            endpoint=self.endpoint,
+        )
+        headers = self._api._build_hf_headers()
+        with reaching(self.endpoint, repo):
+            answer = get_session().get(url, headers=headers)
+            if answer.status_code in (408, 429) or answer.status_code >= 500:
+                hf_raise_for_status(answer)
+        return answer.status_code == 200 and parse_xet_connection_info_from_headers(answer.headers) is not None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's warnings about parquet beside a model, and about what it calls itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*data file.*", category=UserWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield

@@ -1,0 +1,106 @@
+"""Large files go by Xet where the Hub has it, by LFS where it has not; the library alone would fail at the latter.
+
+A server with Xet's store is not at hand: what is tested is the choice, against our server (which has none) and against
+one that answers as the public Hub does when it is asked for a token.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.errors import Unavailable
+from registry.hub.client import HubClient
+from registry.manifest import Manifest
+
+TOKEN = {
+    "X-Xet-Cas-Url": "https://cas.example.org",
+    "X-Xet-Access-Token": "secret",
+    "X-Xet-Token-Expiration": str(int(time.time()) + 3600),
+}
+
+
+@pytest.fixture
+def stub() -> Iterator[HTTPServer]:
+    """Answers everything with `status` and `headers`, and keeps the paths."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.server.paths.append(self.path)  # type: ignore[attr-defined]
+            self.send_response(self.server.status)  # type: ignore[attr-defined]
+            for name, value in self.server.headers.items():  # type: ignore[attr-defined]
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            """Silence."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.status, server.headers, server.paths = 200, dict(TOKEN), []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def elsewhere(stub: HTTPServer) -> HubClient:
+    return HubClient(f"http://127.0.0.1:{stub.server_address[1]}", "token")
+
+
+def disabled() -> bool:
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_DISABLE_XET
+
+
+def test_a_hub_without_xet_gets_lfs(client: HubClient, repo: str, folder: Path) -> None:
+    from huggingface_hub.utils._runtime import is_xet_available
+
+    assert is_xet_available()  # the library would speak Xet
+    assert not client.offers_xet(repo)
+    commit = client.publish(repo, folder, "Release", client.head(repo))
+    assert not client.verify_remote(repo, commit, Manifest.of_directory(folder))
+    assert not disabled()
+
+
+def test_a_hub_with_xet_gets_xet(elsewhere: HubClient, stub: HTTPServer) -> None:
+    for _ in range(2):
+        with elsewhere._large_files("org/model", "refs/pr/1"):
+            assert not disabled()
+    assert stub.paths == ["/api/models/org/model/xet-write-token/refs%2Fpr%2F1"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("status", "headers"), [(404, TOKEN), (403, {}), (200, {}), (200, {"X-Xet-Cas-Url": "x"})])
+def test_any_other_answer_is_no(elsewhere: HubClient, stub: HTTPServer, status: int, headers: dict[str, str]) -> None:
+    stub.status, stub.headers = status, headers  # type: ignore[attr-defined]
+    with elsewhere._large_files("datasets/org/data", "main"):
+        assert disabled()
+    assert not disabled()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_answer_is_no_no(elsewhere: HubClient, stub: HTTPServer, status: int) -> None:
+    stub.status = status  # type: ignore[attr-defined]
+    with pytest.raises(Unavailable):
+        elsewhere.offers_xet("org/model")
+    stub.status = 200  # type: ignore[attr-defined]
+    assert elsewhere.offers_xet("org/model")
+
+
+def test_who_turned_xet_off_gets_lfs(elsewhere: HubClient, stub: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with elsewhere._large_files("org/model", "main"):
+        assert disabled()
+    assert disabled() and stub.paths == []  # type: ignore[attr-defined]
