@@ -25,6 +25,10 @@ def serve(
         int | None, typer.Option(help="Bytes that the repositories of one namespace may hold.", show_default="no end")
     ] = None,
     rate: Annotated[float, typer.Option(help="Requests a second of one address, for each worker.", min=0.1)] = 200.0,
+    blobs: Annotated[
+        str | None,
+        typer.Option(help="Keep large files at this fsspec URL, such as s3://bucket/hub; from the first start on."),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Do not serve: check every repository and blob, and say what is amiss."),
@@ -41,18 +45,31 @@ def serve(
     from registry.hub.server.limits import Limits
 
     limits = Limits(quota=quota, rate=rate)
-    run(root=root, host=host, port=port, port_file=port_file, workers=workers, access_log=access_log, limits=limits)
+    run(
+        root=root,
+        host=host,
+        port=port,
+        port_file=port_file,
+        workers=workers,
+        access_log=access_log,
+        blobs=blobs,
+        limits=limits,
+    )
 
 
 def _check(root: Path, collect: bool) -> None:
     from registry.cli import output
-    from registry.errors import InputError
+    from registry.errors import InputError, Unavailable
     from registry.hub.server import check
+    from registry.hub.server.problems import Problem
 
     if not (root / "repos").is_dir() and not (root / "blobs").is_dir():
         raise InputError(f"{root} is no server's folder", mend="give the --root that `glasshouse serve` was given")
-    with output.progress("checking blobs") as progress:
-        found = check.check(root, progress)
+    try:
+        with output.progress("checking blobs") as progress:
+            found = check.check(root, progress)
+    except Problem as problem:
+        raise Unavailable(str(problem), mend="try again later") from problem
     for fault in found.faults:
         output.say(output.printable(fault))
     words = f"{found.repositories} repositories, {found.blobs} blobs, {found.size} bytes: {len(found.faults)} faults"

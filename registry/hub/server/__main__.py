@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from registry.errors import GlasshouseError
-from registry.hub.server.limits import PART_SIZE, Limits
+from registry.hub.server.limits import Limits
 from registry.hub.server.run import serve
 
 
@@ -20,12 +21,13 @@ def main() -> int:
     parser.add_argument("--port-file", type=Path, help="write the port here once connections are accepted")
     parser.add_argument("--workers", type=int, default=1, help="processes that answer")
     parser.add_argument("--access-log", type=Path, help="file for a line of JSON a request; - is standard error")
-    parser.add_argument("--part-size", type=int, default=PART_SIZE, help="bytes of a part of a large upload")
-    parser.add_argument("--quota", type=int, help="bytes of a namespace; without it, no end")
-    parser.add_argument("--rate", type=float, default=Limits().rate, help="requests a second of one address")
-    parser.add_argument("--burst", type=int, default=Limits().burst, help="requests at once of one address")
+    parser.add_argument("--blobs", help="URL of the store of large files; without it, the folder")
+    defaults = asdict(Limits())
+    for name, value in defaults.items():
+        kind = int if value is None else type(value)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see Limits")
     options = vars(parser.parse_args())
-    limits = Limits(**{name: options.pop(name) for name in ("part_size", "quota", "rate", "burst")})
+    limits = Limits(**{name: options.pop(name) for name in defaults})
     try:
         serve(**options, limits=limits)
     except GlasshouseError as problem:

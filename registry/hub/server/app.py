@@ -168,7 +168,7 @@ def _metrics(request: Request) -> PlainTextResponse:
     text = figures.render() if figures is not None else ""
     hub: Hub = request.app.state.hub
     free = shutil.disk_usage(hub.root).free
-    text += f"glasshouse_hub_uploads_open {hub.blobs.open_uploads()}\nglasshouse_hub_disk_free_bytes {free}\n"
+    text += f"glasshouse_hub_uploads_open {hub.uploads.open()}\nglasshouse_hub_disk_free_bytes {free}\n"
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

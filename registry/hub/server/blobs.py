@@ -1,148 +1,152 @@
-"""Large files by their SHA-256.
+"""Large files by their SHA-256, where they stay: in a folder here, or in any store that fsspec reaches (`remote.py`).
 
-Laws: a blob that is there is whole, flushed to the disk, and has the digest of its name; writing the same blob twice
-is harmless. An upload that dies leaves a file in `uploads/`, which `collect` takes away.
+Laws, of every store: a blob that is there is whole, durable, and has the digest of its name; putting the same blob
+twice is harmless; half a blob is never seen under its name.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
-from registry.digest import CHUNK, is_sha256
-from registry.files import sync_directory
+from registry.digest import is_sha256, sha256_file
+from registry.errors import InputError
+from registry.files import sync_directory, write_atomic
 from registry.hub.server.problems import Problem
 
-MAX_OPEN = 1024
+CHUNK = 1 << 18
+"""Bytes of a blob that are read at a time: what each download holds in memory, twice."""
+PLACE = "blobs.url"
+"""The file in the server's folder that names the store, where it is not in this folder."""
 
 
-class Upload:
-    """One blob, or one part of it, on its way in."""
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob of a store. size: in bytes."""
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self.path = path
-        self.size = 0
-        self._limit = limit
-        self._digest = hashlib.sha256()
-        self._stream = path.open("wb")
-
-    def write(self, chunk: bytes) -> None:
-        """Add `chunk`. Raises Problem 413 beyond the announced size."""
-        self.size += len(chunk)
-        if self.size > self._limit:
-            raise Problem(413, f"more than the {self._limit} bytes that were announced")
-        self._digest.update(chunk)
-        self._stream.write(chunk)
-
-    def finish(self) -> str:
-        """Flush to the disk; the SHA-256 of what came."""
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        return self._digest.hexdigest()
-
-    def close(self) -> None:
-        """Let go of the file, finished or not."""
-        self._stream.close()
+    sha256: str
+    size: int
 
 
-class BlobStore:
-    """A folder of blobs, `sha256/ab/cd/abcd…`, and a folder of uploads under way."""
-
-    def __init__(self, root: Path, most: int = MAX_OPEN) -> None:
-        """most: uploads that may be under way at once, of all workers."""
-        self._most = most
-        self._blobs = root / "sha256"
-        self._uploads = root / "uploads"
-        self._blobs.mkdir(parents=True, exist_ok=True)
-        self._uploads.mkdir(parents=True, exist_ok=True)
-
-    def path(self, sha256: str) -> Path:
-        """Where the blob of that digest is, or would be. Raises Problem 422 for what is no SHA-256."""
-        if not is_sha256(sha256):
-            raise Problem(422, "an object id is 64 lowercase hex characters")
-        return self._blobs / sha256[:2] / sha256[2:4] / sha256
+class BlobStore(Protocol):
+    """Where blobs are kept. Every call may block, and may raise Problem 503 where the store does not answer."""
 
     def size(self, sha256: str) -> int | None:
         """Bytes of that blob, or None where it is not here."""
+
+    def read(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `end`, a chunk at a time. Raises Problem 404 where it is not here."""
+
+    def put(self, source: Path, sha256: str, size: int) -> None:
+        """Keep the file `source`, which has that digest and size; it may be moved away."""
+
+    def digest(self, sha256: str) -> str:
+        """The SHA-256 of the blob of that name, as it is now."""
+
+    def all(self) -> Iterator[Blob]:
+        """Every blob."""
+
+    def modified(self, sha256: str) -> float:
+        """When it was put last, seconds since 1970. Raises Problem 404 where it is not here."""
+
+    def remove(self, sha256: str) -> None:
+        """Take it away; harmless where it is not here."""
+
+
+def shard(sha256: str) -> str:
+    """Where the blob of that digest is in its store. Raises Problem 422 for what is no SHA-256."""
+    if not is_sha256(sha256):
+        raise Problem(422, "an object id is 64 lowercase hex characters")
+    return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def missing(sha256: str) -> Problem:
+    """The problem of a blob that is not here."""
+    return Problem(404, f"the object {sha256} is not here")
+
+
+class LocalBlobs:
+    """A folder of blobs, `sha256/ab/cd/abcd…`. What is put must lie on the same file system."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        (root / "sha256").mkdir(parents=True, exist_ok=True)
+
+    def size(self, sha256: str) -> int | None:
+        """See BlobStore."""
         try:
-            return self.path(sha256).stat().st_size
+            return self._path(sha256).stat().st_size
         except FileNotFoundError:
             return None
 
-    @contextmanager
-    def upload(self, limit: int) -> Iterator[Upload]:
-        """A place for at most `limit` bytes on their way in; gone at the end of the block unless adopted or kept.
-
-        Raises Problem 429 where too many are under way.
-        """
-        if self.open_uploads() >= self._most:
-            raise Problem(429, "too many uploads are under way", headers={"Retry-After": "10"})
-        descriptor, name = tempfile.mkstemp(dir=self._uploads)
-        os.close(descriptor)
-        upload = Upload(Path(name), limit)
+    def read(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        """See BlobStore."""
         try:
-            yield upload
-        finally:
-            upload.close()
-            upload.path.unlink(missing_ok=True)
+            stream = self._path(sha256).open("rb", buffering=0)
+        except FileNotFoundError as problem:
+            raise missing(sha256) from problem
+        with stream:
+            stream.seek(start)
+            while start < end and (chunk := stream.read(min(CHUNK, end - start))):
+                start += len(chunk)
+                yield chunk
 
-    def adopt(self, upload: Upload, sha256: str, size: int) -> None:
-        """Put a whole blob in its place. Raises Problem 422 unless it has that digest and size."""
-        found = upload.finish()
-        if found != sha256 or upload.size != size:
-            raise Problem(422, f"announced {size} bytes of sha256:{sha256}, got {upload.size} of sha256:{found}")
-        place = self.path(sha256)
+    def put(self, source: Path, sha256: str, size: int) -> None:
+        """See BlobStore. `source` is flushed to the disk already."""
+        place = self._path(sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
-        upload.path.chmod(0o444)
-        upload.path.replace(place)
-        for folder in (place.parent, place.parent.parent, self._blobs):
+        source.chmod(0o444)
+        source.replace(place)
+        for folder in (place.parent, place.parent.parent, place.parent.parent.parent):
             sync_directory(folder)
 
-    def keep_part(self, upload: Upload, upload_id: str, number: int) -> str:
-        """Keep part `number` of a blob until `assemble`; a part sent again replaces the first. Its SHA-256."""
-        sha256 = upload.finish()
-        folder = self._uploads / upload_id
-        folder.mkdir(exist_ok=True)
-        upload.path.replace(folder / f"part-{number}")
-        return sha256
+    def digest(self, sha256: str) -> str:
+        """See BlobStore."""
+        return sha256_file(self._path(sha256))
 
-    def assemble(self, upload_id: str, sha256: str, size: int, parts: int) -> None:
-        """Join the parts 1 to `parts`. Raises Problem 400 if one is missing, 422 if the whole is not `sha256`."""
-        folder = self._uploads / upload_id
-        paths = [folder / f"part-{number}" for number in range(1, parts + 1)]
-        if self.size(sha256) == size and not folder.exists():
-            return  # the answer to an earlier request was lost, and the client asks again
-        if not all(path.is_file() for path in paths):
-            raise Problem(400, f"not all of the {parts} parts have come")
-        with self.upload(size) as upload:
-            for path in paths:
-                with path.open("rb") as stream:
-                    while chunk := stream.read(CHUNK):
-                        upload.write(chunk)
-            shutil.rmtree(folder, ignore_errors=True)
-            self.adopt(upload, sha256, size)
+    def all(self) -> Iterator[Blob]:
+        """See BlobStore."""
+        for path in (self._root / "sha256").glob("??/??/*"):
+            yield Blob(path.name, path.stat().st_size)
 
-    def open_uploads(self) -> int:
-        """How many uploads are under way, or lie about."""
-        return sum(1 for _ in os.scandir(self._uploads))
+    def modified(self, sha256: str) -> float:
+        """See BlobStore."""
+        try:
+            return self._path(sha256).stat().st_mtime
+        except FileNotFoundError as problem:
+            raise missing(sha256) from problem
 
-    def all(self) -> Iterator[Path]:
-        """Every blob."""
-        return self._blobs.glob("??/??/*")
+    def remove(self, sha256: str) -> None:
+        """See BlobStore."""
+        self._path(sha256).unlink(missing_ok=True)
 
-    def collect(self, older_than: float) -> int:
-        """Remove uploads that have not been touched for `older_than` seconds; how many there were."""
-        stale = [item for item in self._uploads.iterdir() if item.stat().st_mtime < time.time() - older_than]
-        for item in stale:
-            if item.is_dir():
-                shutil.rmtree(item, ignore_errors=True)
-            else:
-                item.unlink(missing_ok=True)
-        return len(stale)
+    def _path(self, sha256: str) -> Path:
+        return self._root / shard(sha256)
+
+
+def blob_store(root: Path, url: str | None = None) -> BlobStore:
+    """The store of the server whose folder is `root`: at `url`, where it was first told to be, else in the folder.
+
+    Raises InputError for another URL than the first one, or one that nothing here can read; Unavailable where nothing
+    answers there.
+    """
+    place = root / PLACE
+    known = place.read_text().strip() if place.exists() else None
+    if url is not None and known is None and any((root / "blobs" / "sha256").glob("??/??/*")):
+        raise InputError(f"the blobs of {root} are in it already, not at {url}", mend="leave --blobs out")
+    if url is not None and known not in (None, url):
+        raise InputError(f"the blobs of {root} are at {known}, not at {url}", mend="leave --blobs out")
+    address = url or known
+    if address is None:
+        return LocalBlobs(root / "blobs")
+    if urlsplit(address).password is not None:
+        raise InputError("a URL with a password would be kept in a file", mend="leave credentials to the environment")
+    from registry.hub.server.remote import RemoteBlobs
+
+    store = RemoteBlobs(address)
+    if known is None:
+        write_atomic(place, f"{address}\n".encode())
+    return store

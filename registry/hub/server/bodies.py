@@ -15,12 +15,11 @@ from starlette.requests import Request
 
 from registry import canonical
 from registry.digest import CHUNK
-from registry.hub.server.blobs import Upload
 from registry.hub.server.problems import Problem
+from registry.hub.server.state import hub
+from registry.hub.server.uploads import Upload
 
 MAX_JSON = 8 << 20
-IDLE_SECONDS = 60
-"""How long a client may pause before its request is given up."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, le=1 << 50, strict=True)]
@@ -172,14 +171,14 @@ async def spool(request: Request, upload: Upload) -> None:
 
 
 async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Problem 408 where the client falls silent for IDLE_SECONDS."""
-    stream = aiter(request.stream())
+    """The body as it comes. Raises Problem 408 where the client falls silent for longer than the limits allow."""
+    stream, patience = aiter(request.stream()), hub(request).limits.idle_seconds
     while True:
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(patience):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError as problem:
-            raise Problem(408, f"no byte for {IDLE_SECONDS} s") from problem
+            raise Problem(408, f"no byte for {patience} s") from problem
         yield chunk

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.digest import Progress, sha256_file
+from registry.digest import Progress
 from registry.hub.server import git
-from registry.hub.server.blobs import BlobStore
+from registry.hub.server.blobs import BlobStore, blob_store
 from registry.hub.server.ledger import Ledger
+from registry.hub.server.locks import locked
+from registry.hub.server.problems import Problem
+from registry.hub.server.state import COLLECT_LOCK, UPLOADS
+from registry.hub.server.uploads import Uploads
 
 YOUNG_SECONDS = 24 * 3600
 """A blob that nothing refers to yet is left alone for this long: its commit may be on the way."""
@@ -17,51 +22,73 @@ YOUNG_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a check found. faults: sentences.  unused: blobs that no repository has a right to."""
+    """What a check found. faults: sentences.  unused: digests of blobs that no repository has a right to."""
 
     repositories: int
     blobs: int
     size: int
     faults: tuple[str, ...]
-    unused: tuple[Path, ...]
+    unused: tuple[str, ...]
 
 
 def check(root: Path, progress: Progress | None = None) -> Found:
     """Have git check every repository, hash every blob, and look for each blob that a repository says it has.
 
-    progress: is told bytes of blobs.
+    progress: is told bytes of blobs.  Raises Problem 503 where the store of blobs does not answer.
     """
-    folders = sorted((root / "repos").glob("*/*/*.git"))
-    store = BlobStore(root / "blobs")
-    faults, used = [], set()
+    store, faults = blob_store(root), []
+    folders = _repositories(root)
     for folder in folders:
-        where = folder.relative_to(root / "repos").as_posix().removesuffix(".git")
-        try:
-            git.run(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
-        except git.GitFailed as problem:
-            faults.append(f"{where}: {problem.words[:500]}")
-        for oid, size in Ledger(folder).blobs().items():
-            used.add(oid)
-            if store.size(oid) != size:
-                faults.append(f"{where}: the large file sha256:{oid} of {size} bytes is not in the store")
+        faults += _check_repository(root, folder, store)
+    used = _used(folders)
     size, unused, count = 0, [], 0
     for blob in store.all():
         count += 1
-        size += blob.stat().st_size
-        if (found := sha256_file(blob, progress)) != blob.name:
-            faults.append(f"the blob {blob.name} has the digest {found}")
-        if blob.name not in used:
-            unused.append(blob)
+        size += blob.size
+        try:
+            if (found := store.digest(blob.sha256)) != blob.sha256:
+                faults.append(f"the blob {blob.sha256} has the digest {found}")
+        except Problem as problem:
+            if problem.status == 503:
+                raise
+            faults.append(f"the blob {blob.sha256}: {problem}")
+        if progress is not None:
+            progress(blob.size)
+        if blob.sha256 not in used:
+            unused.append(blob.sha256)
     return Found(len(folders), count, size, tuple(faults), tuple(unused))
 
 
 def collect(root: Path, found: Found, younger: float = YOUNG_SECONDS) -> int:
     """Remove the unused blobs that are not young, and abandoned uploads; the bytes that it freed."""
-    freed = 0
-    for blob in found.unused:
-        info = blob.stat()
-        if info.st_mtime < time.time() - younger:
-            blob.unlink()
-            freed += info.st_size
-    BlobStore(root / "blobs").collect(younger)
+    store, freed = blob_store(root), 0
+    with locked(root / COLLECT_LOCK):  # no blob is being put, to be used a moment later
+        used = _used(_repositories(root))
+        for sha256 in found.unused:
+            size = store.size(sha256)
+            if sha256 not in used and size is not None and store.modified(sha256) < time.time() - younger:
+                store.remove(sha256)
+                freed += size
+    Uploads(root / UPLOADS).collect(younger)
     return freed
+
+
+def _check_repository(root: Path, folder: Path, store: BlobStore) -> list[str]:
+    where = folder.relative_to(root / "repos").as_posix().removesuffix(".git")
+    faults = []
+    try:
+        git.run(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
+    except git.GitFailed as problem:
+        faults.append(f"{where}: {problem.words[:500]}")
+    for oid, size in Ledger(folder).blobs().items():
+        if store.size(oid) != size:
+            faults.append(f"{where}: the large file sha256:{oid} of {size} bytes is not in the store")
+    return faults
+
+
+def _used(folders: Iterable[Path]) -> set[str]:
+    return {oid for folder in folders for oid in Ledger(folder).blobs()}
+
+
+def _repositories(root: Path) -> list[Path]:
+    return sorted((root / "repos").glob("*/*/*.git"))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from registry.hub.server import git, names
+from registry.hub.server import git, names, serving
 from registry.hub.server.git import Row
 from registry.hub.server.problems import ENTRY_NOT_FOUND, Problem
 from registry.hub.server.repository import Repository
 from registry.hub.server.state import hub, repository
-
-_RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 
 
 def resolve(request: Request) -> Response:
@@ -34,31 +32,20 @@ def resolve(request: Request) -> Response:
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1], safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
+        "ETag": f'"{row.sha256 or row.oid}"',
     }
-    etag = f'"{row.sha256 or row.oid}"'
-    if etag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers=headers | {"ETag": etag})
     if row.sha256 is not None:
         return _large(request, repo, row, headers)
-    return _regular(request, data, headers | {"ETag": f'"{row.oid}"'})
+    return serving.file(
+        request, lambda start, end: iter((data[start:end],)), len(data), headers, "text/plain; charset=utf-8"
+    )
 
 
 def _large(request: Request, repo: Repository, row: Row, headers: dict[str, str]) -> Response:
     sha256 = row.sha256 or ""
     blobs = hub(request).blobs
-    if sha256 not in repo.contents.read() or blobs.size(sha256) is None:
+    size = blobs.size(sha256) if sha256 in repo.contents.read() else None
+    if size is None:
         raise Problem(404, f"the content of {row.path} is lost", ENTRY_NOT_FOUND)
-    headers |= {"ETag": f'"{sha256}"', "X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(row.size)}
-    return FileResponse(blobs.path(sha256), media_type="application/octet-stream", headers=headers)
-
-
-def _regular(request: Request, data: bytes, headers: dict[str, str]) -> Response:
-    headers["Accept-Ranges"] = "bytes"
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None or request.method == "HEAD":
-        return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
-    first, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
-    if first > last:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
-    headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-    return Response(data[first : last + 1], 206, headers, "text/plain; charset=utf-8")
+    headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(size)}
+    return serving.file(request, partial(blobs.read, sha256), size, headers, "application/octet-stream")

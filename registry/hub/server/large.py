@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from registry.hub.server import bodies
+from registry.hub.server import bodies, serving
 from registry.hub.server.names import RepoName
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import Repository
-from registry.hub.server.state import base_url, check_quota, hub, repository, writable
+from registry.hub.server.state import base_url, check_quota, collecting, hub, repository, spending, writable
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 MAX_PARTS = 10_000
@@ -46,34 +48,28 @@ def _batch(request: Request, repo: Repository, body: bodies.Batch) -> JSONRespon
 async def put(request: Request) -> Response:
     """PUT /lfs/object?…: a whole object, by a signed link. 422 unless it is what was announced."""
     claims = hub(request).links.claims(request.query_params, "put")
-    blobs, size = hub(request).blobs, int(claims["size"])
-    with blobs.upload(size) as upload:
+    size = int(claims["size"])
+    with hub(request).uploads.one(size) as upload:
         await bodies.spool(request, upload)
-        repo = claimed(request, claims)
-        await run_in_threadpool(blobs.adopt, upload, claims["oid"], size)
-        await run_in_threadpool(_enter, repo, claims["oid"], size)
+        await run_in_threadpool(upload.finish, claims["oid"], size)
+        await run_in_threadpool(_keep, request, claims, upload.path)
     return Response(headers={"ETag": f'"{claims["oid"]}"'})
 
 
 async def put_part(request: Request) -> Response:
     """PUT /lfs/part?…: one part of an object, by a signed link."""
     claims = hub(request).links.claims(request.query_params, "part")
-    blobs = hub(request).blobs
-    with blobs.upload(int(claims["size"])) as upload:
+    number, offset, size = (int(claims[key]) for key in ("number", "offset", "size"))
+    with hub(request).uploads.part(claims["id"], number, offset, size) as upload:
         await bodies.spool(request, upload)
-        if upload.size != int(claims["size"]):
-            raise Problem(422, f"announced {claims['size']} bytes, got {upload.size}")
-        digest = await run_in_threadpool(blobs.keep_part, upload, claims["id"], int(claims["number"]))
-    return Response(headers={"ETag": f'"{digest}"'})
+    return Response(headers={"ETag": f'"{claims["id"]}-{number}"'})
 
 
 async def complete(request: Request) -> JSONResponse:
     """POST /lfs/complete?…: join the parts. The client's own list of them is not needed: the link says how many."""
     claims = hub(request).links.claims(request.query_params, "complete")
     await bodies.read_bytes(request, bodies.MAX_JSON)
-    repo, size = claimed(request, claims), int(claims["size"])
-    await run_in_threadpool(hub(request).blobs.assemble, claims["id"], claims["oid"], size, int(claims["parts"]))
-    await run_in_threadpool(_enter, repo, claims["oid"], size)
+    await run_in_threadpool(_complete, request, claims)
     return JSONResponse({})
 
 
@@ -86,13 +82,14 @@ async def verify(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
-def get(request: Request) -> FileResponse:
+def get(request: Request) -> Response:
     """GET /lfs/object?…: an object, by a signed link; ranges are answered."""
-    claims = hub(request).links.claims(request.query_params, "get")
-    if hub(request).blobs.size(claims["oid"]) is None:
+    oid = hub(request).links.claims(request.query_params, "get")["oid"]
+    blobs = hub(request).blobs
+    size = blobs.size(oid)
+    if size is None:
         raise Problem(404, "the object is not here")
-    path = hub(request).blobs.path(claims["oid"])
-    return FileResponse(path, media_type="application/octet-stream", headers={"ETag": f'"{claims["oid"]}"'})
+    return serving.file(request, partial(blobs.read, oid), size, {"ETag": f'"{oid}"'}, "application/octet-stream")
 
 
 def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
@@ -100,9 +97,23 @@ def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
     return Repository.open(hub(request).repositories, RepoName(*claims["repo"].split("/")))
 
 
-def _enter(repo: Repository, oid: str, size: int) -> None:
-    with repo.lock():
-        repo.contents.append({oid: size})
+def _complete(request: Request, claims: Mapping[str, str]) -> None:
+    oid, size = claims["oid"], int(claims["size"])
+    with hub(request).uploads.joined(claims["id"], int(claims["parts"]), oid, size) as path:
+        if path is not None:
+            _keep(request, claims, path)
+        elif claimed(request, claims).contents.blobs().get(oid) != size:
+            raise Problem(400, f"none of the {claims['parts']} parts has come")
+
+
+def _keep(request: Request, claims: Mapping[str, str], path: Path) -> None:
+    """Put the checked file `path` into the store, and enter it in its repository's ledger."""
+    repo, oid, size = claimed(request, claims), claims["oid"], int(claims["size"])
+    with collecting(request):
+        check_quota(request, repo, size)
+        hub(request).blobs.put(path, oid, size)
+        with spending(request, repo, 0 if oid in repo.contents.read() else size), repo.lock():
+            repo.contents.append({oid: size})
 
 
 def _object(
@@ -133,12 +144,13 @@ def _upload(request: Request, repo: Repository, item: bodies.LargeFile, multipar
     upload_id = secrets.token_hex(16)
     header = {"chunk_size": str(size)}
     for number in range(1, parts + 1):
-        length = min(size, item.size - (number - 1) * size)
-        header[f"{number:05d}"] = _link(request, repo, "part", id=upload_id, number=str(number), size=str(length))
+        offset = (number - 1) * size
+        place = {"number": str(number), "offset": str(offset), "size": str(min(size, item.size - offset))}
+        header[f"{number:05d}"] = _link(request, repo, "part", id=upload_id, **place)
     href = _link(request, repo, "complete", id=upload_id, oid=item.oid, size=str(item.size), parts=str(parts))
     return {"href": href, "header": header}
 
 
-def _link(request: Request, repo: Repository, action: str, place: str | None = None, **claims: str) -> str:
+def _link(request: Request, repo: Repository, action: str, route: str | None = None, **claims: str) -> str:
     query = hub(request).links.query(action=action, repo=f"{repo.name.kind}/{repo.name}", **claims)
-    return f"{base_url(request)}/lfs/{place or action}?{query}"
+    return f"{base_url(request)}/lfs/{route or action}?{query}"

@@ -14,10 +14,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from registry.hub.server.problems import Problem
 
 PART_SIZE = 64 << 20
-HEADER_SECONDS = 30
-"""How long a client may take for the head of a request."""
-SEND_SECONDS = 60
-"""How long a client may leave an answer untaken."""
 MAX_CLIENTS = 10_000
 
 
@@ -27,7 +23,9 @@ class Limits:
 
     part_size: bytes from which an upload comes in parts of that size.  quota: bytes of a namespace; None for no end.
     rate, burst: requests a second of one address, on average and at once, for each worker.
-    open_uploads: at once, of all workers.
+    open_uploads: at once, of all workers.  connections: at once, of one worker; beyond them 503.
+    head_seconds: for the head of a request.  idle_seconds: for the next bytes of its body.  send_seconds: to take the
+    next bytes of an answer.
     """
 
     part_size: int = PART_SIZE
@@ -35,6 +33,10 @@ class Limits:
     rate: float = 200.0
     burst: int = 2000
     open_uploads: int = 1024
+    connections: int = 512
+    head_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    send_seconds: float = 60.0
 
 
 class Rates:
@@ -61,6 +63,7 @@ class Limited:
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
+        self._limits = limits
         self._rates = Rates(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +71,7 @@ class Limited:
             return await self._app(scope, receive, send)
 
         async def patient(message: Message) -> None:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(self._limits.send_seconds):
                 await send(message)
 
         address = (scope.get("client") or ("?",))[0]
@@ -81,8 +84,9 @@ class Limited:
 
 
 class PromptProtocol(H11Protocol):
-    """HTTP that hangs up on a client whose request's head is not whole after HEADER_SECONDS, drop by drop or not."""
+    """HTTP that hangs up on a client whose request's head is not whole after `head_seconds`, drop by drop or not."""
 
+    head_seconds: float
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -104,9 +108,14 @@ class PromptProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
 
     def _stop(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def prompt(seconds: float) -> type[PromptProtocol]:
+    """The protocol that gives a head so many seconds."""
+    return type("Prompt", (PromptProtocol,), {"head_seconds": seconds})

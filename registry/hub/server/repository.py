@@ -7,13 +7,11 @@ other processes out too.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from registry.files import sync_directory, write_atomic
 from registry.hub.server import git
 from registry.hub.server.changes import Change, Put, outcome
 from registry.hub.server.ledger import Ledger
+from registry.hub.server.locks import locked
 from registry.hub.server.names import RepoName
 from registry.hub.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 from registry.hub.server.tokens import User
@@ -229,13 +228,13 @@ class Repository:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold this repository against all other threads and processes. Freed by the kernel when a process dies."""
-        descriptor = os.open(self.folder / "glasshouse.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        """Hold this repository against all other threads and processes. Raises Problem 404 where it has gone since."""
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError):
+                stack.enter_context(locked(self.folder / "glasshouse.lock"))
+            if not (self.folder / "HEAD").is_file():
+                raise Problem(404, "Repository not found: it was deleted", REPO_NOT_FOUND)
             yield
-        finally:
-            os.close(descriptor)
 
 
 def sweep(root: Path) -> None:

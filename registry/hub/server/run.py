@@ -16,7 +16,7 @@ import uvicorn
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.server.app import create_app
-from registry.hub.server.limits import Limits, PromptProtocol
+from registry.hub.server.limits import Limits, prompt
 from registry.hub.server.observe import Figures
 from registry.hub.server.state import Hub
 
@@ -34,18 +34,20 @@ def serve(
     port_file: Path | None = None,
     workers: int = 1,
     access_log: Path | None = None,
+    blobs: str | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
 
     port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
     access_log: gets a line of JSON for each request; `-` means standard error.
+    blobs: URL of the store of large files, for fsspec; without it, the folder.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
     Raises InputError for a number of workers out of bounds, Unavailable where the port is taken.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
-    hub = Hub(root, limits or Limits())
+    hub = Hub(root, limits or Limits(), blobs)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:
@@ -67,7 +69,8 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     log = _log(access_log)
     config = uvicorn.Config(
         create_app(hub, figures, log),
-        http=PromptProtocol,
+        http=prompt(hub.limits.head_seconds),
+        limit_concurrency=hub.limits.connections,
         log_level="warning",
         access_log=False,
         server_header=False,

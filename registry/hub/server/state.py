@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,16 +12,20 @@ from starlette.requests import Request
 
 from registry.hub.server import auth
 from registry.hub.server.auth import Links
-from registry.hub.server.blobs import BlobStore
+from registry.hub.server.blobs import BlobStore, blob_store
 from registry.hub.server.ledger import usage
 from registry.hub.server.limits import Limits
+from registry.hub.server.locks import locked
 from registry.hub.server.names import KINDS, RepoName
 from registry.hub.server.problems import REPO_NOT_FOUND, Problem
 from registry.hub.server.repository import Repository, sweep
 from registry.hub.server.tokens import TokenStore, User
+from registry.hub.server.uploads import Uploads
 
 STALE_UPLOAD_SECONDS = 24 * 3600
 COLLECT_SECONDS = 600
+COLLECT_LOCK = "collect.lock"
+UPLOADS = "blobs/uploads"
 
 
 @dataclass(frozen=True)
@@ -28,20 +33,24 @@ class Hub:
     """One server's folder.
 
     root: holds `repos/`, `blobs/`, `tokens.json` and `secret`.  limits: what nobody gets more of.
+    blobs_url: where large files are kept, if not in the folder; see `blob_store`.
     """
 
     root: Path
     limits: Limits = field(default_factory=Limits)
+    blobs_url: str | None = None
     tokens: TokenStore = field(init=False)
     blobs: BlobStore = field(init=False)
+    uploads: Uploads = field(init=False)
     links: Links = field(init=False)
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         object.__setattr__(self, "tokens", TokenStore(self.root))
-        object.__setattr__(self, "blobs", BlobStore(self.root / "blobs", self.limits.open_uploads))
+        object.__setattr__(self, "blobs", blob_store(self.root, self.blobs_url))
+        object.__setattr__(self, "uploads", Uploads(self.root / UPLOADS, self.limits.open_uploads))
         object.__setattr__(self, "links", Links(self.root))
-        self.blobs.collect(STALE_UPLOAD_SECONDS)
+        self.uploads.collect(STALE_UPLOAD_SECONDS)
         sweep(self.repositories)
 
     def collect(self) -> None:
@@ -51,7 +60,7 @@ class Hub:
             if stamp.stat().st_mtime > time.time() - COLLECT_SECONDS:
                 return
         stamp.touch()
-        self.blobs.collect(STALE_UPLOAD_SECONDS)
+        self.uploads.collect(STALE_UPLOAD_SECONDS)
 
     @property
     def repositories(self) -> Path:
@@ -132,3 +141,20 @@ def check_quota(request: Request, repo: Repository, more: int) -> None:
     used = sum(usage(hub(request).repositories / kind / repo.name.owner) for kind in KINDS)
     if used + more > quota:
         raise Problem(403, f"{repo.name.owner} has {used} of its {quota} bytes, and {more} more do not fit")
+
+
+@contextmanager
+def spending(request: Request, repo: Repository, more: int) -> Iterator[None]:
+    """Around what makes a namespace `more` bytes larger, and enters them in its ledger: one at a time, where there is a
+    quota, so that two together do not exceed it. Raises Problem 403 as `check_quota`."""
+    if hub(request).limits.quota is None:
+        yield
+        return
+    with locked(hub(request).root / "quota.lock"):
+        check_quota(request, repo, more)
+        yield
+
+
+def collecting(request: Request) -> AbstractContextManager[None]:
+    """Around putting a blob and entering it in a ledger: meanwhile `glasshouse serve --collect` takes none away."""
+    return locked(hub(request).root / COLLECT_LOCK, shared=True)

@@ -9,13 +9,10 @@ Law: a token that is revoked is declined by every worker at its next request.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +23,7 @@ from pydantic import Field, field_validator
 from registry.errors import InputError
 from registry.files import write_atomic
 from registry.hub.reference import is_name
+from registry.hub.server.locks import locked
 from registry.hub.server.names import RepoName
 from registry.records.record import Record, Sha256
 
@@ -200,15 +198,9 @@ class TokenStore:
     def _write(self, tokens: _Tokens) -> None:
         write_atomic(self._path, tokens.to_bytes())
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        return locked(self._path.with_suffix(".lock"))
 
 
 def _digest(token: str) -> str:

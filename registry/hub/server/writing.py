@@ -18,12 +18,12 @@ from registry.hub.server.problems import Problem
 from registry.hub.server.repository import BRANCHES, Repository
 from registry.hub.server.state import (
     base_url,
-    check_quota,
     hub,
     member,
     proposable,
     readable,
     repository,
+    spending,
     writable,
 )
 from registry.hub.server.tokens import Role, User
@@ -115,7 +115,7 @@ async def commit(request: Request) -> JSONResponse:
     revision = names.revision(request.path_params["revision"].removeprefix(BRANCHES))
     repo, user = proposable(request) if proposes or revision.startswith(pulls.PULLS) else writable(request)
     own = user.may_write(repo.name)
-    with hub(request).blobs.upload(commits.MAX_BODY if own else MAX_PROPOSAL) as upload:
+    with hub(request).uploads.one(commits.MAX_BODY if own else MAX_PROPOSAL) as upload:
         await bodies.spool(request, upload)
         upload.close()
         asked = await run_in_threadpool(commits.read, upload.path, repo)
@@ -123,8 +123,18 @@ async def commit(request: Request) -> JSONResponse:
 
 
 def _commit(request: Request, repo: Repository, user: User, revision: str, asked: commits.Asked) -> JSONResponse:
-    """Make the commit that is asked for, upon a branch, a pull request, or as a new one."""
-    check_quota(request, repo, asked.size)
+    with spending(request, repo, asked.size):
+        more, oid = _made(request, repo, user, revision, asked)
+        with repo.lock():
+            repo.contents.append({oid: asked.size})
+    url = f"{base_url(request)}/{repo.name.url_path}/commit/{oid}"
+    return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": "", **more})
+
+
+def _made(
+    request: Request, repo: Repository, user: User, revision: str, asked: commits.Asked
+) -> tuple[dict[str, str], str]:
+    """Make the commit that is asked for, upon a branch, a pull request, or as a new one: (more to answer, its id)."""
     more = {}
     if _proposes(request):
         summary, words = asked.summary, asked.description
@@ -137,10 +147,7 @@ def _commit(request: Request, repo: Repository, user: User, revision: str, asked
         oid = pulls.add(repo, user, int(number), asked.parent, asked.changes, asked.message)
     else:
         oid = repo.commit(revision, asked.parent, asked.changes, user, asked.message)
-    with repo.lock():
-        repo.contents.append({oid: asked.size})
-    url = f"{base_url(request)}/{repo.name.url_path}/commit/{oid}"
-    return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": "", **more})
+    return more, oid
 
 
 def _proposes(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,9 +14,9 @@ import pytest
 
 from registry.errors import GlasshouseError
 from registry.hub.client import HubClient
-from registry.hub.server.blobs import BlobStore
 from registry.hub.server.check import check
 from registry.hub.server.problems import Problem
+from registry.hub.server.uploads import Uploads
 from registry.manifest import Difference, Manifest
 from tests.hub_instance import HubInstance
 from tests.registry.hub.test_server_protocol import ask, commit, put
@@ -98,12 +99,16 @@ def test_what_a_power_cut_left_is_swept_at_the_next_start(tmp_path: Path) -> Non
 
 
 def test_old_uploads_are_collected_and_new_ones_kept(tmp_path: Path) -> None:
-    blobs = BlobStore(tmp_path)
-    with blobs.upload(10) as upload:
+    uploads = Uploads(tmp_path)
+    with uploads.part("an-upload", 1, 0, 4) as upload:
         upload.write(b"part")
-        blobs.keep_part(upload, "an-upload", 1)
-    assert blobs.collect(older_than=3600) == 0
-    os.utime(tmp_path / "uploads" / "an-upload", (0, 0))
-    assert blobs.collect(older_than=3600) == 1
-    with pytest.raises(Problem, match="not all"):
-        blobs.assemble("an-upload", "0" * 64, 4, 1)
+    sha256 = hashlib.sha256(b"part").hexdigest()
+    with pytest.raises(Problem, match="not all"), uploads.joined("an-upload", 2, sha256, 4):
+        pass
+    assert uploads.collect(older_than=3600) == 0
+    os.utime(tmp_path / "an-upload", (0, 0))
+    assert uploads.collect(older_than=3600) == 0  # its bytes are newer
+    os.utime(tmp_path / "an-upload" / "data", (0, 0))
+    assert uploads.collect(older_than=3600) == 1
+    with uploads.joined("an-upload", 1, sha256, 4) as path:
+        assert path is None

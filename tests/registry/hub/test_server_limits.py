@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,13 +58,11 @@ def test_a_namespace_has_a_quota(tmp_path: Path) -> None:
         assert commit(hub, REPO, put("b.txt", "x" * 30_000))[0] == 403
 
 
-def test_an_unfinished_head_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_head_is_hung_up_on() -> None:
     """Drop by drop, in this very process: the real protocol, with less patience."""
     import asyncio
 
     import uvicorn
-
-    monkeypatch.setattr(limits, "HEADER_SECONDS", 0.3)
 
     async def application(scope: object, receive: object, send: object) -> None:
         raise AssertionError("no request is whole")
@@ -76,7 +73,7 @@ def test_an_unfinished_head_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> No
             await asyncio.sleep(0.02)
 
     async def scene() -> float:
-        config = uvicorn.Config(application, http=limits.PromptProtocol, ws="none", lifespan="off", log_level="error")
+        config = uvicorn.Config(application, http=limits.prompt(0.3), ws="none", lifespan="off", log_level="error")
         server = uvicorn.Server(config)
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             running = asyncio.create_task(server.serve(sockets=[listener]))
