@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from registry import canonical
 from registry.attest.statement import PAYLOAD_TYPE
@@ -20,6 +20,13 @@ MAX_BYTES = 4 << 20
 """The largest bundle that is read, unless the caller knows that it speaks of many files."""
 MAX_MODEL_BYTES = 32 << 20
 """The largest model.sig: about 150,000 files."""
+
+Kind = Literal["certificate", "publicKey", "x509CertificateChain"]
+"""What vouches for the signature, as `verificationMaterial` calls it: a certificate that Sigstore issued and logged, a
+bare key, or a chain of certificates up to an authority of the verifier's own."""
+KINDS: tuple[Kind, ...] = ("certificate", "publicKey", "x509CertificateChain")
+UNLOGGED = frozenset(("publicKey", "x509CertificateChain", "tlogEntries"))
+"""What a bundle that no log knows may hold: anything else would be bytes that nobody signed and nobody looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +70,15 @@ class Bundle:
     """A bundle that is well formed; nothing in it is verified.
 
     document: the whole of it, as parsed JSON.
-    material: its `verificationMaterial`, with a certificate or a hint at a public key.
+    kind: what vouches for the signature.
+    material: its `verificationMaterial`, which holds that.
     envelope: payload and signature.
     """
 
     document: dict[str, Any]
+    kind: Kind
     material: dict[str, Any]
     envelope: Envelope
-
-    @property
-    def by_key(self) -> bool:
-        """Whether it was made with a bare key, so without a certificate."""
-        return "publicKey" in self.material
 
     @classmethod
     def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
@@ -87,12 +91,30 @@ class Bundle:
             case {"mediaType": str(kind), "verificationMaterial": dict(material), "dsseEnvelope": envelope, **rest}:
                 if kind != MEDIA_TYPE or rest:
                     _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
-                if ("publicKey" in material) == ("certificate" in material):
-                    _refuse("its verificationMaterial must hold a certificate or a publicKey, one of the two")
                 _check_base64(document)
-                return cls(document, material, Envelope.from_json(envelope))
+                return cls(document, _kind(material), material, Envelope.from_json(envelope))
             case _:
                 _refuse("it needs mediaType, verificationMaterial and dsseEnvelope")
+
+
+def unlogged(kind: Kind, vouching: Any, envelope: Envelope) -> bytes:
+    """The bundle of a signature that no log knows: `vouching` is what its verificationMaterial holds as `kind`."""
+    return canonical.dumps(
+        {
+            "mediaType": MEDIA_TYPE,
+            "verificationMaterial": {kind: vouching, "tlogEntries": []},
+            "dsseEnvelope": envelope.as_json(),
+        }
+    )
+
+
+def _kind(material: dict[str, Any]) -> Kind:
+    found = [kind for kind in KINDS if kind in material]
+    if len(found) != 1:
+        _refuse(f"its verificationMaterial must hold one of {', '.join(KINDS)}; found {str(sorted(material))[:200]}")
+    if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries")):
+        _refuse(f"by {found[0]} there is neither log entry nor timestamp, found {str(sorted(material))[:200]}")
+    return found[0]
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

@@ -14,8 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from registry import canonical
-from registry.attest.bundle import MEDIA_TYPE, MEND, Bundle, Envelope, pae
+from registry.attest.bundle import MEND, Bundle, Envelope, pae, unlogged
 from registry.attest.signature import SignedByKey
 from registry.attest.signers import PublicKey, normal_pem
 from registry.attest.statement import PAYLOAD_TYPE, Statement
@@ -37,15 +36,12 @@ class KeySigner:
 
     def sign(self, statement: Statement) -> bytes:
         """The bundle around `statement`. Raises nothing."""
+        return unlogged("publicKey", {"hint": self.public_key.sha256}, self.envelope(statement))
+
+    def envelope(self, statement: Statement) -> Envelope:
+        """The signature alone, for whoever says in another way whose it is."""
         payload = statement.to_bytes()
-        envelope = Envelope(payload, PAYLOAD_TYPE, self._key.sign(pae(PAYLOAD_TYPE, payload), ALGORITHM))
-        return canonical.dumps(
-            {
-                "mediaType": MEDIA_TYPE,
-                "verificationMaterial": {"publicKey": {"hint": self.public_key.sha256}, "tlogEntries": []},
-                "dsseEnvelope": envelope.as_json(),
-            }
-        )
+        return Envelope(payload, PAYLOAD_TYPE, self._key.sign(pae(PAYLOAD_TYPE, payload), ALGORITHM))
 
 
 def verify(bundle: Bundle, keys: tuple[PublicKey, ...]) -> SignedByKey:

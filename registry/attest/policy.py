@@ -17,6 +17,7 @@ from registry.attest.predicates import RebuildVerdict
 from registry.attest.signature import SignedBy
 from registry.attest.signers import (
     AllowedSigner,
+    CertificateHolder,
     CiWorkflow,
     IdentityPattern,
     PublicKey,
@@ -27,8 +28,8 @@ from registry.errors import InputError
 from registry.records.record import Record
 
 __all__ = [
-    "AllowedSigner", "Bounds", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey", "Rebuilders",
-    "SigstoreIdentity", "Status", "normal_pem",
+    "AllowedSigner", "Bounds", "CertificateHolder", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey",
+    "Rebuilders", "SigstoreIdentity", "Status", "normal_pem",
 ]  # fmt: skip
 
 MAX_BYTES = 1 << 20
@@ -124,6 +125,11 @@ class Policy(Record):
     def keys(self) -> tuple[PublicKey, ...]:
         """The bare keys among the signers."""
         return tuple(rule for rule in self.signers if isinstance(rule, PublicKey))
+
+    @property
+    def holders(self) -> tuple[CertificateHolder, ...]:
+        """Those among the signers whom an authority of the verifier's own certifies."""
+        return tuple(rule for rule in self.signers if isinstance(rule, CertificateHolder))
 
     def names(self, signer: SignedBy, attestation: str | None = None) -> int | None:
         """Which of `signers` (by index, the first) allows `signer` to sign `attestation`; None where none does.

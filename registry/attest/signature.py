@@ -62,6 +62,11 @@ class SignedByIdentity:
         when = self.signed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
         return f"{self.identity} (by {self.issuer}), entry {self.log_index} of {self.log}, {when}"
 
+    @property
+    def who(self) -> tuple[str, ...]:
+        """What makes two signatures the same signer's: the identity, and the issuer that vouches for it."""
+        return ("sigstore", self.identity, self.issuer)
+
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
         return {
@@ -87,12 +92,56 @@ class SignedByKey:
     def __str__(self) -> str:
         return f"key sha256:{self.sha256}, no transparency log"
 
+    @property
+    def who(self) -> tuple[str, ...]:
+        """What makes two signatures the same signer's: the key."""
+        return ("key", self.sha256)
+
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
         return {"kind": "key", "sha256": self.sha256}
 
 
-SignedBy = SignedByIdentity | SignedByKey
+@dataclass(frozen=True, slots=True)
+class SignedByCertificate:
+    """Signed with a certificate of an authority that the verifier named: nobody logged it, and nothing shows when.
+
+    identity: as the certificate names its holder.  authority: the authority's own name.
+    authority_sha256, certificate_sha256: of the two certificates in DER, hex.
+    not_after: when the certificate ends, and what it signed with it.
+    """
+
+    identity: str
+    authority: str
+    authority_sha256: str
+    certificate_sha256: str
+    not_after: datetime
+
+    def __str__(self) -> str:
+        until = self.not_after.strftime("%Y-%m-%d")
+        return (
+            f"{self.identity} (certified by {self.authority}, sha256:{self.authority_sha256[:16]}…, until {until}), "
+            "no transparency log"
+        )
+
+    @property
+    def who(self) -> tuple[str, ...]:
+        """What makes two signatures the same signer's: the name, and the authority that gives it."""
+        return ("certificate", self.identity, self.authority_sha256)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "kind": "certificate",
+            "identity": self.identity,
+            "authority": self.authority,
+            "authoritySha256": self.authority_sha256,
+            "certificateSha256": self.certificate_sha256,
+            "notAfter": self.not_after.isoformat(),
+        }
+
+
+SignedBy = SignedByIdentity | SignedByKey | SignedByCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +160,9 @@ class Verified:
 class Seen:
     """A statement, and who says they signed it: nobody was asked whether they may.
 
-    signer: None where a bare key did; then key_hint is what the bundle, unproven, says of the key.
+    signer: None where no Sigstore instance vouches for it; then hint is what the bundle, unproven, says of whoever did.
     """
 
     statement: Statement
     signer: SignedByIdentity | None
-    key_hint: str | None
+    hint: str | None

@@ -1,13 +1,14 @@
 """Who may sign: each a rule that a signature's facts match or do not.
 
-    identity   a person or a workflow, named exactly
-    pattern    those whose whole name fits a regular expression
-    ci         a repository's pipeline, by what its certificate says of the run
-    key        a P-256 public key
+    identity     a person or a workflow, named exactly
+    pattern      those whose whole name fits a regular expression
+    ci           a repository's pipeline, by what its certificate says of the run
+    key          a P-256 public key
+    certificate  whom an authority of the verifier's own names exactly
 
 Laws: `identity` matches only itself (no prefix, no folding of case), and only from its issuer; `pattern` must fit the
 whole name, and refuses to fit just any; a claim that `ci` names must be in the certificate, exactly; a key matches
-only itself.
+only itself; `certificate` matches only that name, and only by one of those authorities.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import hashlib
 import re
 from typing import Annotated, Literal, NoReturn, Self
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import Field, StringConstraints, model_validator
 
-from registry.attest.signature import SignedBy, SignedByIdentity, SignedByKey
+from registry.attest import chain
+from registry.attest.signature import SignedBy, SignedByCertificate, SignedByIdentity, SignedByKey
 from registry.errors import InputError
 from registry.records.record import Record
 
@@ -179,8 +182,52 @@ class PublicKey(Rule):
         return f"key sha256:{self.sha256}"
 
 
-AllowedSigner = Annotated[SigstoreIdentity | IdentityPattern | CiWorkflow | PublicKey, Field(discriminator="kind")]
-"""Who may sign: one of four kinds."""
+class CertificateHolder(Rule):
+    """Whom an X.509 authority of your own names. Nothing logs what they sign."""
+
+    kind: Literal["certificate"] = "certificate"
+    """`certificate`."""
+    identity: Name
+    """The certificate's one alternative name, exactly: a mail address, a URI or a DNS name; of a certificate without
+    any its subject, as RFC 4514 writes it (`CN=Release,O=Example`)."""
+    authorities: str = Field(max_length=100_000)
+    """The authority's certificate in PEM; several, one after the other, are alternatives."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("authorities"), str):
+            pem = serialization.Encoding.PEM
+            found = chain.load(value["authorities"])
+            return value | {"authorities": "".join(one.public_bytes(pem).decode() for one in found)}
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        _both(self.identity, self.authorities)
+        return self
+
+    @property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        """The authorities themselves."""
+        return chain.load(self.authorities)
+
+    def matches(self, signer: SignedBy) -> bool:
+        """Same name, by one of these authorities."""
+        return (
+            isinstance(signer, SignedByCertificate)
+            and signer.identity == self.identity
+            and any(signer.authority_sha256 == one.fingerprint(hashes.SHA256()).hex() for one in self.anchors)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.identity} (certified by {' or '.join(chain.name(one) for one in self.anchors)})"
+
+
+AllowedSigner = Annotated[
+    SigstoreIdentity | IdentityPattern | CiWorkflow | PublicKey | CertificateHolder, Field(discriminator="kind")
+]
+"""Who may sign: one of five kinds."""
 
 
 def normal_pem(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -202,8 +249,8 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
 def _both(name: str, issuer: str) -> None:
     if not name or not issuer:
         raise InputError(
-            "a signer is named by an identity and its issuer, both",
-            mend="--identity maintainer@example.org --issuer https://accounts.google.com",
+            "a signer is named by an identity and whoever vouches for it, both",
+            mend="--identity maintainer@example.org, and --issuer https://accounts.google.com or --ca CA.pem",
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.attest import localkey
+from registry.attest import certificate, localkey
 from registry.attest.bundle import MAX_BYTES, MEND, Bundle
 from registry.attest.policy import Policy
 from registry.attest.signature import Seen, SignedBy, Verified
@@ -36,23 +37,40 @@ class Trust:
     def see(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Seen:
         """What the bundle `data` says and who signed it, whoever that is: for looking, never for trusting.
 
-        The signer is None where a bare key signed it: nothing but that key can tell. Raises as `Verifier.verify`, but
-        for SignerError.
+        The signer is None where a bare key signed it, or a certificate of some authority: nothing but that key, or
+        that authority, can tell. Raises as `Verifier.verify`, but for SignerError.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
-        signer = None if bundle.by_key else self.sigstore.signer(bundle)
-        return Seen(_statement(bundle, signer), signer, localkey.hint(bundle))
+        match bundle.kind:
+            case "certificate":
+                signer = self.sigstore.signer(bundle)
+                return Seen(_statement(bundle, signer), signer, None)
+            case "publicKey":
+                words = f"a bare key, which says it is {localkey.hint(bundle)}: only that key can tell"
+            case "x509CertificateChain":
+                words = f"a certificate, which says it is of {certificate.hint(bundle)}: only that authority can tell"
+        return Seen(_statement(bundle, None), None, words)
 
 
 class Verifier:
     """Verifies bundles by one policy and one root of trust, without a network."""
 
     def __init__(
-        self, policy: Policy, trust_root: Path | None = None, *, refresh: bool = False, trust: Trust | None = None
+        self,
+        policy: Policy,
+        trust_root: Path | None = None,
+        *,
+        refresh: bool = False,
+        trust: Trust | None = None,
+        now: datetime | None = None,
     ) -> None:
-        """`trust_root`, `refresh`: as of Trust; `trust`: one that is there already, instead."""
+        """`trust_root`, `refresh`: as of Trust; `trust`: one that is there already, instead.
+
+        now: the time to judge by what has no time of its own (certificates without a log), if not the clock's.
+        """
         self.policy = policy
         self.trust = trust or Trust(trust_root, refresh=refresh)
+        self.now = now
 
     @property
     def trust_root(self) -> Path | None:
@@ -61,7 +79,11 @@ class Verifier:
 
     def with_policy(self, policy: Policy) -> Verifier:
         """By the same root, for other signers."""
-        return Verifier(policy, trust=self.trust)
+        return Verifier(policy, trust=self.trust, now=self.now)
+
+    def at(self, now: datetime) -> Verifier:
+        """By the same policy and root, at another time."""
+        return Verifier(self.policy, trust=self.trust, now=now)
 
     def verify(self, data: bytes, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
         """The statement in the bundle `data`, and who signed it.
@@ -83,18 +105,28 @@ class Verifier:
         return Verified(_statement(bundle, signer), signer, rule)
 
     def _signer(self, bundle: Bundle) -> SignedBy:
-        if not bundle.by_key:
-            return self.trust.sigstore.signer(bundle)
-        if not self.policy.keys:
-            raise SignatureError(
-                f"signed with a bare key, and nobody vouches for it; expected {self.policy}",
-                mend="if you trust that key, verify with --key PUBLIC.pem",
-            )
-        return localkey.verify(bundle, self.policy.keys)
+        match bundle.kind:
+            case "certificate":
+                return self.trust.sigstore.signer(bundle)
+            case "publicKey" if self.policy.keys:
+                return localkey.verify(bundle, self.policy.keys)
+            case "publicKey":
+                raise SignatureError(
+                    f"signed with a bare key, and nobody vouches for it; expected {self.policy}",
+                    mend="if you trust that key, verify with --key PUBLIC.pem",
+                )
+            case "x509CertificateChain" if self.policy.holders:
+                return certificate.verify(bundle, self.policy.holders, self.now or datetime.now(UTC))
+            case "x509CertificateChain":
+                raise SignatureError(
+                    f"signed with a certificate of {certificate.hint(bundle)}, and the policy names no authority; "
+                    f"expected {self.policy}",
+                    mend="if you trust that authority, verify with --identity WHO --ca CA.pem",
+                )
 
 
 def _statement(bundle: Bundle, signer: SignedBy | None) -> Statement:
     try:
         return Statement.parse(bundle.envelope.payload)
     except InputError as problem:
-        raise SignatureError(f"what {signer or 'a key'} signed is {problem.message}", mend=MEND) from problem
+        raise SignatureError(f"what {signer or 'somebody'} signed is {problem.message}", mend=MEND) from problem

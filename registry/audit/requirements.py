@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from registry.attest import predicates
 from registry.attest.policy import STRENGTH, Bounds, Policy, Rebuilders
 from registry.attest.predicates import DataManifest, Openness, Rebuild
-from registry.attest.signature import SignedBy, SignedByIdentity, SignedByKey
 from registry.audit.case import Case, check
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import data_manifest
@@ -138,7 +137,7 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
     """Enough of the named rebuilders, none of them the release's own signer, came to a verdict that counts."""
     _signed(case)
     verifier = case.verifier.with_policy(Policy(signers=asked.signers))
-    own = [verified.signer for verified in case.verified.values()]
+    own = {verified.signer.who for verified in case.verified.values()}
     accepted = STRENGTH[: STRENGTH.index(asked.verdict) + 1]
     spoken: dict[int, str] = {}
     for item in case.gathered.evidence:
@@ -149,7 +148,7 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
             verdict = Rebuild.of(verified.statement).verdict
         except GlasshouseError:
             continue  # by nobody whom the policy names, or no rebuild
-        if any(_same(verified.signer, signer) for signer in own):
+        if verified.signer.who in own:
             continue
         if verdict == "DIFFERENT":
             raise _fail(f"{verified.signer} rebuilt it and found it DIFFERENT ({item.name})")
@@ -159,16 +158,6 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
     if len(spoken) < asked.at_least:
         raise _unknown(f"{words}; bring more with --attestation FILE")
     return words
-
-
-def _same(one: SignedBy, other: SignedBy) -> bool:
-    """Whether two signatures are one signer's: the same identity by the same issuer, or the same key."""
-    match one, other:
-        case SignedByIdentity(), SignedByIdentity():
-            return (one.identity, one.issuer) == (other.identity, other.issuer)
-        case SignedByKey(), SignedByKey():
-            return one.sha256 == other.sha256
-    return False
 
 
 def _signed(case: Case) -> predicates.Release:

@@ -35,13 +35,13 @@ PIN = """\
 class Sighting:
     """Who signed the release statement at one tag.
 
-    name: the tag, or the directory.  signer: None where a bare key signed it or `problem` says what does not hold.
-    key_hint: what a bundle by a bare key says of that key, unproven.
+    name: the tag, or the directory.  signer: None where no Sigstore instance vouches for it, or `problem` says what
+    does not hold.  hint: what a bundle by a bare key, or by another authority, says of its signer, unproven.
     """
 
     name: str
     signer: SignedByIdentity | None = None
-    key_hint: str | None = None
+    hint: str | None = None
     problem: str | None = None
 
     @property
@@ -49,12 +49,12 @@ class Sighting:
         """The signer in words, without when and where it was logged."""
         if self.signer is not None:
             return f"{self.signer.identity} (by {self.signer.issuer})"
-        return self.problem or f"a bare key, which says it is {self.key_hint}: only that key can tell"
+        return self.problem or self.hint or "nobody"
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
         signer = self.signer.as_json() if self.signer else None
-        return {"release": self.name, "signer": signer, "keyHint": self.key_hint, "problem": self.problem}
+        return {"release": self.name, "signer": signer, "hint": self.hint, "problem": self.problem}
 
 
 def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tuple[Sighting, ...]:
@@ -117,7 +117,7 @@ def _sighting(name: str, data: bytes, subject: str | None, trust: Trust) -> Sigh
     of = seen.statement.subjects[0].name
     if subject is not None and of != subject:
         return Sighting(name, problem=f"its release statement is of {of}")
-    return Sighting(name, seen.signer, seen.key_hint)
+    return Sighting(name, seen.signer, seen.hint)
 
 
 def _order(tag: str) -> tuple[tuple[int, ...], str]:

@@ -56,11 +56,11 @@ def verify(
 
     verifier: the policy, and the roots of trust.  progress: told of bytes as they are hashed.
     digest: by which digests files are compared.  gathered: evidence from outside the release.  now: the time to judge
-    freshness by, if not the clock's.
+    freshness by, and certificates without a log, if not the clock's.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
-    case = Case(root, reference, verifier, digest, gathered)
+    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, gathered)
     try:
         counted = bounds.check(root)
     except GlasshouseError as problem:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.cli import output, signing
-from registry.cli.verify import Endpoint, Identity, OidcIssuer, PolicyFile, PublicKeyFile, TrustedRoot, verifier
+from registry.cli.verify import (
+    Authority,
+    Endpoint,
+    Identity,
+    OidcIssuer,
+    PolicyFile,
+    PublicKeyFile,
+    TrustedRoot,
+    verifier,
+)
 from registry.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +84,7 @@ def replay(
     verdict: VerdictFile = VERDICT,
     identity: Identity = None,
     issuer: OidcIssuer = None,
+    ca: Authority = None,
     key: PublicKeyFile = None,
     policy: PolicyFile = None,
     trust_config: signing.TrustConfig = None,
@@ -89,7 +99,7 @@ def replay(
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
     options = _options(source, environment, sandbox, keep)
-    checker = verifier(identity, issuer, key, policy, trust_config, trusted_root)
+    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
     with _admitted(reference, checker, endpoint) as audited:
         asked = replays.challenge(audited, count=segments, segment=segment, nonce=nonce)
         steps = sum(
@@ -117,6 +127,7 @@ def rebuild(
     verdict: VerdictFile = VERDICT,
     identity: Identity = None,
     issuer: OidcIssuer = None,
+    ca: Authority = None,
     key: PublicKeyFile = None,
     policy: PolicyFile = None,
     trust_config: signing.TrustConfig = None,
@@ -129,7 +140,7 @@ def rebuild(
     from registry.audit import rebuild as rebuilds
 
     options = _options(source, environment, sandbox, keep)
-    checker = verifier(identity, issuer, key, policy, trust_config, trusted_root)
+    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
     with (
         _admitted(reference, checker, endpoint) as audited,
         workshop.opened(audited, options, output.say) as place,
@@ -152,6 +163,8 @@ def attest(
     identity_token: signing.IdentityToken = None,
     identity_token_file: signing.IdentityTokenFile = None,
     key: signing.Key = None,
+    certificate: signing.Certificate = None,
+    certificate_chain: signing.CertificateChain = None,
     into: Annotated[
         Path | None, typer.Option("--output", help="Where to write the bundle.", show_default="beside the verdict")
     ] = None,
@@ -179,7 +192,7 @@ def attest(
     if asked is not None and (address := publishing.standing(hub, asked)):
         _attested(as_json, f"proposed before: {address}", proposed=address)
         return
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
     facts = {"signer": signing.name(signer)}
     if dry_run:
         further = f", and propose {asked.path} to {asked.release.repository}" if asked else ""

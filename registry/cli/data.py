@@ -33,6 +33,7 @@ def check(
     ],
     identity: verify.Identity = None,
     issuer: verify.OidcIssuer = None,
+    ca: verify.Authority = None,
     key: verify.PublicKeyFile = None,
     policy: verify.PolicyFile = None,
     trust_config: signing.TrustConfig = None,
@@ -49,7 +50,7 @@ def check(
     if is_sha256(root):
         signed, rows = root, None
     else:
-        verifier = verify.verifier(identity, issuer, key, policy, trust_config, trusted_root)
+        verifier = verify.verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
         manifest = inclusion.signed_manifest(parse(root), verifier, endpoint=endpoint)
         signed, rows = manifest.root, manifest.rows
     inclusion.check(found, signed, rows)

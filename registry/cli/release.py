@@ -72,13 +72,15 @@ def sign(
     identity_token: signing.IdentityToken = None,
     identity_token_file: signing.IdentityTokenFile = None,
     key: signing.Key = None,
+    certificate: signing.Certificate = None,
+    certificate_chain: signing.CertificateChain = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Sign a prepared release: its attestations, the release statement, and model.sig over everything."""
     from registry.release.sign import sign as sign_release
 
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
     if not dry_run:
         sign_release(folder, signer)
     _told(as_json, f"{'would sign' if dry_run else 'signed'} {folder} as {signing.name(signer)}", folder=str(folder))
@@ -117,6 +119,8 @@ def cut(
     identity_token: signing.IdentityToken = None,
     identity_token_file: signing.IdentityTokenFile = None,
     key: signing.Key = None,
+    certificate: signing.Certificate = None,
+    certificate_chain: signing.CertificateChain = None,
     checkpoints: Checkpoints = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -131,7 +135,7 @@ def cut(
     if version is None and (tag := cutting.unchanged_since(hub, config.repo, planned.record.content)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
     if dry_run:
         words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and publish it to {config.repo}"
         _told(as_json, words, record=planned.record.as_json())

@@ -30,16 +30,31 @@ Key = Annotated[
     Path | None,
     typer.Option("--key", help="Sign with this P-256 private key (PEM) instead: no identity, no transparency log."),
 ]
+Certificate = Annotated[
+    Path | None,
+    typer.Option("--certificate", help="With --key: the certificate (PEM) that names its holder; no transparency log."),
+]
+CertificateChain = Annotated[
+    Path | None,
+    typer.Option("--certificate-chain", help="With --certificate: those between it and the authority (PEM)."),
+]
 
 
-def signer(trust_config: Path | None, token: str | None, token_file: Path | None, key: Path | None) -> Signer:
-    """The signer that the options name: a key, else a token, else the CI's own credential, else a browser."""
+def signer(
+    trust_config: Path | None,
+    token: str | None,
+    token_file: Path | None,
+    key: Path | None,
+    certificate: Path | None,
+    certificate_chain: Path | None,
+) -> Signer:
+    """Who signs: a key (by a certificate), else whoever a token names, the CI system knows, or logs in by a browser."""
     if key is not None:
         if trust_config or token or token_file:
             raise InputError("--key signs without Sigstore", mend="give --key alone, or leave it out")
-        from registry.attest.localkey import KeySigner
-
-        return KeySigner(key)
+        return _holder(key, certificate, certificate_chain)
+    if certificate or certificate_chain:
+        raise InputError("a certificate signs nothing without its key", mend="give the private key too: --key FILE")
     if token_file is not None:
         try:
             token = token_file.read_text().strip()
@@ -50,14 +65,30 @@ def signer(trust_config: Path | None, token: str | None, token_file: Path | None
     return SigstoreSigner(trust_config, identity_token=token, browser=sys.stderr.isatty())
 
 
+def _holder(key: Path, certificate: Path | None, further: Path | None) -> Signer:
+    if certificate is not None:
+        from registry.attest.certificate import CertificateSigner
+
+        return CertificateSigner(key, certificate, further)
+    if further is not None:
+        raise InputError("--certificate-chain leads up from a certificate", mend="give that too: --certificate FILE")
+    from registry.attest.localkey import KeySigner
+
+    return KeySigner(key)
+
+
 def name(chosen: Signer) -> str:
     """What a person calls `chosen`: an identity, or a key."""
+    from registry.attest.certificate import CertificateSigner
     from registry.attest.localkey import KeySigner
-    from registry.attest.sigstore import SigstoreSigner
 
     match chosen:
-        case SigstoreSigner():
-            return chosen.identity
         case KeySigner():
             return str(chosen.public_key)
+        case CertificateSigner():
+            return f"{chosen.identity} (by certificate)"
+    from registry.attest.sigstore import SigstoreSigner
+
+    if isinstance(chosen, SigstoreSigner):
+        return chosen.identity
     raise TypeError(type(chosen))

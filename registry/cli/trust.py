@@ -72,6 +72,8 @@ def cosign(
     identity_token: signing.IdentityToken = None,
     identity_token_file: signing.IdentityTokenFile = None,
     key: signing.Key = None,
+    certificate: signing.Certificate = None,
+    certificate_chain: signing.CertificateChain = None,
 ) -> None:
     """Sign a release's statement as one more signer, for policies that ask for several."""
     from registry.attest.bundle import Bundle
@@ -90,6 +92,6 @@ def cosign(
         raise VerificationError(
             f"the files are not those of the release statement: {difference}", mend="verify the release first"
         )
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key)
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
     write_atomic(out, signer.sign(statement))
     output.say(f"signed {statement.subjects[0].name} as {signing.name(signer)}, in {out}")

@@ -25,6 +25,10 @@ OidcIssuer = Annotated[str | None, typer.Option(help="Who must vouch for that id
 PublicKeyFile = Annotated[
     Path | None, typer.Option("--key", help="A P-256 public key (PEM) that must have signed, instead.")
 ]
+Authority = Annotated[
+    Path | None,
+    typer.Option("--ca", help="Who must vouch for that identity, instead: an X.509 authority's certificate (PEM)."),
+]
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="A policy.yaml: who may sign, and what else a release must show.")
 ]
@@ -42,6 +46,7 @@ def verify(
     reference: Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")],
     identity: Identity = None,
     issuer: OidcIssuer = None,
+    ca: Authority = None,
     key: PublicKeyFile = None,
     policy: PolicyFile = None,
     trust_config: TrustConfig = None,
@@ -65,7 +70,7 @@ def verify(
     from registry.hub.reference import parse
     from registry.report import Verdict
 
-    checker = verifier(identity, issuer, key, policy, trust_config, trusted_root)
+    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
     mode = _mode(digest)
     asked = parse(reference)
     with (
@@ -85,6 +90,7 @@ def verify(
 def verifier(
     identity: str | None,
     issuer: str | None,
+    ca: Path | None,
     key: Path | None,
     policy: Path | None,
     trust_config: Path | None,
@@ -95,19 +101,21 @@ def verifier(
 
     if trust_config and trusted_root:
         raise InputError("--trust-config and --trusted-root both name a trust root", mend="give one of them")
-    return Verifier(_policy(identity, issuer, key, policy), trust_config or trusted_root)
+    return Verifier(_policy(identity, issuer, ca, key, policy), trust_config or trusted_root)
 
 
-def _policy(identity: str | None, issuer: str | None, key: Path | None, policy: Path | None) -> Policy:
+def _policy(identity: str | None, issuer: str | None, ca: Path | None, key: Path | None, policy: Path | None) -> Policy:
     """The policy file; or the one-line policy that the flags are."""
     from registry.attest.policy import Policy
 
     if policy is not None:
-        if identity is not None or issuer is not None or key is not None:
+        if any(flag is not None for flag in (identity, issuer, ca, key)):
             raise InputError("--policy says who may sign", mend="give --policy alone, or the signer by flags alone")
         return Policy.load(policy)
     signers: list[dict[str, Any]] = []
-    if identity is not None or issuer is not None:
+    if ca is not None:
+        signers.append({"kind": "certificate", "identity": identity or "", "authorities": _text(ca)})
+    if issuer is not None or (identity is not None and ca is None):
         signers.append({"kind": "identity", "identity": identity or "", "issuer": issuer or ""})
     if key is not None:
         signers.append({"kind": "key", "pem": _text(key)})

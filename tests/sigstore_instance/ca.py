@@ -64,7 +64,7 @@ class Fulcio:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now)
             .not_valid_after(now + VALIDITY)
-            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public), critical=False)
@@ -85,9 +85,9 @@ def authority(
     key: SigningKey,
     issuer: x509.Certificate | None,
     issuer_key: SigningKey,
-    usage: ObjectIdentifier | None = None,
+    purpose: ObjectIdentifier | None = None,
 ) -> x509.Certificate:
-    """A certificate of ten years for `key`: a root (no issuer), an intermediate, or, with `usage`, a service's leaf."""
+    """A certificate of ten years for `key`: a root (no issuer), an intermediate, or (`purpose`) a service's leaf."""
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "throwaway Sigstore instance"),
@@ -95,7 +95,7 @@ def authority(
         ]
     )
     now = datetime.now(UTC).replace(microsecond=0)
-    is_ca = usage is None
+    is_ca = purpose is None
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -107,14 +107,15 @@ def authority(
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca and issuer else None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public), critical=False)
-        .add_extension(_usage(digital_signature=not is_ca, issuing=is_ca), critical=True)
+        .add_extension(usage(digital_signature=not is_ca, issuing=is_ca), critical=True)
     )
-    if usage:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+    if purpose:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
     return builder.sign(issuer_key.private, hashes.SHA256())
 
 
-def _usage(*, digital_signature: bool, issuing: bool = False) -> x509.KeyUsage:
+def usage(*, digital_signature: bool, issuing: bool = False) -> x509.KeyUsage:
+    """What a key may do: sign, or issue certificates."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,

@@ -15,10 +15,11 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_bytes
 from registry.files import write_atomic
+from tests.authority import Authority
 from tests.registry.attest.conftest import MAINTAINER, write_key
 from tests.sigstore_instance import SigstoreInstance
 
-GOLDENS = Path(__file__).parent / "goldens" / "v1"
+GOLDENS = Path(__file__).parent / "goldens" / "v2"
 FILES = {"README.md": b"# A model\n", "model.safetensors": b"\x00" * 16, "provenance/release.json": b"{}"}
 
 
@@ -39,6 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, SigstoreInstance.start(Path(name) / "sigstore") as instance:
         scratch = Path(name)
         key = KeySigner(write_key(scratch / "private.pem"))
+        site = Authority(scratch / "site")
         one, two = (
             SigstoreSigner(config, identity_token=instance.token(MAINTAINER))
             for config in (instance.trust_config_path, instance.trust_config_rekor2_path)
@@ -52,6 +54,8 @@ def main() -> None:
             "rekor1.sigstore.json": one.sign(statement()),
             "rekor2.sigstore.json": two.sign(statement()),
             "key.sigstore.json": key.sign(statement()),
+            "ca.pem": site.root_path.read_bytes(),
+            "certificate.sigstore.json": site.issue().signer.sign(statement()),
             "model.sig": oms.sign(scratch / "model", one),
         }.items():
             write_atomic(GOLDENS / path, content)

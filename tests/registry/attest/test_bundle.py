@@ -35,7 +35,7 @@ def test_an_envelope_survives_its_json(payload: bytes, signature: bytes) -> None
 
 def test_a_good_bundle_is_read() -> None:
     bundle = Bundle.parse(canonical.dumps(GOOD))
-    assert bundle.by_key
+    assert bundle.kind == "publicKey"
     assert bundle.envelope.payload == b"{}"
 
 
@@ -45,7 +45,10 @@ def test_a_good_bundle_is_read() -> None:
         {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1"},
         {"verificationMaterial": {}},
         {"verificationMaterial": {"publicKey": {}, "certificate": {}}},
-        {"verificationMaterial": {"x509CertificateChain": {}}},
+        {"verificationMaterial": {"publicKey": {}, "x509CertificateChain": {}}},
+        {"verificationMaterial": {"publicKey": {"hint": "x"}, "tlogEntries": [{}]}},
+        {"verificationMaterial": {"publicKey": {"hint": "x"}, "timestampVerificationData": {}}},
+        {"verificationMaterial": {"x509CertificateChain": {"certificates": []}, "certificates": []}},
         {"messageSignature": {}},
         {"dsseEnvelope": None},
         {"dsseEnvelope": {**GOOD["dsseEnvelope"], "payloadType": "text/plain"}},

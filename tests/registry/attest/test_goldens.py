@@ -11,11 +11,12 @@ import pytest
 from cryptography import x509
 
 from registry.attest import oms
-from registry.attest.policy import Policy, PublicKey, SigstoreIdentity
+from registry.attest.policy import CertificateHolder, Policy, PublicKey, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
 from registry.attest.verify import Verifier
 from registry.digest import sha256_bytes
 from registry.errors import SignatureError
+from tests.authority import SIGNER
 from tests.registry.attest.conftest import MAINTAINER
 from tests.registry.attest.make_goldens import FILES, statement
 from tests.sigstore_instance import ISSUER
@@ -30,6 +31,18 @@ def test_a_golden_bundle_verifies(golden: Path, name: str) -> None:
     policy = Policy(signers=(ANYBODY_KNOWN, PublicKey(pem=(golden / "public.pem").read_text())))
     verified = Verifier(policy, golden / "trusted-root.json").verify((golden / f"{name}.sigstore.json").read_bytes())
     assert verified.statement.to_bytes() == (golden / "statement.json").read_bytes()
+
+
+@pytest.mark.parametrize("golden", VERSIONS[1:], ids=lambda path: path.name)
+def test_a_golden_of_a_certificate_verifies_as_long_as_that_lasts(golden: Path) -> None:
+    bundle = (golden / "certificate.sigstore.json").read_bytes()
+    rows = json.loads(bundle)["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    certificate = x509.load_der_x509_certificate(base64.b64decode(rows[0]["rawBytes"]))
+    policy = Policy(signers=(CertificateHolder(identity=SIGNER, authorities=(golden / "ca.pem").read_text()),))
+    verified = Verifier(policy, now=certificate.not_valid_after_utc).verify(bundle)
+    assert verified.statement.to_bytes() == (golden / "statement.json").read_bytes()
+    with pytest.raises(SignatureError, match="no timestamp"):
+        Verifier(policy, now=certificate.not_valid_after_utc + timedelta(days=1)).verify(bundle)
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)

@@ -79,7 +79,7 @@ def test_a_key_or_a_bad_signature_is_not_pinned(
     reference = DirectoryReference(copy)
     sign(copy, KeySigner(write_key(tmp_path / "private.pem")))
     (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
-    assert seen.signer is None and seen.key_hint is not None
+    assert seen.signer is None and seen.hint is not None
     with pytest.raises(Refused, match="bare key"):
         trust.pin(reference, seen)
     bundle = copy / "attestations/release.sigstore.json"

@@ -1,0 +1,161 @@
+"""Signing with a certificate of one's own authority: for sites without a way out, that have an X.509 authority already.
+
+The bundle is the one Sigstore uses, with the chain of certificates where Sigstore's own would stand; the stock
+`model_signing verify certificate` accepts it. There is no transparency log and no time in it: whoever holds the key can
+sign unseen, and date it at will, for as long as the certificate lasts. Once it has ended, nothing tells what was signed
+before from what was signed after, so nothing that it signed verifies any more.
+
+Law: a bundle is accepted only if its chain leads to an authority that the policy names, through certificates that are
+all part of that path and valid today, and the first of them may sign and did.
+Source: OpenSSF Model Signing 1.0, the certificate method.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from registry.attest import chain
+from registry.attest.bundle import MEND, Bundle, unlogged
+from registry.attest.localkey import ALGORITHM, KeySigner
+from registry.attest.signature import SignedByCertificate
+from registry.attest.signers import CertificateHolder, normal_pem
+from registry.attest.statement import Statement
+from registry.errors import CredentialsError, InputError, SignatureError
+
+MAX_FILE_BYTES = 1 << 20
+
+
+class CertificateSigner:
+    """Signs with a key that a certificate speaks for. Law: what it signs verifies by the certificate's authority."""
+
+    def __init__(self, key: Path, certificate: Path, further: Path | None = None) -> None:
+        """certificate: PEM, the signer's own first; what follows it, and `further`, leads up to the authority.
+
+        Raises InputError for files that are not what they must be or do not belong together, and CredentialsError for a
+        missing or wrong password and for a certificate that is not valid today.
+        """
+        self._key = KeySigner(key)
+        self._chain = [*_read(certificate), *(_read(further) if further else ())]
+        own = self._chain[0]
+        try:
+            public = normal_pem(chain.signing_key(own)).decode()
+            self.identity = chain.identity(own)
+        except chain.UNREADABLE as problem:
+            raise InputError(
+                f"{certificate} cannot sign a release: {chain.words(problem)}",
+                mend="ask the authority for a certificate with keyUsage digitalSignature, extendedKeyUsage codeSigning "
+                "and one subjectAltName",
+            ) from problem
+        if public != self._key.public_key.pem:
+            raise InputError(
+                f"{certificate} is not the certificate of the key in {key}",
+                mend="give the one that was issued for this key, the signer's own before its authorities'",
+            )
+        if not own.not_valid_before_utc <= datetime.now(UTC) <= own.not_valid_after_utc:
+            raise CredentialsError(
+                f"{certificate} is {_validity(own)}, not today", mend="ask the authority for a new certificate"
+            )
+
+    def sign(self, statement: Statement) -> bytes:
+        """The bundle around `statement`. Raises nothing."""
+        rows = [{"rawBytes": base64.b64encode(found.public_bytes(Encoding.DER)).decode()} for found in self._chain]
+        return unlogged("x509CertificateChain", {"certificates": rows}, self._key.envelope(statement))
+
+
+def verify(bundle: Bundle, rules: tuple[CertificateHolder, ...], now: datetime) -> SignedByCertificate:
+    """Whom the bundle's certificate names, by an authority of one of `rules`; by the one that fits, if one does.
+
+    Raises SignatureError where the signature does not hold at `now`, or the chain leads to none of those authorities.
+    """
+    with _as_signature_error():
+        found = _chain(bundle)
+        _check_signature(bundle, found[0])
+        holder = chain.identity(found[0])
+        if not found[0].not_valid_before_utc <= now <= found[0].not_valid_after_utc:
+            raise ValueError(
+                f"the certificate of {holder} is {_validity(found[0])}, not at {now:%Y-%m-%d %H:%M}, and no timestamp "
+                "shows that it signed while it was"
+            )
+    vouched, reasons = None, []
+    for rule in rules:
+        try:
+            anchor = chain.path(found, rule.anchors, now)[-1]
+        except chain.UNREADABLE as problem:
+            reasons.append(chain.words(problem))
+            continue
+        signer = SignedByCertificate(
+            holder, chain.name(anchor), sha256(anchor), sha256(found[0]), found[0].not_valid_after_utc
+        )
+        if rule.matches(signer):
+            return signer
+        vouched = vouched or signer
+    if vouched is None:
+        why = "; ".join(dict.fromkeys(reasons))
+        raise SignatureError(f"no authority that is expected answers for the certificate of {holder}: {why}", mend=MEND)
+    return vouched  # a good signature by somebody else, which the policy says
+
+
+def hint(bundle: Bundle) -> str:
+    """Whom the bundle's certificate names, unproven, in at most 300 characters. Raises SignatureError, unreadable."""
+    with _as_signature_error():
+        own = _chain(bundle)[0]
+        return f"{chain.identity(own)[:100]}, certified by {own.issuer.rfc4514_string()[:180]}"
+
+
+def sha256(certificate: x509.Certificate) -> str:
+    """SHA-256 of the certificate in DER, hex."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _chain(bundle: Bundle) -> list[x509.Certificate]:
+    match bundle.material["x509CertificateChain"]:
+        case {"certificates": list(rows), **rest} if not rest and 0 < len(rows) <= chain.MAX_LENGTH:
+            return [_certificate(row) for row in rows]
+    raise ValueError(f"its x509CertificateChain must hold 1 to {chain.MAX_LENGTH} certificates")
+
+
+def _certificate(row: Any) -> x509.Certificate:
+    match row:
+        case {"rawBytes": str(text), **rest} if not rest:
+            return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
+    raise ValueError("a certificate of its chain is {rawBytes}")
+
+
+def _check_signature(bundle: Bundle, own: x509.Certificate) -> None:
+    key = chain.signing_key(own)
+    try:
+        key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
+    except InvalidSignature as problem:
+        raise ValueError("it was not made with the key of its certificate") from problem
+
+
+def _validity(certificate: x509.Certificate) -> str:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+
+
+def _read(path: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_FILE_BYTES).decode()
+    except (OSError, UnicodeError) as problem:
+        raise InputError(f"{path} cannot be read: {problem}", mend="give the path of a PEM file") from problem
+    return chain.load(text)
+
+
+@contextmanager
+def _as_signature_error() -> Iterator[None]:
+    try:
+        yield
+    except chain.UNREADABLE as problem:
+        raise SignatureError(f"the signature does not hold: {chain.words(problem)}", mend=MEND) from problem

@@ -1,0 +1,160 @@
+"""Chains of X.509 certificates: whom a certificate names, what it may sign, and which authority answers for it.
+
+The path is validated by `cryptography`, in Rust; what is asked of a signer's certificate beyond that is said here.
+Source: RFC 5280, sections 4.2 and 6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from registry.errors import InputError
+
+MAX_LENGTH = 8
+"""Certificates in a chain, the signer's own among them."""
+MAX_NAME = 1024
+"""Characters of a name."""
+SIGNING = frozenset((ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE))
+DISTINGUISHED = re.compile(r"[A-Za-z0-9.]+=")
+"""How a distinguished name begins, and no mail address, URI or DNS name should."""
+
+UNREADABLE = (
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    verification.VerificationError,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What a hostile certificate can raise when it is read."""
+
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+
+def load(pem: str) -> tuple[x509.Certificate, ...]:
+    """The certificates in a PEM text, at least one. Raises InputError for anything else."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
+    except UNREADABLE as problem:
+        raise InputError(
+            f"certificates in PEM are expected: {words(problem)}", mend="openssl x509 -in certificate.der -out ca.pem"
+        ) from problem
+
+
+def identity(certificate: x509.Certificate) -> str:
+    """Whom the certificate names: by its one alternative name (mail address, URI, DNS name), else by its subject.
+
+    The subject is written as RFC 4514 has it, `CN=Release,O=Example`. Raises ValueError for no name, several, one that
+    is not printable, or one that looks like a subject and is none.
+    """
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    match None if names is None else list(names):
+        case None:
+            text = certificate.subject.rfc4514_string()
+        case [x509.RFC822Name() | x509.UniformResourceIdentifier() | x509.DNSName() as name]:
+            text = name.value
+            if DISTINGUISHED.match(text):
+                raise ValueError(f"the name {text[:80]!r} looks like a distinguished name and is none")
+        case others:
+            raise ValueError(f"a certificate must name one mail address, URI or DNS name, found {str(others)[:200]}")
+    if not 0 < len(text) <= MAX_NAME or not text.isprintable():
+        raise ValueError(f"a certificate must name somebody in 1 to {MAX_NAME} printable characters, not {text[:80]!r}")
+    return text
+
+
+def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    """The P-256 key of a certificate that may sign releases. Raises ValueError for any other certificate.
+
+    It is no authority's; it has a keyUsage that allows signing, or an extendedKeyUsage for signing code, or both; and
+    where it has one of them, that one allows it.
+    """
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("a certificate of a P-256 key is expected")
+    constraints = _extension(certificate, x509.BasicConstraints)
+    usage, extended = _extension(certificate, x509.KeyUsage), _extension(certificate, x509.ExtendedKeyUsage)
+    if constraints is not None and constraints.ca:
+        raise ValueError("it is an authority's certificate: authorities certify, they sign no releases")
+    if usage is None and extended is None:
+        raise ValueError("the certificate does not say that it may sign: it has neither keyUsage nor extendedKeyUsage")
+    if usage is not None and not usage.digital_signature:
+        raise ValueError("the certificate's keyUsage does not allow it to sign")
+    if extended is not None and not SIGNING & set(extended):
+        raise ValueError("the certificate's extendedKeyUsage does not allow it to sign code")
+    return key
+
+
+def path(
+    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], now: datetime
+) -> list[x509.Certificate]:
+    """From the first of `chain` up to one of `anchors`, through certificates of `chain` that are all valid at `now`.
+
+    Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is no part of
+    it: nobody would answer for that one.
+    """
+    builder = verification.PolicyBuilder().store(verification.Store(list(anchors))).time(now)
+    builder = builder.max_chain_depth(MAX_LENGTH).extension_policies(ca_policy=AUTHORITIES, ee_policy=SIGNERS)
+    found = builder.build_client_verifier().verify(chain[0], list(chain[1:])).chain
+    if len(found) < 2:
+        raise ValueError(f"{name(chain[0])} is not certified by an authority: the certificate given is its own")
+    if unused := [certificate for certificate in chain if certificate not in found]:
+        raise ValueError(f"the certificate of {name(unused[0])} is no part of the path, so nobody answers for it")
+    return found
+
+
+def name(certificate: x509.Certificate) -> str:
+    """The certificate's subject, in at most 200 printable characters."""
+    text = certificate.subject.rfc4514_string()[:200]
+    return text if text.isprintable() else ascii(text)
+
+
+def words(problem: Exception) -> str:
+    """What a library says, in a line, without the certificates that it prints."""
+    text = str(problem).partition(" (encountered processing")[0].strip()
+    return text.splitlines()[0][:300] if text else type(problem).__name__
+
+
+def _may_certify(_: verification.Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    """Roots that openssl makes have no keyUsage, which then restricts nothing."""
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError(f"the keyUsage of {name(certificate)} does not allow it to certify")
+
+
+def _certifies_signers(
+    _: verification.Policy, certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
+) -> None:
+    if usage is not None and not SIGNING & set(usage):
+        raise ValueError(f"the extendedKeyUsage of {name(certificate)} does not allow it to certify who signs code")
+
+
+def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+_ANY = verification.Criticality.AGNOSTIC
+SIGNERS = verification.ExtensionPolicy.permit_all()
+"""Of the first certificate: `identity` and `signing_key` say what it must be."""
+AUTHORITIES = (
+    verification.ExtensionPolicy.webpki_defaults_ca()
+    .may_be_present(x509.KeyUsage, _ANY, _may_certify)
+    .may_be_present(x509.ExtendedKeyUsage, _ANY, _certifies_signers)
+)
+"""Of all others: an authority's, as the web has them, but for what they certify."""

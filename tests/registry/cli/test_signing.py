@@ -1,0 +1,115 @@
+"""The command's own ways of signing and verifying, with files that openssl made, and in a world without a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import synthetic_release
+from tests.authority import SIGNER
+
+BIN = Path(sys.executable).parent
+GLASSHOUSE = str(BIN / "glasshouse")
+EXTENSIONS = f"""\
+keyUsage=critical,digitalSignature
+extendedKeyUsage=codeSigning
+subjectAltName=email:{SIGNER}
+"""
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority and a signer's certificate, as docs/how-to/publish.md has openssl make them."""
+    folder = tmp_path_factory.mktemp("openssl")
+    new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    (folder / "signer.ext").write_text(EXTENSIONS)
+    root = ("-x509", "-keyout", folder / "ca.key", "-out", folder / "ca.pem", "-subj", "/O=Site/CN=Site CA")
+    signer = ("-keyout", folder / "signer.key", "-out", folder / "signer.csr", "-subj", "/O=Site/CN=Release")
+    issue = ("-in", folder / "signer.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial")
+    ends = ("-days", "365", "-extfile", folder / "signer.ext", "-out", folder / "signer.pem")
+    for command in ((*new, *root, "-days", "3650"), (*new, *signer), ("openssl", "x509", "-req", *issue, *ends)):
+        assert run(*command).returncode == 0, run(*command).stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def signed(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release that the command signed by that certificate."""
+    folder = tmp_path_factory.mktemp("by-certificate") / "release"
+    synthetic_release.write(folder)
+    done = run(
+        GLASSHOUSE, "release", "sign", folder, "--key", files / "signer.key", "--certificate", files / "signer.pem"
+    )
+    assert done.returncode == 0 and SIGNER in done.stdout, done.stderr
+    return folder
+
+
+def test_a_certificate_signs_a_release_that_its_authority_s_friends_verify(files: Path, signed: Path) -> None:
+    done = run(GLASSHOUSE, "verify", signed, "--identity", SIGNER, "--ca", files / "ca.pem", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["verdict"]) == (0, "PASS")
+    signatures = [check for check in report["checks"] if check["name"] == "signatures"]
+    assert len(signatures) >= 5 and all("no transparency log" in check["reason"] for check in signatures)
+    stock = (BIN / "model_signing", "verify", "certificate", signed, "--signature", signed / "model.sig")
+    assert run(*stock, "--certificate_chain", files / "ca.pem").returncode == 0
+
+
+def test_a_policy_names_a_certificate_s_holder(files: Path, signed: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    rule = {"kind": "certificate", "identity": SIGNER, "authorities": (files / "ca.pem").read_text()}
+    for identity, code in ((SIGNER, 0), (SIGNER[:-1], 1)):
+        policy.write_text(json.dumps({"signers": [rule | {"identity": identity}]}))
+        assert run(GLASSHOUSE, "verify", signed, "--policy", policy).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--ca", "ca.pem"), 2, "whoever vouches for it"),
+        (("--identity", SIGNER), 2, "whoever vouches for it"),
+        (("--identity", SIGNER, "--ca", "signer.key"), 2, "certificates in PEM"),
+        (("--identity", SIGNER, "--ca", "missing"), 2, "cannot be read"),
+        (("--identity", SIGNER, "--ca", "ca.pem", "--policy", "ca.pem"), 2, "--policy says who may sign"),
+        (("--identity", f"{SIGNER}x", "--ca", "ca.pem"), 1, SIGNER),
+        (("--identity", SIGNER, "--ca", "signer.pem"), 1, "no authority that is expected"),
+    ],
+)
+def test_who_is_expected_is_said_whole_or_not_at_all(
+    files: Path, signed: Path, options: Sequence[str], code: int, words: str
+) -> None:
+    placed = [str(files / word) if word.endswith((".pem", ".key", "missing")) else word for word in options]
+    done = run(GLASSHOUSE, "verify", signed, *placed)
+    assert done.returncode == code and words in " ".join((done.stdout + done.stderr).split()), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--certificate", "signer.pem"), "nothing without its key"),
+        (("--key", "signer.key", "--certificate-chain", "ca.pem"), "leads up from a certificate"),
+        (("--key", "ca.key", "--certificate", "signer.pem"), "not the certificate of the key"),
+        (("--key", "ca.key", "--certificate", "ca.pem"), "an authority's certificate"),
+        (("--key", "signer.key", "--trust-config", "ca.pem"), "--key signs without Sigstore"),
+    ],
+)
+def test_options_that_do_not_fit_together_sign_nothing(
+    files: Path, signed: Path, tmp_path: Path, options: Sequence[str], words: str
+) -> None:
+    folder = Path(shutil.copytree(signed, tmp_path / "release"))
+    before = (folder / "model.sig").read_bytes()
+    placed = [str(files / word) if word.endswith((".pem", ".key")) else word for word in options]
+    done = run(GLASSHOUSE, "release", "sign", folder, *placed)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+    assert (folder / "model.sig").read_bytes() == before
