@@ -1,102 +1,85 @@
-"""kill -9 of the client, and of the server, at random points of a publication: no release, or the whole one.
+"""kill -9 of `glasshouse release publish --checkpoints`, and of the server under it: no release, or the whole one.
 
-Afterwards the same publication is run again, and finishes; the store passes its check; there is one commit and one tag.
+First the client at every request by which it changes something, before it is sent and after it is answered, by one
+commit and by a pull request of several. Then client and server at random moments. Each time the store passes its check,
+and the same command, run again, finishes: one commit, one tag, a branch for each checkpoint.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from registry.hub.client import HubClient
-from registry.hub.server.check import check
-from registry.manifest import Manifest
 from tests.hub_instance import HubInstance
+from tests.sudden_death import PART_SIZE, Release, at_request, command, finished, left_behind
 
 POINTS = 20
-SIZE = 48 << 20
-REPO = "glasshouse/model"
-TAG = "v1.0.0"
-PUBLISH = """
-import sys
-from pathlib import Path
-from registry.errors import Unavailable
-from registry.hub.client import HubClient
-url, token, folder, repo, tag = sys.argv[1:]
-hub = HubClient(url, token)
-try:
-    hub.ensure_repo(repo)
-    if tag not in hub.tags(repo):
-        head = hub.head(repo)
-        commit = hub.publish(repo, Path(folder), "Release", head)
-        hub.tag(repo, tag, commit, "Release")
-except Unavailable as problem:
-    sys.exit(problem.exit_code)
-"""
+SMALL = 200_000
+SIZE = 24 << 20
 
 
 def main() -> None:
-    """POINTS kills of each, spread over the time that an undisturbed publication takes."""
-    chance = random.Random(20_261_123)
+    """Every request, then POINTS random moments of each."""
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
-        folder = release(Path(name) / "release", SIZE)
-        took = undisturbed(Path(name) / "undisturbed", folder)
-        print(f"a publication of {SIZE >> 20} MiB takes {took:.1f} s undisturbed")
+        every_request(Path(name))
+        chance = random.Random(20_261_123)
+        release = Release.write(Path(name) / "random", SIZE)
+        begins, took = undisturbed(Path(name) / "undisturbed", release)
+        size = sum(path.stat().st_size for path in release.folder.parent.rglob("*") if path.is_file())
+        print(f"publishing {size >> 20} MiB takes {took:.1f} s undisturbed; it begins to send after {begins:.1f} s")
         for who in ("client", "server"):
-            seen = [
-                killed(Path(name) / f"{who}-{n}", folder, who, chance.uniform(0, took * 1.1)) for n in range(POINTS)
-            ]
+            moments = [chance.uniform(begins, took * 1.05) for _ in range(POINTS)]
+            seen = [killed(Path(name) / f"{who}-{n}", release, who, moment) for n, moment in enumerate(moments)]
             print(f"{who}: {POINTS} kills, {sum(seen)} left a whole release, {POINTS - sum(seen)} none; all finished")
 
 
-def release(folder: Path, size: int) -> Path:
-    """A folder to publish: large files of random bytes, and small ones."""
-    folder.mkdir(parents=True)
-    for number in range(4):
-        (folder / f"model-{number}.safetensors").write_bytes(os.urandom(size // 4))
-    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
-    (folder / "model.sig").write_text("{}")
-    return folder
+def every_request(root: Path) -> None:
+    """kill -9 of the client at each of its requests, and the command again."""
+    with HubInstance.start(root / "hub", part_size=PART_SIZE) as hub:
+        for few in (False, True):
+            way = "a pull request" if few else "one commit"
+            release = Release.write(root / way, SMALL, repo=f"glasshouse/whole-{few}".lower(), steps=1)
+            requests = at_request(hub, release, None, few=few)
+            seen = []
+            for number in range(len(requests)):
+                for answered in (False, True):
+                    repo = f"glasshouse/r{number}-{answered}-{few}".lower()
+                    release = Release.write(root / repo.replace("/", "-"), SMALL, repo=repo, steps=1)
+                    at_request(hub, release, number, answered=answered, few=few)
+                    seen.append(left_behind(hub, release))
+                    at_request(hub, release, None, few=few)
+                    finished(hub, release, requests=int(few))
+            whole = sum(seen)
+            print(
+                f"by {way}: {len(seen)} kills at {len(requests)} requests, {whole} left a whole release; all finished"
+            )
 
 
-def undisturbed(root: Path, folder: Path) -> float:
-    """Seconds of one publication."""
-    with HubInstance.start(root, part_size=4 << 20) as hub:
-        started = time.monotonic()
-        assert publisher(hub, folder).wait() == 0
-        return time.monotonic() - started
+def undisturbed(root: Path, release: Release) -> tuple[float, float]:
+    """(seconds of a dry run, seconds of one publication)."""
+    with HubInstance.start(root, part_size=PART_SIZE) as hub:
+        times = []
+        for more in (("--dry-run",), ()):
+            started = time.monotonic()
+            assert command(hub, release, *more).wait() == 0
+            times.append(time.monotonic() - started)
+        finished(hub, release)
+        return times[0], times[1]
 
 
-def killed(root: Path, folder: Path, who: str, delay: float) -> bool:
+def killed(root: Path, release: Release, who: str, delay: float) -> bool:
     """One kill of `who` after `delay` seconds, and the publication again; whether a release was there in between."""
-    with HubInstance.start(root, part_size=4 << 20) as hub:
-        client = publisher(hub, folder)
+    with HubInstance.start(root, part_size=PART_SIZE) as hub:
+        client = command(hub, release)
         time.sleep(delay)
         (client if who == "client" else hub.process).kill()
         if who == "server":  # the client would wait for it, and try again
             client.kill()
         client.wait()
-    assert check(root).faults == (), check(root).faults
-    with HubInstance.start(root, part_size=4 << 20) as hub:
-        manifest, reader = Manifest.of_directory(folder), HubClient(hub.url, hub.token)
-        standing = reader.tags(REPO).get(TAG)
-        assert standing is None or not reader.verify_remote(REPO, standing, manifest)
-        assert publisher(hub, folder).wait() == 0
-        made = reader.tags(REPO)[TAG]
-        assert standing in (None, made)
-        assert not reader.verify_remote(REPO, made, manifest)
-        assert len(reader.history(REPO)) == 2
-    assert check(root).faults == ()
-    return standing is not None
-
-
-def publisher(hub: HubInstance, folder: Path) -> subprocess.Popen[bytes]:
-    """A client that publishes, in a process of its own."""
-    command = [sys.executable, "-c", PUBLISH, hub.url, hub.token, str(folder), REPO, TAG]
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with HubInstance.start(root, part_size=PART_SIZE) as hub:
+        whole = left_behind(hub, release)
+        assert command(hub, release).wait() == 0
+        finished(hub, release)
+    return whole
