@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 TrustConfig = Annotated[
     Path | None,
-    typer.Option("--trust-config", help="A private Sigstore's trust configuration; without it, the public one."),
+    typer.Option(
+        "--trust-config",
+        help="A private Sigstore's trust config (`glasshouse trust fetch` writes one); without it, the public one.",
+    ),
 ]
 IdentityToken = Annotated[
     str | None,

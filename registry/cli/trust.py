@@ -64,6 +64,28 @@ def pin(
     output.say("Trust on first use: compare these signers with what the maintainers say elsewhere.")
 
 
+@app.command(epilog="Example: glasshouse trust fetch https://tuf.sigstore.example --root root.json --out sigstore.json")
+def fetch(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The instance's TUF repository.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the trust config, for --trust-config.")],
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Its root.json, from a place that you trust; needed the first time.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+) -> None:
+    """Fetch what a private Sigstore instance is trusted by; from then on, that file serves without a network."""
+    from registry.attest.sigstore.tuf import cache_folder, trust_config
+    from registry.digest import sha256_bytes
+    from registry.files import write_atomic
+
+    config = trust_config(url, root)
+    write_atomic(out, config)
+    if as_json:
+        output.data({"path": str(out), "sha256": sha256_bytes(config), "cache": str(cache_folder())})
+    else:
+        print(output.printable(f"wrote {out}, the trust config that {url} serves now; give it by --trust-config"))
+
+
 @app.command(epilog="Example: glasshouse trust cosign releases/model/v1.0.0 --out second.sigstore.json")
 def cosign(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release that you have verified.")],

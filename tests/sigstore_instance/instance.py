@@ -22,6 +22,7 @@ from tests.sigstore_instance.rekor import RekorV1, RekorV2
 from tests.sigstore_instance.server import Server, Services
 from tests.sigstore_instance.trust import trust_config, trusted_root
 from tests.sigstore_instance.tsa import TimestampAuthority
+from tests.sigstore_instance.tuf import TufRepository
 
 ORIGIN = "sigstore-instance.test"
 MAX_PORT = 65535
@@ -58,6 +59,19 @@ class SigstoreInstance:
     def trusted_root_path(self) -> Path:
         """For verifying."""
         return self.folder / "trusted-root.json"
+
+    @property
+    def tuf_url(self) -> str:
+        """Where its TUF repository is, once `publish_tuf` was called."""
+        return f"{self.url}/tuf"
+
+    def publish_tuf(self) -> TufRepository:
+        """Publish its trust config (with Rekor 1) by TUF."""
+        repository = TufRepository(self.folder / "tuf", self.folder / "keys")
+        config = canonical.read(self.trust_config_path)
+        parts = {"trusted_root.json": config["trustedRoot"], "signing_config.v0.2.json": config["signingConfig"]}
+        repository.publish({name: canonical.dumps(part) for name, part in parts.items()})
+        return repository
 
     def token(
         self,
@@ -118,6 +132,7 @@ def _services(folder: Path) -> tuple[Services, dict[str, Any]]:
         rekor1=RekorV1(logs[0]),
         rekor2=RekorV2(logs[1]),
         tsa=TimestampAuthority(keys),
+        tuf=folder / "tuf",
     )
     root = trusted_root(
         logs=logs, certificate_log=certificate_log.key, fulcio=services.fulcio.chain, tsa=services.tsa.chain

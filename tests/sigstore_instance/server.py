@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.sigstore_instance.ca import Fulcio
@@ -29,6 +30,8 @@ class Services:
     rekor1: RekorV1
     rekor2: RekorV2
     tsa: TimestampAuthority
+    tuf: Path
+    """The folder of the TUF repository, which lies there or not."""
 
 
 class Server(ThreadingHTTPServer):
@@ -50,11 +53,19 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """The issuer's discovery document."""
+        """The issuer's discovery document, or a file of the TUF repository."""
         if self.path.endswith("/.well-known/openid-configuration"):
             self._send(200, self.server.services.issuer.discovery(self.server.url))
+        elif self.path.startswith("/tuf/") and (found := self._file(self.path.removeprefix("/tuf/"))):
+            self._send_bytes(200, found.read_bytes(), "application/octet-stream")
         else:
             self._send(404, {"code": 5, "message": "not found"})
+
+    def _file(self, path: str) -> Path | None:
+        """The file at `path` of the TUF repository: in its folder, or in its folder of targets."""
+        folder, name = self.server.services.tuf, path.removeprefix("targets/")
+        place = folder / "targets" / name if path != name else folder / name
+        return place if "/" not in name and place.is_file() else None
 
     def do_POST(self) -> None:
         """A certificate, a log entry, or a timestamp."""

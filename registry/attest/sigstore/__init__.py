@@ -1,4 +1,4 @@
-"""The one door to sigstore-python: signing with an identity, and verifying such signatures without a network."""
+"""The one door to sigstore-python and TUF: signing with an identity, and verifying that without a network."""
 
 from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.sigstore.verify import SigstoreTrust
