@@ -12,8 +12,9 @@ from pydantic import Field, StringConstraints
 from registry.attest.predicates import BASE, GitCommit, Model, Predicate, Text, Time
 from registry.records.record import Count, Sha256
 
-ReplayVerdict = Literal["BITWISE", "TENSORS", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
-"""Same files; same tensors in other files; not the same; this machine cannot tell; no checkpoint to begin with."""
+ReplayVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
+"""Same files; same tensors in other files; within a stated tolerance; not the same; this machine cannot tell; no
+checkpoint to begin with."""
 
 
 class Challenge(Model):
@@ -71,6 +72,8 @@ class Replay(Predicate):
     """What came out of each."""
     environment: Literal["fresh", "current"]
     """Packages from the release's own lock, or those that the auditor had."""
+    tolerance: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """How far apart, relatively, tensors and losses may be for WITHIN; left out where none was allowed."""
     profile: Text
     """The numeric profile, with its digest."""
     machine: Text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
@@ -27,6 +27,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 RebuildVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED"]
 """From strong to weak: same files, same tensors, within a stated tolerance, not the same, this machine cannot tell."""
+STRENGTH: tuple[RebuildVerdict, ...] = get_args(RebuildVerdict)
 Standing = Literal["active", "superseded", "yanked"]
 """In use; in use, with a newer one to go to; withdrawn: do not use."""
 
@@ -266,11 +267,22 @@ class Openness(Predicate):
     """The class that the release reaches, I being the most open; left out where it reaches none."""
 
 
+class Rebuilt(Model):
+    """One file of a release, as a rebuild made it."""
+
+    path: Text
+    """In the release."""
+    verdict: Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
+    """How it compares with the signed one."""
+    sha256: Sha256 | None = None
+    """Of what came out; left out where nothing did."""
+
+
 class Rebuild(Predicate):
     """What came out when somebody else built the weights anew.
 
     The subject is the release statement's own: `NAME@VERSION` with the digest over every file, so that the verdict is
-    of these bytes and no others.
+    of these bytes and no others. Statements of before have no source, environment and outputs.
     """
 
     TYPE = BASE + "rebuild/v1"
@@ -287,6 +299,20 @@ class Rebuild(Predicate):
     """When the build began."""
     finished_at: Time
     """When it ended."""
+    source: GitCommit | None = None
+    """The commit whose code was run: the release's."""
+    environment: Literal["fresh", "current"] | None = None
+    """Packages from the release's own lock, or those that the auditor had."""
+    outputs: tuple[Rebuilt, ...] | None = Field(None, max_length=100_000)
+    """Every file that the verdict rests on, by path; left out where nothing was built."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.outputs and self.verdict != "UNSUPPORTED":
+            weakest = max((output.verdict for output in self.outputs), key=STRENGTH.index)
+            if weakest != self.verdict:
+                raise ValueError(f"an output is {weakest}, and the whole is said to be {self.verdict}")
+        return self
 
 
 class Status(Predicate):

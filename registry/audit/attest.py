@@ -21,7 +21,6 @@ from registry.audit.subject import Audited
 from registry.errors import InputError, Refused
 from registry.files import write_atomic
 from registry.records.record import Record
-from registry.report import Verdict as Answer
 
 SUFFIX = ".sigstore.json"
 KINDS: dict[str, type[Predicate]] = {kind.TYPE: kind for kind in (Rebuild, Replay)}
@@ -67,16 +66,6 @@ def of_rebuild(audited: Audited, outcome: rebuild.Outcome) -> Verdict:
 def of_replay(audited: Audited, outcome: replay.Outcome) -> Verdict:
     """The verdict of a replay."""
     return _verdict(outcome.statement.about([audited.subject]), outcome.report.as_json())
-
-
-def answer(verdict: str) -> Answer:
-    """Whether a verdict speaks for the release, against it, or leaves it open."""
-    match verdict:
-        case "BITWISE" | "TENSORS" | "WITHIN":
-            return Answer.PASS
-        case "DIFFERENT":
-            return Answer.FAIL
-    return Answer.UNKNOWN
 
 
 def attest(path: Path, signer: Signer, into: Path | None = None) -> Path:

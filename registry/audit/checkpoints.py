@@ -14,6 +14,9 @@ from registry.hub.checkpoints import OPTIMIZER, WEIGHTS
 from registry.hub.client import HubClient
 from registry.records.chain import Checkpoint
 
+FETCHED = "checkpoints"
+"""The folder, in the scratch folder of an audit, of those that were fetched."""
+
 
 class Source(Protocol):
     """A place that may have checkpoints."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from registry import canonical, tensors
-from registry.attest.predicates import RebuildVerdict
+from registry.attest.predicates import STRENGTH, RebuildVerdict
 from registry.audit import chain_checks
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
@@ -26,8 +26,8 @@ from registry.manifest import walk
 from registry.records import release as layout
 from registry.records.chain import Chain
 from registry.records.record import Record, Sha256
+from registry.report import Verdict
 
-STRENGTH: tuple[RebuildVerdict, ...] = ("BITWISE", "TENSORS", "WITHIN", "DIFFERENT")
 JOINED_LATER = frozenset((layout.CARD, layout.RECORD, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE))
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 METRICS = "provenance/metrics.jsonl"
@@ -56,16 +56,26 @@ def outputs(release: Path, draft: Path, tolerance: float) -> tuple[Output, ...]:
     tolerance: relative, >= 0; 0: none. Raises nothing for what a draft can hold but links and devices (InputError).
     """
     paths = {path for root in (release, draft) for path, _ in walk(root) if _is_output(path)}
-    weights = [_output(release, draft, path, tolerance, alike=False) for path in sorted(paths) if _is_weights(path)]
+    models = [_output(release, draft, path, tolerance, alike=False) for path in sorted(paths) if _is_weights(path)]
     # Records that hold digests and figures of the weights can be the same only where the weights are.
-    alike = bool(weights) and all(output.verdict in ("TENSORS", "WITHIN") for output in weights)
+    alike = bool(models) and all(output.verdict in ("TENSORS", "WITHIN") for output in models)
     others = [_output(release, draft, path, tolerance, alike=alike) for path in paths if not _is_weights(path)]
-    return tuple(sorted((*weights, *others), key=lambda output: output.path))
+    return tuple(sorted((*models, *others), key=lambda output: output.path))
 
 
 def overall(found: tuple[Output, ...]) -> RebuildVerdict:
     """The weakest verdict of the outputs that count; DIFFERENT where there is none."""
     return max((output.verdict for output in found if output.counted), key=STRENGTH.index, default="DIFFERENT")
+
+
+def answer(verdict: str) -> Verdict:
+    """Whether a verdict speaks for the release, against it, or leaves it open."""
+    match verdict:
+        case "BITWISE" | "TENSORS" | "WITHIN":
+            return Verdict.PASS
+        case "DIFFERENT":
+            return Verdict.FAIL
+    return Verdict.UNKNOWN
 
 
 def _is_output(path: str) -> bool:
@@ -89,7 +99,7 @@ def _output(release: Path, draft: Path, path: str, tolerance: float, *, alike: b
     elif not counted:
         reason = "it says which machine did it, and is not counted"
     elif _is_weights(path):
-        verdict, reason = _weights(release / path, draft / path, tolerance)
+        verdict, reason = weights(release / path, draft / path, tolerance)
     elif alike:
         verdict, counted, reason = _following(path, release / path, draft / path, tolerance)
     else:
@@ -97,7 +107,8 @@ def _output(release: Path, draft: Path, path: str, tolerance: float, *, alike: b
     return Output(path=path, verdict=verdict, counted=counted, signed=signed, found=found, reason=reason)
 
 
-def _weights(signed: Path, found: Path, tolerance: float) -> tuple[Literal["TENSORS", "WITHIN", "DIFFERENT"], str]:
+def weights(signed: Path, found: Path, tolerance: float) -> tuple[Literal["TENSORS", "WITHIN", "DIFFERENT"], str]:
+    """How two files of tensors compare, and in which words: the first tensor that differs, and the farthest."""
     try:
         theirs, ours = tensors.tensor_digests(signed), tensors.tensor_digests(found)
         if theirs == ours:

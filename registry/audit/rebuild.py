@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from registry import canonical, strict_yaml
-from registry.attest.predicates import Rebuild, RebuildVerdict
-from registry.audit import replay
+from registry.attest.predicates import Rebuild, RebuildVerdict, Rebuilt
+from registry.audit import segments
 from registry.audit.compare import METRICS, Output, outputs, overall
 from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
@@ -55,28 +55,42 @@ class Outcome:
     details: Details
 
 
-def rebuild(workshop: Workshop, *, tolerance: float = 0.0, stage: Callable[[str], None] = lambda name: None) -> Outcome:
+def rebuild(
+    workshop: Workshop,
+    *,
+    tolerance: float = 0.0,
+    stage: Callable[[str], None] = lambda name: None,
+    progress: segments.Progress = lambda steps: None,
+) -> Outcome:
     """Rebuild the release of `workshop`, and compare.
 
     tolerance: how far apart, relatively, tensors and figures may be for WITHIN.  stage: told each stage as it starts.
-    Raises Unavailable where the rebuild does not come to an end.
+    progress: told training steps. Raises Unavailable where the rebuild does not come to an end.
     """
     started = datetime.now(UTC)
     verdict: RebuildVerdict = "UNSUPPORTED"
     details = Details(outputs=(), departs=(), tolerance=tolerance, environment=workshop.here, cannot=workshop.cannot)
     if workshop.here is not None:
-        _repro(workshop, stage)
+        _repro(workshop, stage, progress)
         verdict, details = judge(workshop, tolerance)
     profile = workshop.audited.chain.profile
     statement = Rebuild(
         verdict=verdict,
         reason=f"{_reason(verdict, details)[:MAX_REASON]}; details sha256:{digest(details)}",
         profile=f"{profile.name} sha256:{profile.digest}",
-        machine=f"{workshop.machine}, packages: {workshop.setup.kind}"[:MAX_REASON],
+        machine=workshop.machine[:MAX_REASON],
         started_at=rfc3339(started),
         finished_at=rfc3339(datetime.now(UTC)),
+        source=workshop.audited.record.source.commit,
+        environment=workshop.setup.kind,
+        outputs=_named(details.outputs) or None,
     )
     return Outcome(statement, details)
+
+
+def _named(found: tuple[Output, ...]) -> tuple[Rebuilt, ...]:
+    """What the statement says of each output that counts."""
+    return tuple(Rebuilt(path=one.path, verdict=one.verdict, sha256=one.found) for one in found if one.counted)
 
 
 def judge(workshop: Workshop, tolerance: float) -> tuple[RebuildVerdict, Details]:
@@ -96,17 +110,14 @@ def digest(details: Details) -> str:
     return canonical.digest(details.as_json())
 
 
-def stages(workshop: Workshop) -> int:
-    """How many stages there are to run."""
-    return len(dvc.read_lock(workshop.audited.root / layout.LOCK).stages)
-
-
-def _repro(workshop: Workshop, stage: Callable[[str], None]) -> None:
+def _repro(workshop: Workshop, stage: Callable[[str], None], progress: segments.Progress) -> None:
     log = workshop.scratch / f"{LOG}.log"
     told = 0
+    count = segments.steps_of(workshop.tree / TRAINED, progress)
 
     def meanwhile() -> None:
         nonlocal told
+        count()
         names = [
             line.split("'")[1]
             for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -147,7 +158,7 @@ def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
     else:
         if (step := first_checkpoint(workshop.audited.chain, trained)) is not None:
             yield f"the first checkpoint that departs is that of step {step}"
-            yield replay.first_step(root / METRICS, tree / TRAINED / "metrics.jsonl")
+            yield segments.first_step(root / METRICS, tree / TRAINED / "metrics.jsonl")
     for output in found:
         if output.counted and output.verdict == "DIFFERENT":
             yield f"{output.path}: {output.reason}"

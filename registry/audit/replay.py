@@ -1,49 +1,35 @@
 """Replay: train segments of the chain again, from the signed code, data and profile, and compare what comes out.
 
-    1 chain      the records of the chain, without running anything        chain_checks.py
-    2 data       the tokens, made anew from the source                     data.py
+    1 chain      the records of the chain, and the checkpoints at hand      chain_checks.py
+    2 data       the tokens, made anew from the source                      data.py
     3 seed       the checkpoint at step 0, made from the seed
-    4 segments   those that the challenge chose, several at once
+    4 segments   those that the challenge chose, several at once            segments.py
 
-What comes out is hashed here, not by the source. That the source is honest is not shown: it is what was signed, and it
-can be read.
+No code of the release is run where the first finds a lie. What comes out is hashed here, not by the source. That the
+source is honest is not shown: it is what was signed, and it can be read.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from registry import strict_yaml, tensors
 from registry.attest.audits import Challenge, Replay, ReplayVerdict, Segment
-from registry.audit import chain_checks, checkpoints, data
+from registry.audit import chain_checks, checkpoints, data, workshop
 from registry.audit import challenge as challenges
-from registry.audit.chain_checks import METRICS
-from registry.audit.checkpoints import Source
+from registry.audit.checkpoints import InFolder, Source
+from registry.audit.compare import answer
+from registry.audit.segments import MAX_REASON, SOONEST, Effort, Progress, Segments
 from registry.audit.subject import Audited, rfc3339
-from registry.audit.workshop import PROCESSES, REPLAY, Workshop, processes
-from registry.digest import sha256_file
-from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
-from registry.records import release as layout
-from registry.records.chain import Chain, Checkpoint
+from registry.audit.workshop import Options, Workshop
+from registry.errors import InputError, Unavailable, VerificationError
 from registry.report import Check, Report, Verdict
 
-Progress = Callable[[int], None]
-"""Called with the number of training steps just done."""
-MAX_REASON = 1024
 WORDS: tuple[ReplayVerdict, ...] = get_args(ReplayVerdict)
-
-
-class Cancelled(Exception):
-    """The audit was interrupted; what still runs is to end."""
 
 
 def challenge(audited: Audited, *, count: int | None, segment: int | None, nonce: str | None) -> Challenge:
@@ -74,268 +60,125 @@ class Outcome:
     report: Report
 
 
+@dataclass
+class Findings:
+    """What an audit has found so far.  machine: where it runs.  said: the verdict of each thing that was made anew."""
+
+    checks: list[Check]
+    machine: str
+    segments: tuple[Segment, ...] = ()
+    said: tuple[ReplayVerdict, ...] = ()
+
+    def made(self, subject: str, verdict: ReplayVerdict, reason: str) -> None:
+        """Something was made anew, and compared."""
+        self.said = (*self.said, verdict)
+        self.checks.append(Check(9, "replay", answer(verdict), subject, f"{verdict}: {reason}"))
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is not as signed."""
+        return any(check.verdict is Verdict.FAIL for check in self.checks)
+
+    @property
+    def verdict(self) -> ReplayVerdict:
+        """DIFFERENT where anything is; UNSUPPORTED where anything could not be told here; else the weakest of all."""
+        if self.failed:
+            return "DIFFERENT"
+        return "UNSUPPORTED" if "UNSUPPORTED" in self.said else max(self.said, key=WORDS.index)
+
+    @property
+    def reason(self) -> str:
+        """In words, what failed first."""
+        words = [
+            f"{check.subject}: {check.reason}"
+            for answer in (Verdict.FAIL, Verdict.UNKNOWN)
+            for check in self.checks
+            if check.verdict is answer
+        ]
+        same = sum(segment.verdict in ("BITWISE", "TENSORS") for segment in self.segments)
+        return "; ".join([*words, f"{same} of {len(self.segments)} replayed segments came out the same"])[:MAX_REASON]
+
+
 def replay(
-    workshop: Workshop,
+    audited: Audited,
+    options: Options,
     asked: Challenge,
     sources: Sequence[Source],
+    effort: Effort = SOONEST,
     *,
-    at_once: int | None = None,
     progress: Progress = lambda steps: None,
     say: Callable[[str], None] = lambda words: None,
 ) -> Outcome:
     """Replay the segments that `asked` names.
 
-    sources: where checkpoints may be had.  at_once: segments trained at a time; None: one a core.
-    Raises Unavailable where nothing could be told at all: data that cannot be made, say.
+    sources: where checkpoints may be had. Raises what `workshop.make` raises, and Unavailable where nothing could be
+    told at all: data that cannot be made, say.
     """
     started = datetime.now(UTC)
-    audited = workshop.audited
-    checks = list(chain_checks.chain(audited.root, audited.chain))
-    segments: list[Segment] = []
-    if workshop.here is None:
-        verdict: ReplayVerdict = "UNSUPPORTED"
-        checks.append(_check("profile", verdict, "; ".join(workshop.cannot)))
-    else:
-        say("making the data anew, up to the tokens")
-        checks.append(_data(workshop))
-        if checks[-1].verdict is not Verdict.FAIL:  # on other tokens, every segment would differ
-            work = Segments(workshop, asked, sources, at_once, progress)
-            say("making the checkpoint at step 0 from the seed")
-            checks.append(work.seed())
-            say(f"replaying segments {', '.join(map(str, asked.chosen))} of {asked.segments}")
-            segments, plausible = work.replay()
-            checks += plausible
-            checks += [_segment_check(segment) for segment in segments]
-    verdict = _overall(checks, segments, unsupported=workshop.here is None)
-    report = Report(audited.subject.name, tuple(checks))
+    with workshop.scratch(options.keep) as scratch:
+        say("looking at the chain and at the checkpoints at hand")
+        found = Findings(list(look(audited, asked, sources, scratch)), f"{platform.machine()}, {platform.system()}")
+        if not found.failed:
+            place = workshop.make(audited, options, scratch, say)
+            found.machine = place.machine
+            _replay(place, Segments(place, asked, sources, effort, progress), found, say)
     statement = Replay(
-        verdict=verdict,
-        reason=_reason(report, segments),
+        verdict=found.verdict,
+        reason=found.reason,
         source=audited.record.source.commit,
         tokens=audited.chain.tokens,
         challenge=asked,
-        replayed=tuple(segments),
-        environment=workshop.setup.kind,
+        replayed=found.segments,
+        environment=options.setup.kind,
+        tolerance=effort.tolerance or None,
         profile=f"{audited.chain.profile.name} sha256:{audited.chain.profile.digest}",
-        machine=workshop.machine[:MAX_REASON],
+        machine=found.machine[:MAX_REASON],
         started_at=rfc3339(started),
         finished_at=rfc3339(datetime.now(UTC)),
     )
-    return Outcome(statement, report)
+    return Outcome(statement, Report(audited.subject.name, tuple(found.checks)))
 
 
-class Segments:
-    """Segments of one chain, trained in one workshop."""
+def look(audited: Audited, asked: Challenge, sources: Sequence[Source], scratch: Path) -> Iterator[Check]:
+    """What needs no training: the records, then every checkpoint that a folder holds or that `asked` begins with.
 
-    def __init__(
-        self,
-        workshop: Workshop,
-        asked: Challenge,
-        sources: Sequence[Source],
-        at_once: int | None,
-        progress: Progress,
-    ) -> None:
-        self.workshop, self.asked, self.progress = workshop, asked, progress
-        self.chain: Chain = workshop.audited.chain
-        self.fetched = workshop.scratch / "checkpoints"
-        self.made_first = workshop.scratch / "seed"
-        self.sources = (*sources, checkpoints.InFolder(self.made_first / "checkpoints"))
-        self.at_once = min(len(asked.chosen), at_once or len(os.sched_getaffinity(0)))
-        self.stop = threading.Event()
-        match strict_yaml.read(workshop.audited.root / layout.PARAMS):
-            case {"train": {"micro_batches": int(leaves)}}:
-                self.processes = processes(self.at_once, leaves)
-            case _:
-                raise InputError("params.yaml says nothing of micro-batches", mend="report the release")
-
-    def seed(self) -> Check:
-        """Whether the first checkpoint follows from the seed."""
-        entry = self.chain.entries[0]
-        command = [*REPLAY, "--initial", "--out", str(self.made_first)]
-        self.workshop.run(command, log="seed")
-        verdict, reason = compare(entry, self.made_first, self.workshop.cannot)
-        return _check("checkpoint at step 0 <- seed", verdict, reason)
-
-    def replay(self) -> tuple[list[Segment], list[Check]]:
-        """Replay what was asked for, `at_once` at a time."""
-        seen: dict[int, list[Check]] = {}
-        with ThreadPoolExecutor(self.at_once) as pool:
-            try:
-                made = list(pool.map(lambda number: self._segment(number, seen), self.asked.chosen))
-            except BaseException:
-                self.stop.set()
-                raise
-        return made, [check for step in sorted(seen) for check in seen[step]]
-
-    def _segment(self, number: int, seen: dict[int, list[Check]]) -> Segment:
-        before, after = self.chain.entries[number : number + 2]
-        began = time.monotonic()
-
-        def result(verdict: ReplayVerdict, reason: str, made: Path | None = None) -> Segment:
-            folder = made / "checkpoints" / branch(after.step) if made else None
-            return Segment(
-                number=number,
-                after=before.step,
-                until=after.step,
-                verdict=verdict,
-                reason=reason[:MAX_REASON],
-                weights=sha256_file(folder / WEIGHTS) if folder else None,
-                optimizer=sha256_file(folder / OPTIMIZER) if folder else None,
-                seconds=round(time.monotonic() - began, 3),
-            )
-
-        try:
-            start = checkpoints.find(self.sources, before, self.fetched / str(number))
-        except Unavailable as problem:
-            return result("UNAVAILABLE", problem.message)
-        seen[before.step] = list(chain_checks.checkpoint(before, start))
-        out = self.workshop.scratch / f"segment-{number}"
-        try:
-            self._train(before, after, start, out)
-            verdict, reason = compare(after, out, self.workshop.cannot)
-        except VerificationError as problem:  # the source says so itself: training diverged, or the recipe is another
-            return result("UNSUPPORTED" if self.workshop.cannot else "DIFFERENT", problem.message)
-        except GlasshouseError as problem:
-            return result("UNAVAILABLE", problem.message)
-        if verdict == "DIFFERENT":
-            reason = f"{reason}; {self._where(number, after, out)}"
-        return result(verdict, reason, out)
-
-    def _train(self, before: Checkpoint, after: Checkpoint, start: Path, out: Path) -> None:
-        command = [
-            *REPLAY, "--chain", str(self._chain_file()), "--after", str(before.step), "--until", str(after.step),
-            "--checkpoint", str(self._inside(start, before)), "--out", str(out),
-        ]  # fmt: skip
-        done = 0
-
-        def meanwhile() -> None:
-            nonlocal done
-            if self.stop.is_set():
-                raise Cancelled
-            lines = out / "metrics.jsonl"
-            now = lines.read_bytes().count(b"\n") if lines.is_file() else 0
-            self.progress(now - done)
-            done = now
-
-        self.workshop.run(
-            command, log=f"segment-{before.step}", variables={PROCESSES: self.processes}, meanwhile=meanwhile
-        )
-        self.progress(after.step - before.step - done)
-
-    def _chain_file(self) -> Path:
-        """The signed chain, where the source can read it."""
-        path = self.workshop.scratch / "chain.json"
-        if not path.exists():
-            path.write_bytes(self.chain.to_bytes())
-        return path
-
-    def _inside(self, start: Path, entry: Checkpoint) -> Path:
-        """The checkpoint's files where a sandboxed child can see them."""
-        if start.is_relative_to(self.workshop.scratch):
-            return start
-        inside = self.workshop.scratch / "given" / branch(entry.step)
-        inside.mkdir(parents=True, exist_ok=True)
-        for name in (WEIGHTS, OPTIMIZER):
-            (inside / name).write_bytes((start / name).read_bytes())
-        checkpoints.verify(entry, inside)
-        return inside
-
-    def _where(self, number: int, after: Checkpoint, out: Path) -> str:
-        """The first step, and the first tensor, at which the replay of a segment departs, as far as can be told."""
-        words = [first_step(self.workshop.audited.root / METRICS, out / "metrics.jsonl")]
-        try:
-            signed = checkpoints.find(self.sources, after, self.fetched / f"{number}-signed")
-            words.append(first_tensor(signed, out / "checkpoints" / branch(after.step)))
-        except GlasshouseError:
-            words.append(f"the checkpoint at step {after.step} is not at hand to name the tensor")
-        return "; ".join(words)
-
-
-def compare(entry: Checkpoint, out: Path, cannot: Sequence[str]) -> tuple[ReplayVerdict, str]:
-    """How the checkpoint that was made in `out` compares with `entry`; its files are hashed here.
-
-    cannot: why other bits would accuse nobody. Raises Unavailable where nothing was made.
+    Those that have to be fetched are left below `scratch`. One that is not to be had is not looked at.
     """
-    folder = out / "checkpoints" / branch(entry.step)
+    yield from chain_checks.chain(audited.root, audited.chain)
+    moments = chain_checks.second_moments(audited.root, audited.chain)
+    folders = [source for source in sources if isinstance(source, InFolder)]
+    for number, entry in enumerate(audited.chain.entries):
+        try:
+            places = sources if number in asked.chosen else folders
+            folder = checkpoints.find(places, entry, scratch / checkpoints.FETCHED)
+        except Unavailable:
+            continue
+        where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"
+        for check in chain_checks.checkpoint(entry, folder, moments):
+            yield replace(check, subject=f"{check.subject}, {where}")
+
+
+def _replay(place: Workshop, work: Segments, found: Findings, say: Callable[[str], None]) -> None:
+    """Everything that runs code of the release."""
+    if place.here is None:
+        found.made("profile", "UNSUPPORTED", "; ".join(place.cannot))
+        return
+    say("making the data anew, up to the tokens")
+    found.made("tokens <- source", *_data(place))
+    if found.failed:  # on other tokens, every segment would differ
+        return
+    say("making the checkpoint at step 0 from the seed")
+    found.made("checkpoint at step 0 <- seed", *work.seed())
+    say(f"replaying segments {', '.join(map(str, work.asked.chosen))} of {work.asked.segments}: {work.pace}")
+    found.segments = tuple(work.replay())
+    for one in found.segments:
+        found.made(f"segment {one.number}: step {one.after} to {one.until}", one.verdict, one.reason)
+
+
+def _data(place: Workshop) -> tuple[ReplayVerdict, str]:
+    data.remake(place)
     try:
-        made = Chain.read(out / "checkpoints.json").entries[-1]
-        files = {
-            name: (sha256_file(folder / name), tensors.tensors_digest(folder / name)) for name in (WEIGHTS, OPTIMIZER)
-        }
-    except (GlasshouseError, OSError, IndexError) as problem:
-        raise Unavailable(f"the source made no checkpoint: {problem}", mend="--keep DIR leaves the logs") from problem
-    wanted = {WEIGHTS: entry.weights, OPTIMIZER: entry.optimizer}
-    differ = [name for name, digests in wanted.items() if files[name][1] != digests.tensors]
-    said = (made.positions.end, made.loss) == (entry.positions.end, entry.loss)
-    if not differ and said:
-        same = all(files[name][0] == digests.file for name, digests in wanted.items())
-        return (
-            ("BITWISE", "weights, optimizer state, rows and loss are the same")
-            if same
-            else ("TENSORS", "every tensor is the same, in files that are laid out otherwise")
-        )
-    words = f"{' and '.join(differ)} differ" if differ else f"the chain says loss {entry.loss}, the replay {made.loss}"
-    if cannot:
-        return "UNSUPPORTED", f"{words}; but here the same bits are not promised: {'; '.join(cannot)}"
-    return "DIFFERENT", words
-
-
-def first_step(signed: Path, made: Path) -> str:
-    """The first line of `made` that is not the line of its step in `signed`, in words."""
-    try:
-        ours = {line["step"]: line for line in chain_checks.metrics(made)}
-        for line in chain_checks.metrics(signed):
-            mine = ours.get(line["step"])
-            if mine and any(mine[key] != line.get(key) for key in ("loss", "gradientNorm")):
-                return f"step {line['step']} is the first whose loss or gradient departs"
-    except (GlasshouseError, KeyError, TypeError) as problem:
-        return f"the metrics do not tell the step ({problem})"
-    return "the signed losses of all its steps are those of the replay: what departs came after the last of them"
-
-
-def first_tensor(signed: Path, made: Path) -> str:
-    """The first tensor at which two checkpoints part, in words."""
-    for name in (WEIGHTS, OPTIMIZER):
-        theirs, ours = tensors.tensor_digests(signed / name), tensors.tensor_digests(made / name)
-        for tensor in (*theirs, *(tensor for tensor in ours if tensor not in theirs)):
-            if theirs.get(tensor) != ours.get(tensor):
-                return f"the first tensor is {tensor} of {name}"
-    return "every tensor is the same"
-
-
-def _data(workshop: Workshop) -> Check:
-    data.remake(workshop)
-    try:
-        data.check(workshop)
+        data.check(place)
     except VerificationError as problem:
-        return _check("tokens <- source", "UNSUPPORTED" if workshop.cannot else "DIFFERENT", problem.message)
-    return _check(
-        "tokens <- source", "BITWISE", "the data manifest, the tokenizer and the tokens, made anew, are the same"
-    )
-
-
-def _segment_check(segment: Segment) -> Check:
-    name = f"segment {segment.number}: step {segment.after} to {segment.until}"
-    return _check(name, segment.verdict, segment.reason)
-
-
-def _check(subject: str, verdict: ReplayVerdict, reason: str) -> Check:
-    answers = {"BITWISE": Verdict.PASS, "TENSORS": Verdict.PASS, "DIFFERENT": Verdict.FAIL}
-    return Check(9, "replay", answers.get(verdict, Verdict.UNKNOWN), subject, f"{verdict}: {reason}")
-
-
-def _overall(checks: Sequence[Check], segments: Sequence[Segment], *, unsupported: bool) -> ReplayVerdict:
-    """DIFFERENT where anything is; else the weakest of the segments'."""
-    if any(check.verdict is Verdict.FAIL for check in checks):
-        return "DIFFERENT"
-    if unsupported or any("UNSUPPORTED" in check.reason[:11] for check in checks):
-        return "UNSUPPORTED"
-    return max((segment.verdict for segment in segments), key=WORDS.index)
-
-
-def _reason(report: Report, segments: Sequence[Segment]) -> str:
-    failed = [f"{check.subject}: {check.reason}" for check in report.checks if check.verdict is Verdict.FAIL]
-    unknown = [f"{check.subject}: {check.reason}" for check in report.checks if check.verdict is Verdict.UNKNOWN]
-    same = sum(segment.verdict in ("BITWISE", "TENSORS") for segment in segments)
-    words = f"{same} of {len(segments)} chosen segments came out the same"
-    return "; ".join([*failed, *unknown, words])[:MAX_REASON]
+        return "UNSUPPORTED" if place.cannot else "DIFFERENT", problem.message
+    return "BITWISE", "the data manifest, the tokenizer and the tokens, made anew, are the same"

@@ -60,8 +60,8 @@ class Sandbox:
 
         installing: it may see where packages come from, and the network.  meanwhile: called several times a second.
         However this ends, no process of the command is left. Raises what its exit code says in the words of
-        registry.errors (1 with a mend: VerificationError; 1 without, as after any exception, or 3: Unavailable; else
-        InputError), with its last words.
+        registry.errors (1 with a mend: VerificationError; 1 without, as after any exception, 3, or a signal, as on a
+        CPU without an instruction: Unavailable; else InputError), with its last words.
         """
         path = self.scratch / f"{log}.log"
         environment = {**self.environment(installing=installing), **(variables or {})}
@@ -152,7 +152,7 @@ def _failure(command: Sequence[str], code: int, log: Path) -> GlasshouseError:
     said = [line for line in lines if not line.lstrip().startswith("mend:")]
     told = said[-1] if said else lines[-1]
     words = "".join(c if c.isprintable() else "?" for c in told.strip())[:300]
-    kind = {1: VerificationError, 3: Unavailable}.get(code, InputError)
+    kind = Unavailable if code < 0 else {1: VerificationError, 3: Unavailable}.get(code, InputError)
     if kind is VerificationError and len(said) == len(lines):
         kind = Unavailable  # 1 is also how Python ends after an exception that nobody meant; that accuses nobody
     name = " ".join(Path(word).name if index == 0 else word for index, word in enumerate(command[:3]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,25 +77,30 @@ class Workshop:
 
 @contextmanager
 def opened(audited: Audited, options: Options, say: Callable[[str], None] = lambda words: None) -> Iterator[Workshop]:
-    """A workshop for `audited`; its folder goes away at the end of the block unless it is to be kept.
+    """A workshop for `audited` in a folder of its own, which goes away unless it is to be kept; else as `make`."""
+    with scratch(options.keep) as folder:
+        yield make(audited, options, folder, say)
+
+
+def make(audited: Audited, options: Options, folder: Path, say: Callable[[str], None] = lambda words: None) -> Workshop:
+    """A workshop for `audited` in `folder`.
 
     say: told what is done. Raises what `source.fetch` and `Setup.make` raise, and Unavailable where the source cannot
     replay.
     """
-    with _scratch(options.keep) as scratch:
-        tree = scratch / "source"
-        say(f"fetching the source at {audited.record.source.commit[:12]}")
-        fetch(audited.record.source, options.source, tree, audited.root)
-        if not (tree / "pipelines/replay.py").is_file():
-            raise Unavailable(
-                "the source of this release has no pipelines/replay.py",
-                mend="it was made before releases could be replayed",
-            )
-        say(f"packages: {options.setup.kind}")
-        programs = Path(options.setup.python).parent
-        sandbox = options.setup.make(tree, Sandbox(scratch, programs, options.bubblewrap))
-        here, cannot = _profile(audited, tree, sandbox)
-        yield Workshop(audited, tree, sandbox, options.setup, here, cannot)
+    tree = folder / "source"
+    say(f"fetching the source at {audited.record.source.commit[:12]}")
+    fetch(audited.record.source, options.source, tree, audited.root)
+    if not (tree / "pipelines/replay.py").is_file():
+        raise Unavailable(
+            "the source of this release has no pipelines/replay.py",
+            mend="it was made before releases could be replayed",
+        )
+    say(f"packages: {options.setup.kind}")
+    programs = Path(options.setup.python).parent
+    sandbox = options.setup.make(tree, Sandbox(folder, programs, options.bubblewrap))
+    here, cannot = _profile(audited, tree, sandbox)
+    return Workshop(audited, tree, sandbox, options.setup, here, cannot)
 
 
 def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environment | None, tuple[str, ...]]:
@@ -112,14 +116,9 @@ def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environmen
     return here, foreign(audited.environment, here)
 
 
-def processes(at_once: int, micro_batches: int) -> str:
-    """How many processes each of `at_once` trainings may use: a power of two, no more than there is work for."""
-    share = max(1, len(os.sched_getaffinity(0)) // at_once)
-    return str(1 << min(share, micro_batches).bit_length() - 1)
-
-
 @contextmanager
-def _scratch(keep: Path | None) -> Iterator[Path]:
+def scratch(keep: Path | None) -> Iterator[Path]:
+    """An empty folder to work in: `keep`, a new one that stays, or one that goes away at the end of the block."""
     if keep is not None:
         keep.mkdir(parents=True)
         yield keep.resolve()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from registry.audit import replay as replays
     from registry.audit.attest import Verdict
     from registry.audit.checkpoints import Source
-    from registry.audit.replay import Progress
+    from registry.audit.segments import Progress
     from registry.audit.subject import Audited
     from registry.audit.workshop import Options
 
@@ -57,6 +57,9 @@ SandboxOption = Annotated[
 Keep = Annotated[
     Path | None, typer.Option("--keep", help="Work in this new folder, and leave it: logs, source, what was made.")
 ]
+Tolerance = Annotated[
+    float, typer.Option(help="How far tensors and figures may be apart, relatively, for WITHIN.", min=0.0)
+]
 VerdictFile = Annotated[Path, typer.Option("--output", help="Where to write the verdict.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
 VERDICT = Path("verdict.json")
@@ -76,7 +79,10 @@ def replay(
     checkpoints: Annotated[
         Path | None, typer.Option(help="Folder with step-000100/ and so on; without it, the Hub's branches.")
     ] = None,
-    at_once: Annotated[int | None, typer.Option(help="Segments trained at a time.", show_default="one a core")] = None,
+    at_once: Annotated[
+        int | None, typer.Option(help="Segments trained at a time.", show_default="as many as is soonest", min=1)
+    ] = None,
+    tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
     sandbox: SandboxOption = False,
@@ -93,8 +99,9 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Train some segments between checkpoints again, and compare. Runs the release's code, once it verifies."""
-    from registry.audit import attest, workshop
+    from registry.audit import attest
     from registry.audit import replay as replays
+    from registry.audit.segments import Effort
 
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
@@ -108,8 +115,9 @@ def replay(
             for before, after in [audited.chain.entries[number : number + 2]]
         )
         places = _checkpoints(reference, checkpoints, endpoint)
-        with workshop.opened(audited, options, output.say) as place, _bar("replaying", steps, "steps") as progress:
-            outcome = replays.replay(place, asked, places, at_once=at_once, progress=progress, say=output.say)
+        with _bar("replaying", steps, "steps") as progress:
+            effort = Effort(at_once, tolerance)
+            outcome = replays.replay(audited, options, asked, places, effort, progress=progress, say=output.say)
         made = attest.of_replay(audited, outcome)
     _finish(made, verdict, as_json, lambda: _show_replay(outcome))
 
@@ -117,9 +125,7 @@ def replay(
 @app.command(epilog=f"Example: glasshouse audit rebuild hf://org/model@v1.0.0 {SIGNER}. {CODES}")
 def rebuild(
     reference: Ref,
-    tolerance: Annotated[
-        float, typer.Option(help="How far tensors and figures may be apart, relatively, for WITHIN.", min=0.0)
-    ] = 0.0,
+    tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
     sandbox: SandboxOption = False,
@@ -144,14 +150,13 @@ def rebuild(
     with (
         _admitted(reference, checker, endpoint) as audited,
         workshop.opened(audited, options, output.say) as place,
-        _bar("rebuilding", rebuilds.stages(place), "stages") as progress,
+        _bar("rebuilding", audited.chain.entries[-1].step, "training steps") as progress,
     ):
 
         def stage(name: str) -> None:
             output.say(f"running the stage {output.printable(name)}")
-            progress(1)
 
-        outcome = rebuilds.rebuild(place, tolerance=tolerance, stage=stage)
+        outcome = rebuilds.rebuild(place, tolerance=tolerance, stage=stage, progress=progress)
         made = attest.of_rebuild(audited, outcome)
     _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
 
@@ -258,7 +263,7 @@ def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> l
 
 def _finish(made: Verdict, path: Path, as_json: bool, show: Any) -> None:
     """Write the verdict, show it, and end in its exit code."""
-    from registry.audit.attest import answer
+    from registry.audit.compare import answer
     from registry.files import write_atomic
 
     write_atomic(path, made.to_bytes())
@@ -275,6 +280,9 @@ def _show_replay(outcome: replays.Outcome) -> None:
 
     said = outcome.statement
     output.report(outcome.report)
+    if not said.replayed:
+        print(f"{said.verdict}: {output.printable(said.reason)}")
+        return
     same = [segment for segment in said.replayed if segment.verdict in ("BITWISE", "TENSORS")]
     print(f"{said.verdict}: {len(same)} of {said.challenge.segments} segments came out the same on {said.machine}")
     if said.challenge.nonce is None:

@@ -8,36 +8,35 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from registry.attest.audits import Challenge, Replay, Segment
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement
 from registry.attest.verify import Verifier
-from registry.audit import chain_checks, data, rebuild, replay, workshop
+from registry.audit import chain_checks, data, rebuild, workshop
 from registry.audit.attest import Verdict
 from registry.audit.checkpoints import InFolder, OnHub, find
 from registry.audit.sandbox import Sandbox
+from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit, foreign
 from registry.audit.verify import verify
 from registry.audit.workshop import Options, Workshop
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
+from registry.hub.checkpoints import WEIGHTS, branch
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.provenance import dvc
-from registry.records.chain import Chain, FileDigests
-from registry.tensors import tensors_digest
+from registry.records.chain import Chain
+from tests import forging
 from tests.conftest import MAINTAINER, Project, Released, new_project
+from tests.forging import CHECKPOINTS, relinked
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
-CHECKPOINTS = "build/train/checkpoints"
 AUDITOR = "auditor@elsewhere.example"
 
 
@@ -75,31 +74,14 @@ def elsewhere(place: Workshop, audited: Audited, scratch: Path) -> Workshop:
     return dataclasses.replace(place, audited=audited, sandbox=Sandbox(scratch, place.sandbox.programs))
 
 
-def segments(place: Workshop, chosen: tuple[int, ...], checkpoints: Path) -> dict[int, Segment]:
+def segments(
+    place: Workshop, chosen: tuple[int, ...], checkpoints: Path, effort: Effort = SOONEST
+) -> dict[int, Segment]:
     """Replay those segments."""
     chain = place.audited.chain
     asked = Challenge(head=chain.head, segments=len(chain.entries) - 1, chosen=chosen)
-    work = replay.Segments(place, asked, [InFolder(checkpoints)], None, lambda steps: None)
-    return {segment.number: segment for segment in work.replay()[0]}
-
-
-def relinked(chain: Chain, folder: Path) -> Chain:
-    """The chain that a forger signs: every digest that of the files in `folder`, every link made good."""
-    forged = chain.up_to(0)
-    for entry in chain.entries:
-        files = {
-            name: FileDigests(file=sha256_file(path), tensors=tensors_digest(path))
-            for name in (WEIGHTS, OPTIMIZER)
-            for path in [folder / branch(entry.step) / name]
-        }
-        forged = forged.extended(
-            step=entry.step,
-            weights=files[WEIGHTS],
-            optimizer=files[OPTIMIZER],
-            end=entry.positions.end,
-            loss=entry.loss,
-        )
-    return forged
+    work = Segments(place, asked, [InFolder(checkpoints)], effort)
+    return {segment.number: segment for segment in work.replay()}
 
 
 @pytest.fixture
@@ -123,37 +105,29 @@ def test_a_checkpoint_trained_on_other_data_is_named(
     opened: Workshop, poisoned: Project, forged: Path, tmp_path: Path
 ) -> None:
     """It stands between segments 3 (to step 6) and 4 (from step 6): both fail, the one before does not."""
-    shutil.rmtree(forged / branch(6))
-    shutil.copytree(poisoned.root / CHECKPOINTS / branch(6), forged / branch(6))
+    forging.replace(forged, 6, poisoned.root / CHECKPOINTS)
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
     lie.chain.verify()
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 3, 4), forged)
     assert {number: segment.verdict for number, segment in found.items()} == {
         2: "BITWISE", 3: "DIFFERENT", 4: "DIFFERENT"
     }  # fmt: skip
-    assert "the first tensor is" in found[3].reason and "of model.safetensors" in found[3].reason
+    assert "model.safetensors: the first tensor that differs is" in found[3].reason
     assert "step 7 is the first whose loss or gradient departs" in found[4].reason
 
 
 def test_an_altered_optimizer_state_is_named(opened: Workshop, forged: Path, tmp_path: Path) -> None:
     """One number of one moment, a little larger: finite, in shape, and plausible."""
-    path = forged / branch(3) / OPTIMIZER
-    arrays = {name: array.copy() for name, array in load_file(path).items()}
-    altered = next(name for name in sorted(arrays) if name.endswith("exp_avg"))
-    arrays[altered].reshape(-1)[0] += np.float32(1e-4)
-    save_file(arrays, path, metadata={"format": "pt"})
+    altered = forging.alter(forged, 3)
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
     assert all(check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / branch(3)))
     (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2,), forged).values()
-    assert segment.verdict == "DIFFERENT" and segment.reason.startswith("optimizer.safetensors differ")
-    assert f"the first tensor is {altered} of optimizer.safetensors" in segment.reason
+    assert segment.verdict == "DIFFERENT" and "model.safetensors" not in segment.reason
+    assert f"optimizer.safetensors: the first tensor that differs is {altered}" in segment.reason
 
 
 def test_two_swapped_checkpoints_are_seen_without_a_replay(opened: Workshop, forged: Path) -> None:
-    one, other = forged / branch(3), forged / branch(6)
-    one.rename(forged / "aside")
-    other.rename(one)
-    (forged / "aside").rename(other)
+    forging.swap(forged, 3, 6)
     chain = relinked(opened.audited.chain, forged)
     chain.verify()
     for entry, says in ((chain.entries[3], 6), (chain.entries[4], 3)):
@@ -168,7 +142,7 @@ def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(
     folder = poisoned.root / CHECKPOINTS
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
     (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (0,), folder).values()
-    assert segment.verdict == "DIFFERENT" and "the first tensor is" in segment.reason
+    assert segment.verdict == "DIFFERENT" and "the first tensor that differs is" in segment.reason
     assert segment.weights == opened.audited.chain.entries[1].weights.file  # what honest data give
 
 
@@ -222,6 +196,10 @@ def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
     place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "scratch"), cannot=("CPU: 'A' there, 'B' here",))
     (segment,) = segments(place, (0,), folder).values()
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
+    assert "the farthest is" in segment.reason  # by how far, for whoever wants to state a tolerance
+    place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "again"), cannot=place.cannot)
+    (segment,) = segments(place, (0,), folder, Effort(tolerance=100.0)).values()
+    assert segment.verdict == "WITHIN" and segment.reason.startswith("within 100, relative")
 
 
 def test_which_machines_a_profile_promises_the_same_bits_on(opened: Workshop) -> None:

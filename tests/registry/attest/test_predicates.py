@@ -19,6 +19,7 @@ from registry.attest.predicates import (
     Predicate,
     Provenance,
     Rebuild,
+    Rebuilt,
     Release,
     ReleasedFile,
     Resource,
@@ -71,6 +72,9 @@ EXAMPLES: list[Predicate] = [
         machine="x86_64",
         started_at="2026-01-01T00:00:00Z",
         finished_at="2026-01-01T01:00:00Z",
+        source="0" * 40,
+        environment="fresh",
+        outputs=(Rebuilt(path="model.safetensors", verdict="BITWISE", sha256=SHA),),
     ),
     Status(standing="active", reason="in use", stated_at="2026-01-01T00:00:00+00:00"),
 ]
@@ -115,6 +119,24 @@ def test_every_predicate_has_a_type_of_its_own_and_words_for_every_field() -> No
 def test_a_release_agrees_with_itself(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="listed"):
         Release.model_validate({**dict(RELEASE), **change})
+
+
+REBUILD = next(example for example in EXAMPLES if isinstance(example, Rebuild))
+
+
+@pytest.mark.parametrize("verdict", ["BITWISE", "TENSORS", "WITHIN"])
+def test_a_rebuild_is_as_strong_as_its_weakest_output(verdict: str) -> None:
+    missing = Rebuilt(path="config.json", verdict="DIFFERENT")
+    with pytest.raises(ValueError, match="an output is DIFFERENT"):
+        Rebuild.model_validate({**dict(REBUILD), "verdict": verdict, "outputs": (*(REBUILD.outputs or ()), missing)})
+    Rebuild.model_validate({**dict(REBUILD), "verdict": "UNSUPPORTED", "outputs": (missing,)})
+
+
+def test_a_rebuild_that_was_signed_before_outputs_were_named_still_counts() -> None:
+    old = {"verdict": "BITWISE", "reason": "x", "profile": "x", "machine": "x", "startedAt": "2026-01-01T00:00:00Z",
+           "finishedAt": "2026-01-01T00:00:00Z"}  # fmt: skip
+    read = Rebuild.of(Statement(SUBJECTS, Rebuild.TYPE, old))
+    assert read.outputs is None and read.as_json() == old
 
 
 @given(STATEMENTS, st.sampled_from(EXAMPLES), VALUES)

@@ -17,7 +17,8 @@ from registry.attest.policy import Policy
 from registry.attest.predicates import Rebuild, Status
 from registry.attest.statement import Subject
 from registry.attest.verify import Verifier
-from registry.audit.attest import Verdict, answer, attest
+from registry.audit.attest import Verdict, attest
+from registry.audit.compare import answer
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.report import Verdict as Answer
 

@@ -137,6 +137,46 @@ def test_a_plausible_checkpoint_passes(tmp_path: Path, step: int) -> None:
     assert check.verdict is Verdict.PASS and f"optimizer at step {step}" in check.reason
 
 
+def with_optimizer(root: Path, **train: float) -> Path:
+    """The records of `chain`, whose gradients all have length 1, with what params.yaml says of the optimizer."""
+    laid_out(root, chain())
+    path = root / "provenance/params.yaml"
+    path.write_text(json.dumps({"train": json.loads(path.read_text())["train"] | train}))
+    return root
+
+
+def test_second_moments_sum_to_what_the_signed_gradients_give(tmp_path: Path) -> None:
+    """AdamW by hand: two gradients whose length is clipped to 0.5, on two parameters."""
+    folder, beta2 = tmp_path / "c", 0.9
+    checkpoint(folder)
+    moments = chain_checks.second_moments(with_optimizer(tmp_path, clip_norm=0.5, beta2=beta2), chain())
+    state = load_file(folder / OPTIMIZER)
+    gradient = {name: np.ones(shape, "f4") * 0.5 / np.sqrt(15) for name, shape in (("a", (3, 4)), ("b", (3,)))}
+    for name, one in gradient.items():
+        state[f"{name}.weight.exp_avg_sq"] = ((1 - beta2) * (1 + beta2) * one * one).astype("f4")
+    save_file(state, folder / OPTIMIZER)
+    (check,) = chain_checks.checkpoint(entry(folder, 2), folder, moments)
+    assert check.verdict is Verdict.PASS and "moments as the gradients' lengths give them" in check.reason
+    state["a.weight.exp_avg_sq"] *= np.float32(1.1)
+    save_file(state, folder / OPTIMIZER)
+    (check,) = chain_checks.checkpoint(entry(folder, 2), folder, moments)
+    assert check.verdict is Verdict.FAIL and "the gradients of the signed metrics give 0.0475" in check.reason
+
+
+@pytest.mark.parametrize(
+    "train", [{}, {"clip_norm": 1.0}, {"clip_norm": 1.0, "beta2": 1.5}, {"clip_norm": -1, "beta2": 0.9}]
+)
+def test_where_the_records_do_not_tell_moments_are_not_judged(tmp_path: Path, train: dict[str, float]) -> None:
+    assert chain_checks.second_moments(with_optimizer(tmp_path, **train), chain()) == {}
+
+
+@pytest.mark.parametrize("lines", [b"", b"[]\n", b'{"gradientNorm":"x"}\n', b"\xff\n"])
+def test_hostile_metrics_tell_nothing_of_moments(tmp_path: Path, lines: bytes) -> None:
+    root = with_optimizer(tmp_path, clip_norm=1.0, beta2=0.9)
+    (root / "provenance/metrics.jsonl").write_bytes(lines)
+    assert chain_checks.second_moments(root, chain()).keys() <= {0}
+
+
 def _set(name: str, value: float) -> Callable[[Arrays], Arrays]:
     def change(arrays: Arrays) -> Arrays:
         arrays[name].reshape(-1)[-1] = value

@@ -51,7 +51,8 @@ def test_where_packages_come_from_is_told_to_uv_too(sandbox: Sandbox, monkeypatc
         ("raise MemoryError", Unavailable),  # ends in 1 as well, and accuses nobody
         ("import sys; sys.exit(2)", InputError),
         ("import sys; sys.exit(3)", Unavailable),
-        ("import os; os.kill(os.getpid(), 9)", InputError),
+        ("import os; os.kill(os.getpid(), 9)", Unavailable),  # out of memory
+        ("import os; os.kill(os.getpid(), 4)", Unavailable),  # a CPU without the instruction
     ],
 )
 def test_what_an_exit_code_says(sandbox: Sandbox, code: str, kind: type[GlasshouseError]) -> None:

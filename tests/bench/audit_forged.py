@@ -1,0 +1,110 @@
+"""Four forged releases, each signed by its own maintainer: `verify` passes them, `audit replay` names the segment.
+
+The forger trains properly, alters what the training left, brings every record, DVC's lock and the draft into line, and
+signs. So signatures, digests, lineage and links of the chain all hold, and only an audit can tell.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import forging
+from tests.conftest import MAINTAINER, Project, new_project
+from tests.hub_instance import HubInstance
+from tests.sigstore_instance import SigstoreInstance
+
+QUIET = {"GLASSHOUSE_TRACKING": "off"}
+TEXT = "texts/999.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgery:
+    """A lie.  forge: told build/train of the release and of a training that saw one document more.  named: by what."""
+
+    words: str
+    forge: Callable[[Path, Path], object]
+    named: str
+
+
+def _poison(train: Path, other: Path) -> None:
+    shutil.rmtree(train)
+    shutil.copytree(other, train)
+
+
+FORGERIES = (
+    Forgery("nothing is forged", lambda train, other: None, ""),
+    Forgery(
+        "one checkpoint of other data",
+        lambda train, other: forging.replace(train / "checkpoints", 6, other / "checkpoints"),
+        "segment 3: step 3 to 6|segment 4 begins",
+    ),
+    Forgery(
+        "optimizer state altered",
+        lambda train, other: forging.alter(train / "checkpoints", 3),
+        "segment 2: step 2 to 3",
+    ),
+    Forgery(
+        "two checkpoints swapped", lambda train, other: forging.swap(train / "checkpoints", 3, 6), "segment 3 begins"
+    ),
+    Forgery("a document nobody was told of", _poison, "segment 0: step 0 to 1"),
+)
+
+
+def main() -> None:
+    """Print a row for each forgery: what `verify` says, what `audit replay` says, and what it names."""
+    with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
+        scratch = Path(name)
+        with SigstoreInstance.start(scratch / "sigstore") as sigstore, HubInstance.start(scratch / "hub") as hub:
+            lent = hub.environment(scratch / "huggingface")
+            honest = new_project(scratch / "honest" / "project")
+            honest.run("dvc", "repro", variables=QUIET)
+            honest.commit("Lock what dvc repro built")
+            poisoned = new_project(scratch / "poisoned" / "project")
+            (poisoned.root / TEXT).write_text("A document that nobody was told of. " * 8)
+            poisoned.run("dvc", "repro", "train", variables=QUIET)
+            for number, forgery in enumerate(FORGERIES):
+                root = scratch / f"release-{number}" / "project"
+                shutil.copytree(honest.root, root, symlinks=True)
+                own = {"PYTHONPATH": str(root), "HOME": str(root.parent)}
+                project = Project(root, {**honest.environment, **lent, **own})
+                row(project, forgery, poisoned.root / "build/train", sigstore)
+
+
+def row(project: Project, forgery: Forgery, other: Path, sigstore: SigstoreInstance) -> None:
+    """Forge, release, verify, audit; then print what was found. Ends the benchmark where a lie goes unseen."""
+    trust = ("--trust-config", str(sigstore.trust_config_path))
+    signer = ("--identity", MAINTAINER, "--issuer", sigstore.issuer, *trust)
+    if forgery.named:
+        forgery.forge(project.root / "build/train", other)
+        forging.make_good(project.root / "build/train")
+        project.run("dvc", "commit", "--force", "train", variables=QUIET)
+        project.run("dvc", "repro", variables=QUIET)
+        project.commit("Lock what was forged")
+    project.run("glasshouse", "release", "prepare")
+    release = "releases/small/v1.0.0"
+    project.run("glasshouse", "release", "sign", release, *trust, "--identity-token", sigstore.token(MAINTAINER))
+    verified = project.run("glasshouse", "verify", release, *signer, check=False)
+    segments = len(json.loads((project.root / release / "provenance/checkpoints.json").read_text())["entries"]) - 1
+    audited = project.run(
+        "glasshouse", "audit", "replay", release, "--source", ".", "--environment", "current",
+        "--segments", str(segments), "--checkpoints", forging.CHECKPOINTS, *signer, check=False,
+    )  # fmt: skip
+    verdict = json.loads((project.root / "verdict.json").read_text())["statement"]["predicate"]
+    found = re.search(f"(?:{forgery.named})[^;]*", verdict["reason"]) if forgery.named else None
+    print(
+        f"{forgery.words:30} verify {'PASS' if verified.returncode == 0 else verified.stdout}  "
+        f"audit replay exit {audited.returncode} {verdict['verdict']:9} {found[0][:150] if found else ''}",
+        flush=True,
+    )
+    if verified.returncode != 0 or audited.returncode != bool(forgery.named) or bool(found) != bool(forgery.named):
+        raise SystemExit(f"{forgery.words}: {verdict['reason']}\n{audited.stdout}\n{audited.stderr}")
+
+
+if __name__ == "__main__":
+    main()
