@@ -17,6 +17,7 @@ from tests.sigstore_instance.ca import Fulcio
 from tests.sigstore_instance.ctlog import CertificateLog
 from tests.sigstore_instance.keys import kept_key
 from tests.sigstore_instance.log import TransparencyLog
+from tests.sigstore_instance.login import Logins
 from tests.sigstore_instance.oidc import ISSUER, Issuer
 from tests.sigstore_instance.rekor import RekorV1, RekorV2
 from tests.sigstore_instance.server import Server, Services
@@ -126,8 +127,10 @@ def _services(folder: Path) -> tuple[Services, dict[str, Any]]:
         )
         for version in (1, 2)
     ]
+    issuer = issuer_of(folder)
     services = Services(
-        issuer=issuer_of(folder),
+        issuer=issuer,
+        logins=Logins(issuer),
         fulcio=Fulcio(keys, certificate_log),
         rekor1=RekorV1(logs[0]),
         rekor2=RekorV2(logs[1]),

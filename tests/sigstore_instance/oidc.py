@@ -64,5 +64,5 @@ class Issuer:
 
     @staticmethod
     def discovery(url: str) -> dict[str, str]:
-        """The discovery document. There is no browser log-in here: its endpoints answer 404."""
+        """The discovery document."""
         return {"issuer": ISSUER, "authorization_endpoint": f"{url}/auth", "token_endpoint": f"{url}/token"}

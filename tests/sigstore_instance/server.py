@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.sigstore_instance.ca import Fulcio
 from tests.sigstore_instance.errors import Rejected
+from tests.sigstore_instance.login import FORM, Logins
 from tests.sigstore_instance.oidc import Issuer
 from tests.sigstore_instance.rekor import RekorV1, RekorV2
 from tests.sigstore_instance.tsa import TimestampAuthority
@@ -26,6 +28,7 @@ class Services:
     """Everything that stands behind the address."""
 
     issuer: Issuer
+    logins: Logins
     fulcio: Fulcio
     rekor1: RekorV1
     rekor2: RekorV2
@@ -53,13 +56,27 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """The issuer's discovery document, or a file of the TUF repository."""
-        if self.path.endswith("/.well-known/openid-configuration"):
-            self._send(200, self.server.services.issuer.discovery(self.server.url))
-        elif self.path.startswith("/tuf/") and (found := self._file(self.path.removeprefix("/tuf/"))):
-            self._send_bytes(200, found.read_bytes(), "application/octet-stream")
-        else:
-            self._send(404, {"code": 5, "message": "not found"})
+        """The issuer's discovery document, a log-in, a CI system's token, or a file of the TUF repository."""
+        address = urlsplit(self.path)
+        query, logins = dict(parse_qsl(address.query)), self.server.services.logins
+        try:
+            if address.path.endswith("/.well-known/openid-configuration"):
+                self._send(200, self.server.services.issuer.discovery(self.server.url))
+            elif address.path == "/auth":
+                self._redirect(logins.authorize(query))
+            elif address.path == "/ci/github":
+                self._send(200, logins.github(query, self.headers.get("Authorization", "")))
+            elif address.path == "/ci/google":
+                token = logins.google(query, self.headers.get("Metadata-Flavor", ""))
+                self._send_bytes(200, token.encode(), "text/html")
+            elif address.path.startswith("/tuf/") and (found := self._file(address.path.removeprefix("/tuf/"))):
+                self._send_bytes(200, found.read_bytes(), "application/octet-stream")
+            else:
+                raise Rejected(404, "not found")
+        except Rejected as problem:
+            self._send(problem.status, {"code": problem.status, "message": problem.message})
+        except KeyError as problem:
+            self._send(400, {"code": 400, "message": f"{problem} is missing"})
 
     def _file(self, path: str) -> Path | None:
         """The file at `path` of the TUF repository: in its folder, or in its folder of targets."""
@@ -74,6 +91,7 @@ class Handler(BaseHTTPRequestHandler):
             "/api/v1/log/entries": lambda body: self._send(201, self.server.services.rekor1.submit(_json(body))),
             "/api/v2/log/entries": lambda body: self._send(201, self.server.services.rekor2.submit(_json(body))),
             "/api/v1/timestamp": self._timestamp,
+            "/token": lambda body: self._send(200, self.server.services.logins.token(dict(parse_qsl(body.decode())))),
         }
         try:
             body = self._body()
@@ -106,6 +124,15 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise Rejected(413, f"a body of at most {MAX_REQUEST} bytes is expected")
         return self.rfile.read(int(length))
+
+    def _redirect(self, address: str | None) -> None:
+        if address is None:
+            self._send_bytes(200, FORM.encode(), "text/html")
+            return
+        self.send_response(302)
+        self.send_header("Location", address)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _send(self, status: int, value: Any) -> None:
         self._send_bytes(status, json.dumps(value).encode(), "application/json")
