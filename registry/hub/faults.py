@@ -1,7 +1,7 @@
 """What goes wrong at a Hub, in our words. Used by `client` only.
 
 not there (404, or 401 with the code of a missing repository)   InputError
-another 401, 403                                                CredentialsError
+another 401, 403, no identity token where one is to be had      CredentialsError
 409, 412: somebody else was faster                              Refused
 408, 429, 5xx, no connection, offline mode, no Hub's answer     Unavailable
 any other 4xx                                                   InputError
@@ -30,6 +30,11 @@ def reaching(endpoint: str, subject: str) -> Iterator[None]:
         raise Unavailable(
             f"{subject} is at {endpoint}, and HF_HUB_OFFLINE keeps this machine off it",
             mend="unset HF_HUB_OFFLINE, or work on a downloaded directory",
+        ) from problem
+    except errors.OIDCError as problem:
+        raise CredentialsError(
+            f"there is no identity to ask {endpoint} for a token with: {_short(problem)}",
+            mend="give the job `permissions: id-token: write`, or unset HF_OIDC_RESOURCE and set HF_TOKEN",
         ) from problem
     except errors.HfHubHTTPError as problem:
         raise _declined(endpoint, subject, problem) from problem

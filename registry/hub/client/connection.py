@@ -29,8 +29,9 @@ class Connection:
     """A Hub, as one user.
 
     endpoint: its address; None takes HF_ENDPOINT, or the public Hub.
-    token: None takes the one that `hf auth login` or HF_TOKEN left, but only where the endpoint is the user's own
-    choice (the public Hub or HF_ENDPOINT): a stored token is never sent to another server.
+    token: None takes the one that `hf auth login` or HF_TOKEN left, or that the Hub gives for a workflow's identity
+    (HF_OIDC_RESOURCE), but only where the endpoint is the one that HF_ENDPOINT names (else the public Hub): a stored
+    token is never sent to another server.
 
     Every call raises InputError for what is not there, CredentialsError where a token is needed, and Unavailable where
     the Hub does not answer; `faults.py` has the whole list.
@@ -39,8 +40,7 @@ class Connection:
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         ambient = (os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/")
         self.endpoint = (endpoint or ambient).rstrip("/")
-        own = self.endpoint in (PUBLIC_HUB, ambient)
-        self._token: str | bool | None = token if token is not None else (None if own else False)
+        self._token: str | bool | None = token if token is not None else (None if self.endpoint == ambient else False)
         if not self.endpoint.startswith(("https://", "http://")):
             raise InputError(f"{self.endpoint!r} is no address of a Hub", mend="give https://HOST as the endpoint")
 
@@ -59,15 +59,13 @@ class Connection:
         name, kind = named(repo)
         api = self._api
         url = hf_hub_url(name, path, repo_type=kind, revision=commit, endpoint=self.endpoint)
-        headers = build_hf_headers(token=api.token, library_name=api.library_name) | {"Accept-Encoding": "identity"}
-        if offset or count is not None:
-            headers["Range"] = f"bytes={offset}-{'' if count is None else offset + count - 1}"
-        with (
-            reaching(self.endpoint, f"{path} of {repo}"),
-            get_session().stream("GET", url, headers=headers) as response,
-        ):
-            hf_raise_for_status(response)
-            yield (offset if response.status_code == 206 else 0), response.iter_bytes(CHUNK)
+        with reaching(self.endpoint, f"{path} of {repo}"):
+            headers = build_hf_headers(token=api.token, library_name=api.library_name) | {"Accept-Encoding": "identity"}
+            if offset or count is not None:
+                headers["Range"] = f"bytes={offset}-{'' if count is None else offset + count - 1}"
+            with get_session().stream("GET", url, headers=headers) as response:
+                hf_raise_for_status(response)
+                yield (offset if response.status_code == 206 else 0), response.iter_bytes(CHUNK)
 
 
 def named(repo: str) -> tuple[str, str]:

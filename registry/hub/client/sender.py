@@ -108,9 +108,9 @@ class HubSender(HubReader):
             revision=quote(branch, safe=""),
             endpoint=self.endpoint,
         )
-        headers = self._api._build_hf_headers()
+        api = self._api
         with reaching(self.endpoint, repo):
-            answer = get_session().get(url, headers=headers)
+            answer = get_session().get(url, headers=api._build_hf_headers())
             if answer.status_code in (408, 429) or answer.status_code >= 500:
                 hf_raise_for_status(answer)
         return answer.status_code == 200 and parse_xet_connection_info_from_headers(answer.headers) is not None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -17,25 +21,36 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
 from registry.hub.server import publishers
+from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.registry.hub.test_server_protocol import ask
+from tests.sigstore_instance import SigstoreInstance
+from tests.synthetic_release import REPO
 
 SUBJECT = "repo:org/project:environment:release"
 
 
 class Issuer:
-    """An OIDC issuer on loopback, with one key."""
+    """An OIDC issuer on loopback, with one key.
+
+    mint: what a job of GitHub Actions gets that asks it for a token for an audience.
+    """
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
         keys = json.dumps({"keys": [public | {"kid": "one", "alg": "ES256", "use": "sig"}]}).encode()
         issuer = self
+        self.mint: Callable[[str], str] = self.token
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 found = {"/keys": keys, "/.well-known/openid-configuration": json.dumps(issuer.discovery).encode()}
-                body = found.get(self.path)
+                address = urlsplit(self.path)
+                body = found.get(address.path)
+                if address.path == "/token" and self.headers["Authorization"].lower() == "bearer of-this-job":
+                    (audience,) = parse_qs(address.query)["audience"]
+                    body = json.dumps({"value": issuer.mint(audience)}).encode()
                 self.send_response(200 if body is not None else 404)
                 self.end_headers()
                 self.wfile.write(body or b"")
@@ -96,6 +111,66 @@ def test_a_workflow_publishes_without_a_stored_token(
     client.ensure_repo("glasshouse/another")
     with pytest.raises(CredentialsError, match="may not write"):
         workflow.publish("glasshouse/another", folder, "Release", client.head("glasshouse/another"))
+
+
+def job(hub: HubInstance, issuer: Issuer, resource: str, home: Path) -> dict[str, str]:
+    """The environment of a job with `permissions: id-token: write`: no token in it but the right to ask for one."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "ACTIONS_", "SIGSTORE_"))}
+    return kept | {
+        "GITHUB_ACTIONS": "true",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer.url}/token?api-version=2.0",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job",
+        "HF_ENDPOINT": hub.url,
+        "HF_OIDC_RESOURCE": resource,
+        "HF_HOME": str(home),
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def glasshouse(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = (str(Path(sys.executable).parent / "glasshouse"), *words)
+    cwd = environment["HF_HOME"]
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_a_workflow_signs_and_publishes_as_one_identity_with_no_stored_token(
+    hub: HubInstance, issuer: Issuer, sigstore: SigstoreInstance, tmp_path: Path
+) -> None:
+    """The library's own way from ACTIONS_ID_TOKEN_REQUEST_URL to the Hub's token, and Sigstore's to a certificate."""
+    workflow = "https://github.com/org/project/.github/workflows/release.yml@refs/heads/main"
+    asked: list[str] = []
+
+    def mint(audience: str) -> str:
+        asked.append(audience)
+        return sigstore.token(workflow) if audience == "sigstore" else issuer.token(audience)
+
+    issuer.mint = mint
+    publishers.trust(hub.root, publishers.Publisher(issuer=issuer.url, subject=SUBJECT, audience=hub.url, repo=REPO))
+    synthetic_release.write(tmp_path / "release")
+    environment = job(hub, issuer, REPO, tmp_path)
+    trust = ("--trust-config", str(sigstore.trust_config_path))
+
+    signed = glasshouse(environment, "release", "sign", "release", *trust)
+    assert signed.returncode == 0 and workflow in signed.stdout, signed.stderr
+    published = glasshouse(environment, "release", "publish", "release")
+    assert published.returncode == 0 and f"published hf://{REPO}@v1.0.0" in published.stdout, published.stderr
+    assert set(asked) == {"sigstore", hub.url}
+    signer = ("--identity", workflow, "--issuer", sigstore.issuer, *trust)
+    verified = glasshouse(environment, "verify", f"hf://{REPO}@v1.0.0", *signer)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+    issuer.mint = lambda audience: issuer.token(audience, sub="repo:org/fork:ref:refs/heads/main")
+    fork = glasshouse(environment, "release", "publish", "release")
+    assert fork.returncode == 4 and "nobody of that identity" in fork.stderr
+
+
+def test_a_job_that_may_not_ask_for_a_token_is_told_how(hub: HubInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("HF_ENDPOINT", hub.url), ("HF_OIDC_RESOURCE", REPO), ("GITHUB_ACTIONS", "true")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_URL", raising=False)
+    with pytest.raises(CredentialsError, match="no identity to ask") as refusal:
+        HubClient().head(REPO)
+    assert "id-token: write" in refusal.value.mend
 
 
 def test_identities_that_do_not_hold_get_nothing(hub: HubInstance, issuer: Issuer, trusted: str) -> None:
