@@ -240,29 +240,6 @@ TITLES: Mapping[str, str] = {rule.number: rule.title for rule in RULES} | {
 }
 
 
-def sarif(repo: str, findings: tuple[Finding, ...], version: str) -> dict[str, Any]:
-    """The findings as a SARIF log. Source: OASIS SARIF 2.1.0, sections 3.13 to 3.27."""
-    rules = [{"id": number, "shortDescription": {"text": title}} for number, title in sorted(TITLES.items())]
-    driver = {"name": "glasshouse audit lint", "version": version, "rules": rules}
-    results = [
-        {
-            "ruleId": finding.rule,
-            "level": str(finding.level),
-            "message": {"text": finding.message},
-            "locations": [
-                {"physicalLocation": {"artifactLocation": {"uri": f"hf://{repo}@{name}/{finding.path}".rstrip("/")}}}
-                for name in finding.where[:10]
-            ],
-        }
-        for finding in findings
-    ]
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results}],
-    }
-
-
 def _finding(rule: str, level: Level, where: Iterable[Revision], message: str, path: str = "") -> Finding:
     return Finding(rule, level, tuple(revision.name for revision in where), path, message)
 

@@ -30,6 +30,7 @@ def lint(
     """
     from registry import __version__
     from registry.audit import lint as rules
+    from registry.audit import sarif as logs
     from registry.audit import series
     from registry.errors import InputError
     from registry.files import write_atomic
@@ -40,10 +41,12 @@ def lint(
     if not isinstance(place, HubReference):
         raise InputError(f"{reference} is a directory", mend="lint reads repositories: glasshouse audit lint hf://o/m")
     output.say(f"reading the trees of {place.repository}")
-    published = series.read(HubClient(endpoint), place.repository)
+    hub = HubClient(endpoint)
+    published = series.read(hub, place.repository)
     findings = rules.lint(published)
     if sarif is not None:
-        write_atomic(sarif, json.dumps(rules.sarif(place.repository, findings, __version__), indent=2).encode())
+        log = logs.log(f"{hub.endpoint}/{place.repository}", findings, __version__)
+        write_atomic(sarif, json.dumps(log, indent=2).encode())
     if as_json:
         output.data({"repo": place.repository, "findings": [finding.as_json() for finding in findings]})
     else:

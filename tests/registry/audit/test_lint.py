@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.audit import lint, series
 from registry.audit.lint import Level
 from registry.audit.lint import lint as run
 from registry.audit.series import Published, Revision, missing_steps, parse_step
-from registry.hub.client import HubClient
 from registry.hub.transfer import RemoteFile
-from tests.conftest import Released
-from tests.hub_instance import HubInstance
 
 STEPS = tuple(range(0, 30_000, 1_000))
 CARD = "---\nlicense: apache-2.0\ndatasets:\n- org/data\n---\n# A model\n"
@@ -239,50 +232,3 @@ def test_a_step_taken_out_of_the_middle_is_missed(spacing: int, count: int, data
 def test_any_card_is_read_or_found_fault_with(text: str) -> None:
     _, main = clean()
     run(published({}, main, card=f"---\n{text}\n---\n"))
-
-
-def safetensors(number: int, metadata: dict[str, str]) -> bytes:
-    head = {"__metadata__": metadata, "w": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}
-    text = json.dumps(head).encode()
-    return struct.pack("<Q", len(text)) + text + number.to_bytes(8, "little")
-
-
-def test_a_real_repository_is_read_without_its_weights(
-    hub: HubInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    client, repo = HubClient(hub.url, hub.token), "glasshouse/linted"
-    client.ensure_repo(repo)
-    for step in (0, 10, 20):
-        folder = tmp_path / f"step-{step:06d}"
-        folder.mkdir()
-        (folder / "model.safetensors").write_bytes(safetensors(20 if step == 10 else step, {"format": "pt"}))
-        (folder / "optimizer.safetensors").write_bytes(safetensors(100 + step, {}))
-        client.publish(repo, folder, "Checkpoint", client.ensure_branch(repo, folder.name), branch=folder.name)
-    main = tmp_path / "main"
-    main.mkdir()
-    (main / "model.safetensors").write_bytes(safetensors(20, {"format": "pt"}))
-    (main / "extra.safetensors").write_bytes(safetensors(7, {"format": "pt", "version": "1"}))
-    (main / "README.md").write_text("---\nlicense: mit\ndatasets: [a/b]\n---\n")
-    (main / "LICENSE").write_text(APACHE)
-    client.publish(repo, main, "Main", client.head(repo))
-    read = series.read(client, repo)
-    assert [step.name for step in read.steps] == ["step-000000", "step-000010", "step-000020"]
-    assert {finding.rule for finding in run(read)} == {"GH101", "GH112", "GH113"}
-
-
-def test_the_command(released: Released, tmp_path: Path) -> None:
-    project = released.project
-    reference = released.reference.partition("@")[0]
-    done = project.run("glasshouse", "audit", "lint", reference, "--json", variables=released.hub)
-    assert json.loads(done.stdout)["findings"] == [] or all(
-        finding["level"] == "note" for finding in json.loads(done.stdout)["findings"]
-    )
-    project.run(
-        "glasshouse", "audit", "lint", reference, "--sarif", str(tmp_path / "lint.sarif"), variables=released.hub
-    )
-    log = json.loads((tmp_path / "lint.sarif").read_text())
-    assert log["version"] == "2.1.0" and {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]} == set(
-        lint.TITLES
-    )
-    assert project.run("glasshouse", "audit", "lint", str(released.folder), check=False).returncode == 2
