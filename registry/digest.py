@@ -12,12 +12,13 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from blake3 import blake3
+
+from registry.parallel import for_each
 
 CHUNK = 1 << 20
 """Bytes read at a time. Measured: SHA-256 is as fast from 64 KiB up; BLAKE3's threads lose a quarter at 8 MiB, which no
@@ -67,8 +68,7 @@ def sha256_file(path: Path, progress: Progress | None = None) -> str:
 
 def sha256_files(paths: Iterable[Path], progress: Progress | None = None, workers: int | None = None) -> list[str]:
     """The SHA-256 of each of `paths`, in their order, hashed by `workers` threads (default: one per core)."""
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda path: sha256_file(path, progress), paths))
+    return for_each(sha256_file, paths, progress, workers)
 
 
 def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progress | None = None) -> Digests:
@@ -99,5 +99,4 @@ def measure_files(
     files: Iterable[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, workers: int | None = None
 ) -> list[Digests]:
     """`measure` of each of `files`, in their order, by `workers` threads (default: one per core)."""
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda file: measure(file[0], file[1], progress), files))
+    return for_each(lambda file, told: measure(file[0], file[1], told), files, progress, workers)

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +52,28 @@ def check_path(path: str) -> None:
         )
 
 
+def twins(paths: Iterable[str]) -> list[str]:
+    """Those of `paths`, or of the folders that they lie in, that are one with another on some disks.
+
+    They differ in case alone, or are the same; or one is a file and a folder at once. All are sorted, each is named as
+    it was first met and as it was met again.
+    """
+    spelt: dict[str, str] = {}
+    known: set[str] = set()
+    clash: set[str] = set()
+    for path in paths:
+        folder, above = path, []
+        while (folder := folder.rpartition("/")[0]) and folder not in known:
+            above.append(folder)
+        known.update(above)
+        for name in (path, *above):
+            folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+            if folded in spelt:
+                clash |= {name, spelt[folded]}
+            spelt.setdefault(folded, name)
+    return sorted(clash)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One file.
@@ -75,16 +97,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files of a directory, sorted by path, no path twice, no two paths alike but for case."""
+    """The files of a directory, sorted by path, no path twice, no two paths or folders alike but for case."""
 
     entries: tuple[Entry, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", tuple(sorted(self.entries)))
-        folded = [entry.path.casefold() for entry in self.entries]
-        if len(set(folded)) != len(folded):
-            twins = sorted({path for path in folded if folded.count(path) > 1})
-            _refuse(f"paths that are the same, or differ only in case: {', '.join(twins[:5])}")
+        if found := twins(entry.path for entry in self.entries):
+            _refuse(f"paths that are the same, or differ only in case: {', '.join(found[:5])}")
 
     @property
     def sha256(self) -> str:
@@ -159,12 +179,12 @@ def compare(signed: Manifest, found: Manifest) -> Difference:
 def walk(root: Path, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
     """(path, size) of each file below `root`, sorted by path, without opening any.
 
-    Raises InputError for links, devices, sockets, pipes, paths that `check_path` refuses, and too many files.
+    Raises InputError for links, devices, sockets, pipes, paths that `check_path` refuses, too many files or folders.
     """
     if not root.is_dir() or root.is_symlink():
         raise InputError(f"{root} is no directory", mend="give the directory that holds the release")
     found: list[tuple[str, int]] = []
-    waiting = [root]
+    waiting, folders = [root], 1
     while waiting:
         for item in _scan(waiting.pop()):
             info = item.stat(follow_symlinks=False)
@@ -172,6 +192,7 @@ def walk(root: Path, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
             check_path(path)
             if stat.S_ISDIR(info.st_mode):
                 waiting.append(Path(item.path))
+                folders += 1
             elif stat.S_ISREG(info.st_mode):
                 found.append((path, info.st_size))
             else:
@@ -179,15 +200,15 @@ def walk(root: Path, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
                     f"{path} is a link or a device, not a plain file",
                     mend="replace it by the file itself (hf download --local-dir gives plain files)",
                 )
-            if len(found) > max_files:
-                _refuse(f"more than {max_files} files")
+            if max(len(found), folders) > max_files:
+                _refuse(f"more than {max_files} files or folders")
     return sorted(found)
 
 
-def _scan(folder: Path) -> Iterable[os.DirEntry[str]]:
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as items:
-            return list(items)
+            yield from items
     except OSError as problem:
         raise InputError(f"{folder} cannot be read: {problem.strerror}", mend="check its permissions") from problem
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -91,7 +92,7 @@ class Bundle:
             case {"mediaType": str(kind), "verificationMaterial": dict(material), "dsseEnvelope": envelope, **rest}:
                 if kind != MEDIA_TYPE or rest:
                     _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
-                _check_base64(document)
+                _check_spelling(document)
                 return cls(document, _kind(material), material, Envelope.from_json(envelope))
             case _:
                 _refuse("it needs mediaType, verificationMaterial and dsseEnvelope")
@@ -123,6 +124,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
+NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 MEND = "fetch the signature again; if it stays so, do not trust the release, and report it"
 
 
@@ -142,17 +144,23 @@ BASE64_FIELDS = frozenset(
 """Fields of a bundle that hold bytes, or a list of bytes."""
 
 
-def _check_base64(value: Any, field: str = "") -> None:
-    """Refuse bytes that are spelt in any but the one canonical way: two spellings would be two files, both verified."""
+INTEGER_FIELDS = frozenset(("integratedTime", "logIndex", "treeSize"))
+"""Fields of a bundle that hold a whole number, as text."""
+
+
+def _check_spelling(value: Any, field: str = "") -> None:
+    """Refuse bytes and numbers that are not spelt in the one way: two spellings would be two files, both verified."""
     match value:
         case dict():
             for name, item in value.items():
-                _check_base64(item, name)
+                _check_spelling(item, name)
         case list():
             for item in value:
-                _check_base64(item, field)
+                _check_spelling(item, field)
         case str() if field in BASE64_FIELDS:
             _base64(value)
+        case str() if field in INTEGER_FIELDS and not NUMBER.fullmatch(value):
+            _refuse(f"its {field} is spelt {value[:40]!r}")
 
 
 def _base64(text: str) -> bytes:

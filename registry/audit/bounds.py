@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from registry import pickles
 from registry.errors import InputError
-from registry.manifest import walk
+from registry.manifest import twins, walk
 from registry.records import release as layout
 
 MAX_FILES = 100_000
@@ -34,6 +33,8 @@ def check(root: Path) -> str:
     files that could run code when they are loaded. No more than the first bytes of a file are read.
     """
     files = walk(root, max_files=MAX_FILES)
+    if alike := twins(path for path, _ in files):
+        raise InputError(f"paths alike but for case: {', '.join(alike[:5])}", mend="do not use this release")
     for path, size in files:
         if size > limit(path):
             raise InputError(
@@ -41,7 +42,4 @@ def check(root: Path) -> str:
             )
         if reason := pickles.found(root / path):
             raise InputError(f"{path} {reason}", mend="do not load it; ask for safetensors")
-    twins = Counter(path.casefold() for path, _ in files)
-    if twice := [path for path, count in twins.items() if count > 1]:
-        raise InputError(f"paths alike but for case: {', '.join(twice[:5])}", mend="do not use this release")
     return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, all paths inside the root"

@@ -49,24 +49,25 @@ def verify(
     progress: Progress | None = None,
     *,
     digest: DigestMode = "blake3",
-    gathered: Gathered = Gathered(),  # noqa: B008 - frozen
+    gathered: Gathered | Callable[[], Gathered] = Gathered(),  # noqa: B008 - frozen
     now: datetime | None = None,
 ) -> Report:
     """The report on the release at `root`, which `reference` named and `place` says where it came from.
 
     verifier: the policy, and the roots of trust.  progress: told of bytes as they are hashed.
-    digest: by which digests files are compared.  gathered: evidence from outside the release.  now: the time to judge
-    freshness by, and certificates without a log, if not the clock's.
+    digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
+    step 0 has passed.  now: the time to judge freshness by, and certificates without a log, if not the clock's.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
-    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, gathered)
     try:
         counted = bounds.check(root)
     except GlasshouseError as problem:
         checks = [check(0, Verdict.FAIL, str(root), problem.message)]
         checks += [check(n, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for n in range(1, len(STEPS))]
         return Report(str(reference), tuple(checks))
+    evidence = gathered() if callable(gathered) else gathered
+    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence)
     checks = [check(0, Verdict.PASS, str(root), counted), check(1, Verdict.PASS, str(reference), place)]
     steps: tuple[Callable[[Case], Iterable[Check]], ...] = (
         lambda case: contents(case, progress),

@@ -52,6 +52,8 @@ def main() -> None:
     except GlasshouseError as error:
         output.error(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != CANCELLED:  # in which typer ends a command that Ctrl-C reached
+            raise
         output.say("cancelled; nothing half-written was left behind")
         sys.exit(CANCELLED)

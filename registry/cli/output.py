@@ -19,12 +19,17 @@ STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNKNOWN": "bold yellow"}
 
 def say(words: str) -> None:
     """Tell a person something, on standard error."""
-    print(words, file=sys.stderr)
+    print("\n".join(map(printable, words.split("\n"))), file=sys.stderr)
 
 
 def data(value: Any) -> None:
-    """Give a machine one JSON document, on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+    """Give a machine one JSON document, on standard output; what is not printable in it is escaped, as JSON can."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    print("\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n")))
+
+
+def _escaped(line: str) -> str:
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def error(problem: GlasshouseError, *, as_json: bool) -> None:
@@ -32,7 +37,8 @@ def error(problem: GlasshouseError, *, as_json: bool) -> None:
     if as_json:
         data({"error": problem.as_json()})
         return
-    say(f"glasshouse: {printable(problem.message)}\n  to mend it: {printable(problem.mend)}")
+    message, mend = (text.replace("\n", "\n    ") for text in (problem.message, problem.mend))
+    say(f"glasshouse: {message}\n  to mend it: {mend}")
 
 
 def report(result: Report) -> None:
@@ -41,7 +47,8 @@ def report(result: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"Verification of {printable(result.subject)}", title_justify="left", expand=False)
+    title = Text(f"Verification of {printable(result.subject)}")
+    table = Table(title=title, title_justify="left", expand=False)
     for heading in ("step", "verdict", "what was looked at", "what was found"):
         table.add_column(heading, overflow="fold")
     for check in result.checks:
@@ -62,8 +69,8 @@ def _summary(checks: tuple[Check, ...]) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters made visible, so that a hostile name cannot drive the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    """`text` in one line, what does not print made visible: a hostile name drives no terminal and forges no line."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 @contextmanager

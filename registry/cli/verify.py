@@ -77,8 +77,10 @@ def verify(
         output.progress("fetching and hashing") as progress,
         fetched(asked, endpoint=endpoint, into=into, progress=progress) as place,
     ):
-        gathered = gather(asked, place.root, attestation or (), endpoint=endpoint)
-        report = verify_release(place.root, asked, place.words, checker, progress, digest=mode, gathered=gathered)
+        report = verify_release(
+            place.root, asked, place.words, checker, progress, digest=mode,
+            gathered=lambda: gather(asked, place.root, attestation or (), endpoint=endpoint),
+        )  # fmt: skip
     if as_json:
         output.data(report.as_json())
     else:

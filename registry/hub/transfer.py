@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Protocol
 from registry.digest import CHUNK, Progress
 from registry.errors import InputError, Unavailable, VerificationError
 from registry.files import directory_beside
-from registry.manifest import Entry, Manifest, check_path
+from registry.manifest import Entry, Manifest, check_path, twins
+from registry.parallel import for_each
 
 MAX_FILES = 100_000
 MAX_BYTES = 16 << 40
@@ -65,16 +65,15 @@ def check_listing(files: Sequence[RemoteFile], limits: Limits) -> None:
             f" or {limits.size} bytes that are allowed",
             mend="check that this is the repository you mean",
         )
-    seen: set[str] = set()
     for file in files:
         check_path(file.path)
-        seen.add(file.path.casefold())
-    clash = len(seen) != len(files)
-    for path in seen:
-        parts = path.split("/")
-        clash = clash or any("/".join(parts[:depth]) in seen for depth in range(1, len(parts)))
-    if clash or any(file.size < 0 for file in files):
-        raise InputError("the Hub lists paths that cannot stand side by side", mend="do not use this repository")
+    if clash := twins(file.path for file in files):
+        raise InputError(
+            f"the Hub lists paths that cannot stand side by side: {', '.join(clash[:5])}",
+            mend="do not use this repository",
+        )
+    if any(file.size < 0 for file in files):
+        raise InputError("the Hub lists a file of less than no bytes", mend="do not use this repository")
 
 
 def download(source: Source, files: Sequence[RemoteFile], folder: Path, progress: Progress | None = None) -> Manifest:
@@ -89,13 +88,8 @@ def download(source: Source, files: Sequence[RemoteFile], folder: Path, progress
     with directory_beside(folder) as beside:
         for file in files:
             (beside / file.path).parent.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = [pool.submit(_file, source, file, beside / file.path, progress) for file in files]
-            try:
-                return Manifest(tuple(job.result() for job in jobs))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        came = for_each(lambda file, told: _file(source, file, beside / file.path, told), files, progress, WORKERS)
+        return Manifest(tuple(came))
 
 
 def read(source: Source, file: RemoteFile, receive: Callable[[bytes], object]) -> Entry:
@@ -154,13 +148,12 @@ def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> 
     )
 
 
-def _file(source: Source, file: RemoteFile, place: Path, progress: Progress | None) -> Entry:
+def _file(source: Source, file: RemoteFile, place: Path, progress: Progress) -> Entry:
     with place.open("xb") as stream:
 
         def receive(chunk: bytes) -> None:
             stream.write(chunk)
-            if progress is not None:
-                progress(len(chunk))
+            progress(len(chunk))
 
         return read(source, file, receive)
 

@@ -1,6 +1,7 @@
 """registry.manifest: what a directory holds, and how two of them differ."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.manifest import MAX_PATH_BYTES, PLAIN, Entry, Manifest, check_path, compare, walk
+from registry.manifest import MAX_PATH_BYTES, PLAIN, Entry, Manifest, check_path, compare, twins, walk
 
 A, B, C = (Entry(path, 1, digit * 64) for path, digit in (("a", "1"), ("b/c", "2"), ("d", "3")))
 
@@ -54,6 +55,22 @@ def test_a_difference_names_every_path() -> None:
     difference = compare(Manifest((A, B)), Manifest((changed, C)))
     assert (difference.missing, difference.unexpected, difference.altered) == (("b/c",), ("d",), ("a",))
     assert not compare(Manifest((A, B)), Manifest((B, A)))
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("a", "a"), ("a", "A"), ("Data/x", "data/y"), ("a/b/c", "A"), ("a", "a/b"), ("stra\u00dfe", "STRASSE"),
+        ("\u00e9/x", "\u00c9/y"), ("x/\ufb01n", "x/fin"), ("deep/er/a", "deep/ER/b"),
+    ],
+)  # fmt: skip
+def test_paths_that_are_one_on_some_disks_are_named(paths: tuple[str, str]) -> None:
+    for order in (paths, paths[::-1], ("other", *paths)):
+        assert twins(order) and len({unicodedata.normalize("NFC", path.casefold()) for path in twins(order)}) == 1
+
+
+def test_paths_that_lie_side_by_side_are_no_twins() -> None:
+    assert twins(["a/b", "a/c", "ab", "a/d/e", "a/d/f", "b/a"]) == []
 
 
 def test_two_paths_alike_but_for_case_are_refused() -> None:

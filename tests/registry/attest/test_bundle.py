@@ -44,6 +44,7 @@ def test_a_good_bundle_is_read() -> None:
     [
         {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1"},
         {"verificationMaterial": {}},
+        *({"verificationMaterial": {"certificate": {}, "tlogEntries": [{"logIndex": n}]}} for n in ("07", "+7", "")),
         {"verificationMaterial": {"publicKey": {}, "certificate": {}}},
         {"verificationMaterial": {"publicKey": {}, "x509CertificateChain": {}}},
         {"verificationMaterial": {"publicKey": {"hint": "x"}, "tlogEntries": [{}]}},

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,19 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def published(hub: HubInstance, sigstore: SigstoreInstance, tmp_path_factory: pytest.TempPathFactory) -> HubInstance:
-    """Three releases on the Hub; somebody else signed the third."""
-    client = HubClient(hub.url, hub.token)
+def published(sigstore: SigstoreInstance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """Three releases on a Hub that nobody else publishes to; somebody else signed the third."""
+    with HubInstance.start(tmp_path_factory.mktemp("hub")) as hub:
+        _publish(HubClient(hub.url, hub.token), sigstore, tmp_path_factory)
+        yield hub
+
+
+def _publish(client: HubClient, sigstore: SigstoreInstance, tmp_path_factory: pytest.TempPathFactory) -> None:
     for version, who in (("1.0.0", MAINTAINER), ("1.0.1", MAINTAINER), ("1.0.10", HEIR)):
         folder = tmp_path_factory.mktemp("published") / version
         synthetic_release.write(folder, version=version)
         sign(folder, SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(who)))
         publish(folder, client)
-    return hub
 
 
 def test_the_history_names_every_signer_and_where_it_changed(

@@ -1,0 +1,45 @@
+"""The same work on many things at once, which stops at once when something goes wrong or a person cancels."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Stopped(Exception):
+    """Some other item failed, or a person cancelled: this one's result is no longer wanted."""
+
+
+def for_each(
+    work: Callable[[T, Callable[[int], None]], R],
+    items: Iterable[T],
+    progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
+) -> list[R]:
+    """`work(item, told)` of each item, in their order, by `workers` threads (default: one per core).
+
+    `work` calls `told` with the bytes it has just done, every so often, and lets through what that raises: so a
+    cancelled command does not wait for the end of a large file. Raises what the first item to fail raises.
+    """
+    stop = threading.Event()
+
+    def told(count: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        if progress is not None:
+            progress(count)
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        jobs = [pool.submit(work, item, told) for item in items]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,214 @@
+"""`glasshouse verify` as it is run: without a network, interrupted, and on what is hostile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from registry.attest.localkey import KeySigner
+from registry.attest.sigstore import SigstoreSigner
+from registry.hub.client import HubClient
+from registry.release.publish import publish
+from registry.release.sign import sign
+from tests import synthetic_release
+from tests.hub_instance import HubInstance
+from tests.registry.attest.conftest import MAINTAINER, write_key
+from tests.sigstore_instance import SigstoreInstance
+
+GLASSHOUSE = str(Path(sys.executable).with_name("glasshouse"))
+OFFLINE = ("unshare", "--net")
+DEADLINE = 30
+
+
+@pytest.fixture(scope="module")
+def by_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A release that a key signed, and its public key."""
+    scratch = tmp_path_factory.mktemp("by-key")
+    synthetic_release.write(scratch / "release")
+    signer = KeySigner(write_key(scratch / "private.pem"))
+    sign(scratch / "release", signer)
+    (scratch / "public.pem").write_text(signer.public_key.pem)
+    return scratch / "release", scratch / "public.pem"
+
+
+@pytest.fixture(scope="module")
+def released_offline(
+    sigstore: SigstoreInstance, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, str, str]:
+    """A release that an identity signed, the root of trust, and who it was."""
+    folder = tmp_path_factory.mktemp("by-identity") / "release"
+    synthetic_release.write(folder)
+    sign(folder, SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(MAINTAINER)))
+    return folder, sigstore.trusted_root_path, MAINTAINER, sigstore.issuer
+
+
+@pytest.fixture
+def own_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """A Hub that nobody else publishes to."""
+    with HubInstance.start(tmp_path_factory.mktemp("hub")) as instance:
+        yield instance
+
+
+def run(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [str(word) for word in words]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_it_needs_no_network_with_a_root_that_is_pinned(
+    released_offline: tuple[Path, Path, str, str], tmp_path: Path
+) -> None:
+    """In a network namespace without an interface, in a home where no root was ever kept."""
+    if shutil.which("unshare") is None or run(*OFFLINE, "true").returncode:
+        pytest.skip("this machine allows no network namespace")
+    folder, root, identity, issuer = released_offline
+    reach = "import socket; socket.create_connection(('127.0.0.1', 1))"
+    done = subprocess.run([*OFFLINE, sys.executable, "-c", reach], capture_output=True, text=True)
+    assert "Network is unreachable" in done.stderr
+    asked = (GLASSHOUSE, "verify", folder, "--identity", identity, "--issuer", issuer, "--json")
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = run(*OFFLINE, *asked, "--trusted-root", root, **home)
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "PASS")
+    assert not list(tmp_path.iterdir())
+
+
+def test_strictly_what_is_unknown_ends_in_1(by_key: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, public = by_key
+    policy = tmp_path / "policy.json"
+    rule = {"kind": "key", "pem": public.read_text()}
+    policy.write_text(json.dumps({"signers": [rule], "status": {"maxAgeDays": 30}}))
+    asked = (GLASSHOUSE, "verify", folder, "--policy", policy)
+    assert run(*asked).returncode == 3
+    assert run(*asked, "--strict").returncode == 1
+    assert run(GLASSHOUSE, "verify", folder, "--key", public, "--strict").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "\u202ecod[bold].md"])
+def test_a_hostile_name_is_shown_and_drives_nothing(by_key: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    folder, public = Path(shutil.copytree(by_key[0], tmp_path / "release")), by_key[1]
+    (folder / name).write_text("\x1b[2J")
+    for form in ((), ("--json",)):
+        done = run(GLASSHOUSE, "verify", folder, "--key", public, *form)
+        assert done.returncode == 1
+        assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
+
+
+def test_cancelled_while_it_hashes_it_stops_at_once(by_key: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, public = Path(shutil.copytree(by_key[0], tmp_path / "release")), by_key[1]
+    (folder / "attestations/release.sigstore.json").unlink()  # which would tell its size, and it would not be read
+    large = folder / "model.safetensors"
+    os.truncate(large, 1 << 40)
+    before = sorted(folder.rglob("*"))
+    process = subprocess.Popen(
+        [GLASSHOUSE, "verify", str(folder), "--key", str(public)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    _until(lambda: large in _open_files(process.pid))
+    _cancelled(process)
+    assert sorted(folder.rglob("*")) == before and {path.name for path in tmp_path.iterdir()} == {"release"}
+
+
+def test_cancelled_while_it_downloads_it_leaves_nothing(
+    by_key: tuple[Path, Path], own_hub: HubInstance, tmp_path: Path
+) -> None:
+    hub = own_hub
+    publish(by_key[0], HubClient(hub.url, hub.token))
+    into = tmp_path / "here" / "model"
+    asked = (
+        GLASSHOUSE,
+        "verify",
+        f"hf://{synthetic_release.REPO}@v1.0.0",
+        "--key",
+        str(by_key[1]),
+        "--into",
+        str(into),
+    )
+    environment = {"TMPDIR": str(tmp_path), "HF_TOKEN": hub.token, "NO_PROXY": "127.0.0.1"}
+    with _slow_hub(hub.url) as (endpoint, begun):
+        process = subprocess.Popen(
+            [*asked, "--endpoint", endpoint],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
+        )  # fmt: skip
+        assert begun.wait(DEADLINE), process.communicate(timeout=DEADLINE)
+        _cancelled(process)
+        assert not into.exists() and not [path for path in tmp_path.rglob("*") if path.is_file()]
+    again = run(*asked, "--endpoint", hub.url, **environment)
+    assert again.returncode == 0 and (into / "model.sig").is_file()
+
+
+@contextmanager
+def _slow_hub(url: str) -> Iterator[tuple[str, threading.Event]]:
+    """The Hub at `url`, but that it takes seconds over the weights; and whether they were asked for."""
+    asked = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            with urlopen(Request(f"{url}{self.path}", headers=headers, method=self.command)) as answer:
+                body = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+            if "model.safetensors" not in self.path:
+                self.wfile.write(body)
+                return
+            try:
+                for start in range(0, len(body), len(body) // 50):
+                    self.wfile.write(body[start : start + len(body) // 50])
+                    asked.set()
+                    time.sleep(0.1)
+            except OSError:
+                pass  # the client hung up
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _cancelled(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C, and see it end as a cancelled command does, long before its work is done."""
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out) == (130, "") and "cancelled" in err and "Traceback" not in err, err
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _open_files(process: int) -> set[Path]:
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+        try:
+            found.add(descriptor.readlink())
+        except OSError:
+            continue  # closed meanwhile
+    return found

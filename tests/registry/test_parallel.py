@@ -1,0 +1,41 @@
+"""The same work on many things: in their order, bounded, and over at once when it must stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.parallel import for_each
+
+
+@given(st.lists(st.integers()), st.integers(1, 4))
+def test_results_come_in_the_order_of_the_items(items: list[int], workers: int) -> None:
+    done: list[int] = []
+
+    def work(item: int, told: Callable[[int], None]) -> int:
+        told(1)
+        return item * 2
+
+    assert for_each(work, items, done.append, workers) == [item * 2 for item in items]
+    assert len(done) == len(items)
+
+
+@pytest.mark.parametrize("problem", [ValueError("this one"), KeyboardInterrupt()])
+def test_one_that_fails_stops_those_that_would_go_on_for_ever(problem: BaseException) -> None:
+    endless, started = threading.Event(), threading.Event()
+
+    def work(item: int, told: Callable[[int], None]) -> None:
+        if item == 1:
+            started.wait(10)
+            raise problem
+        while not endless.wait(0.001):
+            started.set()
+            told(1)
+
+    with pytest.raises(type(problem)):
+        for_each(work, [1, 2, 3, 4, 5], workers=2)
+    assert not endless.is_set()
