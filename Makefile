@@ -56,7 +56,7 @@ bench: setup
 docs: setup
 	$(BIN)/python -m tests.reference --write
 
-UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra serve --extra s3 --extra xet --extra dev --universal --python-version 3.11 \
+UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra serve --extra s3 --extra dev --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --quiet --find-links ""
 CUDA := ^(nvidia-|cuda-|triton)
 

@@ -18,7 +18,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
+
+from huggingface_hub import constants
 
 from registry.hub.client import HubClient
 from registry.hub.server.check import check
@@ -50,17 +53,27 @@ def throughput(scratch: Path) -> None:
     manifest = Manifest.of_directory(folder)
     with HubInstance.start(scratch / "hub") as hub:
         client = HubClient(hub.url, hub.token)
-        client.ensure_repo(REPO)
-        parent = client.head(REPO)
-        up = _timed(lambda: client.publish(REPO, folder, "Release", parent, manifest=manifest))
+        up = _published(client, REPO, folder, manifest, xet=False)
+        by_xet = _published(client, f"{REPO}-by-xet", folder, manifest, xet=True)
         shutil.rmtree(folder)
         commit = client.head(REPO)
         down = _timed(lambda: client.download(REPO, commit, scratch / "copy"))
-        peak = _peak(hub.process.pid)
+        peak = peak_memory(hub)
     assert Manifest.of_directory(scratch / "copy") == manifest
     print(f"{BYTES / 1e9:.2f} GB in {FILES} files; {os.cpu_count()} cores; server peak {peak / 1e6:.0f} MB")
-    for label, seconds in (("cp + sha256sum", peer), ("up", up), ("down", down)):
+    for label, seconds in (("cp + sha256sum", peer), ("up", up), ("up by Xet", by_xet), ("down", down)):
         print(f"{label:16} {seconds:7.1f} s  {BYTES / seconds / 1e6:6.0f} MB/s  {seconds / peer:5.2f} x")
+
+
+def _published(client: HubClient, repo: str, folder: Path, manifest: Manifest, *, xet: bool) -> float:
+    """Seconds of one publication to a new repository, its large files sent by Xet or by LFS."""
+    client.ensure_repo(repo)
+    parent, before = client.head(repo), constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = not xet
+    try:
+        return _timed(lambda: client.publish(repo, folder, "Release", parent, manifest=manifest))
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
 
 
 def mixed(scratch: Path) -> None:
@@ -70,51 +83,83 @@ def mixed(scratch: Path) -> None:
         end = time.monotonic() + SECONDS
         with ThreadPoolExecutor(CLIENTS) as pool:
             counts = sum(pool.map(lambda n: _client(hub, n, end), range(CLIENTS)), Counter[int]())
+        peak = peak_memory(hub)
     found = check(scratch / "hub")
     print(f"{CLIENTS} clients, {SECONDS:.0f} s, {sum(counts.values()) / SECONDS:.0f} requests a second: {dict(counts)}")
     print(f"store: {found.repositories} repositories, {found.blobs} blobs, {len(found.faults)} faults")
+    print(f"server peak {peak / 1e6:.0f} MB")
     assert not found.faults and not set(counts) - {200, 206, 412, 429}
 
 
 def _client(hub: HubInstance, number: int, end: float) -> Counter[int]:
     """One client's requests until `end`; how many answers of each status it got."""
-    chance, counts, head = random.Random(number), Counter[int](), None
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=60)
-
-    def ask(method: str, path: str, body: bytes | None = None) -> bytes:
-        connection.request(method, path.removeprefix(hub.url), body, {"Authorization": f"Bearer {hub.token}"})
-        response = connection.getresponse()
-        counts[response.status] += 1
-        return response.read()
-
+    client = _Client(hub, number)
     while time.monotonic() < end:
-        match chance.randrange(6):
+        client.step()
+    return client.counts
+
+
+class _Client:
+    """Reads and writes by chance, with one connection. counts: {status: answers}."""
+
+    def __init__(self, hub: HubInstance, number: int) -> None:
+        self.counts = Counter[int]()
+        self._hub = hub
+        self._number = number
+        self._chance = random.Random(number)
+        self._connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=60)
+        self._head: str | None = None
+        self._sent = False
+
+    def step(self) -> None:
+        """One or a few requests of a kind."""
+        match self._chance.randrange(8):
             case 0:
-                head = json.loads(ask("GET", f"/api/models/{REPO}")).get("sha")
+                self._head = json.loads(self._ask("GET", f"/api/models/{REPO}")[1]).get("sha")
             case 1:
-                ask("GET", f"/api/models/{REPO}/tree/main?recursive=true")
+                self._ask("GET", f"/api/models/{REPO}/tree/main?recursive=true")
             case 2:
-                ask("GET", f"/{REPO}/resolve/main/.gitattributes")
+                self._ask("GET", f"/{REPO}/resolve/main/.gitattributes")
             case 3:
-                ask("GET", f"/api/models/{REPO}/refs")
+                self._ask("GET", f"/api/models/{REPO}/refs")
             case 4:
-                value = {"path": f"{number}.txt", "content": str(chance.random()), "encoding": "utf-8"}
-                ask("POST", f"/api/models/{REPO}/commit/main", _commit(head, {"key": "file", "value": value}))
-            case 5:
-                data = chance.randbytes(200_000)
-                oid = hashlib.sha256(data).hexdigest()
-                asked = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
-                answer = json.loads(ask("POST", f"/{REPO}.git/info/lfs/objects/batch", json.dumps(asked).encode()))
-                if "objects" in answer:
-                    ask("PUT", answer["objects"][0]["actions"]["upload"]["href"], data)
-                    line = {"key": "lfsFile", "value": {"path": f"{number}.bin", "oid": oid, "algo": "sha256"}}
-                    ask("POST", f"/api/models/{REPO}/commit/main", _commit(None, line))
-    return counts
+                value = {"path": f"{self._number}.txt", "content": str(self._chance.random())}
+                self._commit({"key": "file", "value": value}, self._head)
+            case 5 if self._sent:
+                self._ask("GET", f"/{REPO}/resolve/main/{self._number}.bin", headers={"Range": "bytes=1000-99999"})
+            case 6:
+                self._ask("POST", f"/api/models/{REPO}/tag/main", _json({"tag": f"t-{self._chance.random()}"}))
+            case _:
+                self._send()
+
+    def _send(self) -> None:
+        """A large file, and a commit of it."""
+        data = self._chance.randbytes(200_000)
+        oid = hashlib.sha256(data).hexdigest()
+        asked = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
+        status, answer = self._ask("POST", f"/{REPO}.git/info/lfs/objects/batch", _json(asked))
+        if status == 200:
+            href = json.loads(answer)["objects"][0]["actions"]["upload"]["href"]
+            if self._ask("PUT", href, data)[0] == 200:
+                value = {"path": f"{self._number}.bin", "oid": oid, "algo": "sha256"}
+                self._sent |= self._commit({"key": "lfsFile", "value": value}) == 200
+
+    def _commit(self, line: Mapping[str, object], parent: str | None = None) -> int:
+        header = {"key": "header", "value": {"summary": "A change"} | ({"parentCommit": parent} if parent else {})}
+        return self._ask("POST", f"/api/models/{REPO}/commit/main", _json(header) + b"\n" + _json(line))[0]
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {self._hub.token}", **headers}
+        self._connection.request(method, path.removeprefix(self._hub.url), body, headers)
+        response = self._connection.getresponse()
+        self.counts[response.status] += 1
+        return response.status, response.read()
 
 
-def _commit(parent: str | None, line: Mapping[str, object]) -> bytes:
-    header = {"summary": "A change"} | ({"parentCommit": parent} if parent else {})
-    return b"\n".join(json.dumps(row).encode() for row in ({"key": "header", "value": header}, line))
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _files(folder: Path) -> Path:
@@ -139,7 +184,19 @@ def _timed(work: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
+def peak_memory(hub: HubInstance) -> int:
+    """Bytes of memory that the largest of the server's processes had at most (`VmHWM`: what they share is in each)."""
+    return max(_peak(pid) for pid in (hub.process.pid, *workers(hub)))
+
+
+def workers(hub: HubInstance) -> list[int]:
+    """The processes that the server has started and not ended: its workers, where it has several."""
+    return [int(pid) for pid in Path(f"/proc/{hub.process.pid}/task/{hub.process.pid}/children").read_text().split()]
+
+
 def _peak(pid: int) -> int:
-    """Bytes of memory that the process had at most."""
-    words = Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()
+    try:
+        words = Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()
+    except (FileNotFoundError, IndexError):  # it has just ended
+        return 0
     return int(words[0]) * 1024

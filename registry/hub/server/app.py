@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import InputError
-from registry.hub.server import content, large, proposing, reading, smart, writing
+from registry.hub.server import content, ingest, large, openapi, proposing, reading, smart, writing
 from registry.hub.server.limits import Limited
 from registry.hub.server.observe import Figures, Observed
 from registry.hub.server.problems import Problem
@@ -91,6 +92,7 @@ def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = No
             ValidationError: _bad_shape,
             HTTPException: _http,
             ClientDisconnect: _gone,
+            OSError: _system,
         },
     )
     app.router.redirect_slashes = False
@@ -103,6 +105,7 @@ def _account() -> list[Route]:
     return [
         Route("/healthz", _health),
         Route("/metrics", _metrics),
+        Route("/openapi.json", _openapi),
         Route("/api/whoami-v2", writing.whoami),
         Route("/oauth/token", writing.exchange, methods=["POST"]),
         Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
@@ -113,6 +116,9 @@ def _account() -> list[Route]:
         Route("/lfs/part", large.put_part, methods=["PUT"]),
         Route("/lfs/complete", large.complete, methods=["POST"]),
         Route("/lfs/verify", large.verify, methods=["POST"]),
+        Route("/xet/v1/xorbs/default/{hash}", ingest.xorb, methods=["POST"]),
+        Route("/xet/v1/shards", ingest.shard, methods=["POST"]),
+        Route("/xet/v1/chunks/default/{hash}", ingest.known_chunk),
     ]
 
 
@@ -130,6 +136,7 @@ def _api() -> list[Route]:
         Route(f"{repo}/auth-check", writing.auth_check),
         Route(f"{repo}/auth-check/write", writing.auth_check),
         Route(f"{repo}/settings", writing.settings, methods=["PUT"]),
+        Route(f"{repo}/xet-write-token/{at}", ingest.write_token),
         Route(f"{repo}/discussions", proposing.listing),
         Route(f"{repo}/discussions", proposing.create, methods=["POST"]),
         Route(f"{repo}/discussions/{{number}}", proposing.details),
@@ -159,7 +166,13 @@ def _files() -> list[Route]:
 
 
 def _health(request: Request) -> JSONResponse:
+    """GET /healthz: 200 while it serves."""
     return JSONResponse({"status": "ok"})
+
+
+def _openapi(request: Request) -> JSONResponse:
+    """GET /openapi.json: what the server answers, in the terms of the OpenAPI Specification."""
+    return JSONResponse(openapi.document(route for route in request.app.routes if isinstance(route, Route)))
 
 
 def _metrics(request: Request) -> PlainTextResponse:
@@ -188,6 +201,13 @@ async def _bad_shape(request: Request, problem: Any) -> Response:
 
 async def _http(request: Request, problem: Any) -> Response:
     return Problem(problem.status_code, f"{request.method} {request.url.path[:200]}: {problem.detail}").response()
+
+
+async def _system(request: Request, problem: Any) -> Response:
+    """507 for a full disk, which a client may try again later; any other fault of the system is one of the server."""
+    if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise problem
+    return Problem(507, "the server's disk is full", headers={"Retry-After": "60"}).response()
 
 
 async def _gone(request: Request, problem: Any) -> Response:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from registry import canonical
 from registry.digest import CHUNK
+from registry.hub.server.declared import check_body
 from registry.hub.server.problems import Problem
 from registry.hub.server.state import hub
 from registry.hub.server.uploads import Upload
@@ -124,7 +125,7 @@ class Tag(Body):
     message: Text | None = None
 
 
-class LargeFile(Body):
+class LargeObject(Body):
     """An object of the LFS batch. Source: git-lfs, docs/api/batch.md."""
 
     oid: Sha256
@@ -136,7 +137,7 @@ class Batch(Body):
 
     operation: Literal["upload", "download"]
     transfers: list[Text] = []
-    objects: Annotated[list[LargeFile], Field(max_length=1000)]
+    objects: Annotated[list[LargeObject], Field(max_length=1000)]
     hash_algo: Literal["sha256"] = "sha256"
 
 
@@ -145,6 +146,7 @@ Model = TypeVar("Model", bound=Body)
 
 async def read(request: Request, model: type[Model]) -> Model:
     """The JSON body, as `model`. Raises Problem 413, InputError for no strict JSON, ValidationError for others."""
+    check_body(request, model)
     data = await read_bytes(request, MAX_JSON)
     return model.model_validate(canonical.parse(data, name="the body", max_depth=16) if data else {})
 

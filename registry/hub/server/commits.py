@@ -87,7 +87,7 @@ class GoneLine(Body):
 
 
 _Line = HeaderLine | RegularLine | LargeLine | GoneLine
-_LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="key")])
+LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="key")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def read(body: Path, repo: Repository) -> Asked:
     with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
         files: list[Path] = []
         for line in _lines(body):
-            match _LINE.validate_python(line):
+            match LINE.validate_python(line):
                 case HeaderLine(value=header):
                     continue
                 case GoneLine(key=key, value=gone):

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from registry.hub.server import bodies, serving
+from registry.hub.server.declared import BYTES, takes
 from registry.hub.server.names import RepoName
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import Repository
@@ -23,8 +24,11 @@ from registry.hub.server.state import base_url, check_quota, collecting, hub, re
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 MAX_PARTS = 10_000
+_LINK = {name: {"type": "string"} for name in ("action", "repo", "expires", "signature", "oid", "size", "id", "number")}
+"""The query of a signed link; of no use to anybody who has not got one."""
 
 
+@takes(bodies.Batch)
 async def batch(request: Request) -> JSONResponse:
     """POST {repo}.git/info/lfs/objects/batch: where to send or fetch each object; no action for one that is here."""
     body = await bodies.read(request, bodies.Batch)
@@ -45,6 +49,7 @@ def _batch(request: Request, repo: Repository, body: bodies.Batch) -> JSONRespon
     return JSONResponse(answer, media_type=MEDIA_TYPE)
 
 
+@takes(media=(BYTES,), query=_LINK)
 async def put(request: Request) -> Response:
     """PUT /lfs/object?…: a whole object, by a signed link. 422 unless it is what was announced."""
     claims = hub(request).links.claims(request.query_params, "put")
@@ -52,10 +57,11 @@ async def put(request: Request) -> Response:
     with hub(request).uploads.one(size) as upload:
         await bodies.spool(request, upload)
         await run_in_threadpool(upload.finish, claims["oid"], size)
-        await run_in_threadpool(_keep, request, claims, upload.path)
+        await run_in_threadpool(keep, request, claims, upload.path)
     return Response(headers={"ETag": f'"{claims["oid"]}"'})
 
 
+@takes(media=(BYTES,), query=_LINK)
 async def put_part(request: Request) -> Response:
     """PUT /lfs/part?…: one part of an object, by a signed link."""
     claims = hub(request).links.claims(request.query_params, "part")
@@ -65,6 +71,7 @@ async def put_part(request: Request) -> Response:
     return Response(headers={"ETag": f'"{claims["id"]}-{number}"'})
 
 
+@takes(query=_LINK)
 async def complete(request: Request) -> JSONResponse:
     """POST /lfs/complete?…: join the parts. The client's own list of them is not needed: the link says how many."""
     claims = hub(request).links.claims(request.query_params, "complete")
@@ -73,6 +80,7 @@ async def complete(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@takes(query=_LINK)
 async def verify(request: Request) -> JSONResponse:
     """POST /lfs/verify?…: whether an upload has arrived. 404 where it has not."""
     claims = hub(request).links.claims(request.query_params, "verify")
@@ -82,6 +90,7 @@ async def verify(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@takes(query=_LINK)
 def get(request: Request) -> Response:
     """GET /lfs/object?…: an object, by a signed link; ranges are answered."""
     oid = hub(request).links.claims(request.query_params, "get")["oid"]
@@ -101,12 +110,12 @@ def _complete(request: Request, claims: Mapping[str, str]) -> None:
     oid, size = claims["oid"], int(claims["size"])
     with hub(request).uploads.joined(claims["id"], int(claims["parts"]), oid, size) as path:
         if path is not None:
-            _keep(request, claims, path)
+            keep(request, claims, path)
         elif claimed(request, claims).contents.blobs().get(oid) != size:
             raise Problem(400, f"none of the {claims['parts']} parts has come")
 
 
-def _keep(request: Request, claims: Mapping[str, str], path: Path) -> None:
+def keep(request: Request, claims: Mapping[str, str], path: Path) -> None:
     """Put the checked file `path` into the store, and enter it in its repository's ledger."""
     repo, oid, size = claimed(request, claims), claims["oid"], int(claims["size"])
     with collecting(request):
@@ -117,7 +126,7 @@ def _keep(request: Request, claims: Mapping[str, str], path: Path) -> None:
 
 
 def _object(
-    request: Request, repo: Repository, body: bodies.Batch, item: bodies.LargeFile, here: int | None
+    request: Request, repo: Repository, body: bodies.Batch, item: bodies.LargeObject, here: int | None
 ) -> dict[str, Any]:
     """The answer for one object. here: its size, where this repository has it."""
     answer: dict[str, Any] = {"oid": item.oid, "size": item.size}
@@ -133,7 +142,7 @@ def _object(
     return answer
 
 
-def _upload(request: Request, repo: Repository, item: bodies.LargeFile, multipart: bool) -> dict[str, Any]:
+def _upload(request: Request, repo: Repository, item: bodies.LargeObject, multipart: bool) -> dict[str, Any]:
     """The upload action: one link, or one for each part and one to complete them."""
     size = hub(request).limits.part_size
     if not multipart or item.size <= size:

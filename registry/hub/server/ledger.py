@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from registry.digest import is_sha256
 
 FILE = "contents"
+MAX_SEEN = 64
+"""Ledgers that a process remembers, each as it was last."""
+_SEEN: dict[Path, tuple[tuple[int, int, int], dict[str, int]]] = {}
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9]{1,16})")
 
 
@@ -34,7 +37,15 @@ class Ledger:
             info = path.stat()
         except FileNotFoundError:
             return {}
-        return _parsed(path, info.st_ino, info.st_mtime_ns, info.st_size)
+        now = (info.st_ino, info.st_mtime_ns, info.st_size)
+        seen = _SEEN.pop(path, None)
+        if seen is None or seen[0] != now:
+            seen = (now, _parsed(path, info.st_size))
+        _SEEN[path] = seen
+        while len(_SEEN) > MAX_SEEN:
+            with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+                del _SEEN[next(iter(_SEEN))]
+        return seen[1]
 
     def blobs(self) -> dict[str, int]:
         """{sha256: bytes} of the large files."""
@@ -55,9 +66,8 @@ class Ledger:
             os.fsync(stream.fileno())
 
 
-@lru_cache(maxsize=256)
-def _parsed(path: Path, inode: int, changed: int, size: int) -> dict[str, int]:
-    """The ledger in `path`, as it was when it had that inode, time and size."""
+def _parsed(path: Path, size: int) -> dict[str, int]:
+    """The first `size` bytes of the ledger in `path`."""
     with path.open("rb") as stream:
         lines = stream.read(size).split(b"\n")[:-1]
     return {match[1].decode(): int(match[2]) for match in map(_LINE.fullmatch, lines) if match}

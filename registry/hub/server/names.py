@@ -11,7 +11,9 @@ from registry.hub.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Pro
 from registry.manifest import check_path
 
 KINDS = ("models", "datasets")
-_RESERVED = frozenset({"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth"})
+_RESERVED = frozenset(
+    {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet"}
+)
 
 
 @dataclass(frozen=True, slots=True)

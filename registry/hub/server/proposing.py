@@ -13,22 +13,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from registry.hub.server import bodies, pulls
+from registry.hub.server.declared import query, takes
 from registry.hub.server.problems import Problem
 from registry.hub.server.pulls import Pull
 from registry.hub.server.repository import BRANCHES, Repository
 from registry.hub.server.state import base_url, proposable, repository, writable
 
+NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999}
 PAGE = 50
 
 
+@takes(
+    query={
+        "p": NUMBER,
+        "type": {"type": "string"},
+        "status": {"enum": ["open", "closed", "all"]},
+        "author": {"type": "string"},
+    }
+)
 def listing(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/discussions: newest first, PAGE at a time by `p`; by `type`, `status` and `author`."""
-    repo, query = repository(request), request.query_params
-    found = pulls.listed(repo) if query.get("type", "all") in ("all", "pull_request") else []
-    wanted = {"open": ("open", "draft"), "closed": ("closed", "merged")}.get(query.get("status", ""))
+    repo = repository(request)
+    found = pulls.listed(repo) if query(request, "type") in (None, "all", "pull_request") else []
+    wanted = {"open": ("open", "draft"), "closed": ("closed", "merged")}.get(query(request, "status") or "")
     found = [pull for pull in found if wanted is None or pull.status in wanted]
-    found = [pull for pull in found if query.get("author") in (None, pull.author)]
-    page = query.get("p", "0")
+    author = query(request, "author")
+    found = [pull for pull in found if author in (None, pull.author)]
+    page = query(request, "p") or "0"
     if not (page.isascii() and page.isdigit() and len(page) <= 6):
         raise Problem(400, "p is no number")
     start = int(page) * PAGE
@@ -36,6 +47,7 @@ def listing(request: Request) -> JSONResponse:
     return JSONResponse({"discussions": rows, "count": len(found), "start": start})
 
 
+@takes(bodies.Discussion)
 async def create(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions: a draft, to which commits are made at refs/pr/N."""
     repo, user = await run_in_threadpool(proposable, request)
@@ -46,6 +58,7 @@ async def create(request: Request) -> JSONResponse:
     return JSONResponse({"num": pull.number, "url": url(request, repo, pull), "pullRequest": True})
 
 
+@takes(query={"diff": {"enum": [1]}})
 def details(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/discussions/{number}[?diff=1]."""
     repo = repository(request)
@@ -64,11 +77,12 @@ def details(request: Request) -> JSONResponse:
         "changes": {"base": BRANCHES + pull.branch} | ({"mergeCommitId": pull.merged} if pull.merged else {}),
         "filesWithConflicts": pulls.conflicts(repo, pull),
     }
-    if request.query_params.get("diff") == "1":
+    if query(request, "diff") == "1":
         answer["diff"] = pulls.diff(repo, pull)
     return JSONResponse(answer)
 
 
+@takes(bodies.Status)
 async def status(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions/{number}/status: close it, or open it again."""
     repo, user = await run_in_threadpool(proposable, request)

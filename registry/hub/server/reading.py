@@ -13,15 +13,19 @@ from starlette.responses import JSONResponse
 from registry import canonical
 from registry.hub.server import git, names
 from registry.hub.server.bodies import MAX_JSON, PathsInfo, read_bytes
+from registry.hub.server.declared import FORM, JSON, check_body, query, takes
 from registry.hub.server.git import Row
 from registry.hub.server.problems import ENTRY_NOT_FOUND, Problem
 from registry.hub.server.repository import BRANCHES, TAGS, Repository
 from registry.hub.server.state import base_url, repository
 
+FLAG = {"type": "boolean"}
+NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 PAGE = 1000
 """Rows of a tree, and commits of a history, in one answer."""
 
 
+@takes(query={"blobs": FLAG})
 def info(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
     repo = repository(request)
@@ -48,6 +52,7 @@ def info(request: Request) -> JSONResponse:
     )
 
 
+@takes(query={"recursive": FLAG, "expand": FLAG, "cursor": NUMBER, "limit": NUMBER})
 def tree(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/tree/{revision}[/{path}]: its rows, PAGE at a time, all pages at one commit."""
     repo = repository(request)
@@ -62,16 +67,18 @@ def tree(request: Request) -> JSONResponse:
     size = min(PAGE, max(1, _number(request, "limit", PAGE)))
     response = JSONResponse([_row(row) for row in rows[start : start + size]])
     if start + size < len(rows):
-        query = {key: value for key, value in request.query_params.items() if key != "cursor"}
-        query["cursor"] = str(start + size)
+        again = {key: value for key, value in request.query_params.items() if key != "cursor"}
+        again["cursor"] = str(start + size)
         tail = f"/{quote(path)}" if path else ""
-        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}?{urlencode(query)}"
+        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}?{urlencode(again)}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     return response
 
 
+@takes(PathsInfo, media=(JSON, FORM))
 async def paths_info(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/paths-info/{revision}: the rows of the paths that exist."""
+    check_body(request, PathsInfo)
     data = await read_bytes(request, MAX_JSON)
     if "json" in request.headers.get("content-type", ""):
         asked = PathsInfo.model_validate(canonical.parse(data, name="the body", max_depth=8))
@@ -95,6 +102,7 @@ def refs(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
+@takes(query={"p": NUMBER})
 def commits(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/commits/{revision}: newest first, PAGE at a time by `p`."""
     repo = repository(request)
@@ -141,11 +149,11 @@ def _sibling(row: Row, detailed: bool) -> dict[str, Any]:
 
 
 def _flag(request: Request, key: str) -> bool:
-    return request.query_params.get(key, "").lower() in ("true", "1")
+    return (query(request, key) or "").lower() in ("true", "1")
 
 
 def _number(request: Request, key: str, default: int) -> int:
-    text = request.query_params.get(key, str(default))
+    text = query(request, key) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise Problem(400, f"{key} is no number")
     return int(text)

@@ -17,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from registry.hub.server import git
 from registry.hub.server.bodies import read_bytes
+from registry.hub.server.declared import BYTES, query, takes
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import Repository
 from registry.hub.server.state import repository, user
@@ -26,10 +27,11 @@ _PROTOCOL = re.compile(r"version=[0-2]")
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
 
+@takes(query={"service": {"enum": ["git-upload-pack"]}})
 def info_refs(request: Request) -> Response:
     """GET {repo}/info/refs?service=git-upload-pack. 403 for pushing: the commit API is the one way in."""
     repo = _cloned(request)
-    if request.query_params.get("service") != "git-upload-pack":
+    if query(request, "service") != "git-upload-pack":
         raise Problem(403, "this server is written through its commit API, not by git push")
     head = b"001e# service=git-upload-pack\n0000"
     extra = _environment(request)
@@ -37,6 +39,7 @@ def info_refs(request: Request) -> Response:
     return Response(head + refs, media_type="application/x-git-upload-pack-advertisement", headers=_NO_CACHE)
 
 
+@takes(media=(BYTES,))
 async def upload_pack(request: Request) -> Response:
     """POST {repo}/git-upload-pack: the objects that a clone asks for, streamed as git packs them."""
     folder = _cloned(request).folder

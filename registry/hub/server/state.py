@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -134,7 +135,9 @@ def proposable(request: Request) -> tuple[Repository, User]:
 
 
 def check_quota(request: Request, repo: Repository, more: int) -> None:
-    """Raise Problem 403 where `more` bytes would take the namespace beyond its quota."""
+    """Raise Problem 403 where `more` bytes would take the namespace beyond its quota, or have no room on the disk."""
+    if more > shutil.disk_usage(hub(request).root).free:
+        raise Problem(403, f"the server's disk has no room for {more} bytes more")
     quota = hub(request).limits.quota
     if quota is None or more == 0:
         return

@@ -20,6 +20,8 @@ from registry.digest import sha256_file
 from registry.hub.server.problems import Problem
 
 MAX_OPEN = 1024
+PACKED = "xet-"
+"""How the folders of packed xorbs begin, one for each user."""
 _DATA = "data"
 
 
@@ -134,8 +136,8 @@ class Uploads:
             os.close(descriptor)
 
     def open(self) -> int:
-        """How many uploads are under way, or lie about."""
-        return sum(1 for _ in os.scandir(self._folder))
+        """How many uploads are under way, or lie about; what waits for a Xet shard is not counted."""
+        return sum(1 for item in os.scandir(self._folder) if not item.name.startswith(PACKED))
 
     def collect(self, older_than: float) -> int:
         """Remove uploads that have not been touched for `older_than` seconds; how many there were."""
@@ -154,11 +156,11 @@ class Uploads:
 
 def _touched(item: Path) -> float:
     """When an upload last got a byte, seconds since 1970; now, for one that has just gone."""
-    times = [time.time()]
-    with suppress(FileNotFoundError):
-        times = [item.stat().st_mtime]
+    times = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        times.append(item.stat().st_mtime)
         times.append((item / _DATA).stat().st_mtime)
-    return max(times)
+    return max(times, default=time.time())
 
 
 def _check(found: str, came: int, sha256: str, size: int) -> None:

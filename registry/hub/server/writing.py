@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from registry import strict_yaml
 from registry.errors import InputError
 from registry.hub.server import bodies, commits, git, names, proposing, publishers, pulls
+from registry.hub.server.declared import LINES, check_body, query, takes
 from registry.hub.server.problems import Problem
 from registry.hub.server.repository import BRANCHES, Repository
 from registry.hub.server.state import (
@@ -55,6 +56,7 @@ async def whoami(request: Request) -> JSONResponse:
     )
 
 
+@takes(bodies.Exchange)
 async def exchange(request: Request) -> JSONResponse:
     """POST /oauth/token: a token for the identity token of a workflow that is trusted with a repository."""
     body = await bodies.read(request, bodies.Exchange)
@@ -69,6 +71,7 @@ async def exchange(request: Request) -> JSONResponse:
     )
 
 
+@takes(bodies.ValidateYaml)
 async def validate_yaml(request: Request) -> JSONResponse:
     """POST /api/validate-yaml: whether the metadata of a README.md is plain YAML. 400 names what is wrong."""
     body = await bodies.read(request, bodies.ValidateYaml)
@@ -84,6 +87,7 @@ async def validate_yaml(request: Request) -> JSONResponse:
     return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)
 
 
+@takes(bodies.Create)
 async def create(request: Request) -> JSONResponse:
     """POST /api/repos/create. 409, with the URL, where it exists."""
     user = member(request)
@@ -99,6 +103,7 @@ async def create(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
+@takes(bodies.Preupload, query={"create_pr": {"enum": [1]}})
 async def preupload(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/preupload/{revision}: which files go to the blob store, and what stands there now."""
     repo, _ = proposable(request) if _proposes(request) else writable(request)
@@ -106,6 +111,7 @@ async def preupload(request: Request) -> JSONResponse:
     return await run_in_threadpool(_preupload, request, repo, body)
 
 
+@takes(commits.LINE, media=(LINES,), query={"create_pr": {"enum": [1]}})
 async def commit(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/commit/{branch}[?create_pr=1]: one commit; 412 where another was faster.
 
@@ -115,6 +121,7 @@ async def commit(request: Request) -> JSONResponse:
     revision = names.revision(request.path_params["revision"].removeprefix(BRANCHES))
     repo, user = proposable(request) if proposes or revision.startswith(pulls.PULLS) else writable(request)
     own = user.may_write(repo.name)
+    check_body(request, commits.LINE)
     with hub(request).uploads.one(commits.MAX_BODY if own else MAX_PROPOSAL) as upload:
         await bodies.spool(request, upload)
         upload.close()
@@ -151,9 +158,10 @@ def _made(
 
 
 def _proposes(request: Request) -> bool:
-    return request.query_params.get("create_pr", "").lower() in ("1", "true")
+    return (query(request, "create_pr") or "").lower() in ("1", "true")
 
 
+@takes(bodies.Branch)
 async def branch(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/branch/{name}: a new branch. 409 where the name is taken."""
     repo, _ = writable(request)
@@ -171,6 +179,7 @@ def delete_branch(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@takes(bodies.Tag)
 async def tag(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/tag/{revision}: a new tag. 409 where the name is taken."""
     repo, user = writable(request)
@@ -187,6 +196,7 @@ def delete_tag(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@takes(bodies.Delete)
 async def delete_repository(request: Request) -> JSONResponse:
     """DELETE /api/repos/delete: for an admin. A tombstone keeps its name."""
     user = member(request)
@@ -199,6 +209,7 @@ async def delete_repository(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+@takes(bodies.Settings)
 async def settings(request: Request) -> JSONResponse:
     """PUT /api/{kind}/{repo}/settings: private or public."""
     repo, _ = writable(request)

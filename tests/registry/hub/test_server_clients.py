@@ -18,11 +18,13 @@ BIN = Path(sys.executable).parent
 
 
 def run(hub: HubInstance, home: Path, *command: str) -> str:
-    """What the command prints. Only HF_* variables tell it of the server; its home is new."""
+    """What the command prints. HF_ENDPOINT and HF_TOKEN alone tell it of the server; its home is new."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        **hub.environment(home / "hf"),
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": hub.token,
+        "NO_PROXY": "127.0.0.1",
         "GIT_LFS_SKIP_SMUDGE": "1",
     }
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
@@ -88,7 +90,7 @@ def test_transformers_loads_a_tag(hub: HubInstance, client: HubClient, repo: str
     client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
     said = run(hub, tmp_path, sys.executable, "-c", TRANSFORMERS, repo).split()
     assert said[-2:] == ["llama", str(sum(p.numel() for p in model.parameters()))]
-    snapshots = tmp_path / "hf" / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
+    snapshots = tmp_path / ".cache" / "huggingface" / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
     assert [snapshot.name for snapshot in snapshots.iterdir()] == [commit]
 
 
