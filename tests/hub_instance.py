@@ -41,10 +41,12 @@ class HubInstance:
         organizations: tuple[str, ...] = ("glasshouse",),
         port: int = 0,
         part_size: int | None = None,
+        xet: bool = False,
         options: tuple[str, ...] = (),
     ) -> Iterator[HubInstance]:
         """Serve `folder` until the end of the block; a second start there finds what the first one left.
 
+        xet: whether it takes uploads by Xet, which the library prefers.
         options: more of the server's own, such as `--workers`, `2`.
         """
         TokenStore(folder).create("builder", Role.WRITE, organizations, token=token)
@@ -53,6 +55,7 @@ class HubInstance:
         command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), *options]
         command += ["--port", str(port), "--port-file", str(port_file)]
         command += ["--part-size", str(part_size)] if part_size else []
+        command += [] if xet else ["--no-xet"]
         with (folder / "server.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -29,6 +29,9 @@ def serve(
         str | None,
         typer.Option(help="Keep large files at this fsspec URL, such as s3://bucket/hub; from the first start on."),
     ] = None,
+    xet: Annotated[
+        bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
+    ] = True,
     check: Annotated[
         bool,
         typer.Option("--check", help="Do not serve: check every repository and blob, and say what is amiss."),
@@ -53,6 +56,7 @@ def serve(
         workers=workers,
         access_log=access_log,
         blobs=blobs,
+        xet=xet,
         limits=limits,
     )
 

@@ -51,7 +51,7 @@ def throughput(scratch: Path) -> None:
     peer = _timed(lambda: _copy_and_hash(folder, scratch / "peer"))
     shutil.rmtree(scratch / "peer")
     manifest = Manifest.of_directory(folder)
-    with HubInstance.start(scratch / "hub") as hub:
+    with HubInstance.start(scratch / "hub", xet=True) as hub:
         client = HubClient(hub.url, hub.token)
         up = _published(client, REPO, folder, manifest, xet=False)
         by_xet = _published(client, f"{REPO}-by-xet", folder, manifest, xet=True)

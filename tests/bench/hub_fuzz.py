@@ -27,6 +27,7 @@ from tests.hub_instance import HubInstance
 
 SECONDS = float(os.environ.get("GLASSHOUSE_BENCH_SECONDS", 180))
 REPO = "glasshouse/model"
+NO_NUL = r"^[^\x00]*$"
 KNOWN = {
     "kind": ["models"],
     "revision": ["main", "v1", "refs/pr/1", "step-1", "0" * 40],
@@ -58,7 +59,8 @@ def main() -> None:
 def fuzz(hub: HubInstance, repo: str | None, *, examples: int, seed: int, end: float = float("inf")) -> Counter[int]:
     """`examples` requests to each operation of the document: {status: answers}. Raises AssertionError for a failure."""
     document = requests.get(f"{hub.url}/openapi.json", timeout=30).json()
-    schema = schemathesis.openapi.from_dict(aimed(document, repo) if repo else document)
+    loosened = loose(aimed(document, repo) if repo else document)
+    schema = schemathesis.openapi.from_dict(loosened)
     tokens, counts, chance = (hub.token, hub.user("root", Role.ADMIN), ""), Counter[int](), random.Random(seed)
     with requests.Session() as session:
         for result in schema.get_all_operations():
@@ -107,6 +109,14 @@ def aimed(document: dict[str, Any], repo: str) -> dict[str, Any]:
                 if parameter["in"] == "path" and parameter["name"] in known:
                     parameter["schema"] = {"enum": known[parameter["name"]]}
     return document
+
+
+def loose(schema: Any) -> Any:
+    """The same without the pattern of every text, which is slow to make strings for: so NUL is sent, too."""
+    if isinstance(schema, dict):
+        kept = {key: value for key, value in schema.items() if (key, value) != ("pattern", NO_NUL)}
+        return {key: loose(value) for key, value in kept.items()}
+    return [loose(each) for each in schema] if isinstance(schema, list) else schema
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -34,9 +34,11 @@ _STALE = "your client remembers sending what is not here any more: remove $HF_HO
 
 
 def write_token(request: Request) -> JSONResponse:
-    """GET /api/{kind}/{repo}/xet-write-token/{revision}: where and with what to send, for an hour."""
-    repo, user = writable(request)
+    """GET /api/{kind}/{repo}/xet-write-token/{revision}: where and with what to send, for an hour. 404 without Xet."""
     here = hub(request)
+    if not here.xet:
+        raise Problem(404, "this server takes no uploads by Xet: set HF_HUB_DISABLE_XET=1")
+    repo, user = writable(request)
     query = here.links.query(action="xet", repo=f"{repo.name.kind}/{repo.name}", user=user.name)
     token = base64.urlsafe_b64encode(query.encode()).decode()
     url, expires = f"{base_url(request)}/xet", dict(parse_qsl(query))["expires"]

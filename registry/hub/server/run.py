@@ -35,19 +35,20 @@ def serve(
     workers: int = 1,
     access_log: Path | None = None,
     blobs: str | None = None,
+    xet: bool = True,
     limits: Limits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
 
     port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
     access_log: gets a line of JSON for each request; `-` means standard error.
-    blobs: URL of the store of large files, for fsspec; without it, the folder.
+    blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
     Raises InputError for a number of workers out of bounds, Unavailable where the port is taken.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
-    hub = Hub(root, limits or Limits(), blobs)
+    hub = Hub(root, limits or Limits(), blobs, xet)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:

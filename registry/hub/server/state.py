@@ -35,11 +35,13 @@ class Hub:
 
     root: holds `repos/`, `blobs/`, `tokens.json` and `secret`.  limits: what nobody gets more of.
     blobs_url: where large files are kept, if not in the folder; see `blob_store`.
+    xet: whether uploads by Xet are taken.
     """
 
     root: Path
     limits: Limits = field(default_factory=Limits)
     blobs_url: str | None = None
+    xet: bool = True
     tokens: TokenStore = field(init=False)
     blobs: BlobStore = field(init=False)
     uploads: Uploads = field(init=False)

@@ -33,6 +33,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
         yield instance
 
 
+@pytest.fixture(scope="session")
+def xet_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """Another, which takes uploads by Xet, as one started by `glasshouse serve` does."""
+    with HubInstance.start(tmp_path_factory.mktemp("xet-hub"), part_size=PART_SIZE, xet=True) as instance:
+        yield instance
+
+
 @pytest.fixture
 def client(hub: HubInstance) -> HubClient:
     """Our client, with the token of the server's one user."""

@@ -32,6 +32,12 @@ def run(hub: HubInstance, home: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def hub(xet_hub: HubInstance) -> HubInstance:
+    """As people start it: with Xet, or the library would need another variable."""
+    return xet_hub
+
+
 @pytest.fixture
 def released(client: HubClient, repo: str, folder: Path) -> str:
     commit = client.publish(repo, folder, "Release", client.head(repo))

@@ -51,7 +51,6 @@ def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Pat
         killer = threading.Timer(delay, hub.process.kill)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("time.sleep", lambda _: None)  # the library waits between its attempts
-            patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)  # and Xet's waits for minutes
             killer.start()
             try:
                 client.publish(name, folder, "Release", parent)

@@ -28,6 +28,11 @@ from tests.registry.hub.test_server_protocol import Answer, ask
 HF = Path(sys.executable).parent / "hf"
 
 
+@pytest.fixture(scope="module")
+def hub(xet_hub: HubInstance) -> HubInstance:
+    return xet_hub
+
+
 def head(packed: int, scheme: int, size: int, version: int = 0) -> bytes:
     return bytes([version]) + packed.to_bytes(3, "little") + bytes([scheme]) + size.to_bytes(3, "little")
 
