@@ -25,12 +25,23 @@ from registry.records.data_manifest import Row, Source, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer, Tokens
 
 REPO = "glasshouse/synthetic"
 COMMIT = "c" * 40
 ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "To be tested.", "It knows nothing.")
 DOCUMENTS = 40
+MODEL = "build/model"
+STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "corpus": (("texts",), (layout.DATA_SUMMARY, layout.DATA_ROWS)),
+    "train": (
+        (layout.DATA_SUMMARY,),
+        (MODEL, layout.TOKENS, layout.CHECKPOINTS, layout.ENVIRONMENT, "provenance/metrics.jsonl"),
+    ),
+    "evaluate": ((MODEL, layout.TOKENS), (layout.EVALUATION,)),
+}
+"""Stage -> what it reads and writes: build/model, else a record that is built where it stands in the release."""
 
 
 def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096) -> ReleaseRecord:
@@ -44,7 +55,7 @@ def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes:
         "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
         layout.CURVE: b"\x89PNG\r\n\x1a\n" + seeded("curve", 2000),
         "provenance/metrics.jsonl": b"".join(b'{"loss":%d,"step":%d}\n' % (9 - step, step) for step in range(9)),
-        layout.PIPELINE: b"stages:\n  train:\n    cmd: python -m pipelines.train\n",
+        layout.PIPELINE: canonical.dumps({"stages": {name: {"cmd": command(name)} for name in STAGES}}),
         layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
         layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
         layout.ENVIRONMENT: _environment().to_bytes(),
@@ -97,6 +108,7 @@ def _records(folder: Path) -> None:
     )
     write_atomic(folder / layout.EVALUATION, evaluation.to_bytes())
     write_atomic(folder / layout.LOCK, canonical.dumps(_lock(folder)))
+    write_atomic(folder / layout.STAGES, _stages(folder).to_bytes())
 
 
 def _record(folder: Path, version: str) -> ReleaseRecord:
@@ -153,18 +165,54 @@ def _chain(folder: Path) -> Chain:
     return chain
 
 
+def command(stage: str) -> str:
+    """What a stage runs."""
+    return f"python -m registry record -- python -m pipelines.{stage}"
+
+
 def _lock(folder: Path) -> dict[str, Any]:
-    model = {
+    def rows(paths: Iterable[str]) -> list[dict[str, Any]]:
+        return [{"path": path, "hash": "md5", "md5": _md5(folder, path), "size": 1} for path in paths]
+
+    stages = {
+        name: {"cmd": command(name), "deps": rows(deps), "outs": rows(outs)} for name, (deps, outs) in STAGES.items()
+    }
+    return {"schema": "2.0", "stages": stages}
+
+
+def _stages(folder: Path) -> Stages:
+    """The runs behind it: `train` was restored from a cache."""
+
+    def measured(paths: Iterable[str]) -> tuple[Measured, ...]:
+        return tuple(_measured(folder, path) for path in paths)
+
+    params = {"params.yaml": {"seed": 7}}
+    runs = [
+        Run(stage=name, command=command(name), params=params, deps=measured(deps), outs=measured(outs))
+        for name, (deps, outs) in sorted(STAGES.items())
+    ]
+    return Stages(stages=tuple(StageRun(evidence="restored" if r.stage == "train" else "ran", run=r) for r in runs))
+
+
+def _measured(folder: Path, path: str) -> Measured:
+    if path == MODEL:
+        files = {name: sha256_file(place) for name, place in _model(folder).items()}
+        return Measured(path=path, sha256=directory_digest(files), files=files)
+    return Measured(path=path, sha256=sha256_file(folder / path) if (folder / path).is_file() else "3" * 64)
+
+
+def _md5(folder: Path, path: str) -> str:
+    if path == MODEL:
+        return dvc.directory_md5(_model(folder))
+    return dvc.file_md5(folder / path) if (folder / path).is_file() else "3" * 32
+
+
+def _model(folder: Path) -> dict[str, Path]:
+    return {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.is_file() and layout.is_model_file(path.relative_to(folder).as_posix())
     }
-    out = {"path": "build/model", "hash": "md5", "md5": dvc.directory_md5(model), "size": 1}
-    records = [
-        {"path": f"build/{Path(path).name}", "hash": "md5", "md5": dvc.file_md5(folder / path), "size": 1}
-        for path in (layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.EVALUATION)
-    ]
-    return {"schema": "2.0", "stages": {"all": {"cmd": "python -m pipelines.all", "outs": [out, *records]}}}
 
 
 def _environment() -> Environment:

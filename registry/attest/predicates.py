@@ -1,7 +1,7 @@
 """What a statement can say: the predicates, each a frozen model under a versioned URI.
 
 Laws: `P.of(p.about(subjects)) == p`; an unknown field is refused, so is a statement of another type.
-Source: in-toto attestation framework, spec/v1/predicate.md; SLSA 1.0, provenance.md.
+Source: in-toto attestation framework, spec/v1/predicate.md. Those that others defined are in registry.attest.intoto.
 """
 
 from __future__ import annotations
@@ -79,74 +79,6 @@ class Predicate(Model):
             ) from problem
 
 
-class Resource(Model):
-    """Something named by where it is and what it holds (in-toto ResourceDescriptor)."""
-
-    uri: Text | None = None
-    """Where it is: a purl, a git+https URL, an hf:// reference."""
-    name: Text | None = None
-    """Its name in this build, such as `params.yaml`."""
-    digest: dict[str, Text]
-    """Digests by algorithm: `sha256`, `gitCommit`."""
-    annotations: dict[str, Any] | None = None
-    """Further facts, for a reader rather than a verifier."""
-
-
-class BuildDefinition(Model):
-    """The inputs of a build."""
-
-    build_type: Text
-    """The URI that says how to run such a build."""
-    external_parameters: dict[str, Any]
-    """What the person who started it chose."""
-    internal_parameters: dict[str, Any] = Field(default_factory=dict)
-    """What the builder set."""
-    resolved_dependencies: tuple[Resource, ...] = ()
-    """Everything that went in, by digest."""
-
-
-class Builder(Model):
-    """Who ran the build."""
-
-    id: Text
-    """The URI of the builder: of the machine or service that is trusted to have run it as described."""
-    version: dict[str, Text] | None = None
-    """Versions of the builder's parts by their name."""
-
-
-class BuildMetadata(Model):
-    """When and under which name it ran."""
-
-    invocation_id: Text | None = None
-    """Of this run, such as an MLflow run id."""
-    started_on: Text | None = None
-    """RFC 3339, UTC."""
-    finished_on: Text | None = None
-    """RFC 3339, UTC."""
-
-
-class RunDetails(Model):
-    """One run of a build."""
-
-    builder: Builder
-    """Who ran it."""
-    metadata: BuildMetadata | None = None
-    """When, and under which name."""
-    byproducts: tuple[Resource, ...] = ()
-    """What it left besides its subjects: logs, metrics, checkpoints."""
-
-
-class Provenance(Predicate):
-    """How the subjects were made (SLSA 1.0)."""
-
-    TYPE = "https://slsa.dev/provenance/v1"
-
-    build_definition: BuildDefinition
-    """The inputs."""
-    run_details: RunDetails
-    """The run."""
-
-
 class DataManifest(Predicate):
     """What a model was trained on. The subject is the file of rows; the root binds each of them."""
 
@@ -164,6 +96,34 @@ class DataManifest(Predicate):
     """Documents by SPDX licence expression."""
     rows_sha256: Sha256
     """SHA-256 of the file of rows."""
+
+
+class ChainProfile(Model):
+    """A numeric profile."""
+
+    name: Text
+    """What it is called, such as `portable`."""
+    digest: Sha256
+    """Of everything that it names."""
+
+
+class Checkpoints(Predicate):
+    """How a training went on, checkpoint by checkpoint. The subject is the file of the chain; the head binds each."""
+
+    TYPE = BASE + "checkpoints/v1"
+
+    head: Sha256
+    """The digest of the chain's last entry."""
+    entries: Count
+    """How many checkpoints."""
+    last_step: Count
+    """Optimizer steps at the last of them."""
+    tokens: Sha256
+    """Of tokens.json: what was trained on."""
+    recipe: Sha256
+    """Of everything that decides the weights: parameters, seed, tokens, profile, packages."""
+    profile: ChainProfile
+    """The numeric profile that decides the bits."""
 
 
 class ModelCard(Predicate):

@@ -28,7 +28,9 @@ from registry.records.chain import Chain
 from registry.records.record import Record, Sha256
 from registry.report import Verdict
 
-JOINED_LATER = frozenset((layout.CARD, layout.RECORD, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE))
+JOINED_LATER = frozenset(
+    (layout.CARD, layout.RECORD, layout.STAGES, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE)
+)
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 METRICS = "provenance/metrics.jsonl"
 MAX_FIGURES = 64 << 20

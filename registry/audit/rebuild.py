@@ -23,6 +23,7 @@ from registry.records import release as layout
 from registry.records.chain import Chain
 from registry.records.environment import Environment
 from registry.records.record import Record
+from registry.records.run import SUFFIX
 
 TRAINED = "build/train"
 LOG = "rebuild"
@@ -165,7 +166,8 @@ def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
 
 
 def first_stage(signed: dvc.Lock, made: dvc.Lock) -> str | None:
-    """The first stage whose outputs differ, each stage after those it reads from; environment.json not counted.
+    """The first stage whose outputs differ, each stage after those it reads from; environment.json and
+    the records of runs, which name it, not counted.
 
     Names by MD5, so it says where to look; that anything differs is known by SHA-256.
     """
@@ -185,7 +187,7 @@ def first_stage(signed: dvc.Lock, made: dvc.Lock) -> str | None:
         for name in visit(start):
             ours = {out.path: out.md5 for out in made.stages[name].outs} if name in made.stages else {}
             for out in signed.stages[name].outs:
-                if not out.path.endswith("environment.json") and ours.get(out.path) != out.md5:
+                if not out.path.endswith(("environment.json", SUFFIX)) and ours.get(out.path) != out.md5:
                     return name
     return None
 

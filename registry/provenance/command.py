@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from registry.errors import InputError, Unavailable
 
 
-def run(command: Sequence[str], folder: Path) -> str:
-    """What `command`, run in `folder`, writes to its standard output.
+def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What `command`, run in `folder` with `variables` set, writes to its standard output.
 
     Raises Unavailable where the program is not installed, InputError where it fails, with its last words.
     """
     quiet = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", env=os.environ | quiet, check=False
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, **quiet, **variables},
+            check=False,
         )
     except FileNotFoundError as problem:
         raise Unavailable(f"{command[0]} is not installed", mend=f"install {command[0]} and run again") from problem

@@ -2,6 +2,7 @@
 
     weights <- last checkpoint <- tokens <- data manifest <- its rows
                                      └────<- tokenizer
+    and the same by the stages' own statements, from the one that made the weights to the one that made the manifest;
     and beside them, named by the signed provenance statement: git commit, params, lock, environment
 
 Each link answers for itself: PASS, FAIL with what does not fit, or UNKNOWN where a record that the link needs is not
@@ -10,13 +11,18 @@ there. The files read here had their bytes compared with the signed list before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from registry import tensors
-from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.attest.intoto import Provenance
+from registry.attest.statement import Statement
+from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
-from registry.provenance import dvc, slsa
+from registry.provenance import dvc, slsa, stage_chain
+from registry.provenance.claims import CLAIMS, Digests, need
+from registry.provenance.stage_chain import Gap, Link
 from registry.records import data_manifest
 from registry.records import release as layout
 from registry.records.chain import Chain
@@ -28,35 +34,27 @@ from registry.report import Check, Verdict
 
 STEP = 5
 NAME = "lineage"
+RESTATED = ("data", "checkpoints", "evaluation", "card")
+"""Statements that follow from the records, and are made again to compare them."""
 
 
-class Gap(VerificationError):
-    """Two records of one release do not fit together."""
-
-    code = "lineage-gap"
-
-    def __init__(self, found: str) -> None:
-        super().__init__(found, mend="do not trust the release; report it to its maintainer")
-
-
-def check(
-    root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str], digests: Mapping[str, str]
-) -> Iterator[Check]:
+def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> Iterator[Check]:
     """Walk the links of the release at `root`.
 
     digests: path -> SHA-256 of every file, as step 2 found it; nothing is hashed twice.
-    subjects: path -> SHA-256 of the verified provenance statement's subjects, the weights.
-    resolved: name -> digest of its resolved dependencies, as `slsa.resolved` gives them.
+    statements: the verified ones by short name; that of the weights' provenance is among them.
     Raises nothing for what a release can hold.
     """
-    links: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("weights <- provenance", lambda: _provenance(root, subjects, resolved, digests)),
+    links: tuple[Link, ...] = (
+        ("weights <- provenance", lambda: _provenance(root, statements["provenance"], digests)),
         ("weights <- checkpoints", lambda: _checkpoints(root)),
         ("checkpoints <- tokens", lambda: _tokens(root, digests)),
         ("tokens <- data manifest", lambda: _data(root, digests)),
         ("data manifest <- its rows", lambda: _rows(root)),
         ("evaluation <- weights", lambda: _evaluation(root, digests)),
         ("every stage <- dvc.lock", lambda: _lock(root)),
+        *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in RESTATED),
+        *stage_chain.links(root, statements, digests),
     )
     for name, link in links:
         try:
@@ -67,11 +65,10 @@ def check(
             yield Check(STEP, NAME, Verdict.FAIL, name, problem.message)
 
 
-def _provenance(
-    root: Path, subjects: Mapping[str, str], resolved: Mapping[str, str], digests: Mapping[str, str]
-) -> str:
+def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
     """The signed provenance names these weights, this commit, and these records."""
-    record = ReleaseRecord.read(_need(root, layout.RECORD))
+    subjects, resolved = statement.digests, slsa.resolved(Provenance.of(statement))
+    record = ReleaseRecord.read(need(root, layout.RECORD))
     weights = {path for path, _ in walk(root) if path.endswith(".safetensors")}
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
@@ -81,7 +78,7 @@ def _provenance(
     named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
     for name, path in named.items():
         _same(path, resolved.get(name, "none"), _digest(digests, path))
-    Environment.read(_need(root, layout.ENVIRONMENT))
+    Environment.read(need(root, layout.ENVIRONMENT))
     if absent := sorted(slsa.RESOLVED.keys() - named.keys()):
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
     return f"commit {record.source.commit[:12]}, {', '.join(sorted(named))}"
@@ -89,29 +86,29 @@ def _provenance(
 
 def _checkpoints(root: Path) -> str:
     """The chain of checkpoints holds, and ends in these weights."""
-    chain = Chain.read(_need(root, layout.CHECKPOINTS))
+    chain = Chain.read(need(root, layout.CHECKPOINTS))
     chain.verify()
     _same(
         "the tensors of the weights",
         chain.entries[-1].weights.tensors,
-        tensors.tensors_digest(_need(root, layout.WEIGHTS)),
+        tensors.tensors_digest(need(root, layout.WEIGHTS)),
     )
     return f"{len(chain.entries)} checkpoints, the last at step {chain.entries[-1].step}, in an unbroken chain"
 
 
-def _tokens(root: Path, digests: Mapping[str, str]) -> str:
+def _tokens(root: Path, digests: Digests) -> str:
     """The chain was trained on these tokens, and they were made by this tokenizer."""
-    chain = Chain.read(_need(root, layout.CHECKPOINTS))
-    tokens = Tokens.read(_need(root, layout.TOKENS))
+    chain = Chain.read(need(root, layout.CHECKPOINTS))
+    tokens = Tokens.read(need(root, layout.TOKENS))
     _same(layout.TOKENS, chain.tokens, _digest(digests, layout.TOKENS))
     _same("tokenizer.json", tokens.tokenizer.sha256, _digest(digests, "tokenizer.json"))
     return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
 
 
-def _data(root: Path, digests: Mapping[str, str]) -> str:
+def _data(root: Path, digests: Digests) -> str:
     """The tokens were made from this data manifest."""
-    tokens = Tokens.read(_need(root, layout.TOKENS))
-    summary = data_manifest.read_summary(_need(root, layout.DATA_SUMMARY))
+    tokens = Tokens.read(need(root, layout.TOKENS))
+    summary = data_manifest.read_summary(need(root, layout.DATA_SUMMARY))
     _same(layout.DATA_SUMMARY, tokens.data_manifest.sha256, _digest(digests, layout.DATA_SUMMARY))
     _same("the Merkle root", tokens.data_manifest.root, summary.root)
     return f"Merkle root {summary.root[:16]}…"
@@ -119,14 +116,14 @@ def _data(root: Path, digests: Mapping[str, str]) -> str:
 
 def _rows(root: Path) -> str:
     """The rows give the root that was signed."""
-    summary = data_manifest.read_summary(_need(root, layout.DATA_SUMMARY))
-    data_manifest.verify(summary, _need(root, layout.DATA_ROWS))
+    summary = data_manifest.read_summary(need(root, layout.DATA_SUMMARY))
+    data_manifest.verify(summary, need(root, layout.DATA_ROWS))
     return f"{summary.rows} rows, counted anew, give the root"
 
 
-def _evaluation(root: Path, digests: Mapping[str, str]) -> str:
+def _evaluation(root: Path, digests: Digests) -> str:
     """The figures are of these weights, on these tokens."""
-    evaluation = Evaluation.read(_need(root, layout.EVALUATION))
+    evaluation = Evaluation.read(need(root, layout.EVALUATION))
     _same("the weights evaluated", evaluation.weights, _digest(digests, layout.WEIGHTS))
     _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
@@ -134,7 +131,7 @@ def _evaluation(root: Path, digests: Mapping[str, str]) -> str:
 
 def _lock(root: Path) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
-    lock = dvc.read_lock(_need(root, layout.LOCK))
+    lock = dvc.read_lock(need(root, layout.LOCK))
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()
@@ -149,13 +146,25 @@ def _lock(root: Path) -> str:
     return f"{len(lock.stages)} stages without a gap; outputs it names: {named}"
 
 
-def _need(root: Path, path: str) -> Path:
-    if not (root / path).is_file():
-        raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
-    return root / path
+def _claim(root: Path, statements: Mapping[str, Statement], digests: Digests, name: str) -> str:
+    """A statement says what the records say, and nothing else."""
+    statement = statements.get(name)
+    if statement is None:
+        raise Unavailable(f"the release has no verified statement called {name}", mend="ask the maintainer for it")
+    record = ReleaseRecord.read(need(root, layout.RECORD))
+    expected = CLAIMS[name](root, record, digests)
+    if statement.subjects != expected.subjects:
+        raise Gap(f"it speaks of {', '.join(statement.digests)[:300]}, not as the records do")
+    for part in sorted(statement.predicate.keys() | expected.predicate.keys()):
+        said, found = statement.predicate.get(part), expected.predicate.get(part)
+        if said != found:
+            raise Gap(f"{part[:100]}: it says {str(said)[:200]}, the records {str(found)[:200]}")
+    if statement != expected:
+        raise Gap(f"it is a {statement.predicate_type[:200]}")
+    return f"each of {', '.join(sorted(expected.predicate))} is as the records have it"
 
 
-def _digest(digests: Mapping[str, str], path: str) -> str:
+def _digest(digests: Digests, path: str) -> str:
     if path not in digests:
         raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
     return digests[path]

@@ -1,20 +1,30 @@
-"""SLSA provenance of the weights: what `dvc repro` was given, by digest.
+"""SLSA provenance: of the weights, what `dvc repro` was given; of each stage, what it read and what it wrote.
 
+A directory is a subject, or a dependency, whose name ends in a slash. Its SHA-256 is that of the listing which
+`sha256sum` prints of its files (`registry.records.run.directory_digest`). Each file inside is a subject of its own.
+
+Law: `stage_run(stage(run, record)) == run`.
 Source: https://slsa.dev/spec/v1.0/provenance. The build was run by the maintainer, on the maintainer's machine: no more
 isolation than that is claimed, and the builder's id says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from registry import strict_yaml
-from registry.attest.predicates import BuildDefinition, Builder, Provenance, Resource, RunDetails
-from registry.digest import sha256_file
+from registry.attest.intoto import BuildDefinition, Builder, BuildMetadata, Provenance, Resource, RunDetails
+from registry.attest.statement import Statement, Subject
+from registry.errors import InputError
 from registry.records import release as layout
+from registry.records.record import Record
 from registry.records.release import ReleaseRecord
+from registry.records.run import Evidence, Measured, StageRun
 
 BUILD_TYPE = "https://glasshouse.dev/build/dvc-repro/v1"
+STAGE_TYPE = "https://glasshouse.dev/build/dvc-stage/v1"
 BUILDER = "https://glasshouse.dev/builder/maintainer/v1"
 
 RESOLVED = {
@@ -26,25 +36,41 @@ RESOLVED = {
     "environment": layout.ENVIRONMENT,
 }
 """Name of a dependency -> the file of the release that holds it."""
+FILES = "files"
+"""The annotation of a directory with SHA-256 by the path inside."""
 
 
-def provenance(root: Path, record: ReleaseRecord) -> Provenance:
-    """The predicate for the weights of the release at `root`.
+class Chosen(Record):
+    """`externalParameters` of a stage's provenance: what the person who wrote dvc.yaml and params.yaml chose."""
+
+    stage: str
+    """Its name in dvc.yaml."""
+    command: str
+    """Its command there."""
+    params: dict[str, dict[str, Any]]
+    """By file and key, the settings it depends on."""
+
+
+class Known(Record):
+    """`internalParameters` of a stage's provenance."""
+
+    evidence: Evidence
+    """`ran`, `restored` or `unrecorded`: how its outputs came to be where the release was made."""
+
+
+def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) -> Provenance:
+    """The predicate for the weights of the release at `root`, whose files have the SHA-256 `digests` by path.
 
     `resolvedDependencies` names the git commit, and of RESOLVED each file that the release has.
     """
-    commit = {"gitCommit": record.source.commit}
-    files = {name: path for name, path in RESOLVED.items() if (root / path).is_file()}
+    files = {name: path for name, path in RESOLVED.items() if path in digests}
     return Provenance(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,
             external_parameters={"command": "dvc repro", "params": strict_yaml.read(root / layout.PARAMS)},
             resolved_dependencies=(
-                Resource(name="source", uri=record.source.uri, digest=commit),
-                *(
-                    Resource(name=name, uri=path, digest={"sha256": sha256_file(root / path)})
-                    for name, path in files.items()
-                ),
+                _source(record),
+                *(Resource(name=name, uri=path, digest={"sha256": digests[path]}) for name, path in files.items()),
             ),
         ),
         run_details=RunDetails(builder=Builder(id=BUILDER)),
@@ -55,3 +81,69 @@ def resolved(predicate: Provenance) -> dict[str, str]:
     """Name -> digest of the dependencies that a predicate lists; those without a name are left out."""
     rows = predicate.build_definition.resolved_dependencies
     return {row.name: next(iter(row.digest.values())) for row in rows if row.name and len(row.digest) == 1}
+
+
+def stage(known: StageRun, record: ReleaseRecord) -> Statement:
+    """The statement of one stage of the release that `record` is of: subjects are what it wrote."""
+    run = known.run
+    chosen = Chosen(stage=run.stage, command=run.command, params=run.params)
+    metadata = None if known.evidence == "unrecorded" else BuildMetadata(invocation_id=f"sha256:{run.digest}")
+    return Provenance(
+        build_definition=BuildDefinition(
+            build_type=STAGE_TYPE,
+            external_parameters=chosen.as_json(),
+            internal_parameters=Known(evidence=known.evidence).as_json(),
+            resolved_dependencies=(_source(record), *map(_resource, run.deps)),
+        ),
+        run_details=RunDetails(builder=Builder(id=BUILDER), metadata=metadata),
+    ).about(subject for item in run.outs for subject in _subjects(item))
+
+
+def stage_run(statement: Statement) -> tuple[StageRun, str]:
+    """What a stage's statement says: its run, and the git commit. Raises InputError for any other statement."""
+    predicate = Provenance.of(statement)
+    definition, details = predicate.build_definition, predicate.run_details
+    if definition.build_type != STAGE_TYPE or details.builder.id != BUILDER or not definition.resolved_dependencies:
+        raise InputError(f"it is no provenance of {STAGE_TYPE}", mend="do not trust the release")
+    source, *deps = definition.resolved_dependencies
+    chosen = Chosen.from_json(definition.external_parameters, name="externalParameters")
+    known = Known.from_json(definition.internal_parameters, name="internalParameters")
+    run = {
+        "schema": "glasshouse.run/v1",
+        **chosen.as_json(),
+        "deps": [_dependency(resource) for resource in deps],
+        "outs": list(_outputs(statement.digests)),
+    }
+    found = StageRun.from_json({**known.as_json(), "run": run}, name=f"the statement of the stage {chosen.stage[:80]}")
+    return found, source.digest.get("gitCommit", "none")
+
+
+def _source(record: ReleaseRecord) -> Resource:
+    return Resource(name="source", uri=record.source.uri, digest={"gitCommit": record.source.commit})
+
+
+def _resource(item: Measured) -> Resource:
+    inside = {FILES: item.files} if item.files else None
+    return Resource(name=item.name, digest={"sha256": item.sha256}, annotations=inside)
+
+
+def _dependency(resource: Resource) -> dict[str, Any]:
+    name = resource.name or ""
+    files = (resource.annotations or {}).get(FILES, {}) if name.endswith("/") else None
+    return {"path": name.removesuffix("/"), "sha256": resource.digest.get("sha256"), "files": files}
+
+
+def _subjects(item: Measured) -> Iterator[Subject]:
+    yield Subject(item.name, item.sha256)
+    yield from (Subject(path, sha256) for path, sha256 in item.inside().items())
+
+
+def _outputs(digests: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The outputs that subjects name: each directory with the files that follow it."""
+    within, files = "", {}
+    for name, sha256 in digests.items():
+        if within and name.startswith(within):
+            files[name.removeprefix(within)] = sha256
+            continue
+        within, files = (name, {}) if name.endswith("/") else ("", {})
+        yield {"path": name.removesuffix("/"), "sha256": sha256, "files": files if within else None}

@@ -19,6 +19,7 @@ AUDITS = "audits"
 """The branch of what others found."""
 
 RECORD = "provenance/release.json"
+STAGES = "provenance/stages.json"
 LOCK = "provenance/dvc.lock"
 PIPELINE = "provenance/dvc.yaml"
 PARAMS = "provenance/params.yaml"
@@ -26,6 +27,7 @@ REQUIREMENTS = "provenance/requirements.lock"
 ENVIRONMENT = "provenance/environment.json"
 DATA_SUMMARY = "provenance/data-manifest.json"
 DATA_ROWS = "provenance/data-manifest.jsonl"
+METRICS = "provenance/metrics.jsonl"
 TOKENS = "provenance/tokens.json"
 CHECKPOINTS = "provenance/checkpoints.json"
 EVALUATION = "provenance/evaluation.json"
@@ -33,8 +35,12 @@ CURVE = "provenance/loss.png"
 
 
 def attestation(name: str) -> str:
-    """The path of the bundle that attests `name`: provenance, data, card or release."""
+    """The path of the bundle of the statement `name`, such as data or stage-train."""
     return f"{ATTESTATIONS}/{name}.sigstore.json"
+
+
+STAGE = "stage-"
+"""How the short name of a stage's attestation begins. It alone speaks of files that are not in the release."""
 
 
 RELEASE_ATTESTATION = attestation("release")

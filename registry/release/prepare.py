@@ -12,9 +12,10 @@ from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
 from registry.openness import model_card
-from registry.provenance import dvc, git
+from registry.provenance import dvc, git, stages
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.records.run import Stages
 from registry.release import weights
 from registry.release.config import ReleaseConfig, parse_version
 
@@ -28,18 +29,19 @@ RELEASES = "releases"
 class Plan:
     """What `prepare` will do, made without changing anything.
 
-    record: the release record, complete.  folder: where the release will stand.
+    record: the release record, complete.  stages: the runs behind it.  folder: where the release will stand.
     """
 
     record: ReleaseRecord
+    stages: Stages
     folder: Path
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
     """Check everything that must hold before a release of `version` is prepared.
 
-    Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, and weights
-    that are no safetensors.
+    Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a stage whose
+    record is not of the files as they are, and weights that are no safetensors.
     """
     parse_version(version)
     _check_tree(root)
@@ -62,7 +64,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
             for entry in files
         ),
     )
-    return Plan(record, root / RELEASES / config.name / record.tag)
+    return Plan(record, stages.gather(root), root / RELEASES / config.name / record.tag)
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
@@ -75,7 +77,8 @@ def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
         shutil.copytree(root / config.output, folder, dirs_exist_ok=True)
         for name in PIPELINE:
             shutil.copyfile(root / name, folder / layout.PROVENANCE / name)
-        write_atomic(folder / layout.RECORD, planned.record.to_bytes())
+        for path, data in _joined(planned).items():
+            write_atomic(folder / path, data)
         write_atomic(
             folder / layout.CARD, model_card.render(folder, config.about, version=planned.record.version).encode()
         )
@@ -84,8 +87,15 @@ def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
 
 def is_prepared(planned: Plan) -> bool:
     """Whether the release that `planned` says stands prepared already, signed or not."""
-    record = planned.folder / layout.RECORD
-    return record.is_file() and record.read_bytes() == planned.record.to_bytes()
+    return all(
+        (planned.folder / path).is_file() and (planned.folder / path).read_bytes() == data
+        for path, data in _joined(planned).items()
+    )
+
+
+def _joined(planned: Plan) -> dict[str, bytes]:
+    """The records that no stage could write, by their path."""
+    return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
 
 
 def _check_tree(root: Path) -> None:

@@ -16,10 +16,8 @@ from registry.digest import sha256_file
 from registry.errors import Refused
 from registry.files import write_atomic
 from registry.manifest import Manifest
-from registry.provenance import slsa
-from registry.records import data_manifest
+from registry.provenance import claims
 from registry.records import release as layout
-from registry.records.evaluation import Evaluation
 from registry.records.release import ReleaseRecord
 from registry.release import weights
 
@@ -56,34 +54,7 @@ def sign(folder: Path, signer: Signer) -> None:
 
 def _claims(folder: Path, bare: Manifest, record: ReleaseRecord) -> Iterator[tuple[str, Statement]]:
     """(name, statement) of each claim but the release statement."""
-    entries = bare.by_path()
-    weights_subjects = [Subject(file.path, file.sha256) for file in record.weights]
-    yield "provenance", slsa.provenance(folder, record).about(weights_subjects)
-    summary = data_manifest.read_summary(folder / layout.DATA_SUMMARY)
-    yield (
-        "data",
-        predicates.DataManifest(
-            root=summary.root,
-            algorithm=summary.algorithm,
-            rows=summary.rows,
-            bytes=summary.size,
-            licenses={spdx: tally.documents for spdx, tally in summary.licenses.items()},
-            rows_sha256=summary.rows_sha256,
-        ).about([Subject(path, entries[path].sha256) for path in (layout.DATA_SUMMARY, layout.DATA_ROWS)]),
-    )
-    evaluation = Evaluation.read(folder / layout.EVALUATION)
-    yield (
-        "card",
-        predicates.ModelCard(
-            name=record.repo,
-            version=record.tag,
-            license=record.license,
-            data_root=summary.root,
-            parameters=record.parameters,
-            metrics=evaluation.metrics.as_json(),
-            rendered_from={path: entries[path].sha256 for path in layout.CARD_RECORDS},
-        ).about([Subject(layout.CARD, entries[layout.CARD].sha256)]),
-    )
+    return claims.every(folder, record, {entry.path: entry.sha256 for entry in bare.entries})
 
 
 def _release_statement(

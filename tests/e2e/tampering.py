@@ -132,7 +132,7 @@ def cases(world: World) -> Iterator[Case]:
 
 
 def _bytes(world: World, paths: list[str]) -> Iterator[Case]:
-    for path in paths:
+    for path in _kinds(paths):
         step = (2, 3) if path in layout.COVERED_LAST else 2  # nothing lists them but their own signature
         size = (world.good / path).stat().st_size
         for place in sorted({region * (size - 1) // (REGIONS - 1) for region in range(REGIONS)}):
@@ -172,7 +172,7 @@ def _other_releases(world: World) -> Iterator[Case]:
 
 def _bundles(world: World) -> Iterator[Case]:
     entry = "verificationMaterial.tlogEntries"
-    for path in _bundle_paths(world):
+    for path in _kinds(_bundle_paths(world)):
         for name, change in {
             "strip the log entry": lambda d: _set(d, entry, []),
             "strip the log's promise": lambda d: _set(d, f"{entry}.0.inclusionPromise", None),
@@ -267,6 +267,24 @@ def _gone_bad() -> Iterator[Case]:
     laughs = b"a: &a [x, x]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (i + 1, i + 1, i, i) for i in range(97, 120))
     yield Case("signed, a YAML bomb", _resigned(layout.LOCK, lambda data: laughs), 5, "every stage <- dvc.lock")
     yield Case("signed rows of other data", _resigned(layout.DATA_ROWS, lambda data: data[:-1] + b" \n"), 5)
+    yield from _restated()
+
+
+def _restated() -> Iterator[Case]:
+    """A maintainer whose statements do not fit one another, or the records."""
+    two = ("stage-train", "stage-evaluate")
+    yield Case("signed, two stages' statements swapped", _claimed(lambda said: _exchange(said, *two)), 5, "stage train")
+    for name in two:
+        yield Case(f"signed, another material of {name}", _claimed(_other_material(name)), 5, name.replace("-", " "))
+        yield Case(f"signed, another output of {name}", _claimed(_other_output(name)), 5, name.replace("-", " "))
+    for name, part, value in (
+        ("evaluation", "result", "PASSED!"), ("evaluation", "failedTests", ["all"]), ("checkpoints", "entries", 1),
+        ("checkpoints", "head", "1" * 64), ("data", "rows", 1), ("card", "license", "MIT"),
+    ):  # fmt: skip
+        change = _claimed(_saying(name, part, value))
+        yield Case(f"signed, {name} says {part} {value}", change, 5, f"{name} statement <- records", (part,))
+    for path in (layout.STAGES, layout.LOCK):
+        yield Case(f"signed, {path} of another run", _resigned(path, _of_another_run), 5, "stage train")
 
 
 def _do(change: Callable[[Path], Any]) -> Callable[[World, Path], None]:
@@ -376,6 +394,12 @@ def _bundle_paths(world: World) -> list[str]:
     return [*(f"{layout.ATTESTATIONS}/{path.name}" for path in sorted(folder.iterdir())), layout.SIGNATURE]
 
 
+def _kinds(paths: list[str]) -> list[str]:
+    """The paths, but of the stages' statements, which are all of one kind, only the first."""
+    stages = [path for path in paths if path.startswith(f"{layout.ATTESTATIONS}/{layout.STAGE}")]
+    return [path for path in paths if path not in stages[1:]]
+
+
 def _payload(path: Path) -> dict[str, Any]:
     payload = json.loads(path.read_bytes())["dsseEnvelope"]["payload"]
     value: dict[str, Any] = json.loads(base64.b64decode(payload))
@@ -442,11 +466,60 @@ def _resigned(path: str, change: Callable[[bytes], bytes]) -> Callable[[World, P
     return spoil
 
 
+def _claimed(change: Callable[[dict[str, Statement]], Any]) -> Callable[[World, Path], None]:
+    """Let the statements, by their short names, say something else, and sign the whole release anew."""
+
+    def spoil(world: World, root: Path) -> None:
+        said = dict(signing._claims(root, Manifest.of_directory(root), _record(root)))
+        change(said)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(signing, "_claims", lambda folder, bare, record: said.items())
+            signing.sign(root, world.signer)
+
+    return spoil
+
+
+def _exchange(said: dict[str, Statement], one: str, other: str) -> None:
+    said[one], said[other] = said[other], said[one]
+
+
+def _saying(name: str, part: str, value: Any) -> Callable[[dict[str, Statement]], None]:
+    def change(said: dict[str, Statement]) -> None:
+        old = said[name]
+        said[name] = Statement(old.subjects, old.predicate_type, {**old.predicate, part: value})
+
+    return change
+
+
+def _other_material(name: str) -> Callable[[dict[str, Statement]], None]:
+    def change(said: dict[str, Statement]) -> None:
+        definition = said[name].predicate["buildDefinition"]
+        source, first, *rest = definition["resolvedDependencies"]
+        other = {"name": first["name"], "digest": {"sha256": "1" * 64}}
+        rows = {**definition, "resolvedDependencies": [source, other, *rest]}
+        _saying(name, "buildDefinition", rows)(said)
+
+    return change
+
+
+def _other_output(name: str) -> Callable[[dict[str, Statement]], None]:
+    def change(said: dict[str, Statement]) -> None:
+        *first, last = said[name].subjects
+        said[name] = Statement((*first, Subject(last.name, "1" * 64)), said[name].predicate_type, said[name].predicate)
+
+    return change
+
+
+def _of_another_run(data: bytes) -> bytes:
+    """The same stages, with another command of the training."""
+    return data.replace(b"-m pipelines.train", b"-m pipelines.train2")
+
+
 def _about(claims: list[tuple[str, Statement]], bare: Any) -> Iterator[tuple[str, Statement]]:
     """The claims, made of the files as they are now."""
     found = bare.by_path()
     for name, claim in claims:
-        subjects = tuple(Subject(s.name, found[s.name].sha256) for s in claim.subjects)
+        subjects = tuple(Subject(s.name, found[s.name].sha256 if s.name in found else s.sha256) for s in claim.subjects)
         predicate = dict(claim.predicate)
         if name == "provenance":
             definition = dict(predicate["buildDefinition"])

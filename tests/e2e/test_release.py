@@ -13,6 +13,7 @@ from tests.conftest import MAINTAINER, REPO, Project, Released, new_project
 from tests.sigstore_instance import SigstoreInstance
 
 OTHERWISE = {"PYTHONHASHSEED": "77", "GLASSHOUSE_PROCESSES": "1", "GLASSHOUSE_TRACKING": "off"}
+STAGES = ("corpus", "tokenizer", "encode", "train", "export", "evaluate", "release")
 STEPS = {0: "bounds", 1: "place", 2: "bytes", 3: "signatures", 4: "complete", 5: "lineage", 6: "policy", 7: "status"}
 
 
@@ -40,7 +41,9 @@ def test_the_release_holds_what_was_promised(released: Released) -> None:
         "provenance/evaluation.json", "provenance/environment.json", "provenance/loss.png", "provenance/dvc.yaml",
         "provenance/dvc.lock", "provenance/params.yaml", "provenance/requirements.lock",
         "attestations/provenance.sigstore.json", "attestations/data.sigstore.json",
-        "attestations/card.sigstore.json", "attestations/release.sigstore.json",
+        "attestations/card.sigstore.json", "attestations/release.sigstore.json", "provenance/stages.json",
+        "attestations/checkpoints.sigstore.json", "attestations/evaluation.sigstore.json",
+        *(f"attestations/stage-{name}.sigstore.json" for name in STAGES),
     } <= files  # fmt: skip
 
 

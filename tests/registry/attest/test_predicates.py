@@ -8,22 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.attest import predicates
-from registry.attest.predicates import (
+from registry.attest import intoto, predicates
+from registry.attest.intoto import (
     BuildDefinition,
     Builder,
+    BuildMetadata,
+    Provenance,
+    Resource,
+    RunDetails,
+    TestResult,
+)
+from registry.attest.predicates import (
+    ChainProfile,
+    Checkpoints,
     DataManifest,
     ListedAttestation,
     ModelCard,
     Openness,
     Predicate,
-    Provenance,
     Rebuild,
     Rebuilt,
     Release,
     ReleasedFile,
-    Resource,
-    RunDetails,
     Source,
     Status,
 )
@@ -47,11 +53,46 @@ RELEASE = Release(
 EXAMPLES: list[Predicate] = [
     Provenance(
         build_definition=BuildDefinition(
-            build_type="https://example.org/build/v1",
-            external_parameters={"command": "dvc repro"},
-            resolved_dependencies=(Resource(name="source", digest={"gitCommit": "0" * 40}),),
+            build_type="https://glasshouse.dev/build/dvc-stage/v1",
+            external_parameters={
+                "stage": "tokenizer",
+                "command": "glasshouse record -- python -m pipelines.tokenizer",
+                "params": {"params.yaml": {"seed": 7}},
+            },
+            internal_parameters={"evidence": "ran"},
+            resolved_dependencies=(
+                Resource(
+                    name="source", uri="git+https://git.example/model@" + "0" * 40, digest={"gitCommit": "0" * 40}
+                ),
+                Resource(name="build/corpus/", digest={"sha256": SHA}, annotations={"files": {"data.parquet": SHA}}),
+                Resource(name="pipelines/tokenizer.py", digest={"sha256": SHA}),
+            ),
         ),
-        run_details=RunDetails(builder=Builder(id="https://example.org/builder")),
+        run_details=RunDetails(
+            builder=Builder(id="https://glasshouse.dev/builder/maintainer/v1"),
+            metadata=BuildMetadata(invocation_id=f"sha256:{SHA}"),
+        ),
+    ),
+    TestResult(
+        result="WARNED",
+        configuration=(
+            Resource(name="provenance/tokens.json", digest={"sha256": SHA}),
+            Resource(
+                name="provenance/evaluation.json",
+                digest={"sha256": SHA},
+                annotations={"metrics": {"bitsPerByte": 2.5}, "baselines": {"unigram": {"bitsPerByte": 2.25}}},
+            ),
+        ),
+        passed_tests=("bitsPerByte < baselines.uniform.bitsPerByte",),
+        warned_tests=("bitsPerByte < baselines.unigram.bitsPerByte",),
+    ),
+    Checkpoints(
+        head=SHA,
+        entries=5,
+        last_step=480,
+        tokens=SHA,
+        recipe=SHA,
+        profile=ChainProfile(name="portable", digest=SHA),
     ),
     DataManifest(root=SHA, rows=2, bytes=3, licenses={"MIT": 2}, rows_sha256=SHA),
     ModelCard(
@@ -102,10 +143,14 @@ def test_another_type_and_another_field_are_refused(predicate: Predicate) -> Non
 
 
 def test_every_predicate_has_a_type_of_its_own_and_words_for_every_field() -> None:
-    kinds = [kind for kind in vars(predicates).values() if isinstance(kind, type) and issubclass(kind, Predicate)]
-    types = [kind.TYPE for kind in kinds if kind is not Predicate]
-    assert len(types) == len(set(types)) == len(EXAMPLES)
-    assert all(kind.startswith(predicates.BASE) or kind == Provenance.TYPE for kind in types)
+    ours, theirs = (
+        {kind.TYPE for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Predicate)
+         and kind.__module__ == module.__name__ and kind is not Predicate}
+        for module in (predicates, intoto)
+    )  # fmt: skip
+    assert all(kind.startswith(predicates.BASE) for kind in ours)
+    assert theirs == {Provenance.TYPE, TestResult.TYPE}
+    assert {example.TYPE for example in EXAMPLES} == ours | theirs and len(EXAMPLES) == len(ours | theirs)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_policy_that_asks_for_nothing_more_gets_its_signers_counted(ask: Calla
     ("asked", "subject", "verdict"),
     [
         ({"attestations": ["data", "card"]}, "attestation card", Verdict.PASS),
-        ({"attestations": ["checkpoints"]}, "attestation checkpoints", Verdict.FAIL),
+        ({"attestations": ["absent"]}, "attestation absent", Verdict.FAIL),
         ({"openness": "III"}, "openness", Verdict.UNKNOWN),
         ({"licenses": {"weights": ["MIT", "Apache-2.0"]}}, "licence of the weights", Verdict.PASS),
         ({"licenses": {"weights": ["MIT"]}}, "licence of the weights", Verdict.FAIL),

@@ -1,0 +1,101 @@
+"""Predicates that others defined and vetted: SLSA provenance, and in-toto's result of a test.
+
+Laws: as of registry.attest.predicates.
+Source: SLSA 1.0, provenance.md; in-toto attestation framework, spec/predicates/test-result.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from registry.attest.predicates import Model, Predicate, Text
+
+
+class Resource(Model):
+    """Something named by where it is and what it holds (in-toto ResourceDescriptor)."""
+
+    uri: Text | None = None
+    """Where it is: a purl, a git+https URL, an hf:// reference."""
+    name: Text | None = None
+    """Its name in this build, such as `params.yaml`."""
+    digest: dict[str, Text]
+    """Digests by algorithm: `sha256`, `gitCommit`."""
+    annotations: dict[str, Any] | None = None
+    """Further facts, for a reader rather than a verifier."""
+
+
+class BuildDefinition(Model):
+    """The inputs of a build."""
+
+    build_type: Text
+    """The URI that says how to run such a build."""
+    external_parameters: dict[str, Any]
+    """What the person who started it chose."""
+    internal_parameters: dict[str, Any] = Field(default_factory=dict)
+    """What the builder set."""
+    resolved_dependencies: tuple[Resource, ...] = ()
+    """Everything that went in, by digest."""
+
+
+class Builder(Model):
+    """Who ran the build."""
+
+    id: Text
+    """The URI of the builder: of the machine or service that is trusted to have run it as described."""
+    version: dict[str, Text] | None = None
+    """Versions of the builder's parts by their name."""
+
+
+class BuildMetadata(Model):
+    """When and under which name it ran."""
+
+    invocation_id: Text | None = None
+    """Of this run, such as an MLflow run id."""
+    started_on: Text | None = None
+    """RFC 3339, UTC."""
+    finished_on: Text | None = None
+    """RFC 3339, UTC."""
+
+
+class RunDetails(Model):
+    """One run of a build."""
+
+    builder: Builder
+    """Who ran it."""
+    metadata: BuildMetadata | None = None
+    """When, and under which name."""
+    byproducts: tuple[Resource, ...] = ()
+    """What it left besides its subjects: logs, metrics, checkpoints."""
+
+
+class Provenance(Predicate):
+    """How the subjects were made (SLSA 1.0)."""
+
+    TYPE = "https://slsa.dev/provenance/v1"
+
+    build_definition: BuildDefinition
+    """The inputs."""
+    run_details: RunDetails
+    """The run."""
+
+
+class TestResult(Predicate):
+    """How the subjects did in a test (in-toto 0.1). For us: how the weights compare with what knows no context."""
+
+    TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+    __test__: ClassVar[bool] = False  # no test of pytest's, whatever its name
+
+    result: Literal["PASSED", "WARNED", "FAILED"]
+    """FAILED: no better than guessing. WARNED: no better than counting tokens. PASSED: better than both."""
+    configuration: tuple[Resource, ...]
+    """What it was measured with: parameters and tokens; and evaluation.json, with the figures in its annotations."""
+    url: Text | None = None
+    """Of the run."""
+    passed_tests: tuple[Text, ...] = ()
+    """Names of the tests that passed, such as `bitsPerByte < baselines.unigram.bitsPerByte`."""
+    warned_tests: tuple[Text, ...] = ()
+    """Those that passed with a warning."""
+    failed_tests: tuple[Text, ...] = ()
+    """Those that failed."""

@@ -1,0 +1,127 @@
+"""What the statements of a release say, each a function of its records: what gets signed, and what must have been.
+
+Whoever signs makes them; whoever verifies makes them again, and compares. A statement that says anything else than the
+records do is then seen, whoever signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from registry.attest.intoto import Resource, TestResult
+from registry.attest.predicates import ChainProfile, Checkpoints, DataManifest, ModelCard
+from registry.attest.statement import Statement, Subject
+from registry.errors import Unavailable
+from registry.provenance import slsa
+from registry.records import data_manifest
+from registry.records import release as layout
+from registry.records.chain import Chain
+from registry.records.evaluation import Evaluation
+from registry.records.release import ReleaseRecord
+from registry.records.run import Stages
+
+Digests = Mapping[str, str]
+"""SHA-256 of each file of a release by its path."""
+Claim = Callable[[Path, ReleaseRecord, Digests], Statement]
+
+UNIFORM = "bitsPerByte < baselines.uniform.bitsPerByte"
+UNIGRAM = "bitsPerByte < baselines.unigram.bitsPerByte"
+"""The tests of an evaluation, by name: better than guessing, and better than counting tokens."""
+
+
+def every(root: Path, record: ReleaseRecord, digests: Digests) -> Iterator[tuple[str, Statement]]:
+    """(short name, statement) of all that the release at `root` says, but for the release statement itself."""
+    for name, claim in CLAIMS.items():
+        yield name, claim(root, record, digests)
+    for known in Stages.read(need(root, layout.STAGES)).stages:
+        yield f"{layout.STAGE}{known.run.stage}", slsa.stage(known, record)
+
+
+def need(root: Path, path: str) -> Path:
+    """Where the file at `path` of the release is. Raises Unavailable where it has none."""
+    if not (root / path).is_file():
+        raise Unavailable(f"the release has no {path}", mend="ask the maintainer for it")
+    return root / path
+
+
+def _provenance(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    return slsa.provenance(root, record, digests).about(Subject(file.path, file.sha256) for file in record.weights)
+
+
+def _data(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    summary = data_manifest.read_summary(need(root, layout.DATA_SUMMARY))
+    return DataManifest(
+        root=summary.root,
+        algorithm=summary.algorithm,
+        rows=summary.rows,
+        bytes=summary.size,
+        licenses={spdx: tally.documents for spdx, tally in summary.licenses.items()},
+        rows_sha256=summary.rows_sha256,
+    ).about(_files(digests, layout.DATA_SUMMARY, layout.DATA_ROWS))
+
+
+def _checkpoints(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    chain = Chain.read(need(root, layout.CHECKPOINTS))
+    return Checkpoints(
+        head=chain.head,
+        entries=len(chain.entries),
+        last_step=chain.entries[-1].step if chain.entries else 0,
+        tokens=chain.tokens,
+        recipe=chain.recipe,
+        profile=ChainProfile(name=chain.profile.name, digest=chain.profile.digest),
+    ).about(_files(digests, layout.CHECKPOINTS))
+
+
+def _evaluation(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    evaluation = Evaluation.read(need(root, layout.EVALUATION))
+    figures = evaluation.as_json()
+    reached, bounds = evaluation.metrics.bits_per_byte, evaluation.baselines
+    learned = reached < bounds.uniform.bits_per_byte
+    used_context = reached < bounds.unigram.bits_per_byte
+    return TestResult(
+        result="FAILED" if not learned else "PASSED" if used_context else "WARNED",
+        configuration=(
+            _resource(digests, layout.PARAMS),
+            _resource(digests, layout.TOKENS),
+            _resource(digests, layout.EVALUATION).model_copy(
+                update={"annotations": {part: figures[part] for part in ("metrics", "baselines", "validation")}}
+            ),
+        ),
+        passed_tests=(*([UNIFORM] if learned else []), *([UNIGRAM] if used_context else [])),
+        warned_tests=() if used_context else (UNIGRAM,),
+        failed_tests=() if learned else (UNIFORM,),
+    ).about(Subject(file.path, file.sha256) for file in record.weights)
+
+
+def _card(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    return ModelCard(
+        name=record.repo,
+        version=record.tag,
+        license=record.license,
+        data_root=data_manifest.read_summary(need(root, layout.DATA_SUMMARY)).root,
+        parameters=record.parameters,
+        metrics=Evaluation.read(need(root, layout.EVALUATION)).metrics.as_json(),
+        rendered_from={subject.name: subject.sha256 for subject in _files(digests, *layout.CARD_RECORDS)},
+    ).about(_files(digests, layout.CARD))
+
+
+def _files(digests: Digests, *paths: str) -> list[Subject]:
+    if absent := [path for path in paths if path not in digests]:
+        raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for it")
+    return [Subject(path, digests[path]) for path in paths]
+
+
+def _resource(digests: Digests, path: str) -> Resource:
+    (subject,) = _files(digests, path)
+    return Resource(name=path, digest={"sha256": subject.sha256})
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "provenance": _provenance,
+    "data": _data,
+    "checkpoints": _checkpoints,
+    "evaluation": _evaluation,
+    "card": _card,
+}
+"""Short name -> what it says. Stages have theirs beside these."""

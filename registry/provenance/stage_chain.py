@@ -1,0 +1,258 @@
+"""The statements of a pipeline's stages: what each read must be what another wrote, from the weights back to the data.
+
+A stage is held to dvc.lock and params.yaml (same command, settings, dependencies and outputs), to the commit of the
+release, and to what the makers of its dependencies state. What nobody measured, or nobody states, is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+
+from registry import strict_yaml
+from registry.attest.statement import Statement
+from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.provenance import dvc, pipeline, slsa, stages
+from registry.provenance.claims import Digests, need
+from registry.records import release as layout
+from registry.records.release import ReleaseRecord
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+
+Link = tuple[str, Callable[[], str]]
+"""What is linked with what, and a function that says what was found or raises."""
+RECORDS = (
+    layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT,
+    layout.EVALUATION,
+)  # fmt: skip
+"""Files of a release that some stage must have written, beside the weights."""
+HOW = {
+    "ran": "ran in the maintainer's working copy",
+    "restored": "taken from a cache of DVC, with the record of the run that made it",
+}
+ENDS = "weights <- every stage <- data manifest"
+
+
+class Gap(VerificationError):
+    """Two records of one release do not fit together."""
+
+    code = "lineage-gap"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found, mend="do not trust the release; report it to its maintainer")
+
+
+def links(root: Path, statements: Mapping[str, Statement], digests: Digests) -> Iterator[Link]:
+    """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data.
+
+    statements: the verified ones by short name.  digests: SHA-256 of every file by path.
+    """
+    line = _Line(root, statements, digests)
+    names = {name.removeprefix(layout.STAGE) for name in statements if name.startswith(layout.STAGE)}
+    with suppress(GlasshouseError):  # each link below says it
+        names |= line.locked.keys()
+    for name in sorted(names):
+        yield f"stage {name}", partial(line.stage, name)
+    yield ENDS, line.ends
+
+
+class _Line:
+    """The pipeline of one release, read as far as it is asked for."""
+
+    def __init__(self, root: Path, statements: Mapping[str, Statement], digests: Digests) -> None:
+        self._root, self._statements, self._digests = root, statements, digests
+
+    @cached_property
+    def plan(self) -> pipeline.Pipeline:
+        """dvc.yaml."""
+        return pipeline.read(need(self._root, layout.PIPELINE))
+
+    @cached_property
+    def locked(self) -> dict[str, dvc.Stage]:
+        """The stages of dvc.lock that there must be statements of."""
+        lock = dvc.read_lock(need(self._root, layout.LOCK))
+        return {stage.name: stage for stage in stages.locked(self.plan, lock)}
+
+    @cached_property
+    def recorded(self) -> dict[str, StageRun]:
+        """stages.json, by name."""
+        return {known.run.stage: known for known in Stages.read(need(self._root, layout.STAGES)).stages}
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """What the statements say, of those that say anything sensible."""
+        found = {}
+        for name in self.locked:
+            try:
+                found[name] = self.said(name)[0].run
+            except GlasshouseError:
+                continue  # its own link says it
+        return found
+
+    @cached_property
+    def makers(self) -> dict[str, str]:
+        """Path of an output by dvc.lock -> the stage that wrote it."""
+        return {path: name for name, stage in self.locked.items() for path in stages.written(self.plan, stage)}
+
+    def said(self, name: str) -> tuple[StageRun, str]:
+        """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
+        statement = self._statements.get(f"{layout.STAGE}{name}")
+        if statement is None:
+            raise Unavailable(f"no verified statement of the stage {name}", mend="ask the maintainer for one")
+        return slsa.stage_run(statement)
+
+    def stage(self, name: str) -> str:
+        """The statement of one stage fits the release, its lock, and the statements of those it read from."""
+        known, commit = self.said(name)
+        run, stage = known.run, self.locked.get(name)
+        if stage is None or run.stage != name:
+            raise Gap(f"the statement speaks of the stage {run.stage}, which dvc.lock does not have in this place")
+        expected = ReleaseRecord.read(need(self._root, layout.RECORD)).source.commit
+        if commit != expected:
+            raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
+        if self.recorded.get(name) != known:
+            raise Gap(f"it says something else of the stage than {layout.STAGES} does")
+        self._as_locked(run, stage)
+        self._as_set(run)
+        made = self._as_made(run)
+        if known.evidence == "unrecorded":
+            raise Unavailable(
+                f"nobody measured what it read: DVC's lock alone says it, and its {len(run.outs)} outputs are as they "
+                "were at the release",
+                mend="glasshouse record in the stage's command measures it",
+            )
+        return (
+            f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} of them by other "
+            f"stages) did not change meanwhile; {len(run.outs)} outputs"
+        )
+
+    def ends(self) -> str:
+        """A chain of stages leads from the one that made the weights to the one that made the data manifest."""
+        if absent := sorted(self.locked.keys() - self.runs.keys()) or not self.runs:
+            raise Unavailable(f"no statement to go by of {absent or 'any stage'}", mend="ask the maintainer for them")
+        weights = [file.path for file in ReleaseRecord.read(need(self._root, layout.RECORD)).weights]
+        made = {path: self._origins(path) for path in (*weights, *RECORDS) if path in self._digests}
+        if orphans := sorted(path for path, names in made.items() if not names):
+            raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
+        ends = made.get(layout.DATA_SUMMARY)
+        if not ends:
+            raise Unavailable(f"the release has no {layout.DATA_SUMMARY}", mend="ask the maintainer for it")
+        route: list[str] = []
+        for path in weights:
+            route = self._route(made[path], ends)
+            if not route:
+                makers = ", ".join(sorted(made[path]))
+                raise Gap(f"{path} was made by {makers}: no dependency leads from there to the data manifest's stage")
+        return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
+
+    def _as_locked(self, run: Run, stage: dvc.Stage) -> None:
+        if run.command != stage.command:
+            raise Gap(f"it ran {run.command[:200]!r}, dvc.lock has {stage.command[:200]!r}")
+        read, written = set(stages.read(self.plan, stage)), set(stages.written(self.plan, stage))
+        if other := sorted((read - {item.path for item in run.deps}) | (written ^ {item.path for item in run.outs})):
+            raise Gap(f"{', '.join(other[:3])}: named in dvc.lock or in the statement, and not in the other")
+
+    def _as_set(self, run: Run) -> None:
+        """The settings are those of params.yaml; of other files the release tells nothing."""
+        values = run.params.get(pipeline.PARAMS)
+        if values is None:
+            return
+        document = strict_yaml.read(need(self._root, layout.PARAMS))
+        for key, value in values.items():
+            try:
+                same = pipeline.lookup(document, key) == value
+            except KeyError:
+                same = key in document and document[key] == value
+            if not same:
+                raise Gap(f"the setting {key[:100]} is not that of {layout.PARAMS}")
+
+    def _as_made(self, run: Run) -> int:
+        """How many of the dependencies other stages made, each as its maker states it."""
+        count, unknown = 0, []
+        for dep in run.deps:
+            parts = {path: self.makers[path] for path in self.makers if _touch(dep.path, path)}
+            count += bool(parts)
+            for path, maker in parts.items():
+                try:
+                    _compare(run.stage, dep, maker, self._out(maker, path))
+                except Unavailable as problem:
+                    unknown.append(problem.message)
+        if unknown:
+            raise Unavailable("; ".join(unknown[:3]), mend="ask the maintainer")
+        return count
+
+    def _out(self, maker: str, path: str) -> Measured:
+        for out in self.runs[maker].outs if maker in self.runs else ():
+            if out.path == path:
+                return out
+        raise Unavailable(f"{maker} states nothing of {path}", mend="ask the maintainer for its statement")
+
+    def _parents(self, name: str) -> set[str]:
+        """The stages that `name` read from."""
+        deps = self.runs[name].deps
+        return {
+            maker
+            for path, maker in self.makers.items()
+            if maker != name and any(_touch(dep.path, path) for dep in deps)
+        }
+
+    def _origins(self, path: str) -> set[str]:
+        """The stages that wrote the bytes of the release's file at `path`, and did not have them from another."""
+        wanted = self._digests[path]
+        wrote = {
+            name
+            for name, run in self.runs.items()
+            if any(wanted == out.sha256 or wanted in (out.files or {}).values() for out in run.outs)
+        }
+        return {name for name in wrote if not wrote & (self._ancestors(name) - {name})}
+
+    def _ancestors(self, name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = deque([name])
+        while waiting:
+            new = self._parents(waiting.popleft()) - found
+            found |= new
+            waiting += new
+        return found
+
+    def _route(self, starts: set[str], ends: set[str]) -> list[str]:
+        """The shortest way back from one of `starts` to one of `ends`; empty where there is none."""
+        waiting = deque([name] for name in sorted(starts))
+        seen = set(starts)
+        while waiting:
+            route = waiting.popleft()
+            if route[-1] in ends:
+                return route
+            new = sorted(self._parents(route[-1]) - seen)
+            seen.update(new)
+            waiting += [[*route, name] for name in new]
+        return []
+
+
+def _touch(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one lies inside the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _compare(reader: str, dep: Measured, maker: str, out: Measured) -> None:
+    """What `reader` read is what `maker` wrote. One of the two can lie inside the other, where that lists its files."""
+    whole, part = (dep, out) if out.path.startswith(f"{dep.path}/") else (out, dep)
+    found = whole.sha256 if whole.path == part.path else _inside(whole, part)
+    if found != part.sha256 or (whole.path == part.path and (whole.files is None) != (part.files is None)):
+        one, other = (part.sha256, found) if part is dep else (found, part.sha256)
+        raise Gap(f"{reader} read {dep.path} as sha256:{one}, but {maker} wrote sha256:{other}")
+
+
+def _inside(whole: Measured, part: Measured) -> str | None:
+    """The digest in the directory `whole` of what lies where `part` does; None where there is nothing."""
+    if whole.files is None:
+        return None
+    if not whole.listed:
+        raise Unavailable(f"the files of {whole.path} are too many to be listed", mend="name the directory as a whole")
+    name = part.path.removeprefix(f"{whole.path}/")
+    if part.files is None:
+        return whole.files.get(name)
+    inside = {path.removeprefix(f"{name}/"): sha for path, sha in whole.files.items() if path.startswith(f"{name}/")}
+    return directory_digest(inside) if inside else None

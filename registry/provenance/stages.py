@@ -1,0 +1,87 @@
+"""The runs behind what is about to be released, held to dvc.lock and to the files as they are now.
+
+A stage without a record of its run can be released all the same: what it read is then what DVC's lock says, and the
+digests are those of the files as they are at the release. That is said of it (`unrecorded`), and signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from registry.errors import Refused
+from registry.provenance import dvc, pipeline
+from registry.provenance.measure import measure
+from registry.provenance.pipeline import Pipeline
+from registry.provenance.record import ran_here
+from registry.records.run import MAX_BYTES, SUFFIX, Measured, Run, StageRun, Stages
+
+
+def gather(root: Path) -> Stages:
+    """Every stage of the project at `root` that writes something, with the run that made its outputs.
+
+    Everything that a stage read or wrote is hashed again. Raises Refused, with the mend, where a record is not of the
+    present command, settings, dependencies or outputs.
+    """
+    plan = pipeline.read(root / pipeline.FILE)
+    stages = locked(plan, dvc.read_lock(root / "dvc.lock"))
+    runs = {stage.name: _recorded(root, plan, stage) for stage in stages}
+    paths = {path for stage in stages for path in (*read(plan, stage), *written(plan, stage))}
+    paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
+    now = measure(root, paths)
+    return Stages(stages=tuple(_stage_run(root, plan, stage, runs[stage.name], now) for stage in stages))
+
+
+def locked(plan: Pipeline, lock: dvc.Lock) -> list[dvc.Stage]:
+    """The stages of a lock that dvc.yaml still has, and that write something, by name."""
+    return [stage for name, stage in sorted(lock.stages.items()) if name in plan and written(plan, stage)]
+
+
+def read(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
+    """Where from the project's root the dependencies are that the lock names of `stage`."""
+    return tuple(plan.place(stage.name, artifact.path) for artifact in stage.deps)
+
+
+def written(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
+    """Where its outputs are, but for the record of its run."""
+    return tuple(path for path in _outs(plan, stage) if not path.endswith(SUFFIX))
+
+
+def _outs(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
+    return tuple(plan.place(stage.name, artifact.path) for artifact in stage.outs)
+
+
+def _recorded(root: Path, plan: Pipeline, stage: dvc.Stage) -> Run | None:
+    names = [path for path in _outs(plan, stage) if path.rpartition("/")[2] == f"{stage.name}{SUFFIX}"]
+    return Run.read(root / names[0], max_bytes=MAX_BYTES) if names else None
+
+
+def _stage_run(root: Path, plan: Pipeline, stage: dvc.Stage, run: Run | None, now: Mapping[str, Measured]) -> StageRun:
+    deps, outs = (tuple(now[path] for path in paths(plan, stage)) for paths in (read, written))
+    if run is None:
+        params = {plan.place(stage.name, path): dict(values) for path, values in stage.params.items()}
+        run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
+        return StageRun(evidence="unrecorded", run=run)
+    if (run.stage, run.command) != (stage.name, stage.command):
+        _gap(stage.name, "the record of its run is of another command")
+    if run.params != pipeline.settings(root, plan.stage(stage.name)):
+        _gap(stage.name, "the settings are not those that it ran with")
+    _same(stage.name, "what it read", run.deps, deps, now)
+    _same(stage.name, "what it wrote", run.outs, outs, now)
+    return StageRun(evidence="ran" if ran_here(root, run) else "restored", run=run)
+
+
+def _same(
+    stage: str, what: str, recorded: Iterable[Measured], needed: Iterable[Measured], now: Mapping[str, Measured]
+) -> None:
+    """What was recorded is there, as recorded; and what the lock names was recorded."""
+    found = {item.path: item for item in recorded}
+    wrong = [item.path for item in needed if item.path not in found]
+    wrong += [path for path, item in found.items() if now[path] != item]
+    if wrong:
+        _gap(stage, f"{', '.join(sorted(wrong)[:3])} is not {what} by the record of its run")
+
+
+def _gap(stage: str, found: str) -> NoReturn:
+    raise Refused(f"the stage {stage}: {found}", mend=f"run it again: dvc repro --force {stage}, and commit dvc.lock")

@@ -1,0 +1,149 @@
+"""One run of a stage: what went in, as measured before its command started and after it ended, and what came out.
+
+    STAGE.run.json              an output of the stage itself, written by `glasshouse record`
+    provenance/stages.json      the runs behind a release, each with what is known of it
+
+Nothing in a run tells when or where it was: the same inputs give the same bytes on every machine.
+
+Law: `directory_digest` binds every path and every SHA-256, and a `Measured` directory that lists its files has theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from registry import canonical
+from registry.errors import InputError
+from registry.manifest import check_path
+from registry.records.record import Record, Sha256
+
+SUFFIX = ".run.json"
+"""A stage's run is its output called `STAGE.run.json`, in whichever folder."""
+MAX_LISTED = 1000
+"""A directory with more files is named by its digest alone."""
+MAX_BYTES = 32 << 20
+EMPTY = hashlib.sha256(b"").hexdigest()
+"""The digest of a directory without files."""
+
+Evidence = Literal["ran", "restored", "unrecorded"]
+"""How a stage's outputs came to be where the release was made:
+
+ran         by this run, in that very working copy; if DVC has skipped the stage since, then because nothing changed
+restored    DVC took them from a cache, and with them the record of the run that had made them
+unrecorded  nobody measured: DVC's lock alone says what the stage read, and the digests are those at the release
+"""
+
+
+def _allowed(path: str) -> str:
+    try:
+        check_path(path)
+    except InputError as problem:
+        raise ValueError(problem.message) from problem
+    return path
+
+
+ProjectPath = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_allowed)]
+"""POSIX, relative to the project's root."""
+StageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@=-]{0,99}$")]
+
+
+def directory_digest(files: Mapping[str, str]) -> str:
+    """The digest of a directory, from the SHA-256 of each file by its path inside: in-toto's `dirHash`.
+
+    The SHA-256 of what this prints in it, so that anybody can compute it again:
+    `find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum`
+    Source: in-toto attestation framework, spec/v1/digest_set.md.
+    """
+    listing = hashlib.sha256()
+    for path in sorted(files, key=str.encode):
+        listing.update(f"{files[path]}  {path}\n".encode())
+    return listing.hexdigest()
+
+
+class Measured(Record):
+    """A dependency or an output, by our own SHA-256."""
+
+    path: ProjectPath
+    """As dvc.yaml names it, relative to the project's root."""
+    sha256: Sha256
+    """Of a file's bytes; of a directory: `directory_digest`."""
+    files: dict[ProjectPath, Sha256] | None = None
+    """Of a directory: SHA-256 by the path inside it, or nothing where there are more than 1000; null for a file."""
+
+    @property
+    def name(self) -> str:
+        """The path; a directory's ends in a slash."""
+        return self.path if self.files is None else f"{self.path}/"
+
+    @property
+    def listed(self) -> bool:
+        """Whether the files inside are known."""
+        return bool(self.files) or self.sha256 == EMPTY
+
+    def inside(self) -> dict[str, str]:
+        """SHA-256 of each listed file by its path from the project's root."""
+        return {f"{self.path}/{path}": sha256 for path, sha256 in (self.files or {}).items()}
+
+    @model_validator(mode="after")
+    def _files_agree(self) -> Self:
+        if self.files and directory_digest(self.files) != self.sha256:
+            raise ValueError("the files listed do not give the directory's digest")
+        return self
+
+
+class Run(Record):
+    """STAGE.run.json."""
+
+    schema_: Literal["glasshouse.run/v1"] = Field("glasshouse.run/v1", alias="schema")
+    """The format, with its version."""
+    stage: StageName
+    """Its name in dvc.yaml."""
+    command: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+    """Its command, as dvc.yaml has it."""
+    params: dict[str, dict[str, Any]]
+    """By file and key, the settings it depends on, as they were when it started."""
+    deps: tuple[Measured, ...] = Field(max_length=10_000)
+    """What it read: the same before the command started and after it ended."""
+    outs: tuple[Measured, ...] = Field(max_length=10_000)
+    """What it wrote, but for this record."""
+
+    @property
+    def digest(self) -> str:
+        """By which others name this run."""
+        return canonical.digest(self.as_json())
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for what in (self.deps, self.outs):
+            if len({item.path for item in what}) != len(what):
+                raise ValueError("a path stands twice")
+        return self
+
+
+class StageRun(Record):
+    """A run, and what is known of it."""
+
+    evidence: Evidence
+    """`ran`, `restored` or `unrecorded`."""
+    run: Run
+    """The run."""
+
+
+class Stages(Record):
+    """provenance/stages.json."""
+
+    schema_: Literal["glasshouse.stages/v1"] = Field("glasshouse.stages/v1", alias="schema")
+    """The format, with its version."""
+    stages: tuple[StageRun, ...] = Field(max_length=1000)
+    """Every stage of the pipeline, by name."""
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        names = [item.run.stage for item in self.stages]
+        if names != sorted(set(names)):
+            raise ValueError("stages are not sorted by name, or one stands twice")
+        return self
