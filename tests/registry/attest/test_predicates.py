@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.attest import intoto, predicates
+from registry.attest import audits, intoto, predicates
+from registry.attest.audits import Challenge, Replay, Segment
 from registry.attest.intoto import (
     BuildDefinition,
     Builder,
@@ -117,6 +118,30 @@ EXAMPLES: list[Predicate] = [
         environment="fresh",
         outputs=(Rebuilt(path="model.safetensors", verdict="BITWISE", sha256=SHA),),
     ),
+    Replay(
+        verdict="BITWISE",
+        reason="1 segment: BITWISE",
+        source="0" * 40,
+        tokens=SHA,
+        challenge=Challenge(nonce="0f" * 16, logged_at="2026-01-01T00:00:00Z", head=SHA, segments=8, chosen=(5,)),
+        replayed=(
+            Segment(
+                number=5,
+                after=120,
+                until=240,
+                verdict="BITWISE",
+                reason="the same files",
+                weights=SHA,
+                optimizer=SHA,
+                seconds=61.5,
+            ),
+        ),
+        environment="fresh",
+        profile=f"portable sha256:{SHA}",
+        machine="a processor, Linux, Python 3.11",
+        started_at="2026-01-02T00:00:00Z",
+        finished_at="2026-01-02T00:02:00Z",
+    ),
     Status(standing="active", reason="in use", stated_at="2026-01-01T00:00:00+00:00"),
 ]
 
@@ -143,11 +168,12 @@ def test_another_type_and_another_field_are_refused(predicate: Predicate) -> Non
 
 
 def test_every_predicate_has_a_type_of_its_own_and_words_for_every_field() -> None:
-    ours, theirs = (
+    ours, audited, theirs = (
         {kind.TYPE for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Predicate)
          and kind.__module__ == module.__name__ and kind is not Predicate}
-        for module in (predicates, intoto)
+        for module in (predicates, audits, intoto)
     )  # fmt: skip
+    ours |= audited
     assert all(kind.startswith(predicates.BASE) for kind in ours)
     assert theirs == {Provenance.TYPE, TestResult.TYPE}
     assert {example.TYPE for example in EXAMPLES} == ours | theirs and len(EXAMPLES) == len(ours | theirs)
