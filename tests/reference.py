@@ -106,6 +106,52 @@ DSSE envelope, in a Sigstore bundle (v0.3): subjects, by name and SHA-256, and o
 are refused; a change of meaning gets a new version in the URI. What is optional and not known is left out.
 [predicates.schema.json](predicates.schema.json) holds the JSON Schema of each, by its URI. Beside them stands
 `model.sig`, whose predicate is that of OpenSSF Model Signing.
+
+| attestation | subjects | predicate |
+|---|---|---|
+| `provenance` | the weights | Provenance, of build type `https://glasshouse.dev/build/dvc-repro/v1` |
+| `stage-NAME` | what the stage wrote | Provenance, of build type `https://glasshouse.dev/build/dvc-stage/v1` |
+| `data` | data-manifest.json and its rows | DataManifest |
+| `checkpoints` | checkpoints.json | Checkpoints |
+| `evaluation` | the weights | TestResult |
+| `card` | README.md | ModelCard |
+| `release` | all files together | Release |
+| an auditor's, or a later word | the release statement's subject | Rebuild, Replay, Status |
+
+## The build types
+
+Both name the builder `https://glasshouse.dev/builder/maintainer/v1`: the maintainer, on a machine of theirs. The first
+resolved dependency is the git commit, called `source`.
+
+**`https://glasshouse.dev/build/dvc-repro/v1`** is all of `dvc repro`. `externalParameters`: `command`, and `params`,
+the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), `params`, `lock`, `requirements`,
+`environment`, each with the path in the release as its `uri`.
+
+**`https://glasshouse.dev/build/dvc-stage/v1`** is one stage of dvc.yaml.
+
+- `externalParameters`: `stage`, its name in dvc.yaml; `command`, its command there; `params`, by file and key the
+  settings that it depends on.
+- `internalParameters`: `evidence`. `ran`: by this run, in the working copy that the release was made from. `restored`:
+  DVC took the outputs from a cache, and with them the record of the run that had made them. `unrecorded`: nobody
+  measured; the digests are those at the release.
+- `resolvedDependencies`: what dvc.yaml says that it reads, by the path in the project, each by the SHA-256 that it had
+  before the command started and after it ended.
+- `runDetails.metadata.invocationId`: the run, as SHA-256 of its record's canonical JSON; left out where there is none.
+
+A directory is a dependency, or a subject, whose name ends in a slash. Its SHA-256 is that of the listing which this
+prints in it (in-toto's `dirHash`), so anybody can compute it again:
+
+    find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum
+
+Up to 1000 files inside are listed: of a dependency in its annotation `files`, of an output as subjects of their own,
+right after it. What DVC ignores (.dvcignore) does not count.
+
+## The evaluation
+
+The tests are `bitsPerByte < baselines.uniform.bitsPerByte` and `bitsPerByte < baselines.unigram.bitsPerByte`: better
+than guessing, better than counting tokens. A model that fails the first has FAILED, one that fails only the second is
+WARNED of. The figures (`metrics`, `baselines`, `validation`, as in evaluation.json) are annotations of the descriptor
+of `provenance/evaluation.json`, for test-result has no field for them.
 """
 
 

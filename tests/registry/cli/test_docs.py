@@ -33,7 +33,7 @@ def typed(page: Path) -> Iterator[str]:
 
 def check(line: str) -> None:
     """Raise AssertionError for a command, or an option of it, that is not there."""
-    words = shlex.split(re.sub(r"\$\{[^}]*\}", "", line))[1:]
+    words = shlex.split(re.sub(r"\$\{[^}]*\}", "", line).partition(" -- ")[0])[1:]
     command = ROOT
     while words and hasattr(command, "commands"):
         assert words[0] in command.commands or words[0].startswith("-"), f"{line}: no command {words[0]}"
