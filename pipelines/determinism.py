@@ -1,7 +1,7 @@
 """Numeric profiles: everything that decides bits, named, set before torch is loaded, and checked after.
 
     portable   the same bits on every x86-64 CPU with AVX2 and FMA (pipelines.portable says how)
-    native     torch's own code paths and products: bits promised on one type of CPU only
+    native     the fastest code path of this CPU: bits promised on one type of CPU only
     cuda       deterministic kernels: bits promised on one type of GPU only
 
 Every process computes on one thread, under every profile, so that the number of cores decides nothing; several cores
@@ -27,6 +27,9 @@ from registry.records.environment import NumericProfile
 NUMERICAL = ("numpy", "torch")
 """Modules that choose their code path when they are loaded."""
 
+FOREIGN = ("ATEN_", "BLIS_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_")
+"""How the names of variables begin that such modules read. A profile sets some; portable clears all others."""
+
 ONE_THREAD = {
     "MKL_DYNAMIC": "FALSE",
     "MKL_NUM_THREADS": "1",
@@ -40,8 +43,10 @@ class Profile:
     """What decides bits.
 
     name: a key of PROFILES.  device: cpu or cuda.  environment: variables, set before numerical libraries are loaded.
-    products: which library multiplies matrices, openblas (numpy's) or torch.  attention: transformers' name for it.
-    capability: the code path of torch's CPU kernels, or None for the fastest.  blas_core: OpenBLAS' code path, or None.
+    products: which library multiplies matrices, openblas (numpy's) or torch.  attention: transformers' name for it;
+    fused.ATTENTION stands for all of pipelines.fused, norms and loss too.  operations: known, where all others are
+    refused, or any.  capability: the code path of torch's CPU kernels, or None for the fastest.  blas_core: OpenBLAS'
+    code path, or None for the one that it chooses.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Profile:
     environment: Mapping[str, str]
     products: str
     attention: str
+    operations: str
     capability: str | None
     blas_core: str | None
     optimizer: str = "adamw-fused"
@@ -61,9 +67,9 @@ class Profile:
         """All of it, as JSON."""
         return {
             "name": self.name, "device": self.device, "environment": dict(self.environment), "products": self.products,
-            "attention": self.attention, "capability": self.capability, "blasCore": self.blas_core,
-            "optimizer": self.optimizer, "initialWeights": self.initial_weights, "reduction": self.reduction,
-            "order": self.order, "threads": self.threads,
+            "attention": self.attention, "operations": self.operations, "capability": self.capability,
+            "blasCore": self.blas_core, "optimizer": self.optimizer, "initialWeights": self.initial_weights,
+            "reduction": self.reduction, "order": self.order, "threads": self.threads,
         }  # fmt: skip
 
     @property
@@ -79,7 +85,8 @@ PORTABLE = Profile(
         ONE_THREAD | {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
     ),
     products="openblas",
-    attention="eager",
+    attention="glasshouse_blocks",
+    operations="known",
     capability="AVX2",
     blas_core="Haswell",
 )
@@ -87,8 +94,9 @@ NATIVE = Profile(
     name="native",
     device="cpu",
     environment=MappingProxyType(ONE_THREAD),
-    products="torch",
-    attention="sdpa",
+    products="openblas",
+    attention="glasshouse_blocks",
+    operations="any",
     capability=None,
     blas_core=None,
 )
@@ -98,6 +106,7 @@ CUDA = Profile(
     environment=MappingProxyType(ONE_THREAD | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "NVIDIA_TF32_OVERRIDE": "0"}),
     products="torch",
     attention="eager",
+    operations="any",
     capability=None,
     blas_core=None,
 )
@@ -113,19 +122,32 @@ def named(name: str) -> Profile:
 
 
 def apply(profile: Profile) -> None:
-    """Set the profile's variables in this process and so in its children.
+    """Set the profile's variables in this process and so in its children, and clear others where bits are portable.
 
     Raises Refused where numpy or torch was loaded before under other variables: they would not notice.
     """
+    cleared = foreign(profile) if profile.operations == "known" else {}
     differ = sorted(name for name, value in profile.environment.items() if os.environ.get(name) != value)
     loaded = [module for module in NUMERICAL if module in sys.modules]
-    if differ and loaded:
+    if loaded and (differ or cleared):
         raise Refused(
-            f"the numeric profile {profile.name} sets {', '.join(differ)}, and {loaded[0]} is loaded already",
-            mend="apply the profile first, or set them in the shell: "
-            + " ".join(f"{name}={value}" for name, value in profile.environment.items()),
+            f"the numeric profile {profile.name} sets or clears {', '.join((*differ, *cleared))}, "
+            f"and {loaded[0]} is loaded already",
+            mend="apply the profile first, or in the shell: env "
+            + " ".join([f"-u {name}" for name in cleared] + [f"{k}={v}" for k, v in profile.environment.items()]),
         )
+    for name in cleared:
+        del os.environ[name]
     os.environ.update(profile.environment)
+
+
+def foreign(profile: Profile) -> dict[str, str]:
+    """Variables that numerical libraries read and the profile does not name, with their values."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(FOREIGN) and name not in profile.environment
+    }
 
 
 def check(profile: Profile) -> NumericProfile:
@@ -161,7 +183,7 @@ def check(profile: Profile) -> NumericProfile:
         name=profile.name,
         digest=profile.identity.digest,
         settings={key: value for key, value in profile.as_json().items() if isinstance(value, str | int | type(None))},
-        environment=dict(profile.environment),
+        environment={**profile.environment, **{k: repr(v)[1:-1][:500] for k, v in foreign(profile).items()}},
         threads=torch.get_num_threads(),
         capability=torch.backends.cpu.get_cpu_capability(),
         blas_core=core,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
+from pipelines import fused
 from pipelines.determinism import Profile
 from pipelines.params import Model
-from pipelines.portable import Gate, uniform
+from pipelines.portable import PRODUCTS, Gate, Kernels, uniform
 from registry.errors import InputError
 
 Parameters = Mapping[str, torch.nn.Parameter]
@@ -27,7 +28,9 @@ Parameters = Mapping[str, torch.nn.Parameter]
 
 def arithmetic(profile: Profile) -> AbstractContextManager[object]:
     """Within it, this thread computes as the profile says."""
-    return Gate() if profile.products == "openblas" else nullcontext()
+    if profile.operations == "known":
+        return Gate()
+    return Kernels(PRODUCTS if profile.products == "openblas" else {})
 
 
 def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrainedConfig:
@@ -61,6 +64,8 @@ def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
     """The model without weights: its parameters hold whatever memory held, so give them values before use."""
     with arithmetic(profile), no_init_weights():
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=profile.attention)
+    if profile.attention == fused.ATTENTION:
+        fused.fuse(model)
     model.tie_weights()
     model.config.use_cache = False
     return model.to(profile.device)
@@ -131,6 +136,8 @@ def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
     """Sum of the losses in nats of predicting rows[:, 1:] from what comes before; rows: (rows, context + 1)."""
     logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    if model.config._attn_implementation == fused.ATTENTION:
+        return fused.loss_sum(logits.flatten(0, 1), rows[:, 1:].flatten())
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
 
 

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from registry.errors import InputError
 
@@ -32,16 +34,18 @@ Float64 = npt.NDArray[np.float64]
 MEND = "choose `profile: native` in params.yaml, or an architecture without it, such as llama with silu"
 
 _NAMES = """
-    _foreach_add_ _fused_adamw_ _local_scalar_dense _log_softmax _log_softmax_backward_data
-    _record_function_enter_new _record_function_exit _softmax _softmax_backward_data _to_copy _unsafe_view abs add
-    add_ alias all any arange argmax bitwise_and bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div
-    div_ embedding embedding_dense_backward empty empty_like empty_strided eq expand fill_ full full_like gather
-    ge gt index isfinite le lift_fresh logical_and logical_not logical_or lt masked_fill masked_fill_ maximum mean
-    minimum mul mul_ ne neg new_empty new_ones new_zeros nll_loss_backward nll_loss_forward ones ones_like permute
-    reciprocal rsqrt rsub scalar_tensor select select_backward silu silu_backward slice slice_backward split
-    split_with_sizes squeeze stack sub sub_ sum t transpose tril triu unbind unsqueeze view where zero_ zeros
+    _foreach_add_ _fused_adamw_ _local_scalar_dense _log_softmax _log_softmax_backward_data _reshape_alias _softmax
+    _softmax_backward_data _to_copy _unsafe_view abs add add_ alias all any arange argmax as_strided bitwise_and
+    bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div div_ embedding embedding_dense_backward empty
+    empty_like empty_strided eq expand fill_ full full_like gather ge gt index index_select isfinite le lift_fresh
+    logical_and logical_not logical_or lt masked_fill masked_fill_ maximum mean minimum mul mul_ ne neg new_empty
+    new_empty_strided new_ones new_zeros nll_loss_backward nll_loss_forward ones ones_like permute reciprocal
+    resize_ rsqrt rsub scalar_tensor scatter_ select select_backward set_ silu silu_backward slice slice_backward
+    split split_with_sizes squeeze stack sub sub_ sum t transpose tril triu unbind unsqueeze view where zero_ zeros
     zeros_like
 """
+KERNEL_KEYS = ("CPU", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
+"""Where torch looks for the kernel of an operation on tensors in memory that is not made of other operations."""
 KNOWN = frozenset(_NAMES.split())
 """Names of torch's operations whose results are the same bits on one thread, whatever the CPU: moves of data,
 comparisons, IEEE arithmetic (also fused by instructions that every AVX2 CPU has), sums in a fixed order, and the
@@ -58,6 +62,15 @@ def add_product(
 ) -> torch.Tensor:
     """beta * start + alpha * (left @ right)."""
     return start * beta + product(left, right) * alpha
+
+
+PRODUCTS: Mapping[str, Callable[..., torch.Tensor]] = {
+    "aten::mm": product,
+    "aten::bmm": product,
+    "aten::addmm": add_product,
+    "aten::baddbmm": add_product,
+}
+"""Matrix products by numpy's OpenBLAS, by the operations' names."""
 
 
 def cosine(angles: Float64) -> Float64:
@@ -83,6 +96,20 @@ def _series(angles: Float64, shift: int) -> Float64:
     cos, sin = 1.0 - cos, x * (1.0 - sin)
     turn = (quarters.astype(np.int64) + shift) & 3
     return np.select([turn == 0, turn == 1, turn == 2], [cos, -sin, -cos], sin)
+
+
+def logarithm(values: Float64) -> Float64:
+    """The natural logarithm of positive finite numbers, within 1e-15 of its size or of 1, by IEEE operations only."""
+    fractions, exponents = np.frexp(values)  # values = fractions * 2 ** exponents, fractions in [0.5, 1)
+    low = fractions < math.sqrt(0.5)
+    fractions, exponents = np.where(low, fractions * 2, fractions), exponents - low
+    x = (fractions - 1) / (fractions + 1)  # log f = 2 artanh(x), |x| < 0.172
+    square = x * x
+    series = np.zeros_like(x)
+    for n in range(21, 0, -2):
+        series = series * square + 1.0 / n
+    found: Float64 = exponents * math.log(2) + 2 * x * series
+    return found
 
 
 def whole_power(tensor: torch.Tensor, exponent: float) -> torch.Tensor:
@@ -114,58 +141,89 @@ def uniform(key: str, shape: tuple[int, ...], half_width: float) -> torch.Tensor
 
 
 def _by_float64(function: Callable[[Float64], Float64]) -> Callable[[torch.Tensor], torch.Tensor]:
+    @lru_cache(maxsize=4)  # a model asks for the cosines of the same positions in every layer and every step
+    def of_bytes(numbers: bytes) -> npt.NDArray[np.float32]:
+        return function(np.frombuffer(numbers, np.float32).astype(np.float64)).astype(np.float32)
+
     def elementwise(tensor: torch.Tensor) -> torch.Tensor:
-        values = function(tensor.detach().numpy().astype(np.float64))
-        return torch.from_numpy(values.astype(np.float32)).to(tensor.dtype)
+        found = of_bytes(tensor.detach().to(torch.float32).numpy().tobytes())
+        return torch.from_numpy(found.reshape(tensor.shape).copy()).to(tensor.dtype)
 
     return elementwise
 
 
-aten = torch.ops.aten
-REPLACED: Mapping[Any, Callable[..., torch.Tensor]] = {
-    aten.mm.default: product,
-    aten.bmm.default: product,
-    aten.addmm.default: add_product,
-    aten.baddbmm.default: add_product,
-    aten.cos.default: _by_float64(cosine),
-    aten.sin.default: _by_float64(sine),
-    aten.pow.Tensor_Scalar: whole_power,
-    aten.pow.Scalar: powers,
+REPLACED: Mapping[str, Callable[..., torch.Tensor]] = {
+    **PRODUCTS,
+    "aten::cos": _by_float64(cosine),
+    "aten::sin": _by_float64(sine),
+    "aten::pow.Tensor_Scalar": whole_power,
+    "aten::pow.Scalar": powers,
 }
+"""What the gate computes otherwise than torch does, by the operations' names."""
 
 
-class Gate(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within `with Gate():` every operation of this thread, and of the backward passes it starts, is portable.
+_STANDING: set[str] = set()
+"""Operations that have another kernel already: within one `with`, an inner one changes nothing of the outer."""
+
+
+class Kernels:
+    """Within `with Kernels(...):` this process computes the named operations of tensors in memory by these functions.
+
+    They stand in torch's own table of kernels, below its differentiation, so other operations cost nothing more, and
+    what calls the named ones makes no difference: a model, a backward pass, or another operation's inside.
+    """
+
+    def __init__(self, kernels: Mapping[str, Callable[..., Any]]) -> None:
+        self._kernels = kernels
+        self._names: set[str] = set()
+        self._libraries: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._names = self._kernels.keys() - _STANDING
+        _STANDING.update(self._names)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Warning only once for all operators", UserWarning)
+            for namespace, names in groupby(sorted(self._names), lambda name: name.split("::")[0]):
+                library = torch.library.Library(namespace, "IMPL")  # type: ignore[no-untyped-call]
+                self._libraries.append(library)
+                for name in names:
+                    kernel = self._kernels[name]
+                    library.impl(name.split("::")[1], kernel, "CPU")  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._libraries:
+            self._libraries.pop()._destroy()
+        _STANDING.difference_update(self._names)
+
+
+class Gate(Kernels):
+    """Within `with Gate():` every operation on tensors in memory is portable.
 
     Raises InputError that names the first operation which is not known to be.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    def __torch_dispatch__(
-        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if (replacement := REPLACED.get(operation)) is not None:
-            return replacement(*args, **(kwargs or {}))
-        if operation in _ADMITTED or _admit(operation):
-            return operation(*args, **(kwargs or {}))
-        with self:  # what is only made of other operations is taken apart, and each of those comes here
-            if (parts := operation.decompose(*args, **(kwargs or {}))) is not NotImplemented:
-                return parts
-        raise InputError(
-            f"the model uses {operation}, which is not known to give the same bits on every CPU", mend=MEND
-        )
+        refused = {name: _refusal(name) for name in _operations() if not _admitted(name)}
+        super().__init__({**refused, **REPLACED})
 
 
-_ADMITTED: set[Any] = set()
-"""Overloads that were found among KNOWN: looked up once each, since a step makes a thousand calls."""
+def _operations() -> Iterable[str]:
+    """Every operation of torch that has a kernel for tensors in memory; those made of others come as those others."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    for name in torch._C._dispatch_get_all_op_names():
+        if any(has(name, key) for key in KERNEL_KEYS) and not has(name, "CompositeImplicitAutograd"):
+            yield name
 
 
-def _admit(operation: Any) -> bool:
-    """Whether `operation` may go on to torch. What sends between processes (c10d) moves bytes and computes nothing."""
-    namespace, name = operation.name().split("::")
-    if namespace != "c10d" and name.split(".")[0] not in KNOWN:
-        return False
-    _ADMITTED.add(operation)
-    return True
+def _admitted(name: str) -> bool:
+    """Whether the operation may stay as it is. What sends between processes (c10d) moves bytes and computes nothing."""
+    namespace, _, rest = name.partition("::")
+    return namespace in ("c10d", "profiler") or (namespace == "aten" and rest.split(".")[0] in KNOWN)
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise InputError(f"the model uses {name}, which is not known to give the same bits on every CPU", mend=MEND)
+
+    return refuse

@@ -12,8 +12,8 @@ from registry.errors import InputError
 from registry.records.chain import Chain
 
 CODE = (
-    "checkpoints", "determinism", "model", "order", "params", "portable", "recipe", "reduce", "schedule", "tokens",
-    "train", "worker",
+    "checkpoints", "determinism", "fused", "model", "order", "params", "portable", "recipe", "reduce", "schedule",
+    "tokens", "train", "worker",
 )  # fmt: skip
 """Modules of this package whose text is part of the recipe."""
 LOCK = Path("requirements.lock")

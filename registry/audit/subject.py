@@ -87,6 +87,7 @@ def foreign(signed: Environment, here: Environment) -> tuple[str, ...]:
             ("CPU", there.cpu, where.cpu),
             ("CPU features", ", ".join(there.features), ", ".join(where.features)),
             ("code path", signed.profile.capability, here.profile.capability),
+            ("BLAS code path", signed.profile.blas_core, here.profile.blas_core),
             ("C library", there.libc, where.libc),
         ]
     pairs += [("accelerator", str(there.accelerator), str(where.accelerator))]

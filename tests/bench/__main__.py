@@ -11,7 +11,9 @@ import tests.bench
 
 def main() -> None:
     """Run what was asked for, one after the other."""
-    known = sorted(module.name for module in pkgutil.iter_modules(tests.bench.__path__) if module.name != "__main__")
+    known = sorted(
+        module.name for module in pkgutil.iter_modules(tests.bench.__path__) if not module.name.startswith("_")
+    )
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(known)}; by default all")
     names: list[str] = parser.parse_args().names or known

@@ -12,7 +12,7 @@ from registry.errors import InputError
 
 def said(code: str, **variables: str) -> str:
     """What a fresh Python prints."""
-    clean = {key: value for key, value in os.environ.items() if key not in determinism.PORTABLE.environment}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(determinism.FOREIGN)}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**clean, **variables}, capture_output=True, text=True, check=False
     )
@@ -35,6 +35,15 @@ def test_a_profile_that_comes_too_late_is_refused() -> None:
     )
     assert "numpy is loaded already" in said(code)
     assert said(code, **determinism.PORTABLE.environment) == "", "set from outside, it is not too late"
+
+
+def test_portable_clears_what_it_does_not_name_and_native_writes_it_down() -> None:
+    code = (
+        "from pipelines import determinism as d; profile = d.named({!r}); d.apply(profile); import os;"
+        "print(os.environ.get('MKL_CBWR'), d.check(profile).environment.get('MKL_CBWR'))"
+    )
+    assert said(code.format("portable"), MKL_CBWR="COMPATIBLE") == "None None"
+    assert said(code.format("native"), MKL_CBWR="COMPATIBLE") == "COMPATIBLE COMPATIBLE"
 
 
 @pytest.mark.parametrize(
@@ -69,4 +78,4 @@ def test_the_portable_profile_is_the_one_that_chains_were_signed_with() -> None:
     assert determinism.PORTABLE.identity.digest == GOLDEN
 
 
-GOLDEN = "4f208c2d9ee4eb05111b051e5b299482ce54467aa2f1e0735599e904a27291fb"
+GOLDEN = "cc9bff614dbb41b18059c33bd1c58431106a32d65b0a4d0a5c9a08809d491214"

@@ -1,6 +1,8 @@
 """pipelines.portable: what passes the gate, what is answered otherwise, what is refused."""
 
 import hashlib
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
-from pipelines import determinism, model
+from pipelines import determinism, fused, model
 from pipelines.params import Model
-from pipelines.portable import Gate, cosine, powers, sine, uniform
+from pipelines.portable import PRODUCTS, Gate, Kernels, cosine, logarithm, powers, sine, uniform
 from registry.errors import InputError
 from tests.pipelines.small_project import LLAMA
 
@@ -27,17 +29,24 @@ def built(settings: Model, profile: determinism.Profile) -> PreTrainedModel:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "qwen2"])
-def test_the_gate_computes_what_torch_computes(architecture: str) -> None:
+@pytest.mark.parametrize("profile", [determinism.PORTABLE, determinism.NATIVE], ids=lambda profile: profile.name)
+def test_a_profile_computes_what_transformers_and_torch_compute(
+    architecture: str, profile: determinism.Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "BLOCK", 5)
+    fused._blocks.cache_clear()
     rows = torch.arange(34).reshape(2, 17)
-    found = []
-    for profile in (determinism.PORTABLE, determinism.NATIVE):
-        made = built(small(architecture), profile)
-        with model.arithmetic(profile):
+    window = {"sliding_window": 7} if architecture == "mistral" else {}
+    settings, found = small(architecture, **window), []
+    for by in (profile, replace(determinism.CUDA, device="cpu")):  # the latter: all of it as transformers has it
+        made = built(settings, by)
+        with model.arithmetic(by):
             loss = model.loss_sum(made, rows)
             loss.backward()  # type: ignore[no-untyped-call]
         found.append([loss.detach(), *(p.grad for p in made.parameters() if p.grad is not None)])
-    for portable, native in zip(*found, strict=True):
-        torch.testing.assert_close(portable, native, rtol=1e-4, atol=1e-5)
+    assert len(found[0]) == len(found[1]) > 10
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["exp", "sqrt", "tanh", "sigmoid", "erf", "log"])
@@ -71,6 +80,29 @@ def test_products_are_numpy_s() -> None:
     assert torch.equal(product, torch.from_numpy(np.matmul(a.numpy(), b.numpy())))
     torch.testing.assert_close(sum_, bias + a @ b)
     torch.testing.assert_close(batch[0], a @ b)
+
+
+def test_what_other_operations_call_inside_is_looked_at_too() -> None:
+    batch, weight = torch.ones(2, 3), torch.ones(3)
+    with Gate(), pytest.raises(InputError, match="native_layer_norm"):
+        torch.nn.functional.layer_norm(batch, (3,), weight)
+
+
+def test_afterwards_torch_is_as_it_was() -> None:
+    x = torch.linspace(0.1, 2, 50).reshape(5, 10)
+    before = x.exp(), x @ x.t()
+    with Gate(), Kernels(PRODUCTS), Gate(), pytest.raises(InputError):
+        x.exp()
+    with Kernels(PRODUCTS):
+        x.exp()
+        assert torch.equal(x @ x.t(), torch.from_numpy(np.matmul(x.numpy(), x.t().numpy())))
+    assert torch.equal(x.exp(), before[0]) and torch.equal(x @ x.t(), before[1])
+
+
+@given(st.lists(st.floats(2.0**-149, 2.0**127), min_size=1, max_size=50))
+def test_the_logarithm_is_right(values: list[float]) -> None:
+    for found, value in zip(logarithm(np.array(values)), values, strict=True):
+        assert math.isclose(found, math.log(value), rel_tol=1e-15, abs_tol=1e-15)
 
 
 @given(st.lists(st.floats(-(2.0**20), 2.0**20), min_size=1, max_size=50))

@@ -1,0 +1,139 @@
+"""Training speed: the profiles against a plain loop as nanoGPT has it, and the tree of sums against plain DDP.
+
+All trainings are started at once and take two steps each in turn, so that a busy machine slows all alike; a ratio is
+the median over the rounds, each against its peer in the same round. The peer is the same model, written in torch alone:
+sdpa, RMSNorm, F.cross_entropy, fused AdamW, MKL's products; the whole batch at once.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines import supervise
+from pipelines.determinism import PROFILES
+from tests.bench._trainers import SIZES
+
+ROUNDS = int(os.environ.get("GLASSHOUSE_BENCH_ROUNDS", 15))
+WARM_UP = 3
+FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Variables that would choose numpy's BLAS kernel for the trainings; the portable profile sets its own."""
+
+
+@dataclass(eq=False)
+class Trainer:
+    """One training of `processes` processes with `threads` threads each."""
+
+    label: str
+    kind: str
+    processes: int = 1
+    threads: int = 1
+    workers: list[subprocess.Popen[str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    words: str = ""
+
+    def start(self, size: str, meeting: Path) -> None:
+        """Start its processes."""
+        threads = str(self.threads)
+        for rank in range(self.processes):
+            variables = {key: value for key, value in os.environ.items() if key not in FOREIGN} | {
+                "RANK": str(rank), "WORLD_SIZE": str(self.processes), "THREADS": threads, "MEETING": str(meeting),
+                "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1",
+                "GLOO_SOCKET_IFNAME": "lo",
+            }  # fmt: skip
+            if self.kind in PROFILES:
+                variables |= supervise.KEEP_MEMORY
+            command = [sys.executable, "-m", "tests.bench._trainers", self.kind, size]
+            self.workers.append(
+                subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+        said = [self._said(worker, "ready ") for worker in self.workers]
+        self.words = said[0]
+
+    def steps(self, count: int) -> float:
+        """Seconds that a step took."""
+        started = time.perf_counter()
+        for worker in self.workers:
+            assert worker.stdin is not None
+            print(count, file=worker.stdin, flush=True)
+        for worker in self.workers:
+            self._said(worker, "")
+        return (time.perf_counter() - started) / count
+
+    def stop(self) -> None:
+        """End its processes."""
+        for worker in self.workers:
+            worker.kill()
+            worker.communicate()
+
+    def _said(self, worker: subprocess.Popen[str], prefix: str) -> str:
+        assert worker.stdout is not None
+        path = ""
+        for line in worker.stdout:
+            if line.startswith("MKL_VERBOSE oneMKL"):
+                path = f" ({line.removeprefix('MKL_VERBOSE ').strip()})"
+            elif not line.startswith("MKL_VERBOSE") and line.startswith(prefix):
+                return line.removeprefix(prefix).strip() + path
+        raise SystemExit(f"{self.label}: a process ended with {worker.wait()}")
+
+
+def trainers() -> list[tuple[Trainer, str, float]]:
+    """Each with the label of its peer, and the ratio that is aimed at (0: it is a peer itself)."""
+    one, two, ddp = "plain, 1 process of 1 thread", "plain, 1 process of 2 threads", "plain, DDP, 2 processes"
+    return [
+        (Trainer(one, "plain"), one, 0),
+        (Trainer("portable, 1 process", "portable"), one, 0.95),
+        (Trainer("native, 1 process", "native"), one, 1.0),
+        (Trainer(two, "plain", threads=2), two, 0),
+        (Trainer("portable, 2 processes", "portable", 2), two, 0.95),
+        (Trainer("native, 2 processes", "native", 2), two, 1.0),
+        (Trainer(ddp, "plain-ddp", 2), ddp, 0),
+        (Trainer("plain, tree, 2 processes", "plain-tree", 2), ddp, 0.9),
+        (Trainer("portable, tree, 2 processes", "portable", 2), ddp, 0.9),
+        (Trainer("native, tree, 2 processes", "native", 2), ddp, 0.9),
+    ]
+
+
+def main() -> None:
+    """Print a table for each size."""
+    for size in os.environ.get("GLASSHOUSE_BENCH_SIZES", ",".join(SIZES)).split(","):
+        measure(size)
+
+
+def measure(size: str) -> None:
+    """Run all trainings of one size in turn, and print their rates and ratios."""
+    chosen = trainers()
+    with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as folder:
+        try:
+            for number, (trainer, _, _) in enumerate(chosen):
+                trainer.start(size, Path(folder) / str(number))
+                trainer.steps(WARM_UP)
+            for _ in range(ROUNDS):
+                for trainer, _, _ in chosen:
+                    trainer.seconds.append(trainer.steps(2))
+        finally:
+            for trainer, _, _ in chosen:
+                trainer.stop()
+    by_label = {trainer.label: trainer for trainer, _, _ in chosen}
+    print(f"\n{size}: {SIZES[size]}; {SIZES[size].tokens} tokens a step; {os.cpu_count()} cores")
+    print(f"{'training':30} {'tokens/s':>9}  {'ratio':>5}  {'middle half':>11}  aim")
+    for trainer, peer, aim in chosen:
+        ratios = [theirs / ours for ours, theirs in zip(trainer.seconds, by_label[peer].seconds, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        rate = SIZES[size].tokens / statistics.median(trainer.seconds)
+        print(
+            f"{trainer.label:30} {rate:9,.0f}  {middle:5.2f}  {low:5.2f}-{high:5.2f}"
+            + (f"  {aim:.2f} {'holds' if middle >= aim else 'missed'}" if aim else "  peer")
+        )
+    for trainer, _, _ in chosen:
+        print(f"  {trainer.label}: {trainer.words}")
+
+
+if __name__ == "__main__":
+    main()
