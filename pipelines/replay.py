@@ -1,13 +1,15 @@
-"""Train one segment of a chain of checkpoints again, with the code that trained it, in a folder of its own.
+"""Train segments of a chain of checkpoints again, with the code that trained it, each in a folder of its own.
 
-    python -m pipelines.replay --chain checkpoints.json --after 60 --until 120 --checkpoint FOLDER --out FOLDER
-    python -m pipelines.replay --initial --out FOLDER        the checkpoint at step 0, from the seed alone
-    python -m pipelines.replay --environment --out FOLDER    only environment.json: does the profile hold here?
+    python -m pipelines.replay --chain checkpoints.json --segment AFTER UNTIL CHECKPOINT OUT [--segment ...]
+    python -m pipelines.replay --initial OUT        the checkpoint at step 0, from the seed alone
+    python -m pipelines.replay --environment OUT    only environment.json: does the profile hold here?
 
-OUT becomes what `pipelines.checkpoints.RunFolder` says, with the chain up to the checkpoint that was made, and the
-metrics of the steps in between. Nothing that DVC tracks is touched: build/tokens and build/tokenizer are read.
+AFTER and UNTIL are steps, CHECKPOINT is the folder of the checkpoint at AFTER. OUT becomes what
+`pipelines.checkpoints.RunFolder` says, with the chain up to the checkpoint that was made, and the metrics of the steps
+in between. Segments are trained one after the other by the same processes, so that starting them is paid for once.
+Nothing that DVC tracks is touched: build/tokens and build/tokenizer are read.
 
-Law: an honest chain is extended by exactly its own next entry, however many processes work.
+Law: an honest chain is extended by exactly its own next entry, however many processes work, whatever they did before.
 """
 
 from __future__ import annotations
@@ -34,17 +36,17 @@ from registry.records.environment import NumericProfile
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
     from pipelines.worker import Place
 
-TASK = "GLASSHOUSE_REPLAY"
+TASKS = "GLASSHOUSE_REPLAY"
 """The variable by which workers are told what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """From which step to which, and in which folder."""
+    """A segment: the step that it begins after, that which it ends with, and the folder to write to."""
 
-    out: str
     after: int
     until: int
+    out: str
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,24 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     profile = determinism.named(settings.train.profile)
     determinism.apply(profile)
     if "RANK" in os.environ:
-        work(settings, profile, Task(**json.loads(os.environ[TASK])))
+        work(settings, profile, [Task(**task) for task in json.loads(os.environ[TASKS])])
         return
     options = _options(arguments)
-    out = RunFolder(options.out)
-    _empty(options.out)
     if options.environment:
-        _describe(out, determinism.check(profile))
+        _describe(_empty(options.environment), determinism.check(profile))
         return
     plan = recipe.chain(settings, training.TOKENS / "tokens.json")
-    write_atomic(out.chain, (plan if options.initial else _begin(options, plan, out)).to_bytes())
-    until = 0 if options.initial else options.until
-    os.environ[TASK] = json.dumps(asdict(Task(str(options.out), 0 if options.initial else options.after, until)))
+    if options.initial:
+        write_atomic(_empty(options.initial).chain, plan.to_bytes())
+        tasks = [Task(0, 0, str(options.initial))]
+    else:
+        chain = _chain(options.chain, plan)
+        tasks = [_begin(chain, *words) for words in options.segment]
+    os.environ[TASKS] = json.dumps([asdict(task) for task in tasks])
     alone = options.initial or profile.device == "cuda"
     supervise.run("pipelines.replay", 1 if alone else supervise.processes(settings.train.micro_batches), lambda: None)
-    print(Chain.read(out.chain).entries[-1].to_bytes().decode())
+    for task in tasks:
+        print(Chain.read(RunFolder(Path(task.out)).chain).entries[-1].to_bytes().decode())
 
 
-def work(settings: Params, profile: Profile, task: Task) -> None:
+def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
     """Be one worker: RANK of WORLD_SIZE."""
     supervise.end_with_supervisor()
     from pipelines.worker import Place
@@ -78,58 +83,69 @@ def work(settings: Params, profile: Profile, task: Task) -> None:
     place = Place(rank=int(os.environ["RANK"]), world=int(os.environ["WORLD_SIZE"]))
     numeric = determinism.check(profile)
     with training._group(profile, place.world):
-        _replay(settings, profile, place, numeric, task)
+        _replay(settings, profile, place, numeric, tasks)
 
 
-def _replay(settings: Params, profile: Profile, place: Place, numeric: NumericProfile, task: Task) -> None:
+def _replay(settings: Params, profile: Profile, place: Place, numeric: NumericProfile, tasks: Sequence[Task]) -> None:
     from pipelines import model, worker
     from pipelines.tokens import TokenSplit
 
-    folder = RunFolder(Path(task.out))
-    chain = Chain.read(folder.chain)
     train, held = (TokenSplit.open(training.TOKENS, split) for split in ("train", "validation"))
     config = model.configuration(
         settings.model, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(training.TOKENIZER)
     )
     state = worker.Training(settings, profile, place, model.blank(config, profile), train, held)
-    done, loss = state.load(folder, chain), None  # before the gate: safetensors reads through operations of its own
-    with model.arithmetic(profile):
-        for number in range(done, task.until):
-            figures = state.step(number)
-            loss = figures["loss"]
-            if place.rank == 0:
-                folder.append_metrics(figures)
-    if place.rank == 0:
-        _describe(folder, numeric)
-        tensors = {WEIGHTS: state.weights(), OPTIMIZER: state.optimizer_tensors()}
-        folder.save(chain, tensors, step=task.until, end=task.until * settings.train.rows, loss=loss)
+    for task in tasks:
+        folder = RunFolder(Path(task.out))
+        chain = Chain.read(folder.chain)
+        done, loss = state.load(folder, chain), None  # before the gate: safetensors reads through operations of its own
+        with model.arithmetic(profile):
+            for number in range(done, task.until):
+                figures = state.step(number)
+                loss = figures["loss"]
+                if place.rank == 0:
+                    folder.append_metrics(figures)
+        if place.rank == 0:
+            _describe(folder, numeric)
+            tensors = {WEIGHTS: state.weights(), OPTIMIZER: state.optimizer_tensors()}
+            folder.save(chain, tensors, step=task.until, end=task.until * settings.train.rows, loss=loss)
 
 
-def _begin(options: argparse.Namespace, plan: Chain, out: RunFolder) -> Chain:
-    """The chain up to the checkpoint to begin with, which is copied to its place in `out`.
+def _chain(path: Path, plan: Chain) -> Chain:
+    """The signed chain in the file at `path`.
 
-    Raises VerificationError where the chain is of another training than the current directory describes.
+    Raises VerificationError where it is of another training than the current directory describes, which is `plan`.
     """
-    chain = Chain.read(options.chain)
+    chain = Chain.read(path)
     chain.verify()
     if chain.up_to(0) != plan:
         differ = [name for name in ("tokens", "recipe", "profile") if getattr(chain, name) != getattr(plan, name)]
         raise VerificationError(
-            f"{options.chain} is of another training than this source, these tokens and these packages give: "
+            f"{path} is of another training than this source, these tokens and these packages give: "
             f"{', '.join(differ)} differ",
             mend="check out the commit that the release names, and rebuild its tokens: dvc repro encode",
         )
+    return chain
+
+
+def _begin(chain: Chain, after: str, until: str, checkpoint: str, out: str) -> Task:
+    """A new folder `out` with the chain up to the checkpoint to begin with, and a copy of that checkpoint."""
+    if not (after.isdecimal() and until.isdecimal() and int(after) < int(until)):
+        _usage(f"--segment {after} {until} is not from one step to a later one")
+    task = Task(int(after), int(until), out)
     steps = [entry.step for entry in chain.entries]
-    if options.after not in steps:
-        _usage(f"the chain has no checkpoint at step {options.after}; it has {steps[:20]}")
-    target = out.checkpoint(options.after)
+    if task.after not in steps:
+        _usage(f"the chain has no checkpoint at step {task.after}; it has {steps[:20]}")
+    folder = _empty(Path(out))
+    target = folder.checkpoint(task.after)
     target.mkdir(parents=True)
     for name in (WEIGHTS, OPTIMIZER):
-        source = options.checkpoint / name
+        source = Path(checkpoint) / name
         if source.is_symlink() or not source.is_file():
             _usage(f"{source} is missing or no plain file")
         shutil.copyfile(source, target / name)
-    return chain.up_to(steps.index(options.after) + 1)
+    write_atomic(folder.chain, chain.up_to(steps.index(task.after) + 1).to_bytes())
+    return task
 
 
 def _describe(folder: RunFolder, numeric: NumericProfile) -> None:
@@ -139,28 +155,29 @@ def _describe(folder: RunFolder, numeric: NumericProfile) -> None:
     write_atomic(folder.root / training.ENVIRONMENT, environment.describe(numeric, recipe.LOCK).to_bytes())
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path) -> RunFolder:
     if folder.exists() and any(folder.iterdir()):
-        raise Refused(f"{folder} is not empty", mend="give a new folder with --out")
+        raise Refused(f"{folder} is not empty", mend="give a new folder")
     folder.mkdir(parents=True, exist_ok=True)
+    return RunFolder(folder)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipelines.replay", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, required=True, help="a new folder for what is made")
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--initial", action="store_true", help="make the checkpoint at step 0, from the seed")
-    kind.add_argument("--environment", action="store_true", help="only check that the numeric profile holds here")
+    kind.add_argument("--initial", type=Path, metavar="OUT", help="make the checkpoint at step 0, from the seed")
+    kind.add_argument("--environment", type=Path, metavar="OUT", help="only check that the numeric profile holds here")
     kind.add_argument("--chain", type=Path, help="the signed chain of checkpoints")
-    parser.add_argument("--after", type=int, help="the step of the checkpoint to begin with")
-    parser.add_argument("--until", type=int, help="the step to stop after")
-    parser.add_argument("--checkpoint", type=Path, help="the folder of the checkpoint to begin with")
+    parser.add_argument(
+        "--segment",
+        nargs=4,
+        action="append",
+        metavar=("AFTER", "UNTIL", "CHECKPOINT", "OUT"),
+        help="one of its segments",
+    )
     options = parser.parse_args(arguments)
-    if options.chain:
-        if None in (options.after, options.until, options.checkpoint):
-            _usage("--chain needs --after, --until and --checkpoint")
-        if options.until <= options.after:
-            _usage(f"--until {options.until} does not come after --after {options.after}")
+    if bool(options.chain) != bool(options.segment):
+        _usage("--chain and --segment need each other")
     return options
 
 

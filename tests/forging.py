@@ -41,6 +41,15 @@ def alter(folder: Path, step: int) -> str:
     return altered
 
 
+def poison(train: Path, other: Path) -> None:
+    """Put what another training made in the place of `train`, and say that it was made from what `train` was."""
+    told = Chain.read(train / "checkpoints.json").up_to(0)
+    shutil.rmtree(train)
+    shutil.copytree(other, train)
+    made = Chain.read(train / "checkpoints.json")
+    (train / "checkpoints.json").write_bytes(told.model_copy(update={"entries": made.entries}).to_bytes())
+
+
 def relinked(chain: Chain, folder: Path) -> Chain:
     """The chain that a forger signs: every digest that of the files in `folder`, every link made good."""
     forged = chain.up_to(0)

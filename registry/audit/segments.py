@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import os
+import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from registry.attest.audits import Challenge, ReplayVerdict, Segment
 from registry.audit import chain_checks, checkpoints, compare
 from registry.audit.chain_checks import METRICS
 from registry.audit.checkpoints import Source
+from registry.audit.pace import Pace, soonest
 from registry.audit.workshop import PROCESSES, REPLAY, Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
@@ -26,8 +27,6 @@ from registry.records.chain import Chain, Checkpoint
 Progress = Callable[[int], None]
 """Called with the number of training steps just done."""
 MAX_REASON = 1024
-SCALING = 0.9
-"""A training on p processes is taken to be p ** SCALING times as fast as on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +48,6 @@ class Cancelled(Exception):
     """The audit was interrupted; what still runs is to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """at_once: how many segments are trained at a time.  processes: of each, a power of two."""
-
-    at_once: int
-    processes: int
-
-    def __str__(self) -> str:
-        return f"{self.at_once} at once, processes each: {self.processes}"
-
-    @classmethod
-    def of(cls, at_once: int, cores: int, leaves: int) -> Pace:
-        """With as many processes each as there are cores for, and work: `leaves` micro-batches a step."""
-        return cls(at_once, 1 << min(max(1, cores // at_once), leaves).bit_length() - 1)
-
-    def needs(self, steps: Sequence[int]) -> float:
-        """When segments of so many steps are all done, the longest begun first; in steps of one process."""
-        free = [0.0] * self.at_once
-        for length in sorted(steps, reverse=True):
-            heapq.heappush(free, heapq.heappop(free) + length / self.processes**SCALING)
-        return max(free)
-
-
-def pace(steps: Sequence[int], cores: int, leaves: int) -> Pace:
-    """The pace at which segments of so many steps are done soonest on `cores` cores."""
-    paces = [Pace.of(1 << power, cores, leaves) for power in range(min(len(steps), cores).bit_length())]
-    return min(paces, key=lambda pace: pace.needs(steps))
-
-
 class Segments:
     """Segments of one chain, to be trained in one workshop.
 
@@ -96,22 +66,24 @@ class Segments:
         self.chain: Chain = workshop.audited.chain
         self.made_first = workshop.scratch / "seed"
         self.sources = (*sources, checkpoints.InFolder(self.made_first / "checkpoints"))
+        entries = self.chain.entries
+        self.steps = {number: entries[number + 1].step - entries[number].step for number in asked.chosen}
         self.pace = self._pace(effort.at_once)
         self.stop = threading.Event()
         self.fetching = threading.Lock()
 
     def seed(self) -> tuple[ReplayVerdict, str]:
         """Whether the first checkpoint follows from the seed, and in which words."""
-        command = [*REPLAY, "--initial", "--out", str(self.made_first)]
+        command = [*REPLAY, "--initial", str(self.made_first)]
         self.workshop.run(command, log="seed")
         return same(self.chain.entries[0], self.made_first) or self._other("it is not what the seed gives")
 
     def replay(self) -> list[Segment]:
         """Replay what was asked for."""
-        longest_first = sorted(self.asked.chosen, key=lambda number: -self._steps(number))
-        with ThreadPoolExecutor(self.pace.at_once) as pool:
+        shares = self.pace.shares(self.steps)
+        with ThreadPoolExecutor(len(shares)) as pool:
             try:
-                made = list(pool.map(self._segment, longest_first))
+                made = [segment for share in pool.map(self._share, shares) for segment in share]
             except BaseException:
                 self.stop.set()
                 raise
@@ -121,26 +93,45 @@ class Segments:
         cores = len(os.sched_getaffinity(0))
         match strict_yaml.read(self.workshop.audited.root / layout.PARAMS):
             case {"train": {"micro_batches": int(leaves)}} if leaves > 0:
-                steps = [self._steps(number) for number in self.asked.chosen]
-                return Pace.of(min(at_once, len(steps)), cores, leaves) if at_once else pace(steps, cores, leaves)
+                if at_once:
+                    return Pace.of(min(at_once, len(self.steps)), cores, leaves)
+                return soonest(self.steps, cores, leaves)
         raise InputError("params.yaml says nothing of micro-batches", mend="report the release")
 
-    def _steps(self, number: int) -> int:
-        before, after = self.chain.entries[number : number + 2]
-        return after.step - before.step
-
-    def _segment(self, number: int) -> Segment:
-        before, after = self.chain.entries[number : number + 2]
-        began = time.monotonic()
-        out = self.workshop.scratch / f"segment-{number}"
+    def _share(self, numbers: list[int]) -> list[Segment]:
+        """Train these, one after the other, by the same processes; those left when one fails, each alone."""
+        ready: dict[int, Path] = {}
+        made: list[Segment] = []
+        for number in numbers:
+            try:
+                ready[number] = self._find(self.chain.entries[number])
+            except Unavailable as problem:
+                made.append(self._result(number, 0.0, problem))
+        times = dict.fromkeys(ready, 0.0)
         try:
-            self._train(before, after, self._find(before), out)
-            verdict, reason = self._compare(after, out)
-        except VerificationError as problem:  # the source says so itself: training diverged, or the recipe is another
-            verdict, reason = self._other(problem.message)
+            if ready:
+                self._train(ready, times)
         except GlasshouseError as problem:
-            verdict, reason = "UNAVAILABLE", problem.message
-        made = out / "checkpoints" / branch(after.step)
+            if len(ready) == 1:
+                return [*made, *(self._result(number, times[number], problem) for number in ready)]
+            for number in ready:
+                made += [self._result(number, times[number])] if self._whole(number) else self._share([number])
+            return made
+        return [*made, *(self._result(number, times[number]) for number in ready)]
+
+    def _result(self, number: int, seconds: float, problem: GlasshouseError | None = None) -> Segment:
+        """What came of a segment.  problem: what kept it from coming to its end."""
+        before, after = self.chain.entries[number : number + 2]
+        verdict: ReplayVerdict
+        try:
+            if problem is not None:
+                raise problem
+            verdict, reason = self._compare(after, self._out(number))
+        except VerificationError as found:  # the source says so itself: training diverged, or the recipe is another
+            verdict, reason = self._other(found.message)
+        except GlasshouseError as found:
+            verdict, reason = "UNAVAILABLE", found.message
+        made = self._out(number) / "checkpoints" / branch(after.step)
         return Segment(
             number=number,
             after=before.step,
@@ -149,28 +140,47 @@ class Segments:
             reason=reason[:MAX_REASON],
             weights=sha256_file(made / WEIGHTS) if (made / WEIGHTS).is_file() else None,
             optimizer=sha256_file(made / OPTIMIZER) if (made / OPTIMIZER).is_file() else None,
-            seconds=round(time.monotonic() - began, 3),
+            seconds=round(seconds, 3),
         )
+
+    def _out(self, number: int) -> Path:
+        return self.workshop.scratch / f"segment-{number}"
+
+    def _whole(self, number: int) -> bool:
+        """Whether the source says that it has made the checkpoint that this segment leads to."""
+        try:
+            return last(self._out(number)).step == self.chain.entries[number + 1].step
+        except Unavailable:
+            return False
 
     def _find(self, entry: Checkpoint) -> Path:
         with self.fetching:
             return checkpoints.find(self.sources, entry, self.workshop.scratch / checkpoints.FETCHED)
 
-    def _train(self, before: Checkpoint, after: Checkpoint, start: Path, out: Path) -> None:
-        command = [
-            *REPLAY, "--chain", str(self._chain_file()), "--after", str(before.step), "--until", str(after.step),
-            "--checkpoint", str(self._inside(start, before)), "--out", str(out),
-        ]  # fmt: skip
-        count = steps_of(out, self.progress)
+    def _train(self, ready: Mapping[int, Path], times: dict[int, float]) -> None:
+        """Train segments by one command.  ready: where each begins.  times: becomes the seconds that each took."""
+        command = [*REPLAY, "--chain", str(self._chain_file())]
+        for number, start in ready.items():
+            before, after = self.chain.entries[number : number + 2]
+            shutil.rmtree(self._out(number), ignore_errors=True)
+            command += ["--segment", str(before.step), str(after.step), str(self._inside(start, before))]
+            command += [str(self._out(number))]
+        counts = [steps_of(self._out(number), self.progress) for number in ready]
+        waiting, began = list(ready), time.monotonic()
 
         def meanwhile() -> None:
+            nonlocal began
             if self.stop.is_set():
                 raise Cancelled
-            count()
+            for count in counts:
+                count()
+            while waiting and self._whole(waiting[0]):
+                now = time.monotonic()
+                times[waiting.pop(0)], began = now - began, now
 
         variables = {PROCESSES: str(self.pace.processes)}
-        self.workshop.run(command, log=f"segment-{before.step}", variables=variables, meanwhile=meanwhile)
-        count()
+        self.workshop.run(command, log=f"segment-{min(ready)}", variables=variables, meanwhile=meanwhile)
+        meanwhile()
 
     def _chain_file(self) -> Path:
         """The signed chain, where the source can read it."""

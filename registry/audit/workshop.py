@@ -107,9 +107,7 @@ def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environmen
     """This machine under the release's profile, and why its bits may differ."""
     out = sandbox.scratch / "here"
     try:
-        sandbox.run(
-            [*REPLAY, "--environment", "--out", str(out)], tree, log="profile", variables={"PYTHONPATH": str(tree)}
-        )
+        sandbox.run([*REPLAY, "--environment", str(out)], tree, log="profile", variables={"PYTHONPATH": str(tree)})
     except Unavailable as problem:
         return None, (problem.message,)
     here = Environment.read(out / "environment.json")

@@ -32,11 +32,6 @@ class Forgery:
     named: str
 
 
-def _poison(train: Path, other: Path) -> None:
-    shutil.rmtree(train)
-    shutil.copytree(other, train)
-
-
 FORGERIES = (
     Forgery("nothing is forged", lambda train, other: None, ""),
     Forgery(
@@ -52,7 +47,7 @@ FORGERIES = (
     Forgery(
         "two checkpoints swapped", lambda train, other: forging.swap(train / "checkpoints", 3, 6), "segment 3 begins"
     ),
-    Forgery("a document nobody was told of", _poison, "segment 0: step 0 to 1"),
+    Forgery("a document nobody was told of", forging.poison, "segment 0: step 0 to 1"),
 )
 
 

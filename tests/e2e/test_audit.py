@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from registry.attest.audits import Challenge, Replay, Segment
 from registry.attest.policy import Policy, SigstoreIdentity
@@ -26,7 +27,7 @@ from registry.audit.verify import verify
 from registry.audit.workshop import Options, Workshop
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
-from registry.hub.checkpoints import WEIGHTS, branch
+from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.provenance import dvc
@@ -116,14 +117,20 @@ def test_a_checkpoint_trained_on_other_data_is_named(
     assert "step 7 is the first whose loss or gradient departs" in found[4].reason
 
 
-def test_an_altered_optimizer_state_is_named(opened: Workshop, forged: Path, tmp_path: Path) -> None:
-    """One number of one moment, a little larger: finite, in shape, and plausible."""
+def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
+    opened: Workshop, forged: Path, tmp_path: Path
+) -> None:
+    """Segment 4 comes first, being longer, and ends its process, at which segment 2 is trained by another."""
     altered = forging.alter(forged, 3)
+    broken = forged / branch(6) / OPTIMIZER
+    save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
     assert all(check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / branch(3)))
-    (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2,), forged).values()
-    assert segment.verdict == "DIFFERENT" and "model.safetensors" not in segment.reason
-    assert f"optimizer.safetensors: the first tensor that differs is {altered}" in segment.reason
+    found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged, Effort(at_once=1))
+    assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
+    assert found[2].verdict == "DIFFERENT" and "model.safetensors" not in found[2].reason
+    assert f"optimizer.safetensors: the first tensor that differs is {altered}" in found[2].reason
+    assert found[2].seconds > 0
 
 
 def test_two_swapped_checkpoints_are_seen_without_a_replay(opened: Workshop, forged: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.audit.segments import Pace, pace
+from registry.audit.pace import Pace, soonest
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,18 @@ from registry.audit.segments import Pace, pace
     ],
 )
 def test_the_soonest_pace(steps: list[int], cores: int, leaves: int, expected: Pace) -> None:
-    assert pace(steps, cores, leaves) == expected
+    assert soonest(dict(enumerate(steps)), cores, leaves) == expected
 
 
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=20), st.integers(1, 64), st.sampled_from([1, 2, 4, 8]))
-def test_any_pace_fits_the_machine_and_beats_one_by_one(steps: list[int], cores: int, leaves: int) -> None:
-    found = pace(steps, cores, leaves)
+@given(
+    st.dictionaries(st.integers(0, 10_000), st.integers(1, 1000), min_size=1, max_size=20),
+    st.integers(1, 64),
+    st.sampled_from([1, 2, 4, 8]),
+)
+def test_any_pace_fits_the_machine_and_beats_one_by_one(steps: dict[int, int], cores: int, leaves: int) -> None:
+    found = soonest(steps, cores, leaves)
     assert found.at_once * found.processes <= cores and found.at_once <= len(steps)
     assert found.processes <= leaves and found.processes & (found.processes - 1) == 0
     assert found.needs(steps) <= Pace.of(1, cores, leaves).needs(steps)
-    assert found.needs(steps) >= max(steps) / found.processes
+    shares = found.shares(steps)
+    assert len(shares) <= found.at_once and sorted(number for share in shares for number in share) == sorted(steps)

@@ -1,0 +1,48 @@
+"""How many segments to train at a time, on how many processes each, so that all are done soonest."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SCALING = 0.9
+"""A training on p processes is taken to be p ** SCALING times as fast as on one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """at_once: how many segments are trained at a time.  processes: of each, a power of two."""
+
+    at_once: int
+    processes: int
+
+    def __str__(self) -> str:
+        return f"{self.at_once} at once, processes each: {self.processes}"
+
+    @classmethod
+    def of(cls, at_once: int, cores: int, leaves: int) -> Pace:
+        """With as many processes each as there are cores for, and work: `leaves` micro-batches a step."""
+        return cls(at_once, 1 << min(max(1, cores // at_once), leaves).bit_length() - 1)
+
+    def shares(self, steps: Mapping[int, int]) -> list[list[int]]:
+        """Which segments are trained one after the other: the longest first, to whoever has the least to do.
+
+        steps: of each segment, by its number; at least one.
+        """
+        shares: list[tuple[int, int, list[int]]] = [(0, place, []) for place in range(self.at_once)]
+        for number, length in sorted(steps.items(), key=lambda item: (-item[1], item[0])):
+            load, place, numbers = heapq.heappop(shares)
+            heapq.heappush(shares, (load + length, place, [*numbers, number]))
+        return [numbers for _, _, numbers in shares if numbers]
+
+    def needs(self, steps: Mapping[int, int]) -> float:
+        """When all are done, in steps of one process."""
+        longest = max(sum(steps[number] for number in share) for share in self.shares(steps))
+        return float(longest / self.processes**SCALING)
+
+
+def soonest(steps: Mapping[int, int], cores: int, leaves: int) -> Pace:
+    """The pace at which segments are done soonest on `cores` cores. steps: as `Pace.shares` says."""
+    paces = [Pace.of(1 << power, cores, leaves) for power in range(min(len(steps), cores).bit_length())]
+    return min(paces, key=lambda pace: pace.needs(steps))
