@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests import forging
+from tests.audited import QUIET, Bench
 from tests.conftest import MAINTAINER, Project, new_project
-from tests.hub_instance import HubInstance
-from tests.sigstore_instance import SigstoreInstance
 
-QUIET = {"GLASSHOUSE_TRACKING": "off"}
+SEGMENTS = 6
+"""Of the small release: steps 0, 1, 2, 3, 6, 9, 10."""
 TEXT = "texts/999.txt"
 
 
@@ -53,42 +52,32 @@ FORGERIES = (
 
 def main() -> None:
     """Print a row for each forgery: what `verify` says, what `audit replay` says, and what it names."""
-    with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
-        scratch = Path(name)
-        with SigstoreInstance.start(scratch / "sigstore") as sigstore, HubInstance.start(scratch / "hub") as hub:
-            lent = hub.environment(scratch / "huggingface")
-            honest = new_project(scratch / "honest" / "project")
-            honest.run("dvc", "repro", variables=QUIET)
-            honest.commit("Lock what dvc repro built")
-            poisoned = new_project(scratch / "poisoned" / "project")
-            (poisoned.root / TEXT).write_text("A document that nobody was told of. " * 8)
-            poisoned.run("dvc", "repro", "train", variables=QUIET)
-            for number, forgery in enumerate(FORGERIES):
-                root = scratch / f"release-{number}" / "project"
-                shutil.copytree(honest.root, root, symlinks=True)
-                own = {"PYTHONPATH": str(root), "HOME": str(root.parent)}
-                project = Project(root, {**honest.environment, **lent, **own})
-                row(project, forgery, poisoned.root / "build/train", sigstore)
+    with Bench.start() as bench:
+        honest = new_project(bench.folder / "honest" / "project")
+        bench.build(honest)
+        poisoned = new_project(bench.folder / "poisoned" / "project")
+        (poisoned.root / TEXT).write_text("A document that nobody was told of. " * 8)
+        poisoned.run("dvc", "repro", "train", variables=QUIET)
+        for number, forgery in enumerate(FORGERIES):
+            root = bench.folder / f"release-{number}" / "project"
+            shutil.copytree(honest.root, root, symlinks=True)
+            project = Project(root, {**honest.environment, "PYTHONPATH": str(root), "HOME": str(root.parent)})
+            row(bench, project, forgery, poisoned.root / "build/train")
 
 
-def row(project: Project, forgery: Forgery, other: Path, sigstore: SigstoreInstance) -> None:
+def row(bench: Bench, project: Project, forgery: Forgery, other: Path) -> None:
     """Forge, release, verify, audit; then print what was found. Ends the benchmark where a lie goes unseen."""
-    trust = ("--trust-config", str(sigstore.trust_config_path))
-    signer = ("--identity", MAINTAINER, "--issuer", sigstore.issuer, *trust)
+    signer = ("--identity", MAINTAINER, "--issuer", bench.sigstore.issuer, *bench.trust)
     if forgery.named:
         forgery.forge(project.root / "build/train", other)
         forging.make_good(project.root / "build/train")
         project.run("dvc", "commit", "--force", "train", variables=QUIET)
-        project.run("dvc", "repro", variables=QUIET)
-        project.commit("Lock what was forged")
-    project.run("glasshouse", "release", "prepare")
-    release = "releases/small/v1.0.0"
-    project.run("glasshouse", "release", "sign", release, *trust, "--identity-token", sigstore.token(MAINTAINER))
+        bench.build(project)
+    release = str(bench.sign(project))
     verified = project.run("glasshouse", "verify", release, *signer, check=False)
-    segments = len(json.loads((project.root / release / "provenance/checkpoints.json").read_text())["entries"]) - 1
     audited = project.run(
         "glasshouse", "audit", "replay", release, "--source", ".", "--environment", "current",
-        "--segments", str(segments), "--checkpoints", forging.CHECKPOINTS, *signer, check=False,
+        "--segments", str(SEGMENTS), "--checkpoints", forging.CHECKPOINTS, *signer, check=False,
     )  # fmt: skip
     verdict = json.loads((project.root / "verdict.json").read_text())["statement"]["predicate"]
     found = re.search(f"(?:{forgery.named})[^;]*", verdict["reason"]) if forgery.named else None

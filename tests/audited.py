@@ -1,0 +1,91 @@
+"""Releases to be audited by a benchmark: built, signed, verified, and their source opened in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.verify import Verifier
+from registry.audit import workshop
+from registry.audit.checkpoints import InFolder
+from registry.audit.replay import challenge
+from registry.audit.sandbox import Sandbox
+from registry.audit.segments import SOONEST, Effort, Segments
+from registry.audit.source import Setup
+from registry.audit.subject import Audited, admit
+from registry.audit.verify import verify
+from registry.audit.workshop import Options, Workshop
+from registry.hub.reference import DirectoryReference
+from tests.conftest import MAINTAINER, Project
+from tests.forging import CHECKPOINTS
+from tests.hub_instance import HubInstance
+from tests.sigstore_instance import SigstoreInstance
+
+QUIET = {"GLASSHOUSE_TRACKING": "off"}
+RELEASE = Path("releases/small/v1.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A scratch folder, with a Sigstore and a Hub that run until the end of the block."""
+
+    folder: Path
+    sigstore: SigstoreInstance
+    hub: HubInstance
+
+    @classmethod
+    @contextmanager
+    def start(cls) -> Iterator[Bench]:
+        """Start both."""
+        with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
+            folder = Path(name)
+            with SigstoreInstance.start(folder / "sigstore") as sigstore, HubInstance.start(folder / "hub") as hub:
+                yield cls(folder, sigstore, hub)
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        """Options that name the Sigstore."""
+        return ("--trust-config", str(self.sigstore.trust_config_path))
+
+    def build(self, project: Project) -> None:
+        """Run the pipeline, and commit its lock."""
+        project.run("dvc", "repro", variables=QUIET)
+        project.commit("Lock what dvc repro built")
+
+    def sign(self, project: Project) -> Path:
+        """Prepare and sign the first release of a project that is built. Gives its directory."""
+        lent: Mapping[str, str] = self.hub.environment(self.folder / "huggingface")
+        token = ("--identity-token", self.sigstore.token(MAINTAINER))
+        project.run("glasshouse", "release", "prepare", variables=lent)
+        project.run("glasshouse", "release", "sign", str(RELEASE), *self.trust, *token, variables=lent)
+        return project.root / RELEASE
+
+    def admit(self, release: Path) -> Audited:
+        """The release, verified."""
+        policy = Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer=self.sigstore.issuer),))
+        verifier = Verifier(policy, self.sigstore.trusted_root_path)
+        return admit(release, verify(release, DirectoryReference(release), "a directory", verifier), verifier)
+
+    def open(self, project: Project, audited: Audited, name: str, python: Path | None = None) -> Workshop:
+        """A workshop in a new folder. python: the interpreter of the machine that audits; None: this one's."""
+        folder = self.folder / name
+        folder.mkdir()
+        setup = Setup("current", str(python)) if python else Setup("current")
+        return workshop.make(audited, Options(str(project.root), setup), folder)
+
+
+def segments(
+    place: Workshop, project: Project, name: str, chosen: tuple[int, ...], effort: Effort = SOONEST
+) -> Segments:
+    """Those segments, to be trained in a folder of their own below the workshop's."""
+    scratch = place.scratch / name
+    scratch.mkdir()
+    beside = dataclasses.replace(place, sandbox=Sandbox(scratch, place.sandbox.programs))
+    asked = challenge(place.audited, count=None, segment=chosen[0], nonce=None)
+    asked = asked.model_copy(update={"chosen": chosen})
+    return Segments(beside, asked, [InFolder(project.root / CHECKPOINTS)], effort)
