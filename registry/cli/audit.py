@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -105,7 +107,7 @@ def replay(
 
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
-    options = _options(source, environment, sandbox, keep)
+    options = _options(source, environment, sandbox, keep, verdict)
     checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
     with _admitted(reference, checker, endpoint) as audited:
         asked = replays.challenge(audited, count=segments, segment=segment, nonce=nonce)
@@ -145,7 +147,7 @@ def rebuild(
     from registry.audit import attest, workshop
     from registry.audit import rebuild as rebuilds
 
-    options = _options(source, environment, sandbox, keep)
+    options = _options(source, environment, sandbox, keep, verdict)
     checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
     with (
         _admitted(reference, checker, endpoint) as audited,
@@ -220,10 +222,12 @@ def _attested(as_json: bool, words: str, **facts: str) -> None:
         print(words)
 
 
-def _options(source: str | None, environment: str, sandbox: bool, keep: Path | None) -> Options:
+def _options(source: str | None, environment: str, sandbox: bool, keep: Path | None, verdict: Path) -> Options:
     from registry.audit.source import Setup
     from registry.audit.workshop import Options
 
+    if verdict.is_dir():  # which is to be told before hours are spent, not after
+        raise InputError(f"{verdict} is a folder", mend="give the name of a file: --output verdict.json")
     if keep is not None and keep.exists():
         raise InputError(f"{keep} exists", mend="give a new folder: --keep DIR")
     match environment:
@@ -241,11 +245,26 @@ def _admitted(reference: str, checker: Verifier, endpoint: str | None) -> Iterat
     from registry.hub.reference import parse
 
     asked = parse(reference)
-    with fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
+    with _ended_by_signals(), fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
         report = verify(place.root, asked, place.words, checker)
         audited = admit(place.root, report, checker)
         output.say(f"{reference} verifies; what follows runs its code")
         yield audited
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Within: SIGTERM and SIGHUP end an audit as Ctrl-C does, which leaves no process of it and no file."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> list[Source]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -282,6 +286,45 @@ def test_no_code_of_a_release_that_does_not_verify_is_run(released: Released, tm
         assert code == 1 and "none of its code is run" in said and "config.json" in said
         assert "fetching the source" not in said
     assert command(released, "replay", str(released.folder), *COMMON)[0] == 2  # nobody is named who may sign
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_audit_leaves_nothing_behind(released: Released, tmp_path: Path, number: int) -> None:
+    """Neither a file, nor a process, nor half a verdict."""
+    scratch, verdict = tmp_path / "scratch", tmp_path / "verdict.json"
+    scratch.mkdir()
+    words = [
+        "glasshouse",
+        "audit",
+        "rebuild",
+        str(released.folder),
+        *COMMON,
+        *released.signer,
+        "--output",
+        str(verdict),
+    ]
+    with subprocess.Popen(
+        words, cwd=released.project.root, env={**released.project.environment, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    ) as audit:  # fmt: skip
+        assert audit.stderr is not None
+        while "packages: current" not in (said := audit.stderr.readline()):
+            assert said, "it ended before it ran any code of the release"
+        while not _processes(scratch):
+            time.sleep(0.02)
+        audit.send_signal(number)
+        audit.communicate(timeout=60)
+    assert audit.returncode == 130
+    assert not list(scratch.iterdir()) and not verdict.exists() and not _processes(scratch)
+
+
+def _processes(scratch: Path) -> list[str]:
+    """Those that work in that folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            found += [folder.parent.name] if folder.resolve().is_relative_to(scratch) else []
+    return found
 
 
 def test_a_replay_by_chance_is_recorded_and_signed(
