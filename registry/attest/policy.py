@@ -17,6 +17,7 @@ from registry.attest.predicates import RebuildVerdict
 from registry.attest.signature import SignedBy
 from registry.attest.signers import (
     AllowedSigner,
+    Bundle,
     CertificateHolder,
     CiWorkflow,
     IdentityPattern,
@@ -92,7 +93,7 @@ class Policy(Record):
     threshold: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many different ones of `signers` must have signed the release statement. Signatures beyond the first are
     bundles of `glasshouse trust cosign`, given by `--attestation`."""
-    attestations: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")], ...] = ()
+    attestations: tuple[Bundle, ...] = ()
     """Attestations that must be in the release, by short name, beyond provenance, data and card, which always must."""
     openness: OpennessClass | None = None
     """The lowest class of the Model Openness Framework that is accepted."""

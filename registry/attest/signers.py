@@ -34,8 +34,8 @@ ANYBODY = ("someone@unrelated.invalid", "https://unrelated.invalid/some/path@ref
 """Names that nobody has. A pattern that fits one of them fits just any."""
 
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
-Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}(\.sig)?$")]
-"""An attestation by its short name, such as `release` or `data`, or `model.sig`."""
+Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.@=-]{0,127}$")]
+"""An attestation by its short name, such as `release`, `data` or `stage-train`, or `model.sig`."""
 
 
 class Rule(Record):
