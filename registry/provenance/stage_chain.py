@@ -32,6 +32,7 @@ HOW = {
     "ran": "ran in the maintainer's working copy",
     "restored": "taken from a cache of DVC, with the record of the run that made it",
 }
+RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
 ENDS = "weights <- every stage <- data manifest"
 
 
@@ -121,7 +122,7 @@ class _Line:
             raise Unavailable(
                 f"nobody measured what it read: DVC's lock alone says it, and its {len(run.outs)} outputs are as they "
                 "were at the release",
-                mend="glasshouse record in the stage's command measures it",
+                mend=RECORD,
             )
         return (
             f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} of them by other "
@@ -145,6 +146,10 @@ class _Line:
             if not route:
                 makers = ", ".join(sorted(made[path]))
                 raise Gap(f"{path} was made by {makers}: no dependency leads from there to the data manifest's stage")
+            if unmeasured := [name for name in route if self.said(name)[0].evidence == "unrecorded"]:
+                raise Unavailable(
+                    f"{' <- '.join(route)} fits, but nobody measured what {', '.join(unmeasured)} read", mend=RECORD
+                )
         return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
 
     def _as_locked(self, run: Run, stage: dvc.Stage) -> None:
