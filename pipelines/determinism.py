@@ -167,6 +167,8 @@ def check(profile: Profile) -> NumericProfile:
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas" and "numpy" in pool["filepath"]]
     core = str(blas[0]["architecture"]) if blas else "none"
     found = {
+        # Told a code path by its variable, torch takes it, and ends at the first instruction that the CPU has not.
+        "AVX2 of the CPU": (torch.cpu._is_avx2_supported(), True if profile.capability == "AVX2" else None),
         "threads of torch": (torch.get_num_threads(), profile.threads),
         "code path of torch": (torch.backends.cpu.get_cpu_capability(), profile.capability),
         "code path of numpy's BLAS": (core, profile.blas_core),

@@ -71,6 +71,7 @@ def row(bench: Bench, project: Project, forgery: Forgery, other: Path) -> None:
     if forgery.named:
         forgery.forge(project.root / "build/train", other)
         forging.make_good(project.root / "build/train")
+        project.run("python", "-m", "registry", "record", "--", "true", variables={"DVC_STAGE": "train"})
         project.run("dvc", "commit", "--force", "train", variables=QUIET)
         bench.build(project)
     release = str(bench.sign(project))

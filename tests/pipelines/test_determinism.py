@@ -1,8 +1,10 @@
 """pipelines.determinism: what is asked for is set in time, and checked."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +12,14 @@ from pipelines import determinism
 from registry.errors import InputError
 
 
-def said(code: str, **variables: str) -> str:
-    """What a fresh Python prints."""
+def said(code: str, *, emulated: str | None = None, **variables: str) -> str:
+    """What a fresh Python prints. emulated: on another CPU."""
+    command = [sys.executable, "-c", code]
+    if emulated:
+        python = str(Path(sys.executable).resolve())
+        command = [str(EMULATOR), "-cpu", emulated, "-0", sys.executable, python, "-c", code]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(determinism.FOREIGN)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**clean, **variables}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -56,6 +60,19 @@ def test_a_profile_that_does_not_hold_is_not_claimed(variable: str, value: str, 
         "try: d.check(d.PORTABLE)\nexcept Unavailable as problem: print(problem.message)"
     )
     assert named in said(code, **{**determinism.PORTABLE.environment, variable: value})
+
+
+EMULATOR = shutil.which("qemu-x86_64-static")
+
+
+@pytest.mark.skipif(EMULATOR is None, reason="qemu-x86_64-static (Debian: qemu-user-static) is not installed here")
+def test_a_cpu_without_avx2_is_told_before_it_ends_at_an_instruction_it_has_not() -> None:
+    """Told by a variable to take its path for AVX2, torch says that it does, on any CPU."""
+    code = (
+        "from pipelines import determinism as d\nfrom registry.errors import Unavailable\nd.apply(d.PORTABLE)\n"
+        "try: d.check(d.PORTABLE)\nexcept Unavailable as problem: print(problem.message)"
+    )
+    assert "AVX2 of the CPU is False, not True" in said(code, emulated="SandyBridge")
 
 
 def test_a_gpu_that_is_not_there_is_not_claimed() -> None:
