@@ -135,7 +135,7 @@ def _figure(case: Case, figure: str, bounds: Bounds) -> str:
 
 def _rebuilders(case: Case, asked: Rebuilders) -> str:
     """Enough of the named rebuilders, none of them the release's own signer, came to a verdict that counts."""
-    _signed(case)
+    release = _signed(case)
     verifier = case.verifier.with_policy(Policy(signers=asked.signers))
     own = {verified.signer.who for verified in case.verified.values()}
     accepted = STRENGTH[: STRENGTH.index(asked.verdict) + 1]
@@ -145,19 +145,28 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
             verified = verifier.verify(item.data, name="rebuild")
             if verified.statement.predicate_type != Rebuild.TYPE or list(verified.statement.subjects) != [case.subject]:
                 continue
-            verdict = Rebuild.of(verified.statement).verdict
+            rebuilt = Rebuild.of(verified.statement)
         except GlasshouseError:
             continue  # by nobody whom the policy names, or no rebuild
         if verified.signer.who in own:
             continue
-        if verdict == "DIFFERENT":
+        if rebuilt.verdict == "DIFFERENT":
             raise _fail(f"{verified.signer} rebuilt it and found it DIFFERENT ({item.name})")
-        if verdict in accepted:
-            spoken[verified.rule] = verdict
+        if rebuilt.verdict in accepted and _fits(rebuilt, release):
+            spoken[verified.rule] = rebuilt.verdict
     words = f"{len(spoken)} of the {asked.at_least} asked for found it {' or '.join(accepted)}"
     if len(spoken) < asked.at_least:
         raise _unknown(f"{words}; bring more with --attestation FILE")
     return words
+
+
+def _fits(rebuilt: Rebuild, release: predicates.Release) -> bool:
+    """Whether what a rebuild says came out is what its verdict says: the weights, and BITWISE only the signed bytes."""
+    if rebuilt.outputs is None:  # as statements of before
+        return True
+    signed = {file.path: file.sha256 for file in release.files}
+    same = all(one.sha256 == signed.get(one.path) for one in rebuilt.outputs if one.verdict == "BITWISE")
+    return same and set(release.weights) <= {one.path for one in rebuilt.outputs}
 
 
 def _signed(case: Case) -> predicates.Release:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from registry.attest.policy import Policy
-from registry.attest.predicates import Openness, Predicate, Rebuild, Standing, Status
+from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verify import Verifier
 from registry.audit.case import Evidence, Gathered
 from registry.audit.verify import verify
+from registry.digest import sha256_file
 from registry.hub.reference import DirectoryReference
 from registry.records import release as layout
 from registry.release import sign as signing
@@ -170,6 +171,23 @@ def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], 
     assert answers(ask(one, two, **asked))["rebuilders"] is Verdict.PASS
     against = say("c@audit.test", Rebuild(verdict="DIFFERENT", **REBUILD))
     assert answers(ask(one, two, against, **asked))["rebuilders"] is Verdict.FAIL
+
+
+def test_a_rebuild_whose_outputs_are_not_the_release_does_not_count(
+    ask: Callable[..., Report], say: Sign, release: Path
+) -> None:
+    """It names what came out: all of the weights, and where it says BITWISE the signed bytes."""
+    asked = {"rebuilders": {"atLeast": 1, "signers": [named("a@audit.test")]}}
+    digests = {path: sha256_file(release / path) for path in (layout.WEIGHTS, layout.CARD)}
+    weights, card = (Rebuilt(path=path, verdict="BITWISE", sha256=digest) for path, digest in digests.items())
+    other = weights.model_copy(update={"sha256": "0" * 64})
+    for outputs, verdict in (
+        ((weights, card), Verdict.PASS),
+        ((other, card), Verdict.UNKNOWN),
+        ((card,), Verdict.UNKNOWN),
+    ):
+        said = say("a@audit.test", Rebuild(verdict="BITWISE", outputs=outputs, **REBUILD))
+        assert answers(ask(said, **asked))["rebuilders"] is verdict
 
 
 def test_the_maintainer_is_no_independent_rebuilder(ask: Callable[..., Report], say: Sign) -> None:
