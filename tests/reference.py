@@ -175,9 +175,8 @@ def command() -> str:
 
 def params() -> str:
     """docs/reference/params.md."""
-    return (
-        PARAMS + "".join(_model(model, path) for model, path in _models(Params, "")) + _model(ReleaseConfig, "release")
-    )
+    models = (*_models(Params, ""), *_models(ReleaseConfig, "release"))
+    return PARAMS + "".join(_model(model, path) for model, path in models)
 
 
 def policy() -> str:

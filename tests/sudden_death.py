@@ -69,7 +69,7 @@ class Release:
             chain = chain.extended(step=step, weights=files[0], optimizer=files[1], end=step, loss=loss)
             (folder / layout.STATE).write_bytes(canonical.dumps({"entry": chain.entries[-1].as_json()}))
         (made.folder / records.CHECKPOINTS).write_bytes(chain.to_bytes())
-        sign(made.folder, KeySigner(_key(root / "private.pem")))
+        sign(made.folder, KeySigner(private_key(root / "private.pem")))
         return made
 
 
@@ -181,7 +181,8 @@ def _tensors(path: Path, size: int) -> FileDigests:
     return FileDigests(file=sha256_file(path), tensors=tensors_digest(path))
 
 
-def _key(path: Path) -> Path:
+def private_key(path: Path) -> Path:
+    """A new P-256 key, written to `path`."""
     path.write_bytes(
         ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -30,7 +30,8 @@ from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer
 
 REPO = "glasshouse/synthetic"
 COMMIT = "c" * 40
-ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "To be tested.", "It knows nothing.")
+ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "To be tested.", "It knows nothing.",
+              {"license": "apache-2.0"})  # fmt: skip
 DOCUMENTS = 40
 MODEL = "build/model"
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

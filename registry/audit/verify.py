@@ -24,6 +24,7 @@ from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.verify import Verifier
 from registry.audit import bounds
 from registry.audit.case import STEPS, Case, DigestMode, Gathered, check, short
+from registry.audit.companions import Measure, companions
 from registry.audit.contents import contents, listed_manifest
 from registry.audit.requirements import requirements
 from registry.audit.status import status
@@ -50,13 +51,15 @@ def verify(
     *,
     digest: DigestMode = "blake3",
     gathered: Gathered | Callable[[], Gathered] = Gathered(),  # noqa: B008 - frozen
+    measure: Measure | None = None,
     now: datetime | None = None,
 ) -> Report:
     """The report on the release at `root`, which `reference` named and `place` says where it came from.
 
     verifier: the policy, and the roots of trust.  progress: told of bytes as they are hashed.
     digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
-    step 0 has passed.  now: the time to judge freshness by, and certificates without a log, if not the clock's.
+    step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
+    now: the time to judge freshness by, and certificates without a log, if not the clock's.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
@@ -73,6 +76,7 @@ def verify(
         lambda case: contents(case, progress),
         _signatures,
         _complete,
+        lambda case: companions(case, measure),
         _lineage,
         requirements,
         lambda case: status(case, now or datetime.now(UTC)),

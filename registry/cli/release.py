@@ -132,7 +132,8 @@ def cut(
 
     config, hub = configs.load(project), _hub(endpoint)
     planned = _planned(project, config, version, hub)
-    if version is None and (tag := cutting.unchanged_since(hub, config.repo, planned.record.content)):
+    derived = [f"datasets/{name}" for name in config.datasets]
+    if version is None and (tag := cutting.unchanged_since(hub, planned.record, derived)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
     signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)

@@ -58,15 +58,20 @@ def verify(
     digest: Annotated[
         str, typer.Option(help="Compare files by `blake3` where it is signed, by `sha256`, or by `both`.")
     ] = "blake3",
+    companions: Annotated[
+        bool, typer.Option("--companions", help="Fetch and hash what belongs to it in other repositories, too.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
     into: Annotated[Path | None, typer.Option(help="Keep what is downloaded in this directory.")] = None,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
     """Verify a release, step by step. Without a signer to expect there is no verification."""
+    from registry.audit.companions import on_hub
     from registry.audit.evidence import gather
     from registry.audit.fetch import fetched
     from registry.audit.verify import verify as verify_release
+    from registry.hub.client import HubClient
     from registry.hub.reference import parse
     from registry.report import Verdict
 
@@ -80,6 +85,7 @@ def verify(
         report = verify_release(
             place.root, asked, place.words, checker, progress, digest=mode,
             gathered=lambda: gather(asked, place.root, attestation or (), endpoint=endpoint),
+            measure=on_hub(HubClient(endpoint), progress) if companions else None,
         )  # fmt: skip
     if as_json:
         output.data(report.as_json())

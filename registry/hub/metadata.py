@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from registry import strict_yaml
 from registry.errors import InputError
 from registry.hub.reference import is_name
+from registry.records.release import RESULTS
 
 CARD = "README.md"
-RESULTS = ".eval_results"
 MAX_CARD = 4 << 20
 _FRONT_MATTER = re.compile(rb"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 LICENCES = frozenset((
@@ -41,6 +41,17 @@ Language = Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*|code|
 Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$")]
 Licence = Annotated[str, Field(max_length=100)]
+
+
+def licence(spdx: str) -> dict[str, str]:
+    """The fields by which a card names the SPDX expression `spdx`: the Hub's own name for it, or `other` and its text.
+
+    Law: `check_card` accepts them.
+    """
+    if spdx.lower() in LICENCES:
+        return {"license": spdx.lower()}
+    name = re.sub(r"[^a-z0-9.]+", "-", spdx.lower()).strip("-.")[:64]
+    return {"license": "other", "license_name": name or "licence", "license_link": "LICENSE"}
 
 
 class Card(BaseModel):

@@ -34,7 +34,7 @@ class About:
     """What only a person can say of a model.
 
     repo: namespace/name.  license: SPDX.  languages: ISO 639 or `code`.  model: the exported directory, in the project.
-    intended_use, limits: Markdown.
+    intended_use, limits: Markdown.  licence: the fields by which the Hub knows it.  datasets: as the Hub calls them.
     """
 
     repo: str
@@ -44,6 +44,8 @@ class About:
     model: str
     intended_use: str
     limits: str
+    licence: Mapping[str, str]
+    datasets: tuple[str, ...] = ()
 
 
 def render(folder: Path, about: About, version: str | None) -> str:
@@ -51,25 +53,34 @@ def render(folder: Path, about: About, version: str | None) -> str:
 
     Raises InputError where a record the card needs is missing or malformed.
     """
-    environment = Environment(
+    record = folder / layout.RECORD
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            about=about,
+            version=version,
+            record=ReleaseRecord.read(record) if record.is_file() else None,
+            model=_model(folder),
+            data=data_manifest.read_summary(folder / layout.DATA_SUMMARY),
+            tokens=Tokens.read(folder / layout.TOKENS),
+            chain=Chain.read(folder / layout.CHECKPOINTS),
+            evaluation=Evaluation.read(folder / layout.EVALUATION),
+            params=dict(_flat(_params(folder))),
+        )
+    )
+
+
+def environment() -> Environment:
+    """What templates of cards are rendered in."""
+    made = Environment(
         loader=PackageLoader("registry.openness", ""),
         undefined=StrictUndefined,
         autoescape=False,  # Markdown: `cell`, `line` and `fenced` escape what they must
         keep_trailing_newline=True,
     )
-    environment.filters |= {"bytes": _bytes, "cell": _cell, "line": _line, "fenced": _fenced}
-    record = folder / layout.RECORD
-    return environment.get_template(TEMPLATE).render(
-        about=about,
-        version=version,
-        record=ReleaseRecord.read(record) if record.is_file() else None,
-        model=_model(folder),
-        data=data_manifest.read_summary(folder / layout.DATA_SUMMARY),
-        tokens=Tokens.read(folder / layout.TOKENS),
-        chain=Chain.read(folder / layout.CHECKPOINTS),
-        evaluation=Evaluation.read(folder / layout.EVALUATION),
-        params=dict(_flat(_params(folder))),
-    )
+    made.filters |= {"bytes": _bytes, "cell": _cell, "line": _line, "fenced": _fenced}
+    return made
 
 
 def _model(folder: Path) -> Mapping[str, Any]:

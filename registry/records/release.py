@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -10,6 +10,8 @@ from registry.records.record import Count, Record, Sha256
 
 PROVENANCE = "provenance"
 ATTESTATIONS = "attestations"
+RESULTS = ".eval_results"
+"""The folder where the Hub looks for figures."""
 CARD = "README.md"
 WEIGHTS = "model.safetensors"
 SIGNATURE = "model.sig"
@@ -54,7 +56,7 @@ NOT_THE_MODEL = frozenset((CARD, LICENSE, SIGNATURE, GIT_ATTRIBUTES))
 
 def is_model_file(path: str) -> bool:
     """Whether the file at `path` of a release came from the exported model's directory."""
-    return path not in NOT_THE_MODEL and path.split("/")[0] not in (PROVENANCE, ATTESTATIONS)
+    return path not in NOT_THE_MODEL and path.split("/")[0] not in (PROVENANCE, ATTESTATIONS, RESULTS)
 
 
 COVERED_LAST = frozenset((SIGNATURE, RELEASE_ATTESTATION))
@@ -91,6 +93,19 @@ class Weights(Record):
     """Of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
 
 
+class Companion(Record):
+    """What is published beside the model, in a repository of its own and under the same tag."""
+
+    repo: str
+    """namespace/name on the Hub, or datasets/namespace/name."""
+    content: Sha256
+    """Of its files: registry.manifest.Manifest.sha256."""
+    files: Count
+    """How many there are."""
+    size: Count
+    """Their bytes together."""
+
+
 class ReleaseRecord(Record):
     """provenance/release.json. It is also the heart of the signed release statement."""
 
@@ -112,6 +127,15 @@ class ReleaseRecord(Record):
     """Of provenance/dvc.lock."""
     weights: tuple[Weights, ...]
     """Every file of weights."""
+    companions: tuple[Companion, ...] = Field((), max_length=20)
+    """What belongs to the release and stands elsewhere; left out of the JSON where there is nothing."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        value = super().as_json()
+        if not self.companions:
+            del value["companions"]
+        return value
 
     @property
     def tag(self) -> str:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from registry import strict_yaml
 from registry.errors import InputError
+from registry.hub import metadata
+from registry.hub.reference import DATASETS
 from registry.manifest import check_path
 from registry.openness.model_card import About
 
@@ -17,6 +28,43 @@ PARAMS = "params.yaml"
 
 ProjectPath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 """A POSIX path below the project's root."""
+
+
+_NAME = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
+
+
+def _inside(path: str) -> str:
+    try:
+        check_path(path)
+    except InputError as problem:
+        raise ValueError(problem.message) from problem
+    return path
+
+
+class DataCompanion(BaseModel):
+    """The data set that the model was trained on, as a data set of the Hub: texts, manifest, card, Croissant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["data"]
+    """Says that it is this one."""
+    repo: Annotated[str, StringConstraints(pattern=rf"^{DATASETS}{_NAME}$")]
+    """Where it is published: datasets/namespace/name."""
+    documents: Annotated[ProjectPath, AfterValidator(_inside)] = "build/corpus/documents.parquet"
+    """The texts, with the columns of the corpus stage."""
+
+
+class FolderCompanion(BaseModel):
+    """A folder as it is, with a README.md of its own: the weights in another form, such as GGUF."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["folder"]
+    """Says that it is this one."""
+    repo: Annotated[str, StringConstraints(pattern=rf"^({DATASETS})?{_NAME}$")]
+    """Where it is published: namespace/name, or datasets/namespace/name."""
+    folder: Annotated[ProjectPath, AfterValidator(_inside)]
+    """What is published. The card of a model must name the released one as its base_model."""
 
 
 class ReleaseConfig(BaseModel):
@@ -42,16 +90,29 @@ class ReleaseConfig(BaseModel):
     """Markdown for the card: what the model is for."""
     limits: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
     """Markdown for the card: what it is not for, and where it fails."""
+    companions: tuple[Annotated[DataCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
+    """What is published beside the model, in repositories of their own, under the same tag."""
 
     @field_validator("model", "output", "provenance")
     @classmethod
     def _stays_inside(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for path in (value,) if isinstance(value, str) else value:
-            try:
-                check_path(path)
-            except InputError as problem:
-                raise ValueError(problem.message) from problem
+            _inside(path)
         return value
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        repos = [self.repo, *(companion.repo for companion in self.companions)]
+        if len({repo.lower() for repo in repos}) != len(repos):
+            raise ValueError("two of them would be published to one repository")
+        if len(self.datasets) > 1:
+            raise ValueError("there is one data set that the model was trained on, so one companion of kind `data`")
+        return self
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that the card names, as the Hub calls them."""
+        return tuple(c.repo.removeprefix(DATASETS) for c in self.companions if isinstance(c, DataCompanion))
 
     @property
     def name(self) -> str:
@@ -69,6 +130,8 @@ class ReleaseConfig(BaseModel):
             model=self.model,
             intended_use=self.intended_use,
             limits=self.limits,
+            licence=metadata.licence(self.license),
+            datasets=self.datasets,
         )
 
 

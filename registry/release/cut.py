@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from registry.errors import InputError, Refused
 from registry.hub.client import HubClient
 from registry.records import release as layout
@@ -39,14 +41,22 @@ def check_is_new(released: list[tuple[int, int, int]], version: str) -> None:
         )
 
 
-def unchanged_since(hub: HubClient, repo: str, content: str) -> str | None:
-    """The tag of the last release, where its content is `content`; None where it is another, or there is none.
+def unchanged_since(hub: HubClient, planned: ReleaseRecord, derived: Collection[str] = ()) -> str | None:
+    """The tag of the last release, where it holds what `planned` would; None where it does not, or there is none.
+
+    derived: repositories of companions that are made from the records, which `content` covers: they tell the version.
 
     The last release's record is read as the Hub gives it, unverified: it only decides whether there is work to do.
     """
+    repo = planned.repo
     released = versions(hub, repo)
     if not released:
         return None
     tag = "v" + ".".join(map(str, released[-1]))
     data = hub.read(repo, hub.resolve(repo, tag), layout.RECORD, max_bytes=MAX_RECORD_BYTES)
-    return tag if ReleaseRecord.from_bytes(data, name=layout.RECORD).content == content else None
+    last = ReleaseRecord.from_bytes(data, name=layout.RECORD)
+    others = [
+        {(each.repo, each.content) for each in record.companions if each.repo not in derived}
+        for record in (last, planned)
+    ]
+    return tag if last.content == planned.content and others[0] == others[1] else None

@@ -13,6 +13,7 @@ from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
 from registry.openness import model_card
 from registry.records import release as layout
+from registry.records.evaluation import Evaluation
 from registry.release import weights
 from registry.release.config import ReleaseConfig
 
@@ -31,6 +32,8 @@ def write(root: Path, config: ReleaseConfig) -> Path:
     with directory_beside(output) as draft:
         _lay_out(root, config, draft)
         write_atomic(draft / layout.GIT_ATTRIBUTES, GIT_ATTRIBUTES)
+        for name in config.datasets:
+            write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
         write_atomic(draft / layout.CARD, model_card.render(draft, config.about, version=None).encode())
     return output
 
@@ -50,6 +53,17 @@ def _lay_out(root: Path, config: ReleaseConfig, draft: Path) -> None:
     places[layout.LICENSE] = root / layout.LICENSE
     for place, source_path in places.items():
         _copy(source_path, draft / place)
+
+
+def _results(draft: Path, data_set: str) -> bytes:
+    """The figure of the release's own evaluation, as the Hub shows it beside the data set that it was measured on."""
+    evaluation = Evaluation.read(draft / layout.EVALUATION)
+    documents = evaluation.validation.documents
+    return (
+        f"- dataset:\n    id: {data_set}\n    task_id: bits-per-byte\n"
+        f"  value: {evaluation.metrics.bits_per_byte!r}\n"
+        f"  notes: bits per byte on {documents} validation documents; {layout.EVALUATION} has the rest\n"
+    ).encode()
 
 
 def _copy(source: Path, target: Path) -> None:

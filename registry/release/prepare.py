@@ -16,7 +16,8 @@ from registry.provenance import dvc, git, stages
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
-from registry.release import weights
+from registry.release import companions, weights
+from registry.release.companions import Companion
 from registry.release.config import ReleaseConfig, parse_version
 
 PIPELINE = ("dvc.yaml", "dvc.lock", "params.yaml")
@@ -30,11 +31,13 @@ class Plan:
     """What `prepare` will do, made without changing anything.
 
     record: the release record, complete.  stages: the runs behind it.  folder: where the release will stand.
+    companions: what will stand beside it.
     """
 
     record: ReleaseRecord
     stages: Stages
     folder: Path
+    companions: tuple[Companion, ...] = ()
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
@@ -51,6 +54,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
     source = git.source(root)
     manifest = Manifest.of_directory(draft)
     files = [entry for entry in manifest.entries if weights.check(draft / entry.path)]
+    beside = companions.planned(root, config, version, source.committed_at)
     record = ReleaseRecord(
         repo=config.repo,
         version=version,
@@ -63,8 +67,9 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
             Weights(path=entry.path, sha256=entry.sha256, tensors=tensors.tensors_digest(draft / entry.path))
             for entry in files
         ),
+        companions=tuple(companion.record for companion in beside),
     )
-    return Plan(record, stages.gather(root), root / RELEASES / config.name / record.tag)
+    return Plan(record, stages.gather(root), root / RELEASES / config.name / record.tag, beside)
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
@@ -73,6 +78,8 @@ def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
     Preparing again what was prepared gives the same bytes.
     """
     planned.folder.parent.mkdir(parents=True, exist_ok=True)
+    for companion in planned.companions:
+        companion.write(companions.place(planned.folder, companion.repo))
     with directory_beside(planned.folder) as folder:
         shutil.copytree(root / config.output, folder, dirs_exist_ok=True)
         for name in PIPELINE:

@@ -157,6 +157,19 @@ class HubReader(Connection):
         files = self.files(repo, commit, limits)
         return transfer.download(partial(self._stream, repo, commit), files, folder, progress)
 
+    def measure(
+        self,
+        repo: str,
+        commit: str,
+        progress: Progress | None = None,
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> Manifest:
+        """The bytes of all of `repo` at `commit`, hashed as they come, and not kept. Raises as `download` does."""
+        source = partial(self._stream, repo, commit)
+        receive = progress or (lambda count: None)
+        files = list(self.files(repo, commit, limits))
+        return Manifest(tuple(in_parallel(lambda f: transfer.read(source, f, lambda data: receive(len(data))), files)))
+
     def verify_remote(self, repo: str, commit: str, manifest: Manifest, keep: tuple[str, ...] = ()) -> Difference:
         """Where the Hub's own checksums at `commit` depart from `manifest`; paths in `keep` may be there besides.
 

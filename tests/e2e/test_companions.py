@@ -1,0 +1,102 @@
+"""A release with its data and another form of its weights: cut by the command, read by the tools they are for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.openness.data_set import COLUMNS
+from tests.conftest import SMALL, Project
+from tests.hub_instance import HubInstance
+
+MODEL, DATA, GGUF = "glasshouse/small", "datasets/glasshouse/small-data", "glasshouse/small-gguf"
+CARD = f"---\nlicense: apache-2.0\nbase_model: {MODEL}\nbase_model_relation: quantized\n---\n# In another form\n"
+COMPANIONS = [{"kind": "data", "repo": DATA}, {"kind": "folder", "repo": GGUF, "folder": "build/gguf"}]
+
+
+@pytest.fixture(scope="module")
+def project(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project, with companions."""
+    root = tmp_path_factory.mktemp("accompanied") / "project"
+    shutil.copytree(built.root, root, symlinks=True, ignore=shutil.ignore_patterns("releases", "mlflow.db"))
+    project = Project(root, {**built.environment, "PYTHONPATH": str(root), "GLASSHOUSE_TRACKING": "off"})
+    params = json.loads((root / "params.yaml").read_text())
+    params["release"] = {**SMALL["release"], "companions": COMPANIONS}
+    (root / "params.yaml").write_text(json.dumps(params))
+    (root / "build" / "gguf").mkdir()
+    (root / "build" / "gguf" / "model.gguf").write_bytes(b"GGUF" + bytes(3000))
+    (root / "build" / "gguf" / "README.md").write_text(CARD)
+    project.run("dvc", "repro", "release")
+    project.commit("Companions")
+    return project
+
+
+@pytest.fixture(scope="module")
+def cut(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], Path]]:
+    """Cut on a Hub of its own: (the environment of its clients, the public key)."""
+    root = tmp_path_factory.mktemp("companions")
+    private, public = root / "private.pem", root / "public.pem"
+    project.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
+    project.run("openssl", "ec", "-in", str(private), "-pubout", "-out", str(public))
+    with HubInstance.start(root / "hub") as hub:
+        environment = dict(hub.environment(root / "huggingface"))
+        project.run("glasshouse", "release", "cut", "--key", str(private), variables=environment)
+        again = project.run("glasshouse", "release", "cut", variables=environment)
+        assert "nothing changed since v1.0.0" in again.stdout
+        yield environment, public
+
+
+def test_the_release_verifies_with_all_that_belongs_to_it(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+    environment, public = cut
+    words = ("glasshouse", "verify", f"hf://{MODEL}@v1.0.0", "--key", str(public), "--json")
+    report = json.loads(project.run(*words, "--companions", variables=environment).stdout)
+    assert report["verdict"] == "PASS"
+    subjects = {check["subject"] for check in report["checks"]}
+    assert {f"hf://{DATA}@v1.0.0", f"hf://{GGUF}@v1.0.0"} <= subjects
+
+
+def test_datasets_loads_the_data_by_its_tag(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+    code = (
+        "from datasets import load_dataset as l\n"
+        f"d = l('{DATA.removeprefix('datasets/')}', revision='v1.0.0', split='train')\n"
+        "print(d.num_rows, d.column_names)"
+    )
+    rows, names = project.run("python", "-c", code, variables=cut[0]).stdout.split(" ", 1)
+    summary = json.loads((project.root / "build/corpus/data-manifest.json").read_text())
+    assert int(rows) == sum(split["documents"] for split in summary["splits"].values()) and names.strip() == str(
+        [*COLUMNS]
+    )
+
+
+def test_the_hub_s_own_readers_take_the_metadata(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+    import yaml
+    from huggingface_hub import DatasetCard, ModelCard, parse_eval_result_entries
+
+    release = project.root / "releases/small/v1.0.0"
+    beside = release.with_name("companions-v1.0.0")
+    model = ModelCard.load(release / "README.md").data
+    assert (model.license, model.pipeline_tag, model.library_name) == ("apache-2.0", "text-generation", "transformers")
+    assert model.datasets == [DATA.removeprefix("datasets/")] and model.language == ["en"]
+    (result,) = parse_eval_result_entries(yaml.safe_load((release / ".eval_results/validation.yaml").read_text()))
+    evaluation = json.loads((release / "provenance/evaluation.json").read_text())
+    assert result.dataset_id == DATA.removeprefix("datasets/")
+    assert result.value == evaluation["metrics"]["bitsPerByte"]
+    assert DatasetCard.load(beside / DATA.replace("/", "--") / "README.md").data.license == "cc0-1.0"
+    assert ModelCard.load(beside / GGUF.replace("/", "--") / "README.md").data.base_model == MODEL
+
+
+def test_croissant_is_read_by_its_own_library(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+    path = project.root / "releases/small/companions-v1.0.0" / DATA.replace("/", "--") / "croissant.json"
+    code = (
+        "import mlcroissant, json\n"
+        f"d = mlcroissant.Dataset(jsonld={str(path)!r})\n"
+        "issues = d.metadata.ctx.issues\n"
+        "rows = list(d.records(record_set='documents'))\n"
+        "print(json.dumps([list(issues.errors), list(issues.warnings), len(rows), rows[0]['documents/text'].decode()]))"
+    )
+    errors, warnings, rows, text = json.loads(project.run("python", "-W", "ignore", "-c", code).stdout)
+    assert errors == warnings == [] and rows > 30 and text.startswith("Text ")
