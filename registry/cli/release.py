@@ -187,8 +187,9 @@ def _published(project: Path, folder: Path, hub: HubClient) -> HubReference:
     from registry.provenance import mlflow
     from registry.records import release as layout
     from registry.release.publish import publish as publish_release
+    from registry.release.publish import size
 
-    with output.progress("publishing") as progress:
+    with output.progress("hashing and sending", 2 * size(folder)) as progress:
         reference = publish_release(folder, hub, progress)
     record = layout.ReleaseRecord.read(folder / layout.RECORD)
     try:

@@ -50,7 +50,10 @@ class Plan:
         return sum(local.manifest.size for local in self.missing)
 
     def __str__(self) -> str:
-        return f"{len(self.missing)} checkpoints, {self.size} bytes to send; {len(self.standing)} are there already"
+        from rich.filesize import decimal
+
+        size = decimal(self.size)
+        return f"{len(self.missing)} checkpoints, {size} to send at most; {len(self.standing)} are there already"
 
 
 def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[Local, ...]:
@@ -77,8 +80,8 @@ def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
 def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None = None) -> None:
     """Send what is missing, one commit a branch, and compare what the Hub then lists.
 
-    progress: is told bytes, a checkpoint at a time. Raises VerificationError where the Hub holds other bytes; what
-    HubClient raises.
+    progress: is told the bytes of what is missing, as they are sent. Raises VerificationError where the Hub holds
+    other bytes; what HubClient raises.
     """
     if planned.missing:
         hub.ensure_repo(repo)
@@ -87,15 +90,14 @@ def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None 
         message = f"Checkpoint after {local.entry.step} steps"
         keep = (GIT_ATTRIBUTES,)  # without it, git would not know which files are large
         commit = hub.publish(
-            repo, local.folder, message, parent, manifest=local.manifest, branch=local.branch, keep=keep
-        )
+            repo, local.folder, message, parent, manifest=local.manifest, branch=local.branch, keep=keep,
+            progress=progress,
+        )  # fmt: skip
         if not _stands(hub, repo, commit, local):
             raise VerificationError(
                 f"{repo}@{local.branch} holds other bytes than the chain of checkpoints names",
                 mend="publish again; if it stays so, do not use this Hub",
             )
-        if progress is not None:
-            progress(local.manifest.size)
 
 
 def _stands(hub: HubClient, repo: str, commit: str, local: Local) -> bool:

@@ -15,7 +15,7 @@ from registry.errors import Refused, VerificationError
 from registry.hub import metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
-from registry.manifest import Manifest
+from registry.manifest import Manifest, walk
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord
 from registry.release import companions
@@ -34,6 +34,8 @@ class _Part:
 def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> HubReference:
     """Publish the signed release in `folder` to the repository its record names, and return its reference.
 
+    progress: is told each byte of `size` twice: when it is hashed, and when it is sent.
+
     Raises InputError for metadata that the Hub would not understand; Refused where it is not signed, where a tag
     stands at other files, or where somebody else committed at the same moment; DigestMismatch for a companion that is
     not the one the record names; VerificationError where the Hub's checksums are not those of the manifest. No tag of
@@ -50,10 +52,16 @@ def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> H
     hub.ensure_repo(record.repo)
     hub.ensure_branch(record.repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
     message = f"Release {record.tag}"
-    commits = [_sent(hub, part, message) for part in missing]
+    commits = [_sent(hub, part, message, progress) for part in missing]
     for part, commit in zip(missing, commits, strict=True):
         hub.tag(part.repo, record.tag, commit, message=message)  # the release's own last
     return HubReference(record.repo, record.tag)
+
+
+def size(folder: Path) -> int:
+    """Bytes of the release in `folder`, and of its companions as its record says."""
+    record = ReleaseRecord.read(folder / layout.RECORD)
+    return sum(count for _, count in walk(folder)) + sum(companion.size for companion in record.companions)
 
 
 def _stands(hub: HubClient, part: _Part, tag: str) -> bool:
@@ -67,11 +75,13 @@ def _stands(hub: HubClient, part: _Part, tag: str) -> bool:
     return standing is not None
 
 
-def _sent(hub: HubClient, part: _Part, message: str) -> str:
+def _sent(hub: HubClient, part: _Part, message: str, progress: Progress | None) -> str:
     """Its one commit, made and compared."""
     hub.ensure_repo(part.repo)
     head = hub.head(part.repo)
-    commit = hub.publish(part.repo, part.folder, message=message, parent=head, manifest=part.manifest)
+    commit = hub.publish(
+        part.repo, part.folder, message=message, parent=head, manifest=part.manifest, progress=progress
+    )
     if difference := hub.verify_remote(part.repo, commit, part.manifest):
         raise VerificationError(
             f"the Hub holds other bytes than were sent: {difference}",

@@ -3,6 +3,7 @@
     connection.py   an endpoint and a token; the library, told how to behave; one file's bytes
     reader.py       what a Hub has: commits, branches, tags, files; fetching and comparing them
     folder.py       what a tree is to be, and the commits that make it so
+    progress.py     how many bytes have left
     sender.py       one commit; large files by Xet or LFS
     proposer.py     pull requests: what others propose, and what is too much for one commit
     writer.py       HubClient: publishing, tags, branches

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -82,14 +81,13 @@ def commit_id(text: str | None) -> str:
 
 
 def _library(endpoint: str, token: str | bool | None) -> HfApi:
-    """The library, told to give up in the end, and to be silent in a pipe."""
+    """The library, told to give up in the end, and to be silent: our own bars tell what is sent."""
     import httpx2
     from huggingface_hub import HfApi, set_client_factory
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
     from huggingface_hub.utils._http import default_client_factory
 
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    disable_progress_bars()
 
     def client() -> httpx2.Client:
         made = default_client_factory()

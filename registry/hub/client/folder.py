@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.hub.client.progress import Sending, watched
 from registry.hub.transfer import RemoteFile, is_file, is_folder
 from registry.manifest import Manifest
 
@@ -37,10 +38,13 @@ class Folder:
         own = self.manifest.by_path()
         return is_folder([f for f in standing if f.path in own or f.path not in self.keep], self.root, self.manifest)
 
-    def commits(self, standing: Sequence[RemoteFile]) -> list[list[CommitOperationAdd | CommitOperationDelete]]:
+    def commits(
+        self, standing: Sequence[RemoteFile], sending: Sending | None = None
+    ) -> list[list[CommitOperationAdd | CommitOperationDelete]]:
         """What makes a tree of the listed files into this one, in as few commits as their limits allow; maybe none.
 
         What stands there already is in none of them, so what is left of an interrupted series is its rest.
+        sending: is told of what is sent.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -56,7 +60,7 @@ class Folder:
                 travelling = 0
             operation = CommitOperationAdd(entry.path, self.root / entry.path)
             operation.upload_info.sha256 = bytes.fromhex(entry.sha256)  # measured already; the Hub measures again
-            series[-1].append(operation)
+            series[-1].append(watched(operation, sending) if sending else operation)
             travelling += size
         stays = {*self.manifest.by_path(), *self.keep}
         for path in sorted(listed.keys() - stays):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from registry.errors import CredentialsError, InputError, Refused, VerificationError
 from registry.hub.client.connection import named
 from registry.hub.client.folder import Folder
+from registry.hub.client.progress import Sending
 from registry.hub.client.sender import HubSender
 from registry.hub.faults import asking
 from registry.manifest import check_path
@@ -43,7 +44,7 @@ class HubProposer(HubSender):
         with asking(self.endpoint, f"pull request {number} of {repo}"):
             self._api.change_discussion_status(name, number, status, comment=why, repo_type=kind)  # type: ignore[arg-type]
 
-    def _publish_by_request(self, repo: str, wanted: Folder, message: str, parent: str) -> str:
+    def _publish_by_request(self, repo: str, wanted: Folder, message: str, parent: str, sending: Sending) -> str:
         """Make main exactly `wanted`: several commits of one pull request, compared, then merged; main's new head.
 
         Main stays as it is until the merge. An interrupted request of ours for the same files is gone on with.
@@ -54,7 +55,7 @@ class HubProposer(HubSender):
         ref = f"refs/pr/{number}"
         for _ in range(MAX_COMMITS):
             tip = self.resolve(repo, ref)
-            left = wanted.commits(self.files(repo, tip))
+            left = wanted.commits(self.files(repo, tip), sending)
             if not left:
                 break
             self._commit(repo, left[0], f"{message}: {len(left[0])} files, {len(left) - 1} commits to go", tip, ref)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from registry.digest import Progress
 from registry.errors import Refused, Unavailable, VerificationError
 from registry.hub.client.connection import named
 from registry.hub.client.folder import Folder
+from registry.hub.client.progress import Sending
 from registry.hub.client.proposer import MAIN, HubProposer
 from registry.hub.faults import asking
 from registry.hub.reference import check_revision
@@ -52,22 +54,26 @@ class HubClient(HubProposer):
         manifest: Manifest | None = None,
         branch: str = MAIN,
         keep: tuple[str, ...] = (),
+        progress: Progress | None = None,
     ) -> str:
         """Make the tree of `branch` exactly `folder`, in one commit upon `parent`; the commit.
 
         What is too much for one commit to main goes through a pull request, which is merged when all of it is there.
         manifest: of `folder`, where it is known already.  keep: paths that stay where they are there already.
+        progress: is told the bytes of the folder, as they are sent, or found to be there.
         Where the head has that tree already, it is returned and nothing is done. After a broken connection the head is
         read before anything is tried again, so that a commit whose answer was lost is not made twice.
         Raises Refused where the head is neither `parent` nor that tree: somebody else has committed.
         """
         wanted = Folder(folder, manifest or Manifest.of_directory(folder), keep)
+        sending = Sending(progress, wanted.manifest.size)
         lost: Unavailable | Refused | None = None
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
             head = self.head(repo, branch)
             standing = self.files(repo, head)
             if wanted.is_at(standing):
+                sending.finish()
                 return head
             if head != parent:
                 raise Refused(
@@ -75,7 +81,7 @@ class HubClient(HubProposer):
                     mend="look at what was committed there, and publish again",
                 ) from lost
             try:
-                made = self._send(repo, wanted, standing, message, parent, branch)
+                made = self._send(repo, wanted, standing, message, parent, branch, sending)
             except (Unavailable, Refused) as problem:
                 lost = problem  # whether it was done all the same is seen at the head
                 continue
@@ -84,6 +90,7 @@ class HubClient(HubProposer):
                     f"{repo}@{made[:12]} does not hold the files that were sent",
                     mend="if there is a .gitignore among them, remove it, and publish again",
                 )
+            sending.finish()
             return made
         raise Unavailable(f"{repo}: {lost}", mend="publish again: what has arrived is not sent twice") from lost
 
@@ -108,10 +115,17 @@ class HubClient(HubProposer):
         raise Unavailable(f"{repo}: the tag {name} does not appear: {lost}", mend="publish again") from lost
 
     def _send(
-        self, repo: str, wanted: Folder, standing: tuple[RemoteFile, ...], message: str, parent: str, branch: str
+        self,
+        repo: str,
+        wanted: Folder,
+        standing: tuple[RemoteFile, ...],
+        message: str,
+        parent: str,
+        branch: str,
+        sending: Sending,
     ) -> str:
         """One commit; or where that would be too much for it, and it is main, a pull request of several."""
-        commits = wanted.commits(standing)
+        commits = wanted.commits(standing, sending)
         if len(commits) > 1 and branch == MAIN:
-            return self._publish_by_request(repo, wanted, message, parent)
+            return self._publish_by_request(repo, wanted, message, parent, sending)
         return self._commit(repo, [change for part in commits for change in part], message, parent, branch)

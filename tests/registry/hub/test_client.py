@@ -36,6 +36,15 @@ def test_what_is_published_is_exactly_the_folder(client: HubClient, repo: str, f
     assert sum(counted) == manifest.size
 
 
+def test_what_is_sent_is_told_as_it_goes(client: HubClient, repo: str, folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"told" * 700_000)  # in three parts
+    size = Manifest.of_directory(folder).size
+    for least in (3, 1):  # the second time everything is there
+        told: list[int] = []
+        client.publish(repo, folder, "Release", client.head(repo), progress=told.append)
+        assert sum(told) == size and len(told) >= least
+
+
 def test_publishing_twice_makes_one_commit(client: HubClient, repo: str, folder: Path) -> None:
     parent = client.head(repo)
     first = client.publish(repo, folder, "Release", parent)
