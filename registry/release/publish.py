@@ -18,8 +18,7 @@ from registry.hub.reference import HubReference
 from registry.manifest import Manifest, walk
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord
-from registry.release import companions
-from registry.release.sign import is_signed
+from registry.release import companions, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,16 @@ def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> H
 
     progress: is told each byte of `size` twice: when it is hashed, and when it is sent.
 
-    Raises InputError for metadata that the Hub would not understand; Refused where it is not signed, where a tag
-    stands at other files, or where somebody else committed at the same moment; DigestMismatch for a companion that is
-    not the one the record names; VerificationError where the Hub's checksums are not those of the manifest. No tag of
-    the release is made then.
+    Raises InputError for metadata that the Hub would not understand; Refused where it is not signed or has changed
+    since, where a tag stands at other files, or where somebody else committed at the same moment; DigestMismatch for a
+    companion that is not the one the record names; VerificationError where the Hub's checksums are not those of the
+    manifest. No tag of the release is made then.
     """
     record = ReleaseRecord.read(folder / layout.RECORD)
-    if not is_signed(folder):
-        raise Refused(f"{folder} is not signed", mend=f"glasshouse release sign {folder}")
+    manifest = Manifest.of_directory(folder, progress)
+    signed.check(folder, manifest)
     parts = [_Part(*found) for found in companions.laid_out(folder, record, progress)]
-    parts.append(_Part(record.repo, folder, Manifest.of_directory(folder, progress)))
+    parts.append(_Part(record.repo, folder, manifest))
     for part in parts:
         metadata.check(part.folder)
     missing = [part for part in parts if not _stands(hub, part, record.tag)]

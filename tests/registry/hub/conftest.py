@@ -16,12 +16,13 @@ PART_SIZE = 1 << 20
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet_environment() -> Iterator[None]:
-    """No token, endpoint or proxy of the machine reaches a test."""
+def quiet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No token, endpoint, cache or proxy of the machine reaches a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
             patch.delenv(name, raising=False)
         patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("huggingface")))  # hf_xet keeps what it sent, by address
         patch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         yield
 

@@ -1,7 +1,6 @@
 """Large files go by Xet where the Hub has it, by LFS where it has not; the library alone would fail at the latter.
 
-A server with Xet's store is not at hand: what is tested is the choice, against our server (which has none) and against
-one that answers as the public Hub does when it is asked for a token.
+Against our server with Xet and without, and against one that gives any answer to the question which it is.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pytest
 from registry.errors import Unavailable
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
+from tests.hub_instance import HubInstance
 
 TOKEN = {
     "X-Xet-Cas-Url": "https://cas.example.org",
@@ -73,7 +73,30 @@ def test_a_hub_without_xet_gets_lfs(client: HubClient, repo: str, folder: Path) 
     assert not disabled()
 
 
-def test_a_hub_with_xet_gets_xet(elsewhere: HubClient, stub: HTTPServer) -> None:
+def test_a_hub_with_xet_gets_xet(
+    xet_hub: HubInstance, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import _commit_api
+
+    sent: list[int] = []
+    upload = _commit_api._upload_xet_files
+
+    def told(*, additions: list[Any], **named: Any) -> None:
+        upload(additions=additions, **named)
+        sent.append(len(additions))
+
+    monkeypatch.setattr(_commit_api, "_upload_xet_files", told)
+    client, repo = HubClient(xet_hub.url, xet_hub.token), "glasshouse/by-xet"
+    client.ensure_repo(repo)
+    progress: list[int] = []
+    commit = client.publish(repo, folder, "Release", client.head(repo), progress=progress.append)
+    manifest = Manifest.of_directory(folder)
+    assert client.offers_xet(repo) and sent == [1] and sum(progress) == manifest.size
+    assert not client.verify_remote(repo, commit, manifest)
+    assert client.download(repo, commit, tmp_path / "copy") == manifest
+
+
+def test_it_is_asked_once(elsewhere: HubClient, stub: HTTPServer) -> None:
     for _ in range(2):
         with elsewhere._large_files("org/model", "refs/pr/1"):
             assert not disabled()
