@@ -1,25 +1,25 @@
 """Trusted Publishers: a workflow's identity token becomes a token of this server, for one repository and one hour.
 
-An admin names the issuer, the exact subject and the audience; the issuer's keys are fetched from where its discovery
-document says, over HTTPS (or loopback).
-
-Sources: RFC 8693 (token exchange), OpenID Connect Discovery 1.0, RFC 7519 (JWT).
+An admin names the issuer, the exact subject and the audience.
+Sources: RFC 8693 (token exchange), RFC 7519 (JWT).
 """
 
 from __future__ import annotations
 
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import jwt
-import requests
 from pydantic import Field, field_validator
 
-from registry import canonical
-from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.digest import sha256_bytes
+from registry.errors import GlasshouseError, InputError
 from registry.files import write_atomic
 from registry.hub.reference import check_repository
+from registry.hub.server.issuers import Keys, is_safe
 from registry.hub.server.problems import Problem
 from registry.hub.server.tokens import Role, TokenStore
 from registry.records.record import Record
@@ -28,8 +28,8 @@ FILE = "publishers.json"
 SECONDS = 3600
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
 LEEWAY_SECONDS = 30
-TIMEOUT = (5, 10)
-MAX_ANSWER = 1 << 20
+USED = "used-identities"
+_KEYS = Keys()
 Words = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -57,7 +57,7 @@ class Publisher(Record):
     @field_validator("issuer")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        if not _is_safe(value):
+        if not is_safe(value):
             raise ValueError(f"{value[:200]!r} is no https:// address")
         return value
 
@@ -85,27 +85,29 @@ def trust(root: Path, publisher: Publisher) -> None:
 def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> tuple[str, int]:
     """(a token that writes to `resource`, its seconds) for the identity token of somebody trusted with it.
 
-    Raises Problem 400 for what is no identity token, 403 for nobody that is trusted, 503 where the issuer's keys
-    cannot be had: that is one to try again.
+    Each identity token buys one, so that one that leaks from a log buys nothing. Raises Problem 400 for what is no
+    identity token, 403 for nobody that is trusted, 503 where the issuer's keys cannot be had: that is one to try again.
     """
     try:
         said = jwt.decode(identity, options={"verify_signature": False})
         named = said.get("iss"), said.get("sub")
+        signed = identity.rpartition(".")[0]
     except jwt.InvalidTokenError as problem:
         raise Problem(400, "the subject token is no identity token") from problem
     for publisher in listed(root):
         if publisher.repo == resource and (publisher.issuer, publisher.subject) == named:
-            _verify(identity, publisher)
+            claims = _verify(identity, publisher)
+            _use_up(root, signed, int(claims["exp"]))
             name = resource.removeprefix("datasets/").split("/")[0]
             _, token = tokens.create(name, Role.WRITE, seconds=SECONDS, repo=resource)
             return token, SECONDS
     raise Problem(403, f"nobody of that identity may publish to {resource[:200]}")
 
 
-def _verify(identity: str, publisher: Publisher) -> None:
+def _verify(identity: str, publisher: Publisher) -> dict[str, Any]:
     try:
-        key = _key(publisher.issuer, jwt.get_unverified_header(identity).get("kid"))
-        jwt.decode(
+        key = _KEYS.key(publisher.issuer, str(jwt.get_unverified_header(identity).get("kid")))
+        return jwt.decode(
             identity,
             key,
             algorithms=ALGORITHMS,
@@ -120,29 +122,17 @@ def _verify(identity: str, publisher: Publisher) -> None:
         raise Problem(503, problem.message, headers={"Retry-After": "10"}) from problem
 
 
-def _key(issuer: str, key_id: str | None) -> jwt.PyJWK:
-    """The issuer's key of that id. Raises PyJWTError where there is none, Unavailable where it does not answer."""
-    discovery = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    address = str(discovery.get("jwks_uri", ""))
-    if not _is_safe(address):
-        raise Unavailable(f"{issuer} names no address of its keys", mend="check the issuer")
-    for key in jwt.PyJWKSet.from_dict(_get(address)).keys:
-        if key.key_id == key_id and key_id is not None:
-            return key
-    raise jwt.InvalidKeyError("the issuer has no key of that id")
-
-
-def _get(address: str) -> dict[str, Any]:
+def _use_up(root: Path, signed: str, expires: int) -> None:
+    """Take note that this identity token was used, until it expires. Raises Problem 403 where it was before."""
+    folder, now = root / USED, time.time()
+    folder.mkdir(exist_ok=True)
+    for item in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if item.stat().st_mtime < now - LEEWAY_SECONDS:
+                item.unlink()
+    note = folder / sha256_bytes(signed.encode())
     try:
-        with requests.get(address, timeout=TIMEOUT, stream=True, allow_redirects=False) as answer:
-            answer.raise_for_status()
-            data = answer.raw.read(MAX_ANSWER, decode_content=True)
-        value = canonical.parse(data, name=address, max_bytes=MAX_ANSWER)
-    except (requests.RequestException, InputError) as problem:
-        raise Unavailable(f"{address} does not answer: {problem}", mend="try again later") from problem
-    return value if isinstance(value, dict) else {}
-
-
-def _is_safe(address: str) -> bool:
-    parts = urlsplit(address)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"))
+        note.touch(exist_ok=False)
+    except FileExistsError as problem:
+        raise Problem(403, "this identity token was used before: ask for a new one") from problem
+    os.utime(note, (now, expires + LEEWAY_SECONDS))

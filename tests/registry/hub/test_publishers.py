@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -18,9 +19,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from registry.errors import CredentialsError, InputError
+from registry.errors import CredentialsError, InputError, Unavailable
 from registry.hub.client import HubClient
-from registry.hub.server import publishers
+from registry.hub.server import issuers, publishers
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.registry.hub.test_server_protocol import ask
@@ -64,7 +65,8 @@ class Issuer:
 
     def token(self, audience: str, key: Any = None, **changed: Any) -> str:
         now = int(time.time())
-        claims = {"iss": self.url, "sub": SUBJECT, "aud": audience, "iat": now, "exp": now + 300} | changed
+        claims = {"iss": self.url, "sub": SUBJECT, "aud": audience, "iat": now, "exp": now + 300}
+        claims |= {"jti": secrets.token_hex(8)} | changed
         return jwt.encode(claims, key or self._key, algorithm="ES256", headers={"kid": "one"})
 
 
@@ -187,9 +189,53 @@ def test_identities_that_do_not_hold_get_nothing(hub: HubInstance, issuer: Issue
         ("nonsense", trusted, 400),
     ):
         assert exchange(hub, identity, resource)[0] == status, (identity, resource)
-    issuer.discovery["jwks_uri"] = f"{issuer.url}/nothing"
-    assert exchange(hub, issuer.token(hub.url), trusted)[0] == 503
     assert ask(hub, "POST", "/oauth/token", {"grant_type": "password"}, token="")[0] == 400
+
+
+def test_an_identity_token_buys_one_token(hub: HubInstance, issuer: Issuer, trusted: str) -> None:
+    identity = issuer.token(hub.url)
+    assert exchange(hub, identity, trusted)[0] == 200
+    status, said = exchange(hub, identity, trusted)
+    assert status == 403 and "used before" in said["error"]
+    padded = identity[:-1] + {"A": "B", "Q": "R", "g": "h", "w": "x"}.get(identity[-1], identity[-1])
+    assert exchange(hub, padded, trusted)[0] in (400, 403)  # another spelling of the same signature
+    assert exchange(hub, issuer.token(hub.url), trusted)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jwks_uri": "/nothing"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"jwks_uri": "http://[::1"},
+        {"jwks_uri": "https://127.0.0.1:1/keys"},
+        {"jwks_uri": None},
+        {"issuer": "https://another.example.org"},
+    ],
+)
+def test_keys_that_cannot_be_had_are_a_503(
+    hub: HubInstance, issuer: Issuer, trusted: str, change: dict[str, Any]
+) -> None:
+    issuer.discovery |= {key: f"{issuer.url}{value}" if value == "/nothing" else value for key, value in change.items()}
+    assert exchange(hub, issuer.token(hub.url), trusted)[0] == 503
+    issuer.discovery |= {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+    assert exchange(hub, issuer.token(hub.url), trusted)[0] == 503  # not asked again at once
+
+
+def test_who_names_an_issuer_cannot_make_it_be_asked_again_and_again(issuer: Issuer) -> None:
+    keys = issuers.Keys()
+    assert keys.key(issuer.url, "one").key_id == "one"
+    issuer.discovery["jwks_uri"] = f"{issuer.url}/nothing"
+    for _ in range(3):
+        with pytest.raises(jwt.InvalidKeyError):
+            keys.key(issuer.url, "another")
+    assert keys.key(issuer.url, "one").key_id == "one"
+
+
+def test_an_answer_without_end_is_given_up(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuers, "MAX_ANSWER", 20)
+    with pytest.raises(Unavailable, match=r"does not end"):
+        issuers.fetch(issuer.url)
 
 
 @pytest.mark.parametrize("change", [{"issuer": "http://example.org"}, {"issuer": "file:///etc"}, {"repo": "../x"}])
