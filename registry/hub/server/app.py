@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ from registry.hub.server.limits import Limited
 from registry.hub.server.observe import Figures, Observed
 from registry.hub.server.problems import Problem
 from registry.hub.server.state import Hub
+
+_HOST = re.compile(rb"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 class _Segment(Convertor[str]):
@@ -49,10 +52,11 @@ class _Kind(_Segment):
     regex = "models|datasets"
 
 
-class EncodedPath:
-    """Routes by the path as it was sent, so that an encoded slash stays inside its segment.
+class Strict:
+    """Routes by the path as it was sent, so that an encoded slash stays in its segment; refuses what is ambiguous.
 
-    Refuses what is no UTF-8 and what holds control characters (a CR and LF could end up in a header).
+    That is: what is no UTF-8; control characters (a CR and LF could end up in a header); a Host that is none (it comes
+    back in addresses); two ways at once of saying how long the body is (a proxy in front may believe the other one).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -61,14 +65,27 @@ class EncodedPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        try:
-            path = scope["raw_path"].decode("ascii")
-            plain = unquote(path, errors="strict") + unquote(scope["query_string"].decode("ascii"), errors="strict")
-        except UnicodeError:
-            return await Problem(400, "the address is not UTF-8").response()(scope, receive, send)
-        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in plain):
-            return await Problem(400, "the address holds control characters").response()(scope, receive, send)
-        return await self._app({**scope, "path": path}, receive, send)
+        fault = _fault(scope)
+        if fault is not None:
+            return await Problem(400, fault, headers={"Connection": "close"}).response()(scope, receive, send)
+        return await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
+
+
+def _fault(scope: Scope) -> str | None:
+    """What is wrong with the head of a request."""
+    try:
+        plain = "".join(unquote(scope[part].decode("ascii"), errors="strict") for part in ("raw_path", "query_string"))
+    except UnicodeError:
+        return "the address is not UTF-8"
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in plain):
+        return "the address holds control characters"
+    names = [name for name, _ in scope["headers"]]
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        return "the Host header names no host"
+    if b"content-length" in names and b"transfer-encoding" in names:
+        return "both Content-Length and Transfer-Encoding"
+    return None
 
 
 def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = None) -> Starlette:
@@ -84,7 +101,7 @@ def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = No
         middleware=[
             Middleware(Observed, figures=figures, log=log),
             Middleware(Limited, limits=hub.limits),
-            Middleware(EncodedPath),
+            Middleware(Strict),
         ],
         exception_handlers={
             Problem: _problem,
@@ -126,6 +143,7 @@ def _api() -> list[Route]:
     repo = "/api/{kind:kind}/{owner:segment}/{name:segment}"
     at = "{revision:segment}"
     return [
+        Route("/api/{kind:kind}", reading.listing),
         Route(repo, reading.info),
         Route(f"{repo}/revision/{at}", reading.info),
         Route(f"{repo}/tree/{at}", reading.tree),

@@ -6,6 +6,9 @@ twice is harmless; half a blob is never seen under its name.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +72,7 @@ def missing(sha256: str) -> Problem:
 
 
 class LocalBlobs:
-    """A folder of blobs, `sha256/ab/cd/abcd…`. What is put must lie on the same file system."""
+    """A folder of blobs, `sha256/ab/cd/abcd…`; links are not followed. What is put must lie on the same file system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -78,17 +81,20 @@ class LocalBlobs:
     def size(self, sha256: str) -> int | None:
         """See BlobStore."""
         try:
-            return self._path(sha256).stat().st_size
+            info = self._path(sha256).lstat()
         except FileNotFoundError:
             return None
+        return info.st_size if stat.S_ISREG(info.st_mode) else None
 
     def read(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
         """See BlobStore."""
         try:
-            stream = self._path(sha256).open("rb", buffering=0)
-        except FileNotFoundError as problem:
+            descriptor = os.open(self._path(sha256), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as problem:
+            if problem.errno not in (errno.ENOENT, errno.ELOOP):
+                raise
             raise missing(sha256) from problem
-        with stream:
+        with open(descriptor, "rb", buffering=0) as stream:
             stream.seek(start)
             while start < end and (chunk := stream.read(min(CHUNK, end - start))):
                 start += len(chunk)
@@ -104,18 +110,20 @@ class LocalBlobs:
             sync_directory(folder)
 
     def digest(self, sha256: str) -> str:
-        """See BlobStore."""
+        """See BlobStore. Raises Problem 404 where it is not here, or a link."""
+        if self.size(sha256) is None:
+            raise missing(sha256)
         return sha256_file(self._path(sha256))
 
     def all(self) -> Iterator[Blob]:
         """See BlobStore."""
         for path in (self._root / "sha256").glob("??/??/*"):
-            yield Blob(path.name, path.stat().st_size)
+            yield Blob(path.name, path.lstat().st_size)
 
     def modified(self, sha256: str) -> float:
         """See BlobStore."""
         try:
-            return self._path(sha256).stat().st_mtime
+            return self._path(sha256).lstat().st_mtime
         except FileNotFoundError as problem:
             raise missing(sha256) from problem
 

@@ -17,12 +17,27 @@ from registry.hub.server.declared import FORM, JSON, check_body, query, takes
 from registry.hub.server.git import Row
 from registry.hub.server.problems import ENTRY_NOT_FOUND, Problem
 from registry.hub.server.repository import BRANCHES, TAGS, Repository
-from registry.hub.server.state import base_url, repository
+from registry.hub.server.state import base_url, hub, repository, user
 
 FLAG = {"type": "boolean"}
+TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 PAGE = 1000
 """Rows of a tree, and commits of a history, in one answer."""
+
+
+@takes(query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER})
+def listing(request: Request) -> JSONResponse:
+    """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it."""
+    kind, author, search = request.path_params["kind"], query(request, "author"), query(request, "search") or ""
+    found = [
+        repo
+        for repo in Repository.all(hub(request).repositories, kind)
+        if author in (None, repo.name.owner) and search.lower() in str(repo.name).lower()
+    ]
+    asking = user(request)
+    found = [repo for repo in found if not repo.private or (asking is not None and asking.may_read(repo.name))]
+    return _page(request, [_summary(repo) for repo in found], f"{base_url(request)}/api/{kind}")
 
 
 @takes(query={"blobs": FLAG})
@@ -33,23 +48,8 @@ def info(request: Request) -> JSONResponse:
     rows = [row for row in git.tree(repo.folder, commit, recursive=True) if not row.directory]
     last = git.log(repo.folder, commit, limit=1)[0]
     detailed = _flag(request, "blobs")
-    return JSONResponse(
-        {
-            "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
-            "id": str(repo.name),
-            "author": repo.name.owner,
-            "sha": commit,
-            "lastModified": last.date,
-            "createdAt": last.date,
-            "private": repo.private,
-            "gated": False,
-            "disabled": False,
-            "downloads": 0,
-            "likes": 0,
-            "tags": [],
-            "siblings": [_sibling(row, detailed) for row in rows],
-        }
-    )
+    facts = {"sha": commit, "lastModified": last.date, "siblings": [_sibling(row, detailed) for row in rows]}
+    return JSONResponse(_summary(repo) | facts)
 
 
 @takes(query={"recursive": FLAG, "expand": FLAG, "cursor": NUMBER, "limit": NUMBER})
@@ -63,16 +63,9 @@ def tree(request: Request) -> JSONResponse:
     rows = [row for row in rows if row.path != path]
     if path and not rows:
         raise Problem(404, f"{path} is no directory at {commit}", ENTRY_NOT_FOUND)
-    start = _number(request, "cursor", 0)
-    size = min(PAGE, max(1, _number(request, "limit", PAGE)))
-    response = JSONResponse([_row(row) for row in rows[start : start + size]])
-    if start + size < len(rows):
-        again = {key: value for key, value in request.query_params.items() if key != "cursor"}
-        again["cursor"] = str(start + size)
-        tail = f"/{quote(path)}" if path else ""
-        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}?{urlencode(again)}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
-    return response
+    tail = f"/{quote(path)}" if path else ""
+    url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
+    return _page(request, [_row(row) for row in rows], url)
 
 
 @takes(PathsInfo, media=(JSON, FORM))
@@ -125,6 +118,32 @@ def _paths_info(request: Request, paths: list[str]) -> JSONResponse:
     repo: Repository = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     return JSONResponse([_row(row) for row in git.tree(repo.folder, commit, paths)] if paths else [])
+
+
+def _page(request: Request, rows: list[dict[str, Any]], url: str) -> JSONResponse:
+    """The rows from `cursor` on, at most `limit` and PAGE of them; where there are more, a link to the next ones."""
+    start = _number(request, "cursor", 0)
+    size = min(PAGE, max(1, _number(request, "limit", PAGE)))
+    response = JSONResponse(rows[start : start + size])
+    if start + size < len(rows):
+        again = {key: value for key, value in request.query_params.items() if key != "cursor"}
+        response.headers["Link"] = f'<{url}?{urlencode(again | {"cursor": str(start + size)})}>; rel="next"'
+    return response
+
+
+def _summary(repo: Repository) -> dict[str, Any]:
+    return {
+        "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
+        "id": str(repo.name),
+        "author": repo.name.owner,
+        "createdAt": repo.created,
+        "private": repo.private,
+        "gated": False,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": [],
+    }
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -59,6 +59,17 @@ class Repository:
             raise Problem(404, words, REPO_NOT_FOUND)
         return found
 
+    @classmethod
+    def all(cls, root: Path, kind: str) -> list[Repository]:
+        """Every repository of a kind, by name."""
+        folders = sorted((root / kind).glob("[!.]*/[!.]*.git"))
+        return [cls(RepoName(kind, path.parent.name, path.name.removesuffix(".git")), path) for path in folders]
+
+    @property
+    def created(self) -> str:
+        """When it was made, as RFC 3339."""
+        return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime((self.folder / "HEAD").stat().st_mtime))
+
     @property
     def contents(self) -> Ledger:
         """What it has a right to."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,24 +11,13 @@ import pytest
 
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
+from tests.bench import hub_clients
 from tests.hub_instance import HubInstance
-
-BIN = Path(sys.executable).parent
 
 
 def run(hub: HubInstance, home: Path, *command: str) -> str:
-    """What the command prints. HF_ENDPOINT and HF_TOKEN alone tell it of the server; its home is new."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "HF_ENDPOINT": hub.url,
-        "HF_TOKEN": hub.token,
-        "NO_PROXY": "127.0.0.1",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-    }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What the command prints; git-lfs fetches nothing before it is told."""
+    return hub_clients.told(hub, home, *command, more={"GIT_LFS_SKIP_SMUDGE": "1"})
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +33,19 @@ def released(client: HubClient, repo: str, folder: Path) -> str:
     return commit
 
 
-def test_the_hf_command(hub: HubInstance, folder: Path, tmp_path: Path) -> None:
-    hf = str(BIN / "hf")
-    repo = f"glasshouse/by-hf-{tmp_path.name.replace('_', '-').strip('-')}"
-    assert "builder" in run(hub, tmp_path, hf, "auth", "whoami")
-    run(hub, tmp_path, hf, "repos", "create", repo)
-    run(hub, tmp_path, hf, "upload", repo, str(folder), ".", "--commit-message", "By hand")
-    run(hub, tmp_path, hf, "repos", "tag", "create", repo, "v1.0.0")
-    run(hub, tmp_path, hf, "download", repo, "--revision", "v1.0.0", "--local-dir", str(tmp_path / "copy"))
-    copy = {path: (tmp_path / "copy" / path).read_bytes() for path in Manifest.of_directory(folder).by_path()}
-    assert copy == {path: (folder / path).read_bytes() for path in copy}
+def test_the_hf_command_and_its_library(hub: HubInstance, tmp_path: Path) -> None:
+    """The pinned version; `python -m tests.bench hub_clients` does the same with older ones."""
+    hub_clients.exercise(hub, Path(sys.executable), tmp_path, "glasshouse/by-hf", {})
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
+def test_git_lfs_fetches_large_files(hub: HubInstance, repo: str, released: str, folder: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(hub, tmp_path, "git", "clone", "--quiet", f"{hub.url}/{repo}", str(clone))
+    assert (clone / "model.safetensors").stat().st_size < 200
+    run(hub, tmp_path, "git", "-C", str(clone), "lfs", "install", "--local")
+    run(hub, tmp_path, "git", "-C", str(clone), "lfs", "pull")
+    assert (clone / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
 def test_git_clone_and_fsck(hub: HubInstance, repo: str, released: str, folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from registry.hub.server import limits
 from registry.hub.server.limits import Rates
 from registry.hub.server.observe import Figures
 from tests.hub_instance import HubInstance
-from tests.registry.hub.test_server_protocol import ask, commit, put, raw, upload
+from tests.registry.hub.test_server_hostile import raw
+from tests.registry.hub.test_server_protocol import ask, commit, put, upload
 
 NEW = {"name": "model", "organization": "glasshouse"}
 REPO = "glasshouse/model"
