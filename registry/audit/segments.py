@@ -233,16 +233,18 @@ class Segments:
 
 def steps_of(out: Path, progress: Progress) -> Callable[[], None]:
     """A function that tells `progress` of the steps that a training in `out` has done since the last call."""
-    done = 0
+    read = 0
 
     def count() -> None:
-        nonlocal done
+        nonlocal read
         try:
-            now = (out / "metrics.jsonl").read_bytes().count(b"\n")
+            with (out / "metrics.jsonl").open("rb") as stream:
+                stream.seek(read)
+                new = stream.read()
         except OSError:
             return
-        progress(now - done)
-        done = now
+        read += len(new)
+        progress(new.count(b"\n"))
 
     return count
 

@@ -20,7 +20,7 @@ from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement
 from registry.attest.verify import Verifier
-from registry.audit import chain_checks, data, rebuild, workshop
+from registry.audit import chain_checks, data, rebuild, replay, workshop
 from registry.audit.attest import Verdict
 from registry.audit.checkpoints import InFolder, OnHub, find
 from registry.audit.sandbox import Sandbox
@@ -137,13 +137,19 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
     assert found[2].seconds > 0
 
 
-def test_two_swapped_checkpoints_are_seen_without_a_replay(opened: Workshop, forged: Path) -> None:
+def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, forged: Path, tmp_path: Path) -> None:
+    """There is no source where the audit would look for one."""
     forging.swap(forged, 3, 6)
-    chain = relinked(opened.audited.chain, forged)
-    chain.verify()
-    for entry, says in ((chain.entries[3], 6), (chain.entries[4], 3)):
-        (check,) = chain_checks.checkpoint(entry, forged / branch(entry.step))
-        assert check.verdict == "FAIL" and f"says step {says}, the checkpoint is of step {entry.step}" in check.reason
+    lie = dataclasses.replace(audited, chain=relinked(audited.chain, forged))
+    lie.chain.verify()
+    asked = replay.challenge(lie, count=6, segment=None, nonce=None)
+    nowhere = Options(source=str(tmp_path / "nowhere"), setup=Setup("current"))
+    outcome = replay.replay(lie, nowhere, asked, [InFolder(forged)])
+    said = {check.subject: check.reason for check in outcome.report.checks if check.verdict == "FAIL"}
+    assert (outcome.statement.verdict, outcome.statement.replayed) == ("DIFFERENT", ())
+    assert "says step 6, the checkpoint is of step 3" in said["checkpoint at step 3, where segment 3 begins"]
+    assert "says step 3, the checkpoint is of step 6" in said["checkpoint at step 6, where segment 4 begins"]
+    assert len(said) == 2 and "checkpoint at step 3" in outcome.statement.reason
 
 
 def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(
