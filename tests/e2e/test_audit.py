@@ -23,7 +23,7 @@ from registry.attest.verify import Verifier
 from registry.audit import chain_checks, data, rebuild, replay, workshop
 from registry.audit.attest import Verdict
 from registry.audit.checkpoints import InFolder, OnHub, find
-from registry.audit.sandbox import Sandbox
+from registry.audit.sandbox import BUBBLEWRAP, Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit, foreign
@@ -240,6 +240,23 @@ def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, releas
     empty = Options(source=str(tmp_path), setup=Setup("current"))
     with pytest.raises(Unavailable, match="cannot be had from"), workshop.opened(audited, empty):
         pass
+
+
+@pytest.mark.skipif(shutil.which(BUBBLEWRAP) is None, reason="bubblewrap (Debian: bubblewrap) is not installed here")
+def test_the_source_runs_behind_bubblewrap(
+    audited: Audited, released: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its packages, and torch; without the auditor's secrets, files and network."""
+    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "SIGSTORE_ID_TOKEN"):
+        monkeypatch.setenv(name, "hunter2")
+    options = Options(source=str(released.project.root), setup=Setup("current"), bubblewrap=True)
+    look = "import os, pathlib, socket; print(dict(os.environ), [name for _, name in socket.if_nameindex()], "
+    look += f"pathlib.Path({str(released.folder)!r}).exists(), pathlib.Path('dvc.yaml').exists())"
+    with workshop.opened(audited, options) as place:
+        assert place.here is not None and place.cannot == ()
+        place.run(["python", "-c", look], log="look")
+        said = (place.scratch / "look.log").read_text()
+    assert "hunter2" not in said and said.strip().endswith("['lo'] False True")
 
 
 def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
