@@ -32,14 +32,15 @@ def main() -> int:
     heading("The project: a clone of this checkout")
     clone()
     with SigstoreInstance.start(SCRATCH / "sigstore") as sigstore, HubInstance.start(SCRATCH / "hub") as hub:
-        token = SCRATCH / "identity-token"
-        token.write_text(sigstore.token(MAINTAINER))
         environment = hub.environment(SCRATCH / "huggingface")
         trust = ["--trust-config", os.path.relpath(sigstore.trust_config_path, PROJECT)]
         signer = ["--identity", MAINTAINER, "--issuer", sigstore.issuer]
         heading("Rebuild the model from its data: a stage that is up to date is not run again")
         run(["dvc", "repro"])
         keep_lock()
+        (SCRATCH / "identity-token").write_text(
+            sigstore.token(MAINTAINER)
+        )  # lives for minutes: not before the training
         heading("Cut a release: prepare, sign, publish")
         print("The Sigstore that signs here is a throwaway one: its certificates prove nothing outside this machine.")
         run(["glasshouse", "release", "cut", *trust, "--identity-token-file", "../identity-token"], environment)
