@@ -30,6 +30,9 @@ NUMERICAL = ("numpy", "torch")
 FOREIGN = ("ATEN_", "BLIS_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_")
 """How the names of variables begin that such modules read. A profile sets some; portable clears all others."""
 
+UNHEEDED = ("KMP_DUPLICATE_LIB_OK",)
+"""Of those: what threadpoolctl sets when it is loaded, and decides no bit."""
+
 ONE_THREAD = {
     "MKL_DYNAMIC": "FALSE",
     "MKL_NUM_THREADS": "1",
@@ -146,7 +149,7 @@ def foreign(profile: Profile) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(os.environ.items())
-        if name.startswith(FOREIGN) and name not in profile.environment
+        if name.startswith(FOREIGN) and name not in (*profile.environment, *UNHEEDED)
     }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from pipelines.determinism import NUMERICAL
+from pipelines.params import Params
+from registry import canonical
 from registry.digest import sha256_file
-from registry.records.environment import Environment, Machine, NumericProfile, Software
+from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 
 FEATURES = frozenset(
     {
@@ -30,7 +33,7 @@ FEATURES = frozenset(
 """CPU features that numerical libraries choose their code by, as Linux spells them."""
 
 
-def describe(profile: NumericProfile, lock: Path) -> Environment:
+def describe(profile: NumericProfile, settings: Params, lock: Path) -> Environment:
     """The record of this process. Says nothing of when or who."""
     facts = _cpu_facts()
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -50,8 +53,26 @@ def describe(profile: NumericProfile, lock: Path) -> Environment:
         numpy=np.__version__,
         blas=f"{blas['name']} {blas['version']}",
         transformers=version("transformers"),
+        builds={name: build(name) for name in NUMERICAL},
+        blas_config=" ".join(str(blas.get("openblas configuration", "")).split())[:500],
     )
-    return Environment(machine=machine, software=software, profile=profile)
+    shape = Shape(
+        micro_batches=settings.train.micro_batches,
+        micro_batch_rows=settings.train.micro_batch_rows,
+        context=settings.model.context,
+    )
+    return Environment(machine=machine, software=software, profile=profile, shape=shape)
+
+
+def build(package: str) -> str:
+    """The digest of a wheel's own list of its files, each with its digest; what installers add is left out."""
+    files = distribution(package).files or []
+    listed = {
+        file.as_posix(): file.hash.value
+        for file in files
+        if file.hash and file.suffix != ".pyc" and file.parts[0] != ".." and ".dist-info" not in file.parts[0]
+    }
+    return canonical.digest(listed)
 
 
 def _cpu_facts() -> dict[str, str]:

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _options(arguments)
     if options.environment:
-        _describe(_empty(options.environment), determinism.check(profile))
+        _describe(_empty(options.environment), determinism.check(profile), settings)
         return
     plan = recipe.chain(settings, training.TOKENS / "tokens.json")
     if options.initial:
@@ -106,7 +106,7 @@ def _replay(settings: Params, profile: Profile, place: Place, numeric: NumericPr
                 if place.rank == 0:
                     folder.append_metrics(figures)
         if place.rank == 0:
-            _describe(folder, numeric)
+            _describe(folder, numeric, settings)
             tensors = {WEIGHTS: state.weights(), OPTIMIZER: state.optimizer_tensors()}
             folder.save(chain, tensors, step=task.until, end=task.until * settings.train.rows, loss=loss)
 
@@ -148,11 +148,11 @@ def _begin(chain: Chain, after: str, until: str, checkpoint: str, out: str) -> T
     return task
 
 
-def _describe(folder: RunFolder, numeric: NumericProfile) -> None:
+def _describe(folder: RunFolder, numeric: NumericProfile, settings: Params) -> None:
     """Write environment.json: the machine and the software that work here."""
     from pipelines import environment
 
-    write_atomic(folder.root / training.ENVIRONMENT, environment.describe(numeric, recipe.LOCK).to_bytes())
+    write_atomic(folder.root / training.ENVIRONMENT, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
 
 
 def _empty(folder: Path) -> RunFolder:

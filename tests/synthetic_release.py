@@ -22,7 +22,7 @@ from registry.records import data_manifest
 from registry.records import release as layout
 from registry.records.chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import Row, Source, Summary, Use
-from registry.records.environment import Environment, Machine, NumericProfile, Software
+from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
@@ -224,8 +224,9 @@ def _environment() -> Environment:
         ),
         software=Software(
             python="3.11.0", packages="2" * 64, torch="2.13.0", torch_config="none", numpy="2.4.6", blas="OpenBLAS",
-            transformers="5.23.0",
+            transformers="5.23.0", builds={"numpy": "3" * 64, "torch": "4" * 64}, blas_config="OpenBLAS 0.3.31 Haswell",
         ),
+        shape=Shape(micro_batches=4, micro_batch_rows=2, context=16),
         profile=NumericProfile(
             name="portable", digest="1" * 64, settings={"threads": 1}, environment={"OMP_NUM_THREADS": "1"}, threads=1,
             capability="AVX2", blas_core="Haswell",

@@ -82,6 +82,8 @@ def foreign(signed: Environment, here: Environment) -> tuple[str, ...]:
         ("architecture", there.architecture, where.architecture),
         *((name, getattr(signed.software, name), getattr(here.software, name)) for name in PACKAGES),
     ]
+    builds = signed.software.builds or {}, here.software.builds or {}
+    pairs += [(f"build of {name}", builds[0][name], builds[1][name]) for name in sorted(builds[0].keys() & builds[1])]
     if signed.profile.name in CPU_BOUND:
         pairs += [
             ("CPU", there.cpu, where.cpu),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from registry.records.chain import Label
 from registry.records.record import Count, Record, Sha256
@@ -43,6 +43,20 @@ class Software(Record):
     blas: Line
     """The BLAS that numpy carries, with its version."""
     transformers: Line
+    builds: dict[Line, Sha256] | None = None
+    """Of torch and numpy: the digest of the files that their wheels list, with each file's digest. None in v1."""
+    blas_config: Line | None = None
+    """How that BLAS was built, in its own words. None in v1."""
+
+
+class Shape(Record):
+    """What is computed at once, which decides the bits of products and sums."""
+
+    micro_batches: Count
+    """Leaves of the tree of sums, in each step."""
+    micro_batch_rows: Count
+    context: Count
+    """Tokens in a row."""
 
 
 class NumericProfile(Record):
@@ -54,7 +68,7 @@ class NumericProfile(Record):
     settings: dict[Line, str | int | float | bool | None]
     """Everything that the profile names."""
     environment: dict[Line, Line]
-    """Variables that were set before numerical libraries were loaded."""
+    """Variables that were set before numerical libraries were loaded: the profile's, and others that those read."""
     threads: Count
     """In each process."""
     capability: Line
@@ -66,8 +80,19 @@ class NumericProfile(Record):
 class Environment(Record):
     """environment.json."""
 
-    schema_: Literal["glasshouse.environment/v1"] = Field("glasshouse.environment/v1", alias="schema")
+    schema_: Literal["glasshouse.environment/v1", "glasshouse.environment/v2"] = Field(
+        "glasshouse.environment/v2", alias="schema"
+    )
     """The format, with its version."""
     machine: Machine
     software: Software
     profile: NumericProfile
+    shape: Shape | None = None
+    """None in v1."""
+
+    @model_validator(mode="after")
+    def _of_one_version(self) -> Self:
+        added = (self.software.builds, self.software.blas_config, self.shape)
+        if any((value is None) != self.schema_.endswith("/v1") for value in added):
+            raise ValueError("builds, blasConfig and shape belong to v2, all of them")
+        return self

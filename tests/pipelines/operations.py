@@ -1,13 +1,15 @@
 """Every operation of the portable profile on fixed numbers: `python -m tests.pipelines.operations`.
 
-Prints a JSON object, for each operation the digest of what it gave. The numbers are drawn by SHAKE-256, so they are the
-same everywhere; what differs between two machines is the operation's doing.
+Prints a JSON object, for each operation the digest of what it gave; with --refused also for some that the gate refuses.
+The numbers are drawn by SHAKE-256, so they are the same everywhere; what differs between two machines is the
+operation's doing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -301,6 +303,19 @@ def _flat(value: Any) -> Iterable[torch.Tensor | tuple[int, ...]]:
             yield from _flat(part)
 
 
+def refused() -> dict[str, str]:
+    """The digests of operations that the gate refuses, or answers by others of ours, as torch gives them."""
+    q, k, v = (numbers(f"sdpa:{name}", 2, 4, 64, 32) for name in "qkv")
+    cases: dict[str, Case] = {
+        **{name: of_positive(getattr(torch, name)) for name in ("cos", "erf", "exp", "log", "sigmoid", "sqrt", "tanh")},
+        "gelu": of_one(torch.nn.functional.gelu),
+        "layer_norm": lambda: torch.nn.functional.layer_norm(MATRIX, (301,)),
+        "mm": lambda: MATRIX @ MATRIX.t(),
+        "sdpa": lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+    }
+    return {f"refused::{name}": digest(case()) for name, case in cases.items()}
+
+
 def digests() -> dict[str, str]:
     """The digest of every operation's results, by its name."""
     determinism.check(determinism.PORTABLE)
@@ -310,4 +325,5 @@ def digests() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(digests(), indent=1, sort_keys=True))
+    found = digests() | (refused() if "--refused" in sys.argv[1:] else {})
+    print(json.dumps(found, indent=1, sort_keys=True))

@@ -1,5 +1,6 @@
 """pipelines.checkpoints: a folder that was killed, cut or tampered with goes back to its last whole checkpoint."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -105,3 +106,40 @@ def test_a_checkpoint_is_verified_before_it_is_loaded(whole: Path, tmp_path: Pat
     (folder.checkpoint(entry.step) / OPTIMIZER).write_bytes(b"")
     with pytest.raises(DigestMismatch, match=OPTIMIZER):
         folder.verify(entry)
+
+
+def test_what_the_chain_names_is_on_the_disk_before_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "train")
+    events: list[str] = []
+    chain = go_on(folder, folder.resume(RECIPE), 0)
+    folder.append_metrics({"step": 1, "loss": 1.0})
+    fsync, rename, replace = os.fsync, Path.rename, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        fsync(descriptor)
+        events.append(f"flushed {Path(f'/proc/self/fd/{descriptor}').readlink().relative_to(folder.root)}")
+
+    def renamed(path: Path, target: Path) -> Path:
+        events.append(f"{path.relative_to(folder.root)} becomes {target.relative_to(folder.root)}")
+        return rename(path, target)
+
+    def replaced(path: Path, target: Path) -> Path:
+        events.append(f"becomes {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(Path, "replace", replaced)
+    folder.save(chain, tensors(1), step=1, end=8, loss=1.0)
+    moved = next(event for event in events if event.endswith(" becomes checkpoints/step-000001"))
+    beside = moved.split()[0]
+    before = events[: events.index(moved)]
+    assert {f"flushed {beside}/{name}" for name in (WEIGHTS, OPTIMIZER, "state.json")} | {f"flushed {beside}"} <= {
+        *before
+    }
+    rest = events[events.index(moved) + 1 :]
+    named = rest.index("becomes checkpoints.json")
+    assert rest[:2] == ["flushed checkpoints", "flushed metrics.jsonl"]
+    assert rest[named - 1].startswith("flushed .checkpoints.json.") and rest[named + 1] == "flushed ."

@@ -125,7 +125,10 @@ def test_what_is_written_speaks_of_one_another(built: Project) -> None:
     assert [line["step"] for line in lines if "validationLoss" in line] == [4, 8, 10]
     assert lines[-1]["loss"] == chain.entries[-1].loss
     assert lines[-1]["loss"] < lines[0]["loss"]
+    norms = [line["gradientNorm"] for line in lines]
+    assert min(norms) < 1 < max(norms), "some steps are clipped to train.clip_norm and some are not"
     environment = Environment.read(out / "environment.json")
+    assert environment.shape is not None and environment.shape.micro_batches == 4
     assert environment.profile.capability == "AVX2"
     assert environment.profile.blas_core == "Haswell"
     assert environment.profile.digest == chain.profile.digest
@@ -151,6 +154,17 @@ def test_native_gives_other_bits_and_says_so(place: Place, built: Project) -> No
     assert native.profile.name == "native"
     assert native.entries[0].weights == portable.entries[0].weights, "first weights depend on the seed alone"
     assert native.entries[3].weights != portable.entries[3].weights
+
+
+def test_step_0_follows_from_the_seed_under_every_profile(place: Place, built: Project) -> None:
+    first = Chain.read(built.root / "build/train/checkpoints.json").entries[0]
+    for profile in ("portable", "native"):
+        place.set(profile=profile)
+        command = (sys.executable, "-m", "pipelines.replay", "--initial", str(place.root / profile))
+        with place.start(command=command) as process:
+            assert process.wait() == 0
+        made = Chain.read(place.root / profile / "checkpoints.json").entries[0]
+        assert (made.weights, made.optimizer) == (first.weights, first.optimizer)
 
 
 def test_a_number_of_processes_that_has_no_tree_is_refused(place: Place) -> None:
