@@ -56,8 +56,8 @@ POLICY = """# policy.yaml
 <!-- Made by `make docs` from the models that read it; edits here are lost. -->
 
 What a release must show before it is trusted. `glasshouse verify REF --policy policy.yaml` reads it; `glasshouse trust
-pin REF` writes a first one; flags (`--identity`, `--issuer`, `--key`) are a policy of one line. What a policy does not
-mention is not asked for, but for signers: there is no policy without one. Unknown keys are refused.
+pin REF` writes a first one; flags (`--identity` with `--issuer` or `--ca`, `--key`) are a policy of one line. What a
+policy does not mention is not asked for, but for signers: there is no policy without one. Unknown keys are refused.
 [policy.schema.json](policy.schema.json) is its JSON Schema.
 
 ```yaml
@@ -68,6 +68,27 @@ signers:
     repository: https://github.com/org/model
     workflow: .github/workflows/release.yml
   - {kind: identity, identity: maintainer@example.org, issuer: https://accounts.google.com}
+  - kind: key
+    pem: |
+      -----BEGIN PUBLIC KEY-----
+      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErNSHOJnIJxADAT4vfKdLf82y0MWD
+      f+JaDfqY68mG1164v2b+M2Wlp9tjdzPKfu3ZRpBnoaZc0EDpeK2j9rvLJg==
+      -----END PUBLIC KEY-----
+  - kind: certificate
+    identity: release@site.example
+    authorities: |
+      -----BEGIN CERTIFICATE-----
+      MIIB2jCCAX+gAwIBAgIUGIWLVgzd3+/U4MyEF7nBaV2UK4UwCgYIKoZIzj0EAwIw
+      OjEkMCIGA1UECgwbdGhyb3dhd2F5IFNpZ3N0b3JlIGluc3RhbmNlMRIwEAYDVQQD
+      DAlzaXRlLXJvb3QwHhcNMjYxMTI0MDgxMDMwWhcNMzYxMTIyMDgxMDMwWjA6MSQw
+      IgYDVQQKDBt0aHJvd2F3YXkgU2lnc3RvcmUgaW5zdGFuY2UxEjAQBgNVBAMMCXNp
+      dGUtcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKHlT1NXe0uL/yu3GxUo
+      g55Z8uHKemFsEMOxz/rt9RNnQ2hsK+ZBPzGORQQz3uDVowmGi7nc8Jjo1j6w5uH9
+      wq2jYzBhMA8GA1UdEwEB/wQFMAMBAf8wHQYDVR0OBBYEFBhdaettPKnTq057awk1
+      CCBO7asHMB8GA1UdIwQYMBaAFBhdaettPKnTq057awk1CCBO7asHMA4GA1UdDwEB
+      /wQEAwIBBjAKBggqhkjOPQQDAgNJADBGAiEAkjRKgYgOGRUR0AUgWnvrcYKCqgZH
+      iaDh1tUPvyel+IACIQDffKroRhBci/6JJEzNJq0v6xrlH7tzD9336cejh7+f1A==
+      -----END CERTIFICATE-----
 threshold: 2
 attestations: [openness]
 openness: III

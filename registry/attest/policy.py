@@ -88,7 +88,7 @@ class Policy(Record):
 
     schema_: Literal["glasshouse.policy/v1"] = Field("glasshouse.policy/v1", alias="schema")
     """The format, with its version."""
-    signers: tuple[AllowedSigner, ...] = Field(max_length=1000)
+    signers: tuple[AllowedSigner, ...] = Field(max_length=1000, json_schema_extra={"minItems": 1})
     """Who may sign a release: any of these, until `threshold` asks for more. At least one."""
     threshold: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many different ones of `signers` must have signed the release statement. Signatures beyond the first are

@@ -33,7 +33,8 @@ MAX_NAME = 1024
 ANYBODY = ("someone@unrelated.invalid", "https://unrelated.invalid/some/path@refs/heads/main", "x")
 """Names that nobody has. A pattern that fits one of them fits just any."""
 
-Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME), Field(json_schema_extra={"minLength": 1})]
+"""`_both` refuses an empty one in better words than pydantic's; the schema says so too."""
 Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.@=-]{0,127}$")]
 """An attestation by its short name, such as `release`, `data` or `stage-train`, or `model.sig`."""
 

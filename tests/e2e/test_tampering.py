@@ -56,19 +56,6 @@ def test_the_release_itself_passes(folder: Path, verifier: Verifier) -> None:
     assert report(folder, verifier).verdict is Verdict.PASS
 
 
-def test_one_flipped_byte_in_any_file_is_seen_and_named(folder: Path, verifier: Verifier) -> None:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    assert len(files) > 20
-    for path in files:
-        size = path.stat().st_size
-        for place in {0, size // 3, size // 2, size - 1}:
-            flip(path, place)
-            result = report(folder, verifier)
-            assert result.verdict is Verdict.FAIL, (path, place)
-            assert path.relative_to(folder).as_posix() in failures(result), (path, place, failures(result))
-            flip(path, place)
-
-
 def test_no_byte_of_the_last_signature_is_free(folder: Path, verifier: Verifier) -> None:
     """Nothing covers model.sig but its own signature, so each of its bytes must matter to that."""
     path = folder / "model.sig"
@@ -84,36 +71,6 @@ def test_no_byte_of_the_last_signature_is_free(folder: Path, verifier: Verifier)
         else:
             free.append(place)
     assert free == []
-
-
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "provenance/dvc.lock", "attestations/card.sigstore.json", "model.sig"]
-)
-def test_a_missing_file_is_named(folder: Path, verifier: Verifier, name: str) -> None:
-    (folder / name).unlink()
-    assert "missing" in failures(report(folder, verifier))[name]
-
-
-@pytest.mark.parametrize(
-    "name", ["extra.txt", "provenance/extra.json", ".gitignore", "attestations/extra.sigstore.json"]
-)
-def test_an_added_file_is_named(folder: Path, verifier: Verifier, name: str) -> None:
-    (folder / name).write_text("{}")
-    assert name in failures(report(folder, verifier))
-
-
-def test_swapped_attestations_are_seen(folder: Path, verifier: Verifier) -> None:
-    card, data = (folder / f"attestations/{name}.sigstore.json" for name in ("card", "data"))
-    swapped = card.read_bytes(), data.read_bytes()
-    data.write_bytes(swapped[0])
-    card.write_bytes(swapped[1])
-    found = failures(report(folder, verifier))
-    assert {"attestations/card.sigstore.json", "attestations/data.sigstore.json"} <= found.keys()
-
-
-def test_a_renamed_file_is_seen_on_both_sides(folder: Path, verifier: Verifier) -> None:
-    (folder / "config.json").rename(folder / "config2.json")
-    assert {"config.json", "config2.json"} <= failures(report(folder, verifier)).keys()
 
 
 def test_another_tag_or_repository_is_not_this_release(folder: Path, verifier: Verifier) -> None:
@@ -196,25 +153,33 @@ def test_the_command_exits_with_1_and_names_the_file(released: Released, folder:
     assert "model.safetensors" in done.stdout and "altered" in done.stdout and "Traceback" not in done.stderr
 
 
-def test_every_way_of_tampering_is_refused(
-    released: Released,
-    sigstore: SigstoreInstance,
-    verifier: Verifier,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    token = sigstore.token(MAINTAINER)
+@pytest.fixture(scope="module")
+def world(
+    released: Released, sigstore: SigstoreInstance, verifier: Verifier, tmp_path_factory: pytest.TempPathFactory
+) -> tampering.World:
+    """The release, and its doubles."""
+    scratch, token = tmp_path_factory.mktemp("doubles"), sigstore.token(MAINTAINER)
     signer, timed = (
         SigstoreSigner(config, identity_token=token)
         for config in (sigstore.trust_config_path, sigstore.trust_config_rekor2_path)
     )
-    with SigstoreInstance.start(tmp_path / "instance") as other:
+    with SigstoreInstance.start(scratch / "instance") as other:
         foreign = SigstoreSigner(other.trust_config_path, identity_token=other.token(MAINTAINER))
-        world = tampering.world(
-            released.folder, tmp_path, signer=signer, timed=timed, foreign=foreign, verifier=verifier
-        )
+        return tampering.world(released.folder, scratch, signer=signer, timed=timed, foreign=foreign, verifier=verifier)
+
+
+def test_the_doubles_are_good_by_themselves(world: tampering.World) -> None:
+    for folder in (world.good, world.later, world.timed, world.paired):
+        assert report(folder, world.verifier).verdict is Verdict.PASS
+    assert report(world.certified, world.certifying()).verdict is Verdict.PASS
+    for folder in (world.certified, world.foreign):
+        assert report(folder, world.verifier).verdict is Verdict.FAIL
+
+
+def test_every_way_of_tampering_is_refused_for_its_own_reason(
+    world: tampering.World, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
     started = time.monotonic()
     outcomes = tampering.attempt_all(world, tmp_path / "scratch")
-    assert {code for _, code, _ in outcomes} == {1} and len(outcomes) >= 200
-    with capsys.disabled():
-        print(f"\n{tampering.told(outcomes, time.monotonic() - started)}")
+    assert len({case.name for case, _, _ in outcomes}) == len(outcomes) >= 200
+    tell(tampering.told(outcomes, time.monotonic() - started))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -14,7 +16,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from registry import strict_yaml
-from registry.attest.policy import AllowedSigner, CiWorkflow, IdentityPattern, Policy, PublicKey, SigstoreIdentity
+from registry.attest.policy import (
+    AllowedSigner,
+    CertificateHolder,
+    CiWorkflow,
+    IdentityPattern,
+    Policy,
+    PublicKey,
+    SigstoreIdentity,
+)
 from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verify import Trust, Verifier
@@ -29,6 +39,27 @@ REPOSITORY = "https://github.com/org/model"
 WORKFLOW = f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.0.0"
 CLAIMS = CiClaims(REPOSITORY, WORKFLOW, "refs/tags/v1.0.0", "a" * 40, f"{REPOSITORY}/actions/runs/1")
 IDENTITY = {"kind": "identity", "identity": MAINTAINER, "issuer": ISSUER}
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
+AUTHORITY = (Path(__file__).parent / "goldens" / "v2" / "ca.pem").read_text()
+SIGNERS = st.lists(
+    st.sampled_from(
+        [
+            SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
+            IdentityPattern(pattern=r".*@example\.org", issuer=ISSUER, signs=("release", "model.sig")),
+            CiWorkflow(issuer=ISSUER, repository=REPOSITORY, ref="refs/heads/main"),
+            PublicKey(pem=PEM),
+            CertificateHolder(identity="CN=Release", authorities=AUTHORITY),
+        ]
+    ),
+    min_size=1,
+)
+KINDS = ("identity", "pattern", "ci", "key", "certificate")
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema_rs.Draft202012Validator:
+    """docs/reference/policy.schema.json."""
+    return jsonschema_rs.Draft202012Validator(json.loads((DOCS / "policy.schema.json").read_text()))
 
 
 def signed(identity: str = MAINTAINER, issuer: str = ISSUER, claims: CiClaims = CLAIMS) -> SignedByIdentity:
@@ -136,19 +167,7 @@ def test_whoever_is_seen_is_not_thereby_trusted(bundles: dict[str, bytes], insta
     assert seen.signer is not None and seen.signer.identity == MAINTAINER and not hasattr(seen, "rule")
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
-                IdentityPattern(pattern=r".*@example\.org", issuer=ISSUER, signs=("release", "model.sig")),
-                CiWorkflow(issuer=ISSUER, repository=REPOSITORY, ref="refs/heads/main"),
-                PublicKey(pem=PEM),
-            ]
-        ),
-        min_size=1,
-    )
-)
+@given(SIGNERS)
 def test_a_policy_is_read_back_as_it_was_written(signers: list[AllowedSigner]) -> None:
     policy = Policy(signers=tuple(signers))
     assert Policy.of(policy.as_json()) == policy
@@ -224,8 +243,38 @@ def test_a_hostile_policy_file_raises_our_error_and_no_other(data: bytes) -> Non
         assert problem.mend
 
 
-def test_the_policy_in_the_documentation_is_one() -> None:
-    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "policy.md"
-    example = page.read_text().split("```yaml\n")[1].split("```")[0]
-    policy = Policy.of(strict_yaml.parse(example.encode()))
-    assert policy.threshold == 2 and len(policy.signers) == 2 and policy.rebuilders and policy.status
+def documented() -> Any:
+    """The policy that docs/reference/policy.md shows."""
+    example = (DOCS / "policy.md").read_text().split("```yaml\n")[1].split("```")[0]
+    return strict_yaml.parse(example.encode())
+
+
+def test_the_policy_in_the_documentation_is_one_and_shows_every_field_and_kind_of_signer() -> None:
+    policy = Policy.of(documented())
+    assert set(documented()) == {field.alias or name for name, field in Policy.model_fields.items()}
+    shown = {rule.kind for rule in (*policy.signers, *(policy.rebuilders.signers if policy.rebuilders else ()))}
+    assert shown == set(KINDS)
+
+
+def test_the_schema_accepts_what_the_documentation_shows(schema: jsonschema_rs.Draft202012Validator) -> None:
+    schema.validate(documented())
+
+
+@given(SIGNERS)
+def test_the_schema_accepts_whatever_we_do(
+    schema: jsonschema_rs.Draft202012Validator, signers: list[AllowedSigner]
+) -> None:
+    schema.validate(Policy(signers=tuple(signers)).as_json())
+
+
+@given(VALUES)
+def test_we_refuse_whatever_the_schema_does(schema: jsonschema_rs.Draft202012Validator, value: Any) -> None:
+    for document in (
+        value,
+        {"signers": value},
+        {"signers": [IDENTITY], "status": value},
+        {"signers": [IDENTITY | {"x": value}]},
+    ):
+        if not schema.is_valid(document):
+            with pytest.raises(InputError):
+                Policy.of(document)

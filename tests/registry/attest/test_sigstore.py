@@ -309,6 +309,34 @@ def test_a_trust_root_that_is_none_is_bad_input(tmp_path: Path, bundles: dict[st
         Verifier(verifier.policy, tmp_path / "missing.json").verify(bundles["rekor1"])
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@given(data=st.data(), noise=st.binary(max_size=60), value=VALUES)
+def test_any_root_of_trust_is_one_or_bad_input(
+    instance: SigstoreInstance, bundles: dict[str, bytes], tmp_path: Path, data: st.DataObject, noise: bytes, value: Any
+) -> None:
+    """Changed at any place: it is refused, or it does not hold, or (where nothing needs that place) it holds."""
+    source = data.draw(st.sampled_from([instance.trusted_root_path, instance.trust_config_rekor2_path]))
+    content = source.read_bytes()
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(content)))
+        content = content[:place] + noise + content[place + data.draw(st.integers(0, 60)) :]
+    else:
+        document = json.loads(content)
+        _set(document, data.draw(st.sampled_from(sorted(_nodes(document)))), value)
+        content = json.dumps(document).encode()
+    path = tmp_path / "root.json"
+    path.write_bytes(content)
+    for bundle in bundles.values():
+        try:
+            Verifier(_trusting((MAINTAINER, ISSUER)), path).verify(bundle)
+        except GlasshouseError as problem:
+            assert isinstance(problem, (InputError, SignatureError)) and problem.mend
+    try:
+        SigstoreSigner(path, identity_token=instance.token(MAINTAINER))
+    except GlasshouseError as problem:
+        assert problem.mend
+
+
 @pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities"])
 def test_a_trust_root_without_a_part_trusts_nothing(
     tmp_path: Path, instance: SigstoreInstance, bundles: dict[str, bytes], verifier: Verifier, part: str

@@ -1,0 +1,133 @@
+"""A tamperer's world: a good release, its doubles, and what each case does to a copy of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
+from registry.attest.signature import Signer
+from registry.attest.verify import Verifier
+from registry.audit.verify import verify
+from registry.hub.reference import DirectoryReference, Reference
+from registry.records import release as layout
+from registry.release import sign as signing
+from tests.authority import SIGNER, Authority
+
+PAIR = ("provenance/first.txt", "provenance/other.txt")
+"""Two files of one size."""
+
+
+class NotAsExpected(AssertionError):
+    """A release was not refused, or for another reason than the case is about."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a tamperer has at hand.
+
+    good: the release.  later: the next one, by the same maintainer.  timed: the same as `good`, with Rekor 2 and
+    timestamps.  foreign: the same, signed in the maintainer's name by another Sigstore instance.  paired: the same,
+    with two more files of one size.  certified: the same, signed by a certificate of the authority `site`.
+    signer: the maintainer, gone bad.  identity, issuer: who must have signed.
+    """
+
+    good: Path
+    later: Path
+    timed: Path
+    foreign: Path
+    paired: Path
+    certified: Path
+    site: Authority
+    signer: Signer
+    verifier: Verifier
+    identity: str
+    issuer: str
+
+    def trusting(self, identity: str, issuer: str) -> Verifier:
+        return self.verifier.with_policy(Policy(signers=(SigstoreIdentity(identity=identity, issuer=issuer),)))
+
+    def certifying(self, identity: str = SIGNER, authorities: str | None = None) -> Verifier:
+        rule = CertificateHolder(identity=identity, authorities=authorities or self.site.pem)
+        return self.verifier.with_policy(Policy(signers=(rule,)))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How the spoilt copy is verified, where not as usual."""
+
+    reference: Reference | None = None
+    verifier: Verifier | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """name: of the case.  spoil: does it, to a copy.  step: which must fail (or one of which).
+
+    subject: on what it must fail; "" is on anything.  words: that the reason must hold; a subject, or words, there are.
+    code: the exit code.
+    """
+
+    name: str
+    spoil: Callable[[World, Path], Attempt | None]
+    step: int | tuple[int, ...]
+    subject: str = ""
+    words: tuple[str, ...] = ()
+    code: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.subject or self.words, f"{self.name}: its reason could be any"
+
+
+def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: Signer, verifier: Verifier) -> World:
+    """The world around the release `good`, its doubles made in `scratch`. verifier: trusts one identity, offline."""
+    (expected,) = verifier.policy.signers
+    assert isinstance(expected, SigstoreIdentity)
+    site = Authority(scratch / "site")
+    doubles = {"later": signer, "timed": timed, "foreign": foreign, "paired": signer, "certified": site.issue().signer}
+    for name, by in doubles.items():
+        folder = Path(shutil.copytree(good, scratch / name))
+        if name == "later":
+            standing = record(good)
+            major = int(standing.version.split(".")[0])
+            changed = standing.model_copy(update={"version": f"{major + 1}.0.0"})
+            (folder / layout.RECORD).write_bytes(changed.to_bytes())
+        if name == "paired":
+            for path in PAIR:
+                (folder / path).write_text(path)
+        signing.sign(folder, by)
+    return World(
+        good, **{name: scratch / name for name in doubles}, site=site, signer=signer, verifier=verifier,
+        identity=expected.identity, issuer=expected.issuer,
+    )  # fmt: skip
+
+
+def run(world: World, case: Case, scratch: Path) -> tuple[int, str]:
+    """Spoil a copy and verify it; (exit code, reason of the failure that was expected)."""
+    scratch.mkdir(exist_ok=True)
+    root = Path(shutil.copytree(world.good, scratch / "release"))
+    try:
+        attempt = case.spoil(world, root) or Attempt()
+        reference = attempt.reference or DirectoryReference(root)
+        report = verify(root, reference, "a copy", attempt.verifier or world.verifier)
+    finally:
+        shutil.rmtree(scratch)
+    code = report.verdict.exit_code
+    steps = case.step if isinstance(case.step, tuple) else (case.step,)
+    failed = {(check.step, check.subject): check.reason for check in report.checks if check.verdict == "FAIL"}
+    fitting = [
+        reason
+        for (step, subject), reason in failed.items()
+        if step in steps and case.subject in ("", subject) and all(word in reason for word in case.words)
+    ]
+    if not fitting or code != case.code:
+        expected = f"step {case.step} to fail on {case.subject!r} for {case.words}, exit code {case.code}"
+        raise NotAsExpected(f"{case.name}: expected {expected}; found exit code {code}, {failed}")
+    return code, fitting[0]
+
+
+def record(root: Path) -> layout.ReleaseRecord:
+    """The record of the release at `root`."""
+    return layout.ReleaseRecord.read(root / layout.RECORD)
