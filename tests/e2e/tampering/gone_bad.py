@@ -100,7 +100,7 @@ def _tensor(offsets: list[int], shape: list[int]) -> bytes:
     return json.dumps({"layer": {"dtype": "U8", "shape": shape, "data_offsets": offsets}}).encode()
 
 
-def _payload(path: Path) -> dict[str, Any]:
+def payload(path: Path) -> dict[str, Any]:
     payload = json.loads(path.read_bytes())["dsseEnvelope"]["payload"]
     value: dict[str, Any] = json.loads(base64.b64decode(payload))
     return value
@@ -108,7 +108,7 @@ def _payload(path: Path) -> dict[str, Any]:
 
 def _signed(world: World, root: Path, predicate: dict[str, Any], digest: str | None = None) -> None:
     """Sign a release statement that says `predicate`, and model.sig over what is then there."""
-    subject = _payload(root / layout.RELEASE_ATTESTATION)["subject"][0]
+    subject = payload(root / layout.RELEASE_ATTESTATION)["subject"][0]
     files = [{"path": f["path"], "sha256": f["sha256"], "size": f["size"]} for f in predicate["files"]]
     whole = canonical.digest(sorted(files, key=lambda row: str(row["path"])))
     statement = Statement((Subject(subject["name"], digest or whole),), predicates.Release.TYPE, predicate)
@@ -118,7 +118,7 @@ def _signed(world: World, root: Path, predicate: dict[str, Any], digest: str | N
 
 def _signed_path(path: str) -> Callable[[World, Path], None]:
     def spoil(world: World, root: Path) -> None:
-        predicate = _payload(root / layout.RELEASE_ATTESTATION)["predicate"]
+        predicate = payload(root / layout.RELEASE_ATTESTATION)["predicate"]
         predicate["files"].append({"path": path, "sha256": "0" * 64, "size": 1})
         _signed(world, root, predicate)
 
@@ -127,7 +127,7 @@ def _signed_path(path: str) -> Callable[[World, Path], None]:
 
 def _signed_attestation(path: str) -> Callable[[World, Path], None]:
     def spoil(world: World, root: Path) -> None:
-        predicate = _payload(root / layout.RELEASE_ATTESTATION)["predicate"]
+        predicate = payload(root / layout.RELEASE_ATTESTATION)["predicate"]
         predicate["attestations"].append({**predicate["attestations"][0], "name": path})
         _signed(world, root, predicate)
 
@@ -136,7 +136,7 @@ def _signed_attestation(path: str) -> Callable[[World, Path], None]:
 
 def _signed_size(size: int) -> Callable[[World, Path], None]:
     def spoil(world: World, root: Path) -> None:
-        predicate = _payload(root / layout.RELEASE_ATTESTATION)["predicate"]
+        predicate = payload(root / layout.RELEASE_ATTESTATION)["predicate"]
         row = next(row for row in predicate["files"] if row["path"] == layout.CARD)
         row["size"] = size
         _signed(world, root, predicate)
@@ -145,12 +145,12 @@ def _signed_size(size: int) -> Callable[[World, Path], None]:
 
 
 def _other_subject(world: World, root: Path) -> None:
-    _signed(world, root, _payload(root / layout.RELEASE_ATTESTATION)["predicate"], "1" * 64)
+    _signed(world, root, payload(root / layout.RELEASE_ATTESTATION)["predicate"], "1" * 64)
 
 
 def _model_signature_path(path: str) -> Callable[[World, Path], None]:
     def spoil(world: World, root: Path) -> None:
-        statement = Statement.parse(canonical.dumps(_payload(root / layout.SIGNATURE)))
+        statement = Statement.parse(canonical.dumps(payload(root / layout.SIGNATURE)))
         rows = [*statement.predicate["resources"], {"name": path, "algorithm": "sha256", "digest": "0" * 64}]
         digest = oms._root_digest(row["digest"] for row in rows)
         changed = Statement(

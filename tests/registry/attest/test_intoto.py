@@ -22,7 +22,7 @@ from registry.attest.statement import Statement
 from registry.audit.case import short
 from registry.release.sign import sign
 from tests import synthetic_release
-from tests.e2e.tampering import _payload
+from tests.e2e.tampering.gone_bad import payload
 from tests.reference import predicate_schemas
 from tests.registry.attest.conftest import write_key
 from tests.registry.attest.test_predicates import EXAMPLES, SUBJECTS
@@ -44,7 +44,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     synthetic_release.write(scratch / "release")
     sign(scratch / "release", KeySigner(write_key(scratch / "private.pem")))
     folder = scratch / "release" / "attestations"
-    return {short(f"attestations/{path.name}"): _payload(path) for path in folder.iterdir()}
+    return {short(f"attestations/{path.name}"): payload(path) for path in folder.iterdir()}
 
 
 def test_every_statement_is_one_by_in_toto_s_definition_and_by_sigstore_s(signed: dict[str, dict[str, Any]]) -> None:
