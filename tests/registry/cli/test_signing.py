@@ -16,11 +16,7 @@ from tests.authority import SIGNER
 
 BIN = Path(sys.executable).parent
 GLASSHOUSE = str(BIN / "glasshouse")
-EXTENSIONS = f"""\
-keyUsage=critical,digitalSignature
-extendedKeyUsage=codeSigning
-subjectAltName=email:{SIGNER}
-"""
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "sign.md"
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -31,16 +27,12 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority and a signer's certificate, as docs/how-to/publish.md has openssl make them."""
+    """An authority and a signer's certificate, as docs/how-to/sign.md has openssl make them."""
     folder = tmp_path_factory.mktemp("openssl")
-    new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    (folder / "signer.ext").write_text(EXTENSIONS)
-    root = ("-x509", "-keyout", folder / "ca.key", "-out", folder / "ca.pem", "-subj", "/O=Site/CN=Site CA")
-    signer = ("-keyout", folder / "signer.key", "-out", folder / "signer.csr", "-subj", "/O=Site/CN=Release")
-    issue = ("-in", folder / "signer.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial")
-    ends = ("-days", "365", "-extfile", folder / "signer.ext", "-out", folder / "signer.pem")
-    for command in ((*new, *root, "-days", "3650"), (*new, *signer), ("openssl", "x509", "-req", *issue, *ends)):
-        assert run(*command).returncode == 0, run(*command).stderr
+    typed = [line.removeprefix("$ ") for line in PAGE.read_text().splitlines() if line.startswith("$ ")]
+    assert len(typed) == 6
+    for line in typed:
+        subprocess.run(line, shell=True, cwd=folder, check=True, capture_output=True)  # noqa: S602 - our own page
     return folder
 
 
