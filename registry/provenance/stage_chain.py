@@ -135,6 +135,8 @@ class _Line:
             raise Unavailable(f"no statement to go by of {absent or 'any stage'}", mend="ask the maintainer for them")
         weights = [file.path for file in ReleaseRecord.read(need(self._root, layout.RECORD)).weights]
         made = {path: self._origins(path) for path in (*weights, *RECORDS) if path in self._digests}
+        if foreign := [path for path in weights if path not in made]:
+            raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release has not")
         if orphans := sorted(path for path, names in made.items() if not names):
             raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
         ends = made.get(layout.DATA_SUMMARY)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from registry.manifest import check_path
 from registry.records.record import Count, Record, Sha256
 
 PROVENANCE = "provenance"
@@ -82,10 +83,15 @@ class SourceCode(Record):
         return f"git+{self.remote}@{self.commit}" if self.remote else None
 
 
+def _checked(path: str) -> str:
+    check_path(path)
+    return path
+
+
 class Weights(Record):
     """One file of weights."""
 
-    path: str
+    path: Annotated[str, AfterValidator(_checked)]
     """POSIX, relative to the release."""
     sha256: Sha256
     """Of the file."""

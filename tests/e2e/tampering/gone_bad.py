@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,18 @@ def _records() -> Iterator[Case]:
         yield Case(f"signed, nothing in {path}", resigned(path, lambda data: b""), 5, link)
     laughs = b"a: &a [x, x]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (i + 1, i + 1, i, i) for i in range(97, 120))
     yield Case("signed, a YAML bomb", resigned(layout.LOCK, lambda data: laughs), 5, "every stage <- dvc.lock")
-    for place, value in (
-        (("weights", 0, "path"), "../outside.safetensors"), (("repo",), "some/other"), (("version",), "9.9.9"),
-        (("source", "commit"), "0" * 40), (("weights",), []), (("formatVersion",), 1),
-    ):  # fmt: skip
-        lie = resigned(layout.RECORD, lambda data, p=place, v=value: canonical.dumps(_with(json.loads(data), p, v)))  # type: ignore[misc]
-        yield Case(f"signed, a record that says {place} is {value!r}", lie, 4, layout.RECORD)
+    for place, value, step, subject in (
+        (("weights", 0, "path"), "../outside.safetensors", 4, layout.RECORD),
+        (("weights", 0, "path"), "not-there.safetensors", 5, "weights <- provenance"),
+        (("weights",), [], 5, "weights <- provenance"),
+        (("repo",), "some/other", 4, layout.RECORD),
+        (("version",), "9.9.9", 4, layout.RECORD),
+        (("source", "commit"), "0" * 40, 4, layout.RECORD),
+        (("formatVersion",), 1, 4, layout.RECORD),
+    ):
+        change = partial(_with, place=place, value=value)
+        lie = resigned(layout.RECORD, lambda data, change=change: canonical.dumps(change(json.loads(data))))  # type: ignore[misc]
+        yield Case(f"signed, a record that says {place} is {value!r}", lie, step, subject)
     for name, rows in {
         "rows of other data": lambda data: data[:-1] + b" \n",
         "a gzip bomb for rows": lambda data: gzip_bomb(),
