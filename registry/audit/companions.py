@@ -19,16 +19,31 @@ from registry.report import Check, Verdict
 
 
 class Measure(Protocol):
-    """The files of a repository under a tag, hashed. Raises GlasshouseError where they cannot be had."""
+    """The files of a companion under a tag, hashed.
 
-    def __call__(self, repo: str, tag: str) -> Manifest:
+    Raises VerificationError where they are not as many, or as large, as was signed; another GlasshouseError where they
+    cannot be had.
+    """
+
+    def __call__(self, companion: Companion, tag: str) -> Manifest:
         """At the commit that the tag stands for now."""
         ...
 
 
 def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
-    """Looks at a Hub."""
-    return lambda repo, tag: hub.measure(repo, hub.resolve(repo, tag), progress)
+    """Looks at a Hub. No more is fetched than the signed record says that there is."""
+
+    def measure(companion: Companion, tag: str) -> Manifest:
+        commit = hub.resolve(companion.repo, tag)
+        listed = [file.size for file in hub.files(companion.repo, commit)]
+        if (len(listed), sum(listed)) != (companion.files, companion.size):
+            raise VerificationError(
+                f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
+                mend="do not use it; tell the maintainer",
+            )
+        return hub.measure(companion.repo, commit, progress)
+
+    return measure
 
 
 def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
@@ -52,7 +67,7 @@ def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
 
 def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Check:
     try:
-        found = measure(companion.repo, tag)
+        found = measure(companion, tag)
     except VerificationError as problem:
         return check(4, Verdict.FAIL, name, problem.message)
     except GlasshouseError as problem:

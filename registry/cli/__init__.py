@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from registry import __version__
-from registry.cli import audit, data, lint, output, record, release, serve, tokens, trust, verify
+from registry.cli import attest, audit, data, lint, output, record, release, serve, tokens, trust, verify
 from registry.errors import GlasshouseError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.add_typer(trust.app, name="trust")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
+audit.app.command("attest", epilog=attest.EXAMPLE)(attest.attest)
 audit.app.command("lint", epilog=lint.EXAMPLE)(lint.lint)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.add_typer(tokens.app, name="token")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from registry.hub.reference import HubReference
     from registry.release.config import ReleaseConfig
     from registry.release.prepare import Plan
+    from registry.release.publish import Ready
 
 app = typer.Typer(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
 
@@ -101,12 +102,13 @@ def publish(
     Checkpoints go first, so that a release is whole once its tag is there.
     """
     hub = _hub(endpoint)
+    ready = _looked_at(folder, hub)
     source = checkpoints_from or (_checkpoints(project) if checkpoints else None)
     sent = _checkpoints_published(folder, source, hub, dry_run) if source else {}
     if dry_run:
-        _told(as_json, f"would publish {folder}", folder=str(folder), **sent)
+        _told(as_json, f"would publish {ready}", reference=str(ready.reference), bytes=ready.size, **sent)
         return
-    reference = _published(project, folder, hub)
+    reference = _published(project, folder, hub, ready)
     _told(as_json, f"published {reference}", reference=str(reference), **sent)
 
 
@@ -145,8 +147,9 @@ def cut(
     if not signatures.is_signed(folder):
         signatures.sign(folder, signer)
     output.say(f"signed as {signing.name(signer)}")
+    ready = _looked_at(folder, hub)
     sent = _checkpoints_published(folder, _checkpoints(project), hub, dry_run) if checkpoints else {}
-    reference = _published(project, folder, hub)
+    reference = _published(project, folder, hub, ready)
     _told(as_json, f"published {reference}", reference=str(reference), folder=str(folder), **sent)
 
 
@@ -180,17 +183,25 @@ def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool
     return prepare_release(project, config, planned)
 
 
-def _published(project: Path, folder: Path, hub: HubClient) -> HubReference:
+def _looked_at(folder: Path, hub: HubClient) -> Ready:
+    """The release in `folder`, hashed, and found fit to be published."""
+    from registry.release.publish import look, size
+
+    with output.progress("hashing", size(folder)) as progress:
+        return look(folder, hub, progress)
+
+
+def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> HubReference:
     """Publish, and tell MLflow. Where MLflow does not answer the release stands all the same, and that is said."""
     from registry.digest import sha256_file
     from registry.errors import Unavailable
     from registry.provenance import mlflow
     from registry.records import release as layout
-    from registry.release.publish import publish as publish_release
-    from registry.release.publish import size
+    from registry.release.publish import send
 
-    with output.progress("hashing and sending", 2 * size(folder)) as progress:
-        reference = publish_release(folder, hub, progress)
+    output.say(f"publishing {ready}")
+    with output.progress("sending", ready.size) as progress:
+        reference = send(ready, hub, progress)
     record = layout.ReleaseRecord.read(folder / layout.RECORD)
     try:
         version = mlflow.mark_released(

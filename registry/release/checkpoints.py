@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from registry import canonical
 from registry.digest import Progress
 from registry.errors import DigestMismatch, InputError, VerificationError
@@ -50,8 +52,6 @@ class Plan:
         return sum(local.manifest.size for local in self.missing)
 
     def __str__(self) -> str:
-        from rich.filesize import decimal
-
         size = decimal(self.size)
         return f"{len(self.missing)} checkpoints, {size} to send at most; {len(self.standing)} are there already"
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from registry.digest import Progress
 from registry.errors import Refused, VerificationError
 from registry.hub import metadata
@@ -30,15 +32,38 @@ class _Part:
     manifest: Manifest
 
 
-def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> HubReference:
-    """Publish the signed release in `folder` to the repository its record names, and return its reference.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A release that can be published as it is. missing: what the Hub has not, the release itself last."""
 
-    progress: is told each byte of `size` twice: when it is hashed, and when it is sent.
+    record: ReleaseRecord
+    missing: tuple[_Part, ...]
 
+    @property
+    def reference(self) -> HubReference:
+        """What it will be called."""
+        return HubReference(self.record.repo, self.record.tag)
+
+    @property
+    def size(self) -> int:
+        """Bytes to send, at most: a Hub takes no large file twice."""
+        return sum(part.manifest.size for part in self.missing)
+
+    def __str__(self) -> str:
+        if not self.missing:
+            return f"{self.reference}: nothing to send, it is there already"
+        parts = [
+            f"{len(part.manifest.entries)} files, {decimal(part.manifest.size)} to {part.repo}" for part in self.missing
+        ]
+        return f"{self.reference}: {'; '.join(parts)}"
+
+
+def look(folder: Path, hub: HubClient, progress: Progress | None = None) -> Ready:
+    """Check everything that must hold before the signed release in `folder` is published. Changes nothing.
+
+    progress: is told the bytes that are hashed.
     Raises InputError for metadata that the Hub would not understand; Refused where it is not signed or has changed
-    since, where a tag stands at other files, or where somebody else committed at the same moment; DigestMismatch for a
-    companion that is not the one the record names; VerificationError where the Hub's checksums are not those of the
-    manifest. No tag of the release is made then.
+    since, or where a tag stands at other files; DigestMismatch for a companion that is not the one the record names.
     """
     record = ReleaseRecord.read(folder / layout.RECORD)
     manifest = Manifest.of_directory(folder, progress)
@@ -47,14 +72,29 @@ def publish(folder: Path, hub: HubClient, progress: Progress | None = None) -> H
     parts.append(_Part(record.repo, folder, manifest))
     for part in parts:
         metadata.check(part.folder)
-    missing = [part for part in parts if not _stands(hub, part, record.tag)]
-    hub.ensure_repo(record.repo)
-    hub.ensure_branch(record.repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
-    message = f"Release {record.tag}"
-    commits = [_sent(hub, part, message, progress) for part in missing]
-    for part, commit in zip(missing, commits, strict=True):
-        hub.tag(part.repo, record.tag, commit, message=message)  # the release's own last
-    return HubReference(record.repo, record.tag)
+    return Ready(record, tuple(part for part in parts if not _stands(hub, part, record.tag)))
+
+
+def send(ready: Ready, hub: HubClient, progress: Progress | None = None) -> HubReference:
+    """Publish what is ready to the repository that its record names, and return its reference.
+
+    progress: is told the bytes that are sent.
+    Raises Refused where somebody else committed at the same moment; VerificationError where the Hub's checksums are not
+    those of the manifest. No tag of the release is made then.
+    """
+    repo, tag = ready.record.repo, ready.record.tag
+    hub.ensure_repo(repo)
+    hub.ensure_branch(repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
+    message = f"Release {tag}"
+    commits = [_sent(hub, part, message, progress) for part in ready.missing]
+    for part, commit in zip(ready.missing, commits, strict=True):
+        hub.tag(part.repo, tag, commit, message=message)  # the release's own last
+    return ready.reference
+
+
+def publish(folder: Path, hub: HubClient) -> HubReference:
+    """`look`, and `send`."""
+    return send(look(folder, hub), hub)
 
 
 def size(folder: Path) -> int:

@@ -24,7 +24,7 @@ from registry.records.release import ReleaseRecord
 from registry.release import companions, cut
 from registry.release.companions import Companion
 from registry.release.config import FolderCompanion, ReleaseConfig
-from registry.release.publish import publish
+from registry.release.publish import look, publish
 from registry.release.sign import sign
 from registry.report import Check, Verdict
 from tests import synthetic_release
@@ -88,7 +88,12 @@ def test_companions_stand_under_the_release_s_tag(
     release: Path, client: HubClient, looked: Callable[..., list[Check]]
 ) -> None:
     model, gguf, data = names(release)
+    ready = look(release, client)
+    assert [part.repo for part in ready.missing] == [gguf, data, model] and f"2 files, 5.1 kB to {gguf}" in str(ready)
+    assert not client.exists(model) and not client.exists(gguf)  # looking changes nothing
     publish(release, client)
+    again = look(release, client)
+    assert again.size == 0 and "nothing to send" in str(again)
     for repo, folder in ((gguf, companions.place(release, gguf)), (data, companions.place(release, data))):
         assert not client.verify_remote(repo, client.tags(repo)["v1.0.0"], Manifest.of_directory(folder))
     assert client.tags(model).keys() == {"v1.0.0"}
@@ -151,15 +156,22 @@ def test_another_companion_than_was_signed_is_found_out(
 ) -> None:
     _, gguf, data = names(release)
     publish(release, client)
-    measure = client.measure
+    resolve, measure, fetched = client.resolve, client.measure, list[str]()
 
-    def swapped(repo: str, *arguments: object) -> Manifest:
-        found = measure(repo, *arguments)  # type: ignore[arg-type]
-        return Manifest(found.entries[:1]) if repo == gguf else found
+    def told(repo: str, *arguments: object) -> Manifest:
+        fetched.append(repo)
+        return measure(repo, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(client, "measure", swapped)
-    verdicts = {check.subject: check.verdict for check in looked(release)}
-    assert verdicts[f"hf://{gguf}@v1.0.0"] is Verdict.FAIL and verdicts[f"hf://{data}@v1.0.0"] is Verdict.PASS
+    monkeypatch.setattr(client, "measure", told)
+    folder = companions.place(release, gguf)
+    for data_of_it, whole in ((b"GGUF" + bytes(4999) + b"1", True), (b"GGUF" + bytes(6000), False)):
+        (folder / "model.gguf").write_bytes(data_of_it)
+        swapped = client.publish(gguf, folder, "Swapped", client.head(gguf))
+        fetched.clear()
+        monkeypatch.setattr(client, "resolve", lambda repo, tag: swapped if repo == gguf else resolve(repo, tag))  # noqa: B023
+        verdicts = {check.subject: check.verdict for check in looked(release)}
+        assert verdicts[f"hf://{gguf}@v1.0.0"] is Verdict.FAIL and verdicts[f"hf://{data}@v1.0.0"] is Verdict.PASS
+        assert (gguf in fetched) == whole  # what is larger than was signed is not even fetched
 
 
 def test_a_companion_that_is_not_there_is_unknown(release: Path, looked: Callable[..., list[Check]]) -> None:
@@ -170,7 +182,7 @@ def test_a_companion_that_is_not_there_is_unknown(release: Path, looked: Callabl
 def test_a_hub_that_sends_too_much_fails(
     release: Path, client: HubClient, looked: Callable[..., list[Check]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lying(*_: object) -> Manifest:
+    def lying(*_: object, **__: object) -> Manifest:
         raise VerificationError("more than it lists", mend="do not use this repository")
 
     publish(release, client)
