@@ -34,7 +34,8 @@ class About:
     """What only a person can say of a model.
 
     repo: namespace/name.  license: SPDX.  languages: ISO 639 or `code`.  model: the exported directory, in the project.
-    intended_use, limits: Markdown.  licence: the fields by which the Hub knows it.  datasets: as the Hub calls them.
+    intended_use, limits: Markdown.  licence: the fields by which the Hub knows it.  datasets, base_model: as the Hub
+    calls them; data sets that are sources of the corpus are named without being told.
     """
 
     repo: str
@@ -46,6 +47,7 @@ class About:
     limits: str
     licence: Mapping[str, str]
     datasets: tuple[str, ...] = ()
+    base_model: tuple[str, ...] = ()
 
 
 def render(folder: Path, about: About, version: str | None) -> str:
@@ -54,21 +56,26 @@ def render(folder: Path, about: About, version: str | None) -> str:
     Raises InputError where a record the card needs is missing or malformed.
     """
     record = folder / layout.RECORD
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            about=about,
-            version=version,
-            record=ReleaseRecord.read(record) if record.is_file() else None,
-            model=_model(folder),
-            data=data_manifest.read_summary(folder / layout.DATA_SUMMARY),
-            tokens=Tokens.read(folder / layout.TOKENS),
-            chain=Chain.read(folder / layout.CHECKPOINTS),
-            evaluation=Evaluation.read(folder / layout.EVALUATION),
-            params=dict(_flat(_params(folder))),
-        )
+    data = data_manifest.read_summary(folder / layout.DATA_SUMMARY)
+    template = environment().get_template(TEMPLATE)
+    return template.render(
+        about=about,
+        version=version,
+        record=ReleaseRecord.read(record) if record.is_file() else None,
+        model=_model(folder),
+        data=data,
+        datasets=list(dict.fromkeys((*about.datasets, *_sources(data)))),
+        tokens=Tokens.read(folder / layout.TOKENS),
+        chain=Chain.read(folder / layout.CHECKPOINTS),
+        evaluation=Evaluation.read(folder / layout.EVALUATION),
+        params=dict(_flat(_params(folder))),
     )
+
+
+def _sources(data: data_manifest.Summary) -> list[str]:
+    """The data sets of the Hub among the sources, by name: `hf://datasets/NAME@COMMIT` is `NAME`."""
+    ids = [source.id for source in data.sources if source.kind == "huggingface"]
+    return [name.removeprefix("hf://datasets/").partition("@")[0] for name in ids]
 
 
 def environment() -> Environment:

@@ -90,6 +90,8 @@ class ReleaseConfig(BaseModel):
     """Markdown for the card: what the model is for."""
     limits: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
     """Markdown for the card: what it is not for, and where it fails."""
+    base_model: tuple[Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")], ...] = ()
+    """Models of the Hub that this one was trained from; none for one that was trained from its seed."""
     companions: tuple[Annotated[DataCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
     """What is published beside the model, in repositories of their own, under the same tag."""
 
@@ -132,6 +134,7 @@ class ReleaseConfig(BaseModel):
             limits=self.limits,
             licence=metadata.licence(self.license),
             datasets=self.datasets,
+            base_model=self.base_model,
         )
 
 
