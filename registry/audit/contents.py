@@ -19,6 +19,11 @@ from registry.records import release as layout
 from registry.report import Check, Verdict
 
 SHA256: frozenset[Algorithm] = frozenset(("sha256",))
+LEFTOVERS = {
+    ".cache": " (if `hf download --local-dir` left it there: remove the folder .cache)",
+    ".git": " (if `git clone` left it there: remove the folder .git)",
+}
+"""What tools add to a folder that they download to, and how to go on."""
 BLAKE3: frozenset[Algorithm] = frozenset(("blake3",))
 
 
@@ -74,7 +79,7 @@ def _release(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[Check]:
             case.altered[path] = "missing: without it nothing says which files belong to the release"
     for path in sorted(listed.keys() | case.found.keys() - layout.COVERED_LAST):
         if path not in case.altered and layout.RELEASE_ATTESTATION not in case.altered:
-            amiss = _departure(listed.get(path), case.found.get(path))
+            amiss = _departure(path, listed.get(path), case.found.get(path))
             case.altered |= {path: amiss} if amiss else {}
     case.altered |= {path: amiss for path, amiss in _against_model_signature(case, listed) if path not in case.altered}
     yield from (check(2, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
@@ -82,11 +87,11 @@ def _release(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[Check]:
         yield check(2, Verdict.PASS, "every file", _counted(case))
 
 
-def _departure(signed: ReleasedFile | None, found: Found | None) -> str | None:
+def _departure(path: str, signed: ReleasedFile | None, found: Found | None) -> str | None:
     if found is None:
         return "missing: it is signed, and not there"
     if signed is None:
-        return "unexpected: it is there, and not signed"
+        return f"unexpected: it is there, and not signed{LEFTOVERS.get(path.split('/')[0], '')}"
     pairs = ((signed.sha256, found.digests.sha256), (signed.blake3, found.digests.blake3))
     measured = [(want, got) for want, got in pairs if want is not None and got is not None]
     if measured and signed.size == found.size and all(want == got for want, got in measured):

@@ -37,14 +37,19 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 CANCELLED = 130
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    """Answer --version; everything else is a command."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Answer --version, before a command is asked for; everything else is a command."""
 
 
 def main() -> None:

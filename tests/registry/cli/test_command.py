@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry import __version__
 from tests import reference
 
 GLASSHOUSE = str(Path(sys.executable).parent / "glasshouse")
@@ -51,6 +52,11 @@ def test_errors_for_a_program_are_one_json_document(tmp_path: Path) -> None:
     done = run("release", "prepare", "--draft", "--project", str(tmp_path), "--json")
     error = json.loads(done.stdout)["error"]
     assert done.returncode == 2 and error["code"] == "bad-input" and "params.yaml" in error["message"] and error["mend"]
+
+
+def test_the_version_is_told() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"{__version__}\n")
 
 
 def test_usage_errors_end_in_2() -> None:
