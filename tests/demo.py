@@ -38,9 +38,8 @@ def main() -> int:
         heading("Rebuild the model from its data: a stage that is up to date is not run again")
         run(["dvc", "repro"])
         keep_lock()
-        (SCRATCH / "identity-token").write_text(
-            sigstore.token(MAINTAINER)
-        )  # lives for minutes: not before the training
+        # A token lives for minutes: not to be had before the training.
+        (SCRATCH / "identity-token").write_text(sigstore.token(MAINTAINER))
         heading("Cut a release: prepare, sign, publish")
         print("The Sigstore that signs here is a throwaway one: its certificates prove nothing outside this machine.")
         run(["glasshouse", "release", "cut", *trust, "--identity-token-file", "../identity-token"], environment)
