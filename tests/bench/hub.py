@@ -93,17 +93,18 @@ def mixed(scratch: Path) -> None:
 
 def _client(hub: HubInstance, number: int, end: float) -> Counter[int]:
     """One client's requests until `end`; how many answers of each status it got."""
-    client = _Client(hub, number)
+    client = Client(hub, number)
     while time.monotonic() < end:
         client.step()
     return client.counts
 
 
-class _Client:
-    """Reads and writes by chance, with one connection. counts: {status: answers}."""
+class Client:
+    """Reads and writes by chance, with one connection. counts: {status: answers}.  commits: that were answered."""
 
     def __init__(self, hub: HubInstance, number: int) -> None:
         self.counts = Counter[int]()
+        self.commits: list[str] = []
         self._hub = hub
         self._number = number
         self._chance = random.Random(number)
@@ -136,17 +137,26 @@ class _Client:
         """A large file, and a commit of it."""
         data = self._chance.randbytes(200_000)
         oid = hashlib.sha256(data).hexdigest()
-        asked = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
+        asked = {"operation": "upload", "transfers": ["multipart"], "objects": [{"oid": oid, "size": len(data)}]}
         status, answer = self._ask("POST", f"/{REPO}.git/info/lfs/objects/batch", _json(asked))
         if status == 200:
-            href = json.loads(answer)["objects"][0]["actions"]["upload"]["href"]
-            if self._ask("PUT", href, data)[0] == 200:
-                value = {"path": f"{self._number}.bin", "oid": oid, "algo": "sha256"}
-                self._sent |= self._commit({"key": "lfsFile", "value": value}) == 200
+            action = json.loads(answer)["objects"][0]["actions"]["upload"]
+            size = int(action["header"].get("chunk_size", len(data)))
+            parts = [url for key, url in sorted(action["header"].items()) if key.isdigit()]
+            for number, url in enumerate(parts or [action["href"]]):
+                status = max(status, self._ask("PUT", url, data[number * size : (number + 1) * size])[0])
+            if parts and status == 200:
+                status = self._ask("POST", action["href"], _json({"oid": oid, "parts": []}))[0]
+        if status == 200:
+            value = {"path": f"{self._number}.bin", "oid": oid, "algo": "sha256"}
+            self._sent |= self._commit({"key": "lfsFile", "value": value}) == 200
 
     def _commit(self, line: Mapping[str, object], parent: str | None = None) -> int:
         header = {"key": "header", "value": {"summary": "A change"} | ({"parentCommit": parent} if parent else {})}
-        return self._ask("POST", f"/api/models/{REPO}/commit/main", _json(header) + b"\n" + _json(line))[0]
+        status, body = self._ask("POST", f"/api/models/{REPO}/commit/main", _json(header) + b"\n" + _json(line))
+        if status == 200:
+            self.commits.append(json.loads(body)["commitOid"])
+        return status
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import h11
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from registry.hub.server.problems import Problem
@@ -59,35 +59,32 @@ class Rates:
 
 
 class Limited:
-    """Declines what comes too fast with 429, and hangs up on those who do not take their answer."""
+    """Declines what comes too fast with 429."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
-        self._limits = limits
         self._rates = Rates(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-
-        async def patient(message: Message) -> None:
-            async with asyncio.timeout(self._limits.send_seconds):
-                await send(message)
-
         address = (scope.get("client") or ("?",))[0]
         wait = self._rates.take(address, time.monotonic())
         if wait:
             headers = {"Retry-After": str(int(wait) + 1)}
-            answer = Problem(429, "too many requests", headers=headers).response()
-            return await answer(scope, receive, patient)
-        return await self._app(scope, receive, patient)
+            return await Problem(429, "too many requests", headers=headers).response()(scope, receive, send)
+        return await self._app(scope, receive, send)
 
 
 class PromptProtocol(H11Protocol):
-    """HTTP that hangs up on a client whose request's head is not whole after `head_seconds`, drop by drop or not."""
+    """HTTP that hangs up on a client whose request's head is not whole after `head_seconds`, drop by drop or not.
 
-    head_seconds: float
-    _deadline: asyncio.TimerHandle | None = None
+    Also on one that has taken nothing of a waiting answer for `send_seconds`.
+    """
+
+    limits: Limits
+    _head: asyncio.TimerHandle | None = None
+    _answer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection opens: its first head is awaited."""
@@ -98,24 +95,48 @@ class PromptProtocol(H11Protocol):
         """Bytes have come. While no head is whole, the time that is left is not renewed by them."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._stop()
-        elif self._deadline is None:
+            self._stop_head()
+        elif self._head is None:
             self._await_head()
+
+    def pause_writing(self) -> None:
+        """More of an answer waits than the client takes."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """The client has taken what waited."""
+        self._stop_answer()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so is the wait."""
-        self._stop()
+        self._stop_head()
+        self._stop_answer()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
-        self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+        self._head = self.loop.call_later(self.limits.head_seconds, self.transport.close)
 
-    def _stop(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _await_taking(self, before: int | None = None) -> None:
+        """Hang up unless less waits than `before`; look again later."""
+        waiting = self.transport.get_write_buffer_size()
+        if before is not None and waiting >= before:
+            self.transport.abort()
+        else:
+            self._answer = self.loop.call_later(self.limits.send_seconds, self._await_taking, waiting)
+
+    def _stop_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _stop_answer(self) -> None:
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
 
 
-def prompt(seconds: float) -> type[PromptProtocol]:
-    """The protocol that gives a head so many seconds."""
-    return type("Prompt", (PromptProtocol,), {"head_seconds": seconds})
+def prompt(limits: Limits) -> type[PromptProtocol]:
+    """The protocol with these limits."""
+    return type("Prompt", (PromptProtocol,), {"limits": limits})

@@ -70,7 +70,7 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     log = _log(access_log)
     config = uvicorn.Config(
         create_app(hub, figures, log),
-        http=prompt(hub.limits.head_seconds),
+        http=prompt(hub.limits),
         limit_concurrency=hub.limits.connections,
         log_level="warning",
         access_log=False,

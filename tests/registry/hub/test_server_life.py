@@ -18,6 +18,7 @@ from registry.hub.server.check import check
 from registry.hub.server.problems import Problem
 from registry.hub.server.uploads import Uploads
 from registry.manifest import Difference, Manifest
+from tests.bench import hub_kills
 from tests.hub_instance import HubInstance
 from tests.registry.hub.test_server_protocol import ask, commit, put
 
@@ -66,6 +67,14 @@ def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Pat
         history = json.loads(ask(hub, "GET", f"/api/models/{name}/commits/main")[2])
         assert [row["title"] for row in history] == ["Release", "initial commit"]
     check_store(root)
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.0])
+def test_killed_amid_reading_and_writing_it_keeps_what_it_has_answered(tmp_path: Path, delay: float) -> None:
+    """Two of the kills of `python -m tests.bench hub_kills`."""
+    counts = hub_kills.killed(tmp_path / "hub", delay, clients=4)
+    assert set(counts) <= {200, 206, 412, 429}
+    check_store(tmp_path / "hub")
 
 
 def test_two_servers_over_one_folder_keep_out_of_each_others_way(tmp_path: Path) -> None:

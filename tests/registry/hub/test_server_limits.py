@@ -10,21 +10,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.hub.client import HubClient
 from registry.hub.server import check as checking
-from registry.hub.server import limits
 from registry.hub.server.limits import Rates
 from registry.hub.server.observe import Figures
 from tests.hub_instance import HubInstance
 from tests.registry.hub.test_server_hostile import raw
-from tests.registry.hub.test_server_protocol import ask, commit, put, upload
+from tests.registry.hub.test_server_protocol import ask, batch, commit, put, upload
 
 NEW = {"name": "model", "organization": "glasshouse"}
 REPO = "glasshouse/model"
@@ -59,40 +60,95 @@ def test_a_namespace_has_a_quota(tmp_path: Path) -> None:
         assert commit(hub, REPO, put("b.txt", "x" * 30_000))[0] == 403
 
 
-def test_an_unfinished_head_is_hung_up_on() -> None:
-    """Drop by drop, in this very process: the real protocol, with less patience."""
-    import asyncio
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """A server that waits for nobody, with a file of 32 MiB."""
+    options = ("--head-seconds", "1", "--idle-seconds", "1", "--send-seconds", "1")
+    with HubInstance.start(tmp_path_factory.mktemp("impatient"), options=options) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        value = {"path": "large.bin", "oid": upload(hub, REPO, bytes(32 << 20)), "algo": "sha256"}
+        assert commit(hub, REPO, {"key": "lfsFile", "value": value})[0] == 200
+        yield hub
 
-    import uvicorn
 
-    async def application(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("no request is whole")
+def connected(hub: HubInstance) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.settimeout(60)
+    made.connect(("127.0.0.1", int(hub.url.rsplit(":", 1)[1])))
+    return made
 
-    async def drip(writer: asyncio.StreamWriter) -> None:
-        for letter in b"GET /slow HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 2000:
-            writer.write(bytes([letter]))
-            await asyncio.sleep(0.02)
 
-    async def scene() -> float:
-        config = uvicorn.Config(application, http=limits.prompt(0.3), ws="none", lifespan="off", log_level="error")
-        server = uvicorn.Server(config)
-        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-            running = asyncio.create_task(server.serve(sockets=[listener]))
-            while not server.started:
-                await asyncio.sleep(0.01)
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
-            started = time.monotonic()
-            dripping = asyncio.create_task(drip(writer))
-            with suppress(ConnectionError):
-                assert await asyncio.wait_for(reader.read(), 20) == b""  # it hangs up, without a word
-            seconds = time.monotonic() - started
-            dripping.cancel()
-            writer.close()
-            server.should_exit = True
-            await running
-        return seconds
+def test_an_unfinished_head_is_hung_up_on(impatient: HubInstance) -> None:
+    """Drop by drop: the bytes that come do not renew the time that is left."""
+    with connected(impatient) as client, suppress(ConnectionError):
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ")
+        client.settimeout(0.05)
+        for _ in range(1200):
+            client.sendall(b"y")
+            with suppress(TimeoutError):
+                assert client.recv(100) == b""
+                return
+        raise AssertionError("after a minute it still listens")
 
-    assert 0.2 < asyncio.run(scene()) < 15  # the whole head would take 40 s
+
+def test_a_body_that_stops_is_given_up(impatient: HubInstance) -> None:
+    with connected(impatient) as client:
+        client.sendall(b"POST /api/validate-yaml HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf of it")
+        assert client.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_does_not_take_the_answer_is_hung_up_on(impatient: HubInstance) -> None:
+    with connected(impatient) as client:
+        client.sendall(b"GET /%s/resolve/main/large.bin HTTP/1.1\r\nHost: a\r\n\r\n" % REPO.encode())
+        assert client.recv(12) == b"HTTP/1.1 200"
+        deadline = time.monotonic() + 60
+        while b"requests_in_progress 1\n" not in ask(impatient, "GET", "/metrics")[2]:  # this one, and no other
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with suppress(ConnectionError):
+            assert sum(map(len, iter(lambda: client.recv(1 << 20), b""))) < 32 << 20
+    assert "Traceback" not in (impatient.root / "server.log").read_text()
+
+
+def test_beyond_so_many_connections_nobody_is_served(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", options=("--connections", "3")) as hub, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connected(hub))
+        deadline = time.monotonic() + 60
+        while ask(hub, "GET", "/healthz")[0] != 503:
+            assert time.monotonic() < deadline
+        stack.close()
+        while ask(hub, "GET", "/healthz")[0] != 200:
+            assert time.monotonic() < deadline
+
+
+def test_so_many_uploads_at_once(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", options=("--open-uploads", "1")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        (tmp_path / "hub" / "blobs" / "uploads" / "under-way").touch()
+        action = batch(hub, REPO, hashlib.sha256(b"x").hexdigest(), 1)["actions"]["upload"]
+        status, headers, _ = ask(hub, "PUT", action["href"], b"x", token="")
+        assert status == 429 and int(headers["retry-after"]) > 0
+        assert commit(hub, REPO, put("a.txt"))[0] == 429
+        (tmp_path / "hub" / "blobs" / "uploads" / "under-way").unlink()
+        assert ask(hub, "PUT", action["href"], b"x", token="")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/api/validate-yaml", "/api/repos/create", "/oauth/token"])
+def test_bodies_are_bounded(hub: HubInstance, path: str) -> None:
+    assert ask(hub, "POST", path, b" " * (9 << 20))[0] == 413
+
+
+def test_two_uploads_together_do_not_exceed_the_quota(tmp_path: Path) -> None:
+    """Each fits when it is announced; the second no more when it has come."""
+    with HubInstance.start(tmp_path / "hub", options=("--quota", "100000")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        data = [bytes([number]) * 60_000 for number in range(4)]
+        asked = [batch(hub, REPO, hashlib.sha256(each).hexdigest(), 60_000)["actions"]["upload"] for each in data]
+        with ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(ask, hub, "PUT", a["href"], d, token="") for a, d in zip(asked, data, strict=True)]
+            assert sorted(job.result()[0] for job in jobs) == [200, 403, 403, 403]
 
 
 def test_figures_and_the_access_log(tmp_path: Path) -> None:
