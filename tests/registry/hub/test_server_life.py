@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +78,33 @@ def test_killed_amid_reading_and_writing_it_keeps_what_it_has_answered(tmp_path:
     counts = hub_kills.killed(tmp_path / "hub", delay, clients=4)
     assert set(counts) <= {200, 206, 412, 429}
     check_store(tmp_path / "hub")
+
+
+def test_the_command_serves_on_loopback_alone(tmp_path: Path) -> None:
+    """docs/how-to/host.md, as it says."""
+    glasshouse, root, port = str(Path(sys.executable).parent / "glasshouse"), tmp_path / "hub", tmp_path / "port"
+    made = subprocess.run(
+        [glasshouse, "token", "create", "alice", "--root", str(root), "--namespace", "lab"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    command = [glasshouse, "serve", "--root", str(root), "--port", "0", "--port-file", str(port)]
+    with subprocess.Popen(command) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while not port.exists():
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            number = int(port.read_text())
+            client = HubClient(f"http://127.0.0.1:{number}", made.stdout.strip())
+            client.ensure_repo("lab/model")
+            assert client.offers_xet("lab/model")
+            table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+            rows = [line.split()[1:4] for line in table.splitlines()]
+            listening = [local for local, _, state in rows if state == "0A" and local.endswith(f":{number:04X}")]
+            assert listening == [f"0100007F:{number:04X}"]
+        finally:
+            server.terminate()
+        assert server.wait(timeout=30) == 0
 
 
 def test_two_servers_over_one_folder_keep_out_of_each_others_way(tmp_path: Path) -> None:

@@ -185,6 +185,14 @@ def test_repositories_are_listed_to_those_who_may_read_them(hub: HubInstance, cl
     assert listed(f"search={stem}", kind="datasets") == [f"glasshouse/{stem}"]
 
 
+def test_spaces_are_refused(hub: HubInstance) -> None:
+    new = {"name": "space", "organization": "glasshouse", "type": "space", "sdk": "static"}
+    status, _, said = ask(hub, "POST", "/api/repos/create", new)
+    assert status == 400 and b"'model' or 'dataset'" in said
+    for path in ("/api/spaces", "/api/spaces/glasshouse/space", "/spaces/glasshouse/space/resolve/main/app.py"):
+        assert ask(hub, "GET", path)[0] == 404
+
+
 def test_ranges_and_heads(hub: HubInstance, repo: str) -> None:
     large = b"0123456789" * 10_000
     sha256 = upload(hub, repo, large)
