@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from registry.attest.bundle import Bundle
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
+from registry.attest.statement import Statement
 from registry.attest.verify import Verifier
 from registry.audit.verify import verify
 from registry.hub.reference import DirectoryReference
 from registry.report import Report, Verdict
-from tests.registry.attest.conftest import write_key
+from tests.authority import SIGNER, Authority
+from tests.registry.attest.conftest import MAINTAINER, write_key
+from tests.sigstore_instance import SigstoreInstance
 
 GLASSHOUSE = Path(sys.executable).parent / "glasshouse"
 
@@ -36,6 +40,49 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier]:
     public = KeySigner(key).public_key
     (scratch / "public.pem").write_text(public.pem)
     return folder, Verifier(Policy(signers=(public,)))
+
+
+@pytest.mark.parametrize("way", ["sigstore", "certificate"])
+def test_what_the_stock_tool_signs_in_other_ways_is_checked_as_far(
+    sigstore: SigstoreInstance, tmp_path: Path, way: str
+) -> None:
+    folder, root = tmp_path / "model", str(sigstore.trusted_root_path)
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    site = Authority(tmp_path / "site")
+    holder = site.issue()
+    files = ("--private_key", holder.key, "--signing_certificate", holder.certificate)
+    token = sigstore.token(MAINTAINER)
+    signing, expected = {
+        "sigstore": (
+            ("--identity_token", token, "--trust_config", sigstore.trust_config_path),
+            ("--identity", MAINTAINER, "--issuer", sigstore.issuer, "--trusted-root", root),
+        ),
+        "certificate": (
+            (*files, "--certificate_chain", holder.chain),
+            ("--identity", SIGNER, "--ca", site.root_path),
+        ),
+    }[way]
+    tool = (GLASSHOUSE.with_name("model_signing"), "sign", way, folder, "--signature", folder / "model.sig")
+    subprocess.run([str(word) for word in (*tool, *signing)], check=True, capture_output=True)
+    command = [str(word) for word in (GLASSHOUSE, "verify", folder, *expected, "--json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdicts = {check["name"]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 3 and (verdicts["bytes"], verdicts["signatures"]) == ("PASS", "PASS")
+    assert {name for name, verdict in verdicts.items() if verdict != "PASS"} == {"complete", "lineage"}
+
+
+@pytest.mark.parametrize("name", ["card", "stage-train", "release"])
+def test_sigstore_s_own_command_verifies_the_attestations_of_a_release(
+    release: Path, sigstore: SigstoreInstance, name: str
+) -> None:
+    bundle = release / f"attestations/{name}.sigstore.json"
+    subject = Statement.parse(Bundle.parse(bundle.read_bytes()).envelope.payload).subjects[0].sha256
+    command = [str(GLASSHOUSE.with_name("sigstore")), "--trust-config", str(sigstore.trust_config_path)]
+    command += ["verify", "identity", "--offline", "--bundle", str(bundle), "--cert-oidc-issuer", sigstore.issuer]
+    for digest, identity, code in ((subject, MAINTAINER, 0), ("0" * 64, MAINTAINER, 1), (subject, f"x{MAINTAINER}", 1)):
+        asked = [*command, "--cert-identity", identity, f"sha256:{digest}"]
+        assert subprocess.run(asked, capture_output=True, check=False).returncode == code
 
 
 def report(folder: Path, verifier: Verifier) -> Report:
