@@ -6,7 +6,6 @@ is. A policy made from it trusts on first use: that the first look was not decei
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -96,15 +95,21 @@ def pin(reference: Reference, sighting: Sighting) -> str:
         )
     rule = SigstoreIdentity(identity=sighting.signer.identity, issuer=sighting.signer.issuer)
     policy = Policy(signers=(rule,))
-    # A JSON string is a YAML string, whatever stands in it.
     lines = [
         f"schema: {policy.schema_}",
         "signers:",
         "  - kind: identity",
-        f"    identity: {json.dumps(rule.identity)}",
-        f"    issuer: {json.dumps(rule.issuer)}",
+        f"    identity: {_quoted(rule.identity)}",
+        f"    issuer: {_quoted(rule.issuer)}",
     ]
-    return PIN.format(reference=str(reference).replace("\n", " ")) + "\n".join(lines) + "\n"
+    named = "".join(c if c.isprintable() else " " for c in str(reference))
+    return PIN.format(reference=named) + "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A YAML string, whatever stands in it (YAML 1.2, section 5.7)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 def _sighting(name: str, data: bytes, subject: str | None, trust: Trust) -> Sighting:

@@ -7,12 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from registry import strict_yaml
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.signature import SignedByIdentity
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verify import Trust
 from registry.audit import trust
@@ -76,6 +81,18 @@ def test_the_command_shows_and_pins_what_then_verifies(
     assert Policy.load(policy).signers == (SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),)
     assert run("verify", f"{repo}@v1.0.1", "--policy", str(policy), *root).returncode == 0
     assert run("verify", f"{repo}@v1.0.10", "--policy", str(policy), *root).returncode == 1
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50)
+
+
+@given(NAMES, NAMES, NAMES)
+def test_whoever_is_pinned_is_who_is_read_back(identity: str, issuer: str, folder: str) -> None:
+    signer = SignedByIdentity(identity, issuer, "log", 0, datetime(2026, 1, 1, tzinfo=UTC))
+    text = trust.pin(DirectoryReference(Path(folder)), trust.Sighting("v1.0.0", signer))
+    assert all(line.isprintable() for line in text.split("\n"))
+    (rule,) = Policy.of(strict_yaml.parse(text.encode())).signers
+    assert rule == SigstoreIdentity(identity=identity, issuer=issuer)
 
 
 def test_a_key_or_a_bad_signature_is_not_pinned(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,18 +109,24 @@ def test_a_hostile_name_is_shown_and_drives_nothing(by_key: tuple[Path, Path], t
         assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
 
 
-def test_cancelled_while_it_hashes_it_stops_at_once(by_key: tuple[Path, Path], tmp_path: Path) -> None:
+def test_it_shows_a_person_how_far_it_is_and_stops_at_once_when_it_is_cancelled(
+    by_key: tuple[Path, Path], tmp_path: Path
+) -> None:
     folder, public = Path(shutil.copytree(by_key[0], tmp_path / "release")), by_key[1]
     (folder / "attestations/release.sigstore.json").unlink()  # which would tell its size, and it would not be read
-    large = folder / "model.safetensors"
-    os.truncate(large, 1 << 40)
+    os.truncate(folder / "model.safetensors", 1 << 40)
     before = sorted(folder.rglob("*"))
+    terminal, side = pty.openpty()
     process = subprocess.Popen(
         [GLASSHOUSE, "verify", str(folder), "--key", str(public)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=side, text=True, env={**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm"},
     )  # fmt: skip
-    _until(lambda: large in _open_files(process.pid))
-    _cancelled(process)
+    os.close(side)
+    _shown(terminal, "fetching and hashing", "GB")
+    process.send_signal(signal.SIGINT)
+    _shown(terminal, "cancelled; nothing half-written was left behind")
+    os.close(terminal)
+    assert process.communicate(timeout=DEADLINE)[0] == "" and process.returncode == 130
     assert sorted(folder.rglob("*")) == before and {path.name for path in tmp_path.iterdir()} == {"release"}
 
 
@@ -197,18 +205,10 @@ def _cancelled(process: subprocess.Popen[str]) -> None:
     assert (process.returncode, out) == (130, "") and "cancelled" in err and "Traceback" not in err, err
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _open_files(process: int) -> set[Path]:
-    found = set()
-    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
-        try:
-            found.add(descriptor.readlink())
-        except OSError:
-            continue  # closed meanwhile
-    return found
+def _shown(terminal: int, *words: str) -> None:
+    """Read what a terminal is sent, until it has been sent all these words."""
+    shown, deadline = "", time.monotonic() + DEADLINE
+    while not all(word in shown for word in words):
+        assert time.monotonic() < deadline, shown
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 4096).decode(errors="replace")
