@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from registry import __version__
-from registry.cli import attest, audit, data, lint, output, record, release, serve, tokens, trust, verify
+from registry.cli import attest, audit, data, lint, output, record, release, serve, status, tokens, trust, verify
 from registry.errors import GlasshouseError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(release.app, name="release")
+release.app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.add_typer(trust.app, name="trust")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,72 @@
+"""`glasshouse release status`: say, signed, that a release is active, superseded or yanked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli import output, signing
+from registry.cli.verify import Endpoint
+from registry.errors import InputError
+
+if TYPE_CHECKING:
+    from registry.attest.predicates import Standing
+
+EXAMPLE = 'Example: glasshouse release status releases/model/v1.0.0 --say yanked --reason "wrong licence" --publish'
+
+
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The signed release that it is about.")],
+    say: Annotated[str, typer.Option("--say", help="`active`, `superseded` or `yanked`.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for a reader.")],
+    successor: Annotated[
+        str | None, typer.Option("--successor", help="With superseded: the version to go to, such as v1.0.1.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the bundle; others give it by --attestation.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Put it on the branch `status` of the release's repository.")
+    ] = False,
+    endpoint: Endpoint = None,
+    trust_config: signing.TrustConfig = None,
+    identity_token: signing.IdentityToken = None,
+    identity_token_file: signing.IdentityTokenFile = None,
+    key: signing.Key = None,
+    certificate: signing.Certificate = None,
+    certificate_chain: signing.CertificateChain = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be signed, change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Say, signed, whether a release still stands. Whoever verifies it goes by the newest word of its signers."""
+    from registry.files import write_atomic
+    from registry.hub.client import HubClient
+    from registry.release import status as standings
+
+    if out is None and not publish:
+        raise InputError("the signed word goes nowhere", mend="--publish, or --out FILE, or both")
+    said = standings.statement(standings.of_directory(folder), _standing(say), reason, successor)
+    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    facts = {"release": said.subjects[0].name, "standing": say, "signer": signing.name(signer)}
+    if not dry_run:
+        bundle = signer.sign(said)
+        if out is not None:
+            write_atomic(out, bundle)
+            facts["bundle"] = str(out)
+        if publish:
+            facts["published"] = standings.publish(said, bundle, HubClient(endpoint))
+    if as_json:
+        output.data(facts)
+        return
+    places = [facts[place] for place in ("bundle", "published") if place in facts]
+    words = f"{facts['release']} is {say}, {'would say' if dry_run else 'says'} {facts['signer']}"
+    print(output.printable(f"{words}{', in ' + ' and '.join(places) if places else ''}"))
+
+
+def _standing(word: str) -> Standing:
+    match word:
+        case "active" | "superseded" | "yanked":
+            return word
+    raise InputError(f"--say {word[:40]}: there is no such standing", mend="--say active, superseded or yanked")
