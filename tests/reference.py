@@ -165,7 +165,8 @@ prints in it (in-toto's `dirHash`), so anybody can compute it again:
     find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum
 
 Up to 1000 files inside are listed: of a dependency in its annotation `files`, of an output as subjects of their own,
-right after it. What DVC ignores (.dvcignore) does not count.
+right after it. What DVC ignores (.dvcignore) does not count. A dependency with the annotation `from: source` is in the
+git commit, as it lay there.
 
 ## The evaluation
 

@@ -192,7 +192,15 @@ def _stages(folder: Path) -> Stages:
         Run(stage=name, command=command(name), params=params, deps=measured(deps), outs=measured(outs))
         for name, (deps, outs) in sorted(STAGES.items())
     ]
-    return Stages(stages=tuple(StageRun(evidence="restored" if r.stage == "train" else "ran", run=r) for r in runs))
+    known = [
+        StageRun(
+            evidence="restored" if run.stage == "train" else "ran",
+            committed=("texts",) if run.stage == "corpus" else (),
+            run=run,
+        )
+        for run in runs
+    ]
+    return Stages(stages=tuple(known))
 
 
 def _measured(folder: Path, path: str) -> Measured:

@@ -45,6 +45,11 @@ def tracked(root: Path, path: str) -> bool:
     return bool(run(["git", "ls-tree", "--name-only", "HEAD", "--", path], root).strip())
 
 
+def committed(root: Path) -> frozenset[str]:
+    """The paths of all files below `root` at HEAD."""
+    return frozenset(run(["git", "ls-tree", "-r", "-z", "--name-only", "HEAD"], root).split("\0")) - {""}
+
+
 def _remote(root: Path) -> str | None:
     try:
         url = run(["git", "remote", "get-url", "origin"], root).strip()

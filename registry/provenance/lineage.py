@@ -20,9 +20,9 @@ from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
-from registry.provenance import dvc, slsa, stage_chain
+from registry.provenance import dvc, slsa
 from registry.provenance.claims import CLAIMS, Digests, need
-from registry.provenance.stage_chain import Gap, Link
+from registry.provenance.stage_chain import Gap, Line, Link
 from registry.records import data_manifest
 from registry.records import release as layout
 from registry.records.chain import Chain
@@ -45,6 +45,7 @@ def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> 
     statements: the verified ones by short name; that of the weights' provenance is among them.
     Raises nothing for what a release can hold.
     """
+    line = Line(root, statements, digests)
     links: tuple[Link, ...] = (
         ("weights <- provenance", lambda: _provenance(root, statements["provenance"], digests)),
         ("weights <- checkpoints", lambda: _checkpoints(root)),
@@ -52,9 +53,9 @@ def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> 
         ("tokens <- data manifest", lambda: _data(root, digests)),
         ("data manifest <- its rows", lambda: _rows(root)),
         ("evaluation <- weights", lambda: _evaluation(root, digests)),
-        ("every stage <- dvc.lock", lambda: _lock(root)),
+        ("every stage <- dvc.lock", lambda: _lock(root, line.lock)),
         *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in RESTATED),
-        *stage_chain.links(root, statements, digests),
+        *line.links(),
     )
     for name, link in links:
         try:
@@ -129,9 +130,8 @@ def _evaluation(root: Path, digests: Digests) -> str:
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
 
 
-def _lock(root: Path) -> str:
+def _lock(root: Path, lock: dvc.Lock) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
-    lock = dvc.read_lock(need(root, layout.LOCK))
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()

@@ -141,8 +141,15 @@ def _begin(root: Path, stage: pipeline.Stage, inputs: str, discard: bool) -> Non
                 mend=f"rm -r {' '.join(left)}; or, to have it removed whenever that is so: glasshouse record --discard",
             )
         for path in left:
-            shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
+            _remove(root / path)
     _write_note(root, stage.name, Note(inputs=inputs, run=None))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _note(root: Path, stage: str) -> Note | None:

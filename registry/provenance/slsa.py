@@ -10,7 +10,7 @@ isolation than that is claimed, and the builder's id says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ RESOLVED = {
 """Name of a dependency -> the file of the release that holds it."""
 FILES = "files"
 """The annotation of a directory with SHA-256 by the path inside."""
+FROM = "from"
+"""The annotation of a dependency that is in the git commit, which has COMMIT for its value."""
+COMMIT = "source"
 
 
 class Chosen(Record):
@@ -93,7 +96,7 @@ def stage(known: StageRun, record: ReleaseRecord) -> Statement:
             build_type=STAGE_TYPE,
             external_parameters=chosen.as_json(),
             internal_parameters=Known(evidence=known.evidence).as_json(),
-            resolved_dependencies=(_source(record), *map(_resource, run.deps)),
+            resolved_dependencies=(_source(record), *(_resource(dep, known.committed) for dep in run.deps)),
         ),
         run_details=RunDetails(builder=Builder(id=BUILDER), metadata=metadata),
     ).about(subject for item in run.outs for subject in _subjects(item))
@@ -114,7 +117,10 @@ def stage_run(statement: Statement) -> tuple[StageRun, str]:
         "deps": [_dependency(resource) for resource in deps],
         "outs": list(_outputs(statement.digests)),
     }
-    found = StageRun.from_json({**known.as_json(), "run": run}, name=f"the statement of the stage {chosen.stage[:80]}")
+    ours = sorted(_path(resource) for resource in deps if (resource.annotations or {}).get(FROM) == COMMIT)
+    found = StageRun.from_json(
+        {**known.as_json(), "committed": ours, "run": run}, name=f"the statement of the stage {chosen.stage[:80]}"
+    )
     return found, source.digest.get("gitCommit", "none")
 
 
@@ -122,15 +128,19 @@ def _source(record: ReleaseRecord) -> Resource:
     return Resource(name="source", uri=record.source.uri, digest={"gitCommit": record.source.commit})
 
 
-def _resource(item: Measured) -> Resource:
-    inside = {FILES: item.files} if item.files else None
-    return Resource(name=item.name, digest={"sha256": item.sha256}, annotations=inside)
+def _resource(item: Measured, committed: Collection[str]) -> Resource:
+    told = ({FILES: item.files} if item.files else {}) | ({FROM: COMMIT} if item.path in committed else {})
+    return Resource(name=item.name, digest={"sha256": item.sha256}, annotations=told or None)
+
+
+def _path(resource: Resource) -> str:
+    return (resource.name or "").removesuffix("/")
 
 
 def _dependency(resource: Resource) -> dict[str, Any]:
     name = resource.name or ""
     files = (resource.annotations or {}).get(FILES, {}) if name.endswith("/") else None
-    return {"path": name.removesuffix("/"), "sha256": resource.digest.get("sha256"), "files": files}
+    return {"path": _path(resource), "sha256": resource.digest.get("sha256"), "files": files}
 
 
 def _subjects(item: Measured) -> Iterator[Subject]:

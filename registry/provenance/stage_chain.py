@@ -45,25 +45,30 @@ class Gap(VerificationError):
         super().__init__(found, mend="do not trust the release; report it to its maintainer")
 
 
-def links(root: Path, statements: Mapping[str, Statement], digests: Digests) -> Iterator[Link]:
-    """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data.
-
-    statements: the verified ones by short name.  digests: SHA-256 of every file by path.
-    """
-    line = _Line(root, statements, digests)
-    names = {name.removeprefix(layout.STAGE) for name in statements if name.startswith(layout.STAGE)}
-    with suppress(GlasshouseError):  # each link below says it
-        names |= line.locked.keys()
-    for name in sorted(names):
-        yield f"stage {name}", partial(line.stage, name)
-    yield ENDS, line.ends
-
-
-class _Line:
-    """The pipeline of one release, read as far as it is asked for."""
+class Line:
+    """The pipeline of one release, read as far as it is asked for, and no part of it twice."""
 
     def __init__(self, root: Path, statements: Mapping[str, Statement], digests: Digests) -> None:
+        """statements: the verified ones by short name.  digests: SHA-256 of every file by path."""
         self._root, self._statements, self._digests = root, statements, digests
+
+    def links(self) -> Iterator[Link]:
+        """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
+        names = {name.removeprefix(layout.STAGE) for name in self._statements if name.startswith(layout.STAGE)}
+        with suppress(GlasshouseError):  # each link below says it
+            names |= self.locked.keys()
+        for name in sorted(names):
+            yield f"stage {name}", partial(self.stage, name)
+        yield ENDS, self.ends
+
+    @cached_property
+    def lock(self) -> dvc.Lock:
+        """dvc.lock. Raises GlasshouseError where it is none, or missing."""
+        return dvc.read_lock(need(self._root, layout.LOCK))
+
+    @cached_property
+    def _record(self) -> ReleaseRecord:
+        return ReleaseRecord.read(need(self._root, layout.RECORD))
 
     @cached_property
     def plan(self) -> pipeline.Pipeline:
@@ -73,8 +78,7 @@ class _Line:
     @cached_property
     def locked(self) -> dict[str, dvc.Stage]:
         """The stages of dvc.lock that there must be statements of."""
-        lock = dvc.read_lock(need(self._root, layout.LOCK))
-        return {stage.name: stage for stage in stages.locked(self.plan, lock)}
+        return {stage.name: stage for stage in stages.locked(self.plan, self.lock)}
 
     @cached_property
     def recorded(self) -> dict[str, StageRun]:
@@ -110,11 +114,13 @@ class _Line:
         run, stage = known.run, self.locked.get(name)
         if stage is None or run.stage != name:
             raise Gap(f"the statement speaks of the stage {run.stage}, which dvc.lock does not have in this place")
-        expected = ReleaseRecord.read(need(self._root, layout.RECORD)).source.commit
+        expected = self._record.source.commit
         if commit != expected:
             raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
         if self.recorded.get(name) != known:
             raise Gap(f"it says something else of the stage than {layout.STAGES} does")
+        if self._statements[f"{layout.STAGE}{name}"] != slsa.stage(known, self._record):
+            raise Gap(f"it says more of the stage than {layout.STAGES} does")
         self._as_locked(run, stage)
         self._as_set(run)
         made = self._as_made(run)
@@ -125,15 +131,15 @@ class _Line:
                 mend=RECORD,
             )
         return (
-            f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} of them by other "
-            f"stages) did not change meanwhile; {len(run.outs)} outputs"
+            f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} by other stages, "
+            f"{len(known.committed)} in the commit) did not change meanwhile; {len(run.outs)} outputs"
         )
 
     def ends(self) -> str:
         """A chain of stages leads from the one that made the weights to the one that made the data manifest."""
         if absent := sorted(self.locked.keys() - self.runs.keys()) or not self.runs:
             raise Unavailable(f"no statement to go by of {absent or 'any stage'}", mend="ask the maintainer for them")
-        weights = [file.path for file in ReleaseRecord.read(need(self._root, layout.RECORD)).weights]
+        weights = [file.path for file in self._record.weights]
         made = {path: self._origins(path) for path in (*weights, *RECORDS) if path in self._digests}
         if foreign := [path for path in weights if path not in made]:
             raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release has not")

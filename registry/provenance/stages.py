@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from registry.errors import Refused
-from registry.provenance import dvc, pipeline
+from registry.provenance import dvc, git, pipeline
 from registry.provenance.measure import measure
 from registry.provenance.pipeline import Pipeline
 from registry.provenance.record import ran_here
-from registry.records.run import MAX_BYTES, SUFFIX, Measured, Run, StageRun, Stages
+from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages
 
 
 def gather(root: Path) -> Stages:
     """Every stage of the project at `root` that writes something, with the run that made its outputs.
 
-    Everything that a stage read or wrote is hashed again. Raises Refused, with the mend, where a record is not of the
+    Everything that a stage read or wrote is hashed again. The tree is clean, so that what git holds of it is what lies
+    there. Raises Refused, with the mend, where a record is not of the
     present command, settings, dependencies or outputs.
     """
     plan = pipeline.read(root / pipeline.FILE)
@@ -29,8 +30,8 @@ def gather(root: Path) -> Stages:
     runs = {stage.name: _recorded(root, plan, stage) for stage in stages}
     paths = {path for stage in stages for path in (*read(plan, stage), *written(plan, stage))}
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
-    now = measure(root, paths)
-    return Stages(stages=tuple(_stage_run(root, plan, stage, runs[stage.name], now) for stage in stages))
+    now, held = measure(root, paths), git.committed(root)
+    return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
 
 
 def locked(plan: Pipeline, lock: dvc.Lock) -> list[dvc.Stage]:
@@ -57,19 +58,27 @@ def _recorded(root: Path, plan: Pipeline, stage: dvc.Stage) -> Run | None:
     return Run.read(root / names[0], max_bytes=MAX_BYTES) if names else None
 
 
-def _stage_run(root: Path, plan: Pipeline, stage: dvc.Stage, run: Run | None, now: Mapping[str, Measured]) -> StageRun:
+def _known(found: tuple[Evidence, Run], held: frozenset[str]) -> StageRun:
+    evidence, run = found
+    ours = [dep.path for dep in run.deps if held.issuperset(dep.inside() or {dep.path})]
+    return StageRun(evidence=evidence, committed=tuple(sorted(ours)), run=run)
+
+
+def _stage_run(
+    root: Path, plan: Pipeline, stage: dvc.Stage, run: Run | None, now: Mapping[str, Measured]
+) -> tuple[Evidence, Run]:
     deps, outs = (tuple(now[path] for path in paths(plan, stage)) for paths in (read, written))
     if run is None:
         params = {plan.place(stage.name, path): dict(values) for path, values in stage.params.items()}
         run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
-        return StageRun(evidence="unrecorded", run=run)
+        return "unrecorded", run
     if (run.stage, run.command) != (stage.name, stage.command):
         _gap(stage.name, "the record of its run is of another command")
     if run.params != pipeline.settings(root, plan.stage(stage.name)):
         _gap(stage.name, "the settings are not those that it ran with")
     _same(stage.name, "what it read", run.deps, deps, now)
     _same(stage.name, "what it wrote", run.outs, outs, now)
-    return StageRun(evidence="ran" if ran_here(root, run) else "restored", run=run)
+    return "ran" if ran_here(root, run) else "restored", run
 
 
 def _same(

@@ -129,8 +129,18 @@ class StageRun(Record):
 
     evidence: Evidence
     """`ran`, `restored` or `unrecorded`."""
+    committed: tuple[ProjectPath, ...] = Field(max_length=10_000)
+    """Those of its dependencies that are files of the release's commit, sorted."""
     run: Run
     """The run."""
+
+    @model_validator(mode="after")
+    def _of_the_run(self) -> Self:
+        if not set(self.committed) <= {dep.path for dep in self.run.deps}:
+            raise ValueError("what it calls committed is no dependency")
+        if list(self.committed) != sorted(set(self.committed)):
+            raise ValueError("what is committed is not sorted, or stands twice")
+        return self
 
 
 class Stages(Record):

@@ -54,7 +54,7 @@ FILES = {
     "whole.json": '{"all": true}',
     "opaque.toml": "b = 1\n",
     ".dvcignore": "__pycache__/\n",
-    ".gitignore": "__pycache__/\n",
+    ".gitignore": "__pycache__/\n/in\n",
 }
 
 
@@ -68,6 +68,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git("init", "--quiet", root=root)
     dvc("init", "--quiet", root=root)
     dvc("repro", root=root)
+    git("add", "--all", root=root)
+    git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All", root=root)
     return root
 
 
@@ -127,12 +129,13 @@ def test_all_stages_are_gathered_and_each_says_what_is_known(made: Path) -> None
         "two": "ran",
         "three": "unrecorded",
     }
+    assert found["one"].committed == ("code", "opaque.toml")  # `in` is in no commit
     three = found["three"].run
     assert (three.command, three.deps[0].sha256) == ("cp figures.json copy", three.outs[0].sha256)
 
 
 def test_doing_it_again_elsewhere_gives_the_same_record(made: Path, tmp_path: Path) -> None:
-    git("clone", "--quiet", str(made), "elsewhere", root=tmp_path)
+    git("init", "--quiet", "elsewhere", root=tmp_path)
     for path, text in FILES.items():
         if "__pycache__" not in path:
             (tmp_path / "elsewhere" / path).parent.mkdir(parents=True, exist_ok=True)

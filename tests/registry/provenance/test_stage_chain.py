@@ -81,7 +81,7 @@ def test_what_fits_passes_and_says_what_was_found(signed: Signed) -> None:
     assert "train <- corpus" in answers[ENDS].reason
     assert "ran in the maintainer's working copy" in answers["stage corpus"].reason
     assert "taken from a cache of DVC" in answers["stage train"].reason
-    assert "2 dependencies (2 of them by other stages)" in answers["stage evaluate"].reason
+    assert "2 dependencies (2 by other stages, 0 in the commit)" in answers["stage evaluate"].reason
 
 
 @pytest.mark.parametrize("name", ["stage-train", "checkpoints", "evaluation"])
@@ -123,6 +123,14 @@ def test_another_commit_is_a_gap(signed: Signed) -> None:
     other = signed.record.model_copy(update={"source": source})
     signed.statements["stage-train"] = dict(claims.every(signed.root, other, signed.digests))["stage-train"]
     assert signed.otherwise().keys() == {"stage train"} and "commit" in signed.otherwise()["stage train"][1]
+
+
+def test_more_than_the_record_says_is_a_gap(signed: Signed) -> None:
+    said = signed.statements["stage-train"]
+    details = {**said.predicate["runDetails"], "metadata": {"invocationId": "another"}}
+    changed = Statement(said.subjects, said.predicate_type, {**said.predicate, "runDetails": details})
+    signed.statements["stage-train"] = changed
+    assert "says more of the stage" in signed.otherwise()["stage train"][1]
 
 
 def _deps(path: str, sha256: str) -> Callable[[Run], dict[str, Any]]:

@@ -39,7 +39,17 @@ RUNS = st.builds(
     deps=several(measured()),
     outs=several(measured()).filter(bool),
 )
-KNOWN = st.builds(StageRun, evidence=st.sampled_from(["ran", "restored", "unrecorded"]), run=RUNS)
+
+
+@st.composite
+def known(draw: st.DrawFn) -> StageRun:
+    """A run, however it came about, some of its dependencies in git."""
+    run = draw(RUNS)
+    committed = tuple(sorted(dep.path for dep in run.deps if draw(st.booleans())))
+    return StageRun(evidence=draw(st.sampled_from(["ran", "restored", "unrecorded"])), committed=committed, run=run)
+
+
+KNOWN = known()
 
 
 @given(RUNS)
