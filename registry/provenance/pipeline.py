@@ -132,13 +132,26 @@ def settings(root: Path, stage: Stage) -> dict[str, dict[str, Any]]:
     }
 
 
+def locked_settings(root: Path, params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings whose keys a lock names, as they are now: DVC writes numbers otherwise than their file does.
+
+    params: by file from the project's root, and key.
+    """
+    return {
+        path: _chosen(path, strict_yaml.read(root / path), tuple(values)) if path.endswith(READABLE) else dict(values)
+        for path, values in params.items()
+    }
+
+
 def deps(stage: Stage) -> tuple[str, ...]:
     """The paths that `stage` depends on as a whole."""
     return (*stage.deps, *(path for path in stage.params if not path.endswith(READABLE) and path not in stage.deps))
 
 
 def lookup(document: Any, key: str) -> Any:
-    """The value at the dotted `key`. Raises KeyError where there is none."""
+    """The value at the dotted `key`, or at a key that has dots itself. Raises KeyError where there is none."""
+    if isinstance(document, dict) and key in document:
+        return document[key]
     for part in key.split("."):
         if not isinstance(document, dict) or part not in document:
             raise KeyError(key)
@@ -150,7 +163,7 @@ def _chosen(path: str, document: Any, keys: tuple[str, ...] | None) -> dict[str,
     if keys is None and isinstance(document, dict):
         return document
     try:
-        return {key: lookup(document, key) for key in keys or ("(a map)",)}
+        return {key: lookup(document, key) for key in (("(a map)",) if keys is None else keys)}
     except KeyError as problem:
         raise InputError(f"{path} has no {problem.args[0]}", mend=f"add it, or take it out of {FILE}") from problem
 

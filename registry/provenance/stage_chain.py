@@ -175,10 +175,10 @@ class Line:
         document = strict_yaml.read(need(self._root, layout.PARAMS))
         for key, value in values.items():
             try:
-                same = pipeline.lookup(document, key) == value
+                found = pipeline.lookup(document, key)
             except KeyError:
-                same = key in document and document[key] == value
-            if not same:
+                raise Gap(f"the setting {key[:100]} is not in {layout.PARAMS}") from None
+            if found != value:
                 raise Gap(f"the setting {key[:100]} is not that of {layout.PARAMS}")
 
     def _as_made(self, run: Run) -> int:

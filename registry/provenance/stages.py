@@ -21,9 +21,9 @@ from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, Sta
 def gather(root: Path) -> Stages:
     """Every stage of the project at `root` that writes something, with the run that made its outputs.
 
-    Everything that a stage read or wrote is hashed again. The tree is clean, so that what git holds of it is what lies
-    there. Raises Refused, with the mend, where a record is not of the
-    present command, settings, dependencies or outputs.
+    Everything that a stage read or wrote is hashed again. The tree must be clean: then what git holds of it is what
+    lies there. Raises Refused, with the mend, where a record is not of the present command, settings, dependencies or
+    outputs.
     """
     plan = pipeline.read(root / pipeline.FILE)
     stages = locked(plan, dvc.read_lock(root / "dvc.lock"))
@@ -69,7 +69,7 @@ def _stage_run(
 ) -> tuple[Evidence, Run]:
     deps, outs = (tuple(now[path] for path in paths(plan, stage)) for paths in (read, written))
     if run is None:
-        params = {plan.place(stage.name, path): dict(values) for path, values in stage.params.items()}
+        params = pipeline.locked_settings(root, {plan.place(stage.name, path): v for path, v in stage.params.items()})
         run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
         return "unrecorded", run
     if (run.stage, run.command) != (stage.name, stage.command):

@@ -40,6 +40,7 @@ stages:
   three:
     cmd: cp figures.json copy
     deps: [figures.json]
+    params: [nested, rate]
     outs: [copy]
 """
 FILES = {
@@ -49,7 +50,7 @@ FILES = {
     "two.sh": "mkdir -p kept && cat kept/* out/x > figures.json 2>/dev/null; cp out/x kept/x",
     "code/a.py": "a",
     "code/__pycache__/a.pyc": "compiled",
-    "params.yaml": "size: 1\nnested: {key: [1, 2.5, null]}\nunused: 1\n",
+    "params.yaml": "size: 1\nnested: {key: [1, 2.5, null]}\nrate: 1e-5\nunused: 1\n",
     "other.yaml": "a: text\nb: 2\n",
     "whole.json": '{"all": true}',
     "opaque.toml": "b = 1\n",
@@ -131,6 +132,7 @@ def test_all_stages_are_gathered_and_each_says_what_is_known(made: Path) -> None
     }
     assert found["one"].committed == ("code", "opaque.toml")  # `in` is in no commit
     three = found["three"].run
+    assert three.params == {"params.yaml": {"nested": {"key": [1, 2.5, None]}, "rate": "1e-5"}}  # as the file has it
     assert (three.command, three.deps[0].sha256) == ("cp figures.json copy", three.outs[0].sha256)
 
 
@@ -161,7 +163,7 @@ def test_outputs_from_a_cache_come_with_the_run_that_made_them(project: Path) ->
 def test_a_dependency_that_changes_while_the_stage_runs_fails_it(
     project: Path, stage: Callable[..., int], edited: str
 ) -> None:
-    text = {"params.yaml": "size: 2\nnested: {key: 1}\n", "other.yaml": "a: other\n"}.get(edited, "edited")
+    text = {"params.yaml": "size: 2\nnested: {key: 1}\nrate: 1\n", "other.yaml": "a: other\n"}.get(edited, "edited")
     (project / "edit.sh").write_text(f"sh one.sh; printf '{text}' > {edited}")
     (project / "one.run.json").unlink()
     with pytest.raises(Refused, match=f"one: {edited} changed while it ran") as problem:
@@ -178,7 +180,9 @@ def test_dvc_sees_such_a_stage_fail(project: Path) -> None:
 
 
 def test_what_another_edit_leaves_alone_does_not_matter(project: Path, stage: Callable[..., int]) -> None:
-    (project / "edit.sh").write_text("sh one.sh; printf 'size: 1\\nnested: {key: [1, 2.5, null]}' > params.yaml")
+    (project / "edit.sh").write_text(
+        "sh one.sh; printf 'size: 1\\nnested: {key: [1, 2.5, null]}\nrate: 1e-5' > params.yaml"
+    )
     assert stage("one", "sh", "edit.sh") == 0
 
 
@@ -231,7 +235,10 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_record(project: Path) -> No
         (lambda root: (root / "out/x").write_text("swapped"), "the stage one: out is not what it wrote"),
         (lambda root: (root / "code/a.py").write_text("swapped"), "the stage one: code is not what it read"),
         (lambda root: (root / "kept/more").write_text("more"), "the stage two: kept is not what it wrote"),
-        (lambda root: (root / "params.yaml").write_text("size: 3\nnested: {key: 1}"), "settings are not those"),
+        (
+            lambda root: (root / "params.yaml").write_text("size: 3\nnested: {key: 1}\nrate: 1"),
+            "settings are not those",
+        ),
         (
             lambda root: (root / "one.run.json").write_bytes((root / "build/two.run.json").read_bytes()),
             "another command",

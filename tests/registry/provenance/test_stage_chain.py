@@ -147,7 +147,7 @@ def _deps(path: str, sha256: str) -> Callable[[Run], dict[str, Any]]:
         ("train", lambda run: {"outs": (*run.outs, Measured(path="more", sha256=SHA))}, "more: named in dvc.lock"),
         ("train", lambda run: {"command": "python -m other"}, "it ran 'python -m other', dvc.lock has"),
         ("train", lambda run: {"params": {"params.yaml": {"seed": 8}}}, "the setting seed is not that of"),
-        ("train", lambda run: {"params": {"params.yaml": {"absent": None}}}, "the setting absent is not that of"),
+        ("train", lambda run: {"params": {"params.yaml": {"absent": None}}}, "the setting absent is not in"),
     ],
 )  # fmt: skip
 def test_a_lie_that_is_signed_is_a_gap_all_the_same(
