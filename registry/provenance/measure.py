@@ -11,7 +11,7 @@ from pathlib import Path
 
 from registry.digest import sha256_files
 from registry.errors import InputError, Refused
-from registry.manifest import MAX_FILES, check_path
+from registry.manifest import MAX_FILES, check_path, walk
 from registry.provenance.command import run
 from registry.records.run import MAX_LISTED, Measured, directory_digest
 
@@ -25,8 +25,9 @@ NO_INDEX = ".dvc/tmp/no-index"
 def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
     """Each of `paths`, files or directories below `root`, measured.
 
-    A link to a file counts as the file: DVC can keep outputs so. Raises Refused for a path that is not there, and
-    InputError for links to directories, devices, names that `check_path` refuses, and a million files or more.
+    A path that is a link counts as what it leads to, and so does a link to a file inside a directory: DVC can keep
+    outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
+    devices that git lists, names that `check_path` refuses, and a million files or more.
     """
     found = {path: _files(root, path) for path in sorted(set(paths))}
     every = [root / path / name if name else root / path for path, names in found.items() for name in names]
@@ -52,8 +53,11 @@ def _files(root: Path, path: str) -> list[str]:
         return [""]
     if not (root / path).is_dir():
         raise Refused(f"{path} is not there", mend="dvc repro, or dvc checkout")
+    folder = (root / path).resolve()
+    if not folder.is_relative_to(root.resolve()):  # a link to another disk, say, of which git knows nothing
+        return [name for name, _ in walk(folder)]
     command = ["git", "ls-files", "-z", "--others", *DVC_IGNORES, "--", "."]
-    said = run(command, root / path, {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)})
+    said = run(command, folder, {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)})
     names = sorted(name for name in said.split("\0") if name)
     if len(names) >= MAX_FILES:
         raise InputError(f"{path} holds {len(names)} files, more than {MAX_FILES}", mend="pack them into larger ones")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_a_link_to_a_file_counts_as_the_file(project: Path) -> None:
     (project / "build/out/x").rename(project / "cache")
     (project / "build/out/x").symlink_to(project / "cache")
     assert measure(project, ["build/out"])["build/out"].files == {"x": sha256_bytes(b"x")}
+
+
+def test_a_directory_on_another_disk_counts_as_what_it_holds(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("disk") / "out"
+    shutil.copytree(project / "build/out", elsewhere)
+    (project / "linked").symlink_to(elsewhere)
+    linked, plain = measure(project, ["linked", "build/out"]).values()
+    assert (linked.sha256, linked.files) == (plain.sha256, plain.files)
 
 
 def test_a_directory_of_many_files_is_named_by_its_digest_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
