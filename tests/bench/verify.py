@@ -8,6 +8,7 @@ release with records reads its weights once more for the digest of their tensors
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -46,15 +47,14 @@ def main() -> None:
             "glasshouse verify --digest sha256": ([*ours, "--digest", "sha256"], 1),
             "glasshouse verify --digest both": ([*ours, "--digest", "both"], 1),
         }
-        times: dict[str, list[float]] = {label: [] for label in commands}
+        runs: dict[str, list[tuple[float, int]]] = {label: [] for label in commands}
         for _ in range(ROUNDS):
             for label, (command, code) in commands.items():
-                times[label].append(_timed(command, code))
-        medians = {label: statistics.median(taken) for label, taken in times.items()}
-        peer = medians["model_signing verify key"]
+                runs[label].append(_timed(command, code))
+        peer, *_ = medians = [statistics.median(taken for taken, _ in found) for found in runs.values()]
         print(f"{LARGE / 1e9:.1f} GB in one file and {SMALL} small ones; median of {ROUNDS}, {os.cpu_count()} cores")
-        for label, taken in medians.items():
-            peak = _peak(commands[label][0])
+        for (label, found), taken in zip(runs.items(), medians, strict=True):
+            peak = max(peak for _, peak in found)
             print(f"{label:36} {taken:7.2f} s  {taken / peer:5.2f} x   peak {peak / 1e6:5.0f} MB")
         _manifest(folder)
 
@@ -99,24 +99,22 @@ def _signed(scratch: Path) -> tuple[Path, Path]:
     return folder, scratch / "public.pem"
 
 
-def _timed(command: Sequence[str], code: int) -> float:
-    started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    taken = time.perf_counter() - started
+MEASURE = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+taken = time.perf_counter() - started
+print(json.dumps([taken, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode, done.stdout]))
+"""
+"""Runs in a small process of its own: what a process took at most begins with what its parent had."""
+
+
+def _timed(command: Sequence[str], code: int) -> tuple[float, int]:
+    """Seconds that the command takes, and bytes of memory at most."""
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    taken, peak, returned, said = json.loads(done.stdout)
     steps = {"2 bytes": 1, "3 signatures": 2}  # PASS, of each step, that glasshouse must have printed
-    printed = all(
-        sum(step in line and "PASS" in line for line in done.stdout.splitlines()) == n for step, n in steps.items()
-    )
-    if done.returncode != code or (code and not printed):
-        raise SystemExit(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return taken
-
-
-def _peak(command: Sequence[str]) -> float:
-    """Bytes of memory that the command takes at most, measured in a child of a child."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    return float(done.stdout) * (1 if sys.platform == "darwin" else 1024)
+    printed = all(sum(step in line and "PASS" in line for line in said.splitlines()) == n for step, n in steps.items())
+    if returned != code or (code and not printed):
+        raise SystemExit(f"{command}: {returned}\n{said}")
+    return taken, peak * (1 if sys.platform == "darwin" else 1024)
