@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 COMMIT_FILES = 2_000
 """Changes in one commit. The public Hub takes 25,000, but gives up on a commit that takes it longer than a minute."""
-COMMIT_BYTES = 256 << 20
-"""Bytes that travel in the body of one commit, at most: of files that are small enough to stand in git."""
+COMMIT_BYTES = 100_000_000
+"""Bytes that travel in the body of one commit, at most: of files that are small enough to stand in git. The Hub's own
+library draws the line there."""
 MAX_REGULAR = 10 << 20
 """A larger file never travels in the commit: it goes to the Hub's store of large files before."""
 

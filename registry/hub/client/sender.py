@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from registry.errors import Unavailable
@@ -14,47 +13,42 @@ from registry.hub.client.reader import HubReader
 from registry.hub.faults import asking, reaching
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete
+
+    Changes = Sequence[CommitOperationAdd | CommitOperationDelete]
 
 
 class HubSender(HubReader):
     """Commits, as the other calls need them."""
 
-    def _commit(
-        self,
-        repo: str,
-        operations: Sequence[CommitOperationAdd | CommitOperationDelete],
-        message: str,
-        parent: str,
-        branch: str,
-    ) -> str:
+    _xet: bool | None = None
+    """Whether this Hub takes Xet; None before it was asked."""
+
+    def _commit(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
         """Upload what is large, then make the one commit upon `parent`; its id. branch: or `refs/pr/N`."""
+        return commit_id(self._made(repo, operations, message, parent, branch).oid)
+
+    def _commit_as_request(self, repo: str, operations: Changes, message: str, branch: str) -> str:
+        """One commit that is a pull request to `branch`; its address."""
+        made = self._made(repo, operations, message, self.head(repo, branch), branch, create_pr=True)
+        if not made.pr_url:
+            raise Unavailable(f"{self.endpoint} made no pull request", mend="check the endpoint")
+        return str(made.pr_url)
+
+    def _made(
+        self, repo: str, operations: Changes, message: str, parent: str, branch: str, *, create_pr: bool = False
+    ) -> CommitInfo:
         name, kind = named(repo)
         with self._large_files(repo, branch), asking(self.endpoint, repo), _quiet():
-            made = self._api.create_commit(
-                name, operations, commit_message=message, parent_commit=parent, revision=branch, repo_type=kind
-            )
-            return commit_id(made.oid)
-
-    def _commit_as_request(
-        self, repo: str, operations: Sequence[CommitOperationAdd | CommitOperationDelete], message: str, branch: str
-    ) -> str:
-        """One commit that is a pull request to `branch`; its address."""
-        name, kind = named(repo)
-        parent = self.head(repo, branch)
-        with asking(self.endpoint, repo), _quiet():
-            made = self._api.create_commit(
+            return self._api.create_commit(
                 name,
                 operations,
                 commit_message=message,
                 parent_commit=parent,
                 revision=branch,
                 repo_type=kind,
-                create_pr=True,
+                create_pr=create_pr,
             )
-        if not made.pr_url:
-            raise Unavailable(f"{self.endpoint} made no pull request", mend="check the endpoint")
-        return str(made.pr_url)
 
     @contextmanager
     def _large_files(self, repo: str, branch: str) -> Iterator[None]:
@@ -72,7 +66,7 @@ class HubSender(HubReader):
             constants.HF_HUB_DISABLE_XET = chosen
 
     def offers_xet(self, repo: str, branch: str = "main") -> bool:
-        """Whether this Hub takes large files by Xet, and this machine can send them so. Asked once for each Hub.
+        """Whether this Hub takes large files by Xet, and this machine can send them so. Asked once.
 
         Raises Unavailable where it does not answer: no is another answer than none.
         """
@@ -80,13 +74,9 @@ class HubSender(HubReader):
 
         if not is_xet_available():
             return False
-        if self.endpoint not in self._xet:
-            self._xet[self.endpoint] = self._asked_for_xet(repo, branch)
-        return self._xet[self.endpoint]
-
-    @cached_property
-    def _xet(self) -> dict[str, bool]:
-        return {}
+        if self._xet is None:
+            self._xet = self._asked_for_xet(repo, branch)
+        return self._xet
 
     def _asked_for_xet(self, repo: str, branch: str) -> bool:
         """A Hub with Xet answers the library's own question for a token by three headers; one without, by a 4xx."""
