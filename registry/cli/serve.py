@@ -29,6 +29,9 @@ def serve(
         str | None,
         typer.Option(help="Keep large files at this fsspec URL, such as s3://bucket/hub; from the first start on."),
     ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Where clients reach it, behind a proxy: https://hub.example.org.")
+    ] = None,
     xet: Annotated[
         bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
     ] = True,
@@ -57,6 +60,7 @@ def serve(
         access_log=access_log,
         blobs=blobs,
         xet=xet,
+        url=url,
         limits=limits,
     )
 

@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes that answer")
     parser.add_argument("--access-log", type=Path, help="file for a line of JSON a request; - is standard error")
     parser.add_argument("--blobs", help="URL of the store of large files; without it, the folder")
+    parser.add_argument("--url", help="where clients reach it, behind a proxy: https://hub.example.org")
     parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
     defaults = asdict(Limits())
     for name, value in defaults.items():

@@ -110,6 +110,7 @@ class PathsInfo(Body):
     """POST /api/{kind}/{repo}/paths-info/{revision}."""
 
     paths: Annotated[list[PathText], Field(max_length=1000)]
+    expand: bool = False
 
 
 class Branch(Body):

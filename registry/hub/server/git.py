@@ -16,6 +16,10 @@ ABSENT = "0" * 40
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONFIG = ("safe.directory=*", "core.fsync=committed,loose-object", "gc.auto=0", "core.hooksPath=/dev/null")
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
+_FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
+_STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
+MAX_LOOK_BACK = 1000
+"""Commits that are looked through for the last change of a file."""
 _POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
 
@@ -163,12 +167,26 @@ def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
 
 def log(folder: Path, commit: str, *, limit: int, skip: int = 0) -> list[Commit]:
     """The history of `commit`, newest first: no commit before one that was made upon it."""
-    form = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
-    stamp = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
-    text = run(folder, "log", "--topo-order", stamp, form, f"--max-count={limit}", f"--skip={skip}", commit).decode(
-        errors="replace"
-    )
-    return [_commit(chunk) for chunk in text.split("\0\x1e")[:-1]]
+    return _commits(run(folder, "log", "--topo-order", _STAMP, _FORM, f"--max-count={limit}", f"--skip={skip}", commit))
+
+
+def last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, Commit]:
+    """{path: the newest commit on the main line of `commit` that changed it, or anything in it}; not of old ones."""
+    options = ("-m", "--first-parent", "--no-renames", "--name-only", "-z", f"--max-count={MAX_LOOK_BACK}")
+    text = run(folder, "log", *options, "--format=%x1e%H", commit, "--", *paths).decode(errors="replace")
+    found: dict[str, str] = {}
+    oid = ""
+    for token in text.split("\0"):
+        name = token.lstrip("\n")
+        if name.startswith("\x1e"):
+            oid = name[1:]
+            continue
+        for path in (name, *(name[:place] for place, letter in enumerate(name) if letter == "/")):
+            found.setdefault(path, oid)
+    asked = {path: found[path] for path in paths if path in found}
+    words = ("log", "--no-walk=unsorted", _STAMP, _FORM, *sorted(set(asked.values())))
+    commits = {each.oid: each for each in _commits(run(folder, *words))} if asked else {}
+    return {path: commits[oid] for path, oid in asked.items()}
 
 
 def pointer(sha256: str, size: int) -> bytes:
@@ -176,9 +194,13 @@ def pointer(sha256: str, size: int) -> bytes:
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
-def _commit(chunk: str) -> Commit:
-    oid, author, date, title, message = chunk.lstrip("\n").split("\0", 4)
-    return Commit(oid, author, date, title, message.strip())
+def _commits(log: bytes) -> list[Commit]:
+    """The commits that `git log` writes in _FORM."""
+    found = []
+    for chunk in log.decode(errors="replace").split("\0\x1e")[:-1]:
+        oid, author, date, title, message = chunk.lstrip("\n").split("\0", 4)
+        found.append(Commit(oid, author, date, title, message.strip()))
+    return found
 
 
 def _with_large_files(folder: Path, rows: list[Row]) -> list[Row]:

@@ -37,6 +37,12 @@ class Figures:
         (before,) = struct.unpack_from("<Q", self._memory, place)
         struct.pack_into("<Q", self._memory, place, before + amount)
 
+    def settle(self, row: int) -> None:
+        """A worker has died: what it had begun is not in progress any more."""
+        place, begun = row * _WIDTH, _NAMES.index("started")
+        done = sum(struct.unpack_from("<5Q", self._memory, place))
+        struct.pack_into("<Q", self._memory, place + 8 * begun, done)
+
     def total(self, name: str) -> int:
         """The sum over all workers."""
         places = (row * _WIDTH + 8 * _NAMES.index(name) for row in range(self._rows))

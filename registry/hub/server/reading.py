@@ -24,6 +24,7 @@ TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 PAGE = 1000
 """Rows of a tree, and commits of a history, in one answer."""
+PAGE_EXPANDED = 100
 
 
 @takes(query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER})
@@ -37,7 +38,8 @@ def listing(request: Request) -> JSONResponse:
     ]
     asking = user(request)
     found = [repo for repo in found if not repo.private or (asking is not None and asking.may_read(repo.name))]
-    return _page(request, [_summary(repo) for repo in found], f"{base_url(request)}/api/{kind}")
+    start, end, more = _page(request, len(found), f"{base_url(request)}/api/{kind}")
+    return JSONResponse([_summary(repo) for repo in found[start:end]], headers=more)
 
 
 @takes(query={"blobs": FLAG})
@@ -65,7 +67,9 @@ def tree(request: Request) -> JSONResponse:
         raise Problem(404, f"{path} is no directory at {commit}", ENTRY_NOT_FOUND)
     tail = f"/{quote(path)}" if path else ""
     url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
-    return _page(request, [_row(row) for row in rows], url)
+    expand = _flag(request, "expand")
+    start, end, more = _page(request, len(rows), url, PAGE_EXPANDED if expand else PAGE)
+    return JSONResponse(_rows(repo, commit, rows[start:end], expand=expand), headers=more)
 
 
 @takes(PathsInfo, media=(JSON, FORM))
@@ -77,9 +81,9 @@ async def paths_info(request: Request) -> JSONResponse:
         asked = PathsInfo.model_validate(canonical.parse(data, name="the body", max_depth=8))
     else:
         form = parse_qs(data.decode("utf-8", "replace"), max_num_fields=2000)
-        asked = PathsInfo.model_validate({"paths": form.get("paths", [])})
+        asked = PathsInfo.model_validate({"paths": form.get("paths", []), "expand": form.get("expand", ["false"])[0]})
     paths = [names.file_path(path.rstrip("/")) for path in asked.paths]
-    return await run_in_threadpool(_paths_info, request, paths)
+    return await run_in_threadpool(_paths_info, request, paths, asked.expand)
 
 
 def refs(request: Request) -> JSONResponse:
@@ -114,21 +118,23 @@ def commits(request: Request) -> JSONResponse:
     return response
 
 
-def _paths_info(request: Request, paths: list[str]) -> JSONResponse:
+def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONResponse:
     repo: Repository = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
-    return JSONResponse([_row(row) for row in git.tree(repo.folder, commit, paths)] if paths else [])
+    return JSONResponse(_rows(repo, commit, git.tree(repo.folder, commit, paths) if paths else [], expand=expand))
 
 
-def _page(request: Request, rows: list[dict[str, Any]], url: str) -> JSONResponse:
-    """The rows from `cursor` on, at most `limit` and PAGE of them; where there are more, a link to the next ones."""
+def _page(request: Request, count: int, url: str, most: int = PAGE) -> tuple[int, int, dict[str, str]]:
+    """(start, end, headers) of the page that is asked for, of `count` rows: from `cursor` on, `limit` of them.
+
+    The headers hold a link to the next page, at `url`.
+    """
     start = _number(request, "cursor", 0)
-    size = min(PAGE, max(1, _number(request, "limit", PAGE)))
-    response = JSONResponse(rows[start : start + size])
-    if start + size < len(rows):
-        again = {key: value for key, value in request.query_params.items() if key != "cursor"}
-        response.headers["Link"] = f'<{url}?{urlencode(again | {"cursor": str(start + size)})}>; rel="next"'
-    return response
+    end = start + min(most, max(1, _number(request, "limit", most)))
+    if end >= count:
+        return start, end, {}
+    again = {key: value for key, value in request.query_params.items() if key != "cursor"}
+    return start, end, {"Link": f'<{url}?{urlencode(again | {"cursor": str(end)})}>; rel="next"'}
 
 
 def _summary(repo: Repository) -> dict[str, Any]:
@@ -144,6 +150,16 @@ def _summary(repo: Repository) -> dict[str, Any]:
         "likes": 0,
         "tags": [],
     }
+
+
+def _rows(repo: Repository, commit: str, rows: list[Row], *, expand: bool) -> list[dict[str, Any]]:
+    """The rows; with `expand`, each with the commit that changed it last."""
+    answer = [_row(row) for row in rows]
+    last = git.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
+    for row in answer:
+        if (change := last.get(row["path"])) is not None:
+            row["lastCommit"] = {"id": change.oid, "title": change.title, "date": change.date}
+    return answer
 
 
 def _row(row: Row) -> dict[str, Any]:

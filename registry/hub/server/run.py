@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from registry.hub.server.observe import Figures
 from registry.hub.server.state import Hub
 
 GRACE_SECONDS = 10
+_URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 MAX_WORKERS = 64
 RESTART_SECONDS = 1.0
 """A worker that dies is replaced, no sooner than this after the last one."""
@@ -36,6 +38,7 @@ def serve(
     access_log: Path | None = None,
     blobs: str | None = None,
     xet: bool = True,
+    url: str | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
@@ -43,12 +46,15 @@ def serve(
     port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
     access_log: gets a line of JSON for each request; `-` means standard error.
     blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
+    url: where clients reach it, behind a proxy.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
-    Raises InputError for a number of workers out of bounds, Unavailable where the port is taken.
+    Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
-    hub = Hub(root, limits or Limits(), blobs, xet)
+    if url is not None and not _URL.fullmatch(url):
+        raise InputError(f"{url!r} is no address of a server", mend="such as --url https://hub.example.org")
+    hub = Hub(root, limits or Limits(), blobs, xet, url and url.rstrip("/"))
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:
@@ -105,6 +111,7 @@ class _Family:
             except ChildProcessError:
                 return
             row = self._children.pop(child)
+            self._work[2].settle(row)
             if not self._stopping:
                 print(f"worker {row} has died, and is replaced", file=sys.stderr)
                 time.sleep(RESTART_SECONDS)

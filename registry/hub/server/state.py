@@ -36,12 +36,14 @@ class Hub:
     root: holds `repos/`, `blobs/`, `tokens.json` and `secret`.  limits: what nobody gets more of.
     blobs_url: where large files are kept, if not in the folder; see `blob_store`.
     xet: whether uploads by Xet are taken.
+    url: where clients reach it, behind a proxy; without a slash at the end.
     """
 
     root: Path
     limits: Limits = field(default_factory=Limits)
     blobs_url: str | None = None
     xet: bool = True
+    url: str | None = None
     tokens: TokenStore = field(init=False)
     blobs: BlobStore = field(init=False)
     uploads: Uploads = field(init=False)
@@ -79,8 +81,8 @@ def hub(request: Request) -> Hub:
 
 
 def base_url(request: Request) -> str:
-    """The address under which the client reached the server, without a slash at the end."""
-    return str(request.base_url).rstrip("/")
+    """The server's address, without a slash at the end: what it was told, else what the client asked for."""
+    return hub(request).url or str(request.base_url).rstrip("/")
 
 
 def user(request: Request) -> User | None:

@@ -175,6 +175,12 @@ def test_figures_of_several_workers_are_one_sum() -> None:
         figures.row = row
         figures.add("2xx", 3)
     assert figures.total("2xx") == 6 and 'status="2xx"} 6' in figures.render()
+    figures.add("started", 5)
+    figures.row = 0
+    figures.add("started", 4)
+    assert "in_progress 3" in figures.render()
+    figures.settle(1)  # its worker has died with two requests under way
+    assert "in_progress 1" in figures.render()
 
 
 def test_several_workers_lose_nothing_and_are_replaced(tmp_path: Path) -> None:

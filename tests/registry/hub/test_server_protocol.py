@@ -7,12 +7,15 @@ import hashlib
 import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from registry.errors import InputError
 from registry.hub.client import HubClient
+from registry.hub.server import serve
 from registry.hub.server.tokens import Role
 from tests.hub_instance import HubInstance
 from tests.registry.hub.conftest import PART_SIZE
@@ -160,6 +163,34 @@ def test_a_tree_comes_in_pages_of_one_commit(hub: HubInstance, client: HubClient
             assert commit(hub, repo, put("data/000-late.txt"))[0] == 200
         path = headers["link"].split(">")[0].removeprefix("<") if "link" in headers else ""
     assert (pages, found) == (3, [f"data/{n:03}.txt" for n in range(25)])
+
+
+def test_rows_tell_which_commit_changed_them_last(hub: HubInstance, client: HubClient, repo: str) -> None:
+    for path in ("a/x.txt", "a/y.txt", "b.txt"):
+        header = {"key": "header", "value": {"summary": f"Add {path}", "description": "\x1e\x1e\n\x1e"}}
+        assert commit(hub, repo, put(path), header)[0] == 200
+    rows = client._api.list_repo_tree(repo, recursive=True, expand=True)
+    titles = {row.path: row.last_commit.title for row in rows if row.last_commit is not None}
+    told = {"a": "Add a/y.txt", "a/x.txt": "Add a/x.txt", "a/y.txt": "Add a/y.txt", "b.txt": "Add b.txt"}
+    assert titles == {".gitattributes": "initial commit", **told}
+    (row,) = client._api.get_paths_info(repo, ["a/x.txt"], expand=True)
+    assert row.last_commit is not None and row.last_commit.title == "Add a/x.txt"
+    assert client._api.get_paths_info(repo, ["a/x.txt"])[0].last_commit is None
+
+
+def test_links_lead_to_where_the_server_is_reached(tmp_path: Path) -> None:
+    """Behind a proxy: not to the host and scheme of the request that came from there."""
+    with HubInstance.start(tmp_path / "hub", options=("--url", "https://hub.example.org/")) as hub:
+        made = json.loads(ask(hub, "POST", "/api/repos/create", {"name": "model", "organization": "glasshouse"})[2])
+        assert made["url"] == "https://hub.example.org/glasshouse/model"
+        href = batch(hub, "glasshouse/model", "0" * 64, 5)["actions"]["upload"]["href"]
+        assert href.startswith("https://hub.example.org/lfs/object?")
+
+
+@pytest.mark.parametrize("url", ["hub.example.org", "https://", "https://a b", "javascript:x", "https://a?b"])
+def test_only_an_address_can_be_the_servers(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match="no address"):
+        serve(root=tmp_path, url=url)
 
 
 def test_repositories_are_listed_to_those_who_may_read_them(hub: HubInstance, client: HubClient, repo: str) -> None:
