@@ -23,6 +23,8 @@ from registry.errors import InputError
 
 MAX_HEADER = 100_000_000
 """Bytes of header that the reference reader accepts."""
+MAX_RANK = 64
+"""Dimensions of a tensor: as many as numpy and torch know. To multiply a million of them would take hours."""
 DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
@@ -109,6 +111,8 @@ def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:
             pass
         case _:
             _refuse(path, f"tensor {name!r} has no dtype, shape and two offsets")
+    if len(shape) > MAX_RANK:
+        _refuse(path, f"tensor {name[:80]!r} has {len(shape)} dimensions, more than {MAX_RANK}")
     if dtype not in DTYPE_BITS or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
         _refuse(path, f"tensor {name!r} has dtype {dtype!r} and shape {shape!r}")
     if not 0 <= start <= end or end - start != math.prod(shape) * DTYPE_BITS[dtype] // 8:

@@ -57,6 +57,7 @@ def test_the_digest_of_the_tensors_ignores_the_layout_and_nothing_else(tmp_path:
         lying({"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}}, b"\0" * 4),
         lying({"a": {"dtype": "PICKLE", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4),
         lying({"a": {"dtype": "F32", "shape": [2**70, 0], "data_offsets": [0, 0]}}),
+        lying({"a": {"dtype": "U8", "shape": [1] * 65, "data_offsets": [0, 1]}}, b"\0"),
         lying({name: {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]} for name in "ab"}, b"\0" * 4),
         struct.pack("<Q", 2) + b"[]",
     ],

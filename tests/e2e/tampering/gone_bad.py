@@ -56,6 +56,7 @@ def _weights() -> Iterator[Case]:
         "a tensor that ends before it begins": lambda data: _with_header(data, _tensor([8, 0], [8])),
         "a tensor that begins before the file": lambda data: _with_header(data, _tensor([-8, 0], [8])),
         "a tensor of another shape than its bytes": lambda data: _with_header(data, _tensor([0, 8], [1 << 40, 0])),
+        "a tensor of 100,000 dimensions": lambda data: _with_header(data, _tensor([0, 8], [2**53 - 1] * 100_000)),
         "a tensor twice": lambda data: _with_header(data, b'{"a":{},"a":{}}'),
     }.items():
         yield Case(f"signed weights with {name}", resigned("model.safetensors", change), 5, "weights <- checkpoints")
