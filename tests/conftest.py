@@ -13,10 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.hub_instance import HubInstance
 from tests.pipelines.small_project import write_project
 from tests.sigstore_instance import SigstoreInstance
+
+settings.register_profile("glasshouse", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("glasshouse")
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("pipelines", "registry", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "LICENSE", "requirements.lock")
