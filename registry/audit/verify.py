@@ -89,7 +89,8 @@ def verify(
 def _signatures(case: Case) -> Iterator[Check]:
     """Step 3: verify each bundle; keep what verified for the steps after."""
     if not case.bundles:
-        yield check(3, Verdict.FAIL, layout.ATTESTATIONS, "no signature at all")
+        words = f"no signature at all; expected some by {case.verifier.policy}"
+        yield check(3, Verdict.FAIL, layout.ATTESTATIONS, words)
     for path in case.bundles:
         data = (case.root / path).read_bytes()
         try:
@@ -97,7 +98,9 @@ def _signatures(case: Case) -> Iterator[Check]:
         except Unavailable as problem:
             yield check(3, Verdict.UNKNOWN, path, problem.message)
         except VerificationError as problem:
-            yield check(3, Verdict.FAIL, path, problem.message)
+            wish = str(case.verifier.policy)
+            further = "" if wish in problem.message else f"; expected a good signature by {wish}"
+            yield check(3, Verdict.FAIL, path, f"{problem.message}{further}")
         else:
             case.verified[path] = verified
             yield check(3, Verdict.PASS, path, f"signed by {verified.signer}")
