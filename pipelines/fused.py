@@ -136,7 +136,10 @@ class _Norm(Function):
         even, inverse, weight = ctx.saved_tensors
         gradient = gradients[0]
         along = gradient * even
-        d_weight = along.flatten(0, -2).sum(0)
+        along_rows = along.flatten(0, -2)
+        d_weight = (
+            along.new_ones(1, len(along_rows)) @ along_rows
+        ).flatten()  # a product: see the norm in pipelines.worker
         mean = along.mul_(weight).mean(-1, keepdim=True)
         d_x = (gradient * weight).sub_(even * mean).mul_(inverse)
         return d_x, d_weight, None

@@ -114,7 +114,8 @@ class Training:
         tokens = settings.rows * self.params.model.context
         loss = float(total[-1]) / tokens
         gradient = total[:-1].div_(tokens)
-        norm = math.sqrt(float((gradient * gradient).sum()))
+        wide = gradient.double()
+        norm = math.sqrt(float(wide.view(1, -1) @ wide.view(-1, 1)))  # a product: its order does not depend on threads
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise VerificationError(
                 f"training diverged at step {number + 1}: loss {loss}, gradient {norm}",

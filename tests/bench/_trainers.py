@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,18 +61,19 @@ def main() -> None:
     """Be one process of a training."""
     kind, size = sys.argv[1], SIZES[sys.argv[2]]
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if kind in determinism.PROFILES:
-        step, words = ours(kind, size, rank, world)
-    else:
-        step, words = plain(kind, size, rank, world)
-    number = 0
-    print(f"ready {words}", flush=True)
-    for line in sys.stdin:
-        started = time.perf_counter()
-        for _ in range(int(line)):
-            step(number)
-            number += 1
-        print(time.perf_counter() - started, flush=True)
+    with ExitStack() as stack:
+        if kind in determinism.PROFILES:
+            step, words = ours(kind, size, rank, world, stack)
+        else:
+            step, words = plain(kind, size, rank, world)
+        number = 0
+        print(f"ready {words}", flush=True)
+        for line in sys.stdin:
+            started = time.perf_counter()
+            for _ in range(int(line)):
+                step(number)
+                number += 1
+            print(time.perf_counter() - started, flush=True)
 
 
 def tokens(size: Size) -> np.ndarray[Any, Any]:
@@ -81,8 +83,8 @@ def tokens(size: Size) -> np.ndarray[Any, Any]:
     return np.random.default_rng(1).integers(0, size.vocabulary, TOKENS).astype(np.uint16)
 
 
-def ours(name: str, size: Size, rank: int, world: int) -> tuple[Callable[[int], Any], str]:
-    """A step of pipelines.worker."""
+def ours(name: str, size: Size, rank: int, world: int, stack: ExitStack) -> tuple[Callable[[int], Any], str]:
+    """A step of pipelines.worker, whose arithmetic holds until `stack` ends."""
     profile = determinism.named(name)
     determinism.apply(profile)
     found = determinism.check(profile)
@@ -110,7 +112,7 @@ def ours(name: str, size: Size, rank: int, world: int) -> tuple[Callable[[int], 
     group(world, rank)
     none = np.empty(0, np.int64)
     split = TokenSplit(None, TOKENS, (tokens(size),), np.zeros(1, np.int64), none, none)  # type: ignore[arg-type]
-    model.arithmetic(profile).__enter__()
+    stack.enter_context(model.arithmetic(profile))
     made = model.blank(model.configuration(params.model, vocabulary=size.vocabulary, end_of_text=0), profile)
     model.initialise(made, 1)
     training = worker.Training(params, profile, worker.Place(rank, world), made, split, split)

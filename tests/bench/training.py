@@ -131,8 +131,8 @@ def measure(size: str) -> None:
             f"{trainer.label:30} {rate:9,.0f}  {middle:5.2f}  {low:5.2f}-{high:5.2f}"
             + (f"  {aim:.2f} {'holds' if middle >= aim else 'missed'}" if aim else "  peer")
         )
-    for trainer, _, _ in chosen:
-        print(f"  {trainer.label}: {trainer.words}")
+    for kind, words in {trainer.kind: trainer.words for trainer, _, _ in chosen}.items():
+        print(f"  {kind}: {words}")
 
 
 if __name__ == "__main__":

@@ -239,7 +239,8 @@ def _foreach() -> list[torch.Tensor]:
 
 def products() -> list[torch.Tensor]:
     """Products of many shapes, also of transposed and of batched matrices."""
-    found = []
+    long = numbers("long", 1, 100_003).double()
+    found = [portable.product(long, long.t())]
     for n, k, m in ((1, 1, 1), (3, 5, 7), (16, 256, 16), (67, 301, 33), (128, 700, 96), (1, 500, 40), (40, 500, 1)):
         a, b = numbers(f"a{n}{k}", n, k), numbers(f"b{k}{m}", k, m)
         found += [portable.product(a, b), portable.product(b.t(), a.t()), portable.product(a, a.t())]
