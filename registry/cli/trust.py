@@ -96,6 +96,8 @@ def cosign(
     key: signing.Key = None,
     certificate: signing.Certificate = None,
     certificate_chain: signing.CertificateChain = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, sign nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Sign a release's statement as one more signer, for policies that ask for several."""
     from registry.attest.bundle import Bundle
@@ -115,5 +117,11 @@ def cosign(
             f"the files are not those of the release statement: {difference}", mend="verify the release first"
         )
     signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
-    write_atomic(out, signer.sign(statement))
-    output.say(f"signed {statement.subjects[0].name} as {signing.name(signer)}, in {out}")
+    facts = {"release": statement.subjects[0].name, "signer": signing.name(signer), "bundle": str(out)}
+    if not dry_run:
+        write_atomic(out, signer.sign(statement))
+    if as_json:
+        output.data(facts)
+    else:
+        words = f"{facts['release']} as {facts['signer']}, in {facts['bundle']}"
+        print(output.printable(f"{'would sign' if dry_run else 'signed'} {words}"))
