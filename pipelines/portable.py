@@ -162,8 +162,11 @@ REPLACED: Mapping[str, Callable[..., torch.Tensor]] = {
 """What the gate computes otherwise than torch does, by the operations' names."""
 
 
-_STANDING: set[str] = set()
-"""Operations that have another kernel already: within one `with`, an inner one changes nothing of the outer."""
+_STANDING: dict[str, Kernels] = {}
+"""Operations that have another kernel, and whose it is: within one `with`, an inner one changes nothing of the outer.
+
+It also keeps the owner, since torch takes kernels back when the object that registered them is gone.
+"""
 
 
 class Kernels:
@@ -179,8 +182,8 @@ class Kernels:
         self._libraries: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._names = self._kernels.keys() - _STANDING
-        _STANDING.update(self._names)
+        self._names = self._kernels.keys() - _STANDING.keys()
+        _STANDING.update(dict.fromkeys(self._names, self))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Warning only once for all operators", UserWarning)
             for namespace, names in groupby(sorted(self._names), lambda name: name.split("::")[0]):
@@ -194,7 +197,8 @@ class Kernels:
     def __exit__(self, *_: object) -> None:
         while self._libraries:
             self._libraries.pop()._destroy()
-        _STANDING.difference_update(self._names)
+        for name in self._names:
+            del _STANDING[name]
 
 
 class Gate(Kernels):

@@ -1,5 +1,7 @@
 """pipelines.portable: what passes the gate, what is answered otherwise, what is refused."""
 
+import contextlib
+import gc
 import hashlib
 import math
 from dataclasses import replace
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
-from pipelines import determinism, fused, model
+from pipelines import determinism, fused, model, portable
 from pipelines.params import Model
 from pipelines.portable import PRODUCTS, Gate, Kernels, cosine, logarithm, powers, sine, uniform
 from registry.errors import InputError
@@ -97,6 +99,15 @@ def test_afterwards_torch_is_as_it_was() -> None:
         x.exp()
         assert torch.equal(x @ x.t(), torch.from_numpy(np.matmul(x.numpy(), x.t().numpy())))
     assert torch.equal(x.exp(), before[0]) and torch.equal(x @ x.t(), before[1])
+
+
+def test_kernels_stand_until_the_end_though_nobody_keeps_them() -> None:
+    Gate().__enter__()
+    gc.collect()
+    with contextlib.ExitStack() as stack, pytest.raises(InputError):
+        stack.push(portable._STANDING["aten::exp"])
+        torch.ones(2).exp()
+    assert not portable._STANDING
 
 
 @given(st.lists(st.floats(2.0**-149, 2.0**127), min_size=1, max_size=50))
