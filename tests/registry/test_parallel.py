@@ -36,6 +36,8 @@ def test_one_that_fails_stops_those_that_would_go_on_for_ever(problem: BaseExcep
             started.set()
             told(1)
 
-    with pytest.raises(type(problem)):
-        for_each(work, [1, 2, 3, 4, 5], workers=2)
+    for items in ([1, 2, 3], [2, 3, 1, 4, 5]):  # first or later, it is not waited for
+        started.clear()
+        with pytest.raises(type(problem)):
+            for_each(work, items, workers=3)
     assert not endless.is_set()
