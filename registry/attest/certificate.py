@@ -156,6 +156,7 @@ def _read(path: Path) -> tuple[x509.Certificate, ...]:
 @contextmanager
 def _as_signature_error() -> Iterator[None]:
     try:
-        yield
+        with chain.strictly():
+            yield
     except chain.UNREADABLE as problem:
         raise SignatureError(f"the signature does not hold: {chain.words(problem)}", mend=MEND) from problem

@@ -7,13 +7,16 @@ Source: RFC 5280, sections 4.2 and 6.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -28,6 +31,7 @@ DISTINGUISHED = re.compile(r"[A-Za-z0-9.]+=")
 """How a distinguished name begins, and no mail address, URI or DNS name should."""
 
 UNREADABLE = (
+    CryptographyDeprecationWarning,
     InvalidSignature,
     UnsupportedAlgorithm,
     verification.VerificationError,
@@ -46,10 +50,19 @@ UNREADABLE = (
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Raise what `cryptography` only warns of for now: a certificate that RFC 5280 forbids, such as serial number 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        yield
+
+
 def load(pem: str) -> tuple[x509.Certificate, ...]:
     """The certificates in a PEM text, at least one. Raises InputError for anything else."""
     try:
-        return tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
+        with strictly():
+            return tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
     except UNREADABLE as problem:
         raise InputError(
             f"certificates in PEM are expected: {words(problem)}", mend="openssl x509 -in certificate.der -out ca.pem"

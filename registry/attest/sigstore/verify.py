@@ -7,7 +7,6 @@ certificate log, transparency log, signature). Whether its signer is one who may
 from __future__ import annotations
 
 import struct
-import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ObjectIdentifier
 from sigstore.errors import Error as SigstoreError
 from sigstore.errors import VerificationError as SigstoreVerificationError
@@ -26,6 +23,7 @@ from sigstore.models import Bundle as SigstoreBundle
 from sigstore.verify import Verifier
 
 from registry import canonical
+from registry.attest import chain
 from registry.attest.bundle import MEND, Bundle
 from registry.attest.signature import CiClaims, SignedByIdentity
 from registry.attest.sigstore.config import first_line, trusted_root
@@ -41,22 +39,7 @@ CLAIMS = {
 }
 """What Fulcio copies from a CI system's token (docs/oid-info.md), by the field of CiClaims."""
 
-MALFORMED = (
-    SigstoreError,
-    CryptographyDeprecationWarning,
-    InvalidSignature,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.ExtensionNotFound,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+MALFORMED = (*chain.UNREADABLE, SigstoreError, struct.error)
 """What a bundle can raise that does not hold, or that is not even a bundle. None of it comes from a network."""
 
 
@@ -174,8 +157,7 @@ def _check_note(note: str, log: str) -> None:
 def _as_signature_error() -> Iterator[None]:
     """What RFC 5280 forbids in a certificate, and the library only warns of for now, does not hold either."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", CryptographyDeprecationWarning)
+        with chain.strictly():
             yield
     except MALFORMED as problem:
         raise SignatureError(f"the signature does not hold: {first_line(problem)}", mend=MEND) from problem

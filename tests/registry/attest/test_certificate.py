@@ -241,6 +241,24 @@ def test_every_byte_of_the_bundle_is_bound(site: Authority, bundle: bytes) -> No
             verifier.verify(changed)
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_certificate_that_breaks_the_rules_is_refused_and_no_warning_printed(
+    site: Authority, bundle: bytes, bundles: dict[str, bytes], verifier: Verifier, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A serial number below zero: cryptography reads it still, and warns."""
+    for checker, data in ((trusting(site), bundle), (verifier, bundles["rekor1"])):
+        document = json.loads(data)
+        material = document["verificationMaterial"]
+        row = material.get("certificate") or material["x509CertificateChain"]["certificates"][0]
+        raw = bytearray(base64.b64decode(row["rawBytes"]))
+        serial = x509.load_der_x509_certificate(bytes(raw)).serial_number
+        raw[raw.index(serial.to_bytes(serial.bit_length() // 8 + 1, "big"))] |= 0x80
+        row["rawBytes"] = base64.b64encode(raw).decode()
+        with pytest.raises(SignatureError, match="serial number"):
+            checker.verify(json.dumps(document).encode())
+    assert not recwarn.list
+
+
 def test_whoever_looks_without_the_authority_is_told_what_the_certificate_says(bundle: bytes) -> None:
     seen = Trust().see(bundle)
     assert seen.signer is None and seen.hint is not None and SIGNER in seen.hint and "site-issuing" in seen.hint
