@@ -13,6 +13,7 @@ from registry.hub.server.blobs import BlobStore, blob_store
 from registry.hub.server.ledger import Ledger
 from registry.hub.server.locks import locked
 from registry.hub.server.problems import Problem
+from registry.hub.server.repository import LOCK
 from registry.hub.server.state import COLLECT_LOCK, UPLOADS
 from registry.hub.server.uploads import Uploads
 
@@ -60,8 +61,13 @@ def check(root: Path, progress: Progress | None = None) -> Found:
 
 
 def collect(root: Path, found: Found, younger: float = YOUNG_SECONDS) -> int:
-    """Remove the unused blobs that are not young, and abandoned uploads; the bytes that it freed."""
+    """Remove the unused blobs that are not young, abandoned uploads, and what commits that were cut off left in git.
+
+    The bytes that it freed, of blobs and of git.
+    """
     store, freed = blob_store(root), 0
+    for folder in _repositories(root):
+        freed += _tidy(folder, younger)
     with locked(root / COLLECT_LOCK):  # no blob is being put, to be used a moment later
         used = _used(_repositories(root))
         for sha256 in found.unused:
@@ -71,6 +77,18 @@ def collect(root: Path, found: Found, younger: float = YOUNG_SECONDS) -> int:
                 freed += size
     Uploads(root / UPLOADS).collect(younger)
     return freed
+
+
+def _tidy(folder: Path, younger: float) -> int:
+    """Pack the objects of a repository, without those that nothing refers to and that are not young; bytes freed."""
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in (folder / "objects").rglob("*") if path.is_file())
+
+    with locked(folder / LOCK):  # no commit is being made
+        before = size()
+        git.run(folder, "gc", "--quiet", f"--prune={max(0, int(younger))}.seconds.ago")
+        return max(0, before - size())
 
 
 def _check_repository(root: Path, folder: Path, store: BlobStore) -> list[str]:

@@ -29,6 +29,7 @@ BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
 SIGNATURE = "model.sig"
 """A tag at a commit that holds this file carries a release."""
+LOCK = "glasshouse.lock"
 PRIVATE = "private"
 """A repository whose folder holds a file of this name is for its owners only."""
 _REMAINS = {
@@ -242,7 +243,7 @@ class Repository:
         """Hold this repository against all other threads and processes. Raises Problem 404 where it has gone since."""
         with ExitStack() as stack:
             with suppress(FileNotFoundError):
-                stack.enter_context(locked(self.folder / "glasshouse.lock"))
+                stack.enter_context(locked(self.folder / LOCK))
             if not (self.folder / "HEAD").is_file():
                 raise Problem(404, "Repository not found: it was deleted", REPO_NOT_FOUND)
             yield
