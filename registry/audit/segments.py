@@ -106,20 +106,20 @@ class Segments:
             try:
                 ready[number] = self._find(self.chain.entries[number])
             except Unavailable as problem:
-                made.append(self._result(number, 0.0, problem))
+                made.append(self.result(number, 0.0, problem))
         times = dict.fromkeys(ready, 0.0)
         try:
             if ready:
                 self._train(ready, times)
         except GlasshouseError as problem:
             if len(ready) == 1:
-                return [*made, *(self._result(number, times[number], problem) for number in ready)]
+                return [*made, *(self.result(number, times[number], problem) for number in ready)]
             for number in ready:
-                made += [self._result(number, times[number])] if self._whole(number) else self._share([number])
+                made += [self.result(number, times[number])] if self._whole(number) else self._share([number])
             return made
-        return [*made, *(self._result(number, times[number]) for number in ready)]
+        return [*made, *(self.result(number, times[number]) for number in ready)]
 
-    def _result(self, number: int, seconds: float, problem: GlasshouseError | None = None) -> Segment:
+    def result(self, number: int, seconds: float, problem: GlasshouseError | None = None) -> Segment:
         """What came of a segment.  problem: what kept it from coming to its end."""
         before, after = self.chain.entries[number : number + 2]
         verdict: ReplayVerdict

@@ -208,15 +208,16 @@ def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: 
 def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
     opened: Workshop, poisoned: Project, tmp_path: Path
 ) -> None:
+    """It is told how far apart the two are; whoever states a tolerance beforehand is told that they are within it."""
     folder = poisoned.root / CHECKPOINTS
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
     place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "scratch"), cannot=("CPU: 'A' there, 'B' here",))
     (segment,) = segments(place, (0,), folder).values()
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
-    assert "the farthest is" in segment.reason  # by how far, for whoever wants to state a tolerance
-    place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "again"), cannot=place.cannot)
-    (segment,) = segments(place, (0,), folder, Effort(tolerance=100.0)).values()
-    assert segment.verdict == "WITHIN" and segment.reason.startswith("within 100, relative")
+    assert "the farthest is" in segment.reason
+    asked = Challenge(head=lie.chain.head, segments=6, chosen=(0,))
+    within = Segments(place, asked, [InFolder(folder)], Effort(tolerance=100.0)).result(0, 1.0)
+    assert within.verdict == "WITHIN" and within.reason.startswith("within 100, relative")
 
 
 def test_which_machines_a_profile_promises_the_same_bits_on(opened: Workshop) -> None:
