@@ -198,6 +198,8 @@ def _ended_by_signals() -> Iterator[None]:
     """Within: SIGTERM and SIGHUP end an audit as Ctrl-C does, which leaves no process of it and no file."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for again in before:
+            signal.signal(again, signal.SIG_IGN)  # it is cleaning up, and a second one would cut that short
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
