@@ -53,19 +53,28 @@ SMALL: dict[str, Any] = {
 """Sections of params.yaml beside those of the data stages."""
 
 
-TOLD = pytest.StashKey[list[str]]()
+TOLD = "told"
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say something at the end of the run, whether or not output is captured."""
-    return request.config.stash.setdefault(TOLD, []).append
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say something at the end of the run, whether or not output is captured, in whichever process the test runs."""
+    return lambda words: record_property(TOLD, words)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests wanted told."""
-    for line in config.stash.get(TOLD, []):
-        terminalreporter.write_line(line)
+    for report in terminalreporter.getreports("passed"):
+        for name, words in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(words)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: one has all that use the small project, so that it is built once."""
+    for item in items:
+        shared = "built" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("built" if shared else item.nodeid.partition("::")[0]))
 
 
 @dataclass(frozen=True)

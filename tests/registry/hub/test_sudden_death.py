@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tests.sudden_death import Release, at_request, finished, left_behind
 
 SIZE = 100_000
 _NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """One of these tests' own, since its whole store is checked: other tests damage the shared one on purpose."""
+    with HubInstance.start(tmp_path_factory.mktemp("hub")) as instance:
+        yield instance
 
 
 @pytest.fixture
