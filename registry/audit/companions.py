@@ -1,4 +1,4 @@
-"""Step 4, for what belongs to a release and stands elsewhere: is it, there, what the signed record says?
+"""Step 6, for what belongs to a release and stands elsewhere: is it, there, what the signed record says?
 
 Every byte is fetched and hashed, and nothing kept: what a Hub lists of its files proves nothing.
 """
@@ -47,34 +47,33 @@ def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
 
 
 def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
-    """An answer for each companion; where nobody asked to look at them, one that says so.
+    """An answer for each companion.
 
-    FAIL for other bytes than the record says; UNKNOWN where there is no such repository or tag, or no answer.
+    FAIL for other bytes than the record says; UNKNOWN where nobody asked to look, where there is no such repository or
+    tag, or no answer.
     """
     try:
         record = ReleaseRecord.read(case.trusted(layout.RECORD))
     except GlasshouseError:
         return  # told already: there is no record that anybody stands for
-    names = [f"hf://{companion.repo}@{record.tag}" for companion in record.companions]
-    if names and measure is None:
-        words = f"it announces {', '.join(names)}: not looked at, and nothing said of it; --companions looks"
-        yield check(4, Verdict.PASS, layout.RECORD, words)
-        return
-    for name, companion in zip(names, record.companions, strict=True):
-        assert measure is not None
-        yield _compared(name, companion, record.tag, measure)
+    for companion in record.companions:
+        name = f"hf://{companion.repo}@{record.tag}"
+        if measure is None:
+            yield check(6, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions")
+        else:
+            yield _compared(name, companion, record.tag, measure)
 
 
 def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Check:
     try:
         found = measure(companion, tag)
     except VerificationError as problem:
-        return check(4, Verdict.FAIL, name, problem.message)
+        return check(6, Verdict.FAIL, name, problem.message)
     except GlasshouseError as problem:
-        return check(4, Verdict.UNKNOWN, name, problem.message)
+        return check(6, Verdict.UNKNOWN, name, problem.message)
     if found.sha256 != companion.content:
         words = f"its {len(found.entries)} files are sha256:{found.sha256}, signed as sha256:{companion.content}"
-        return check(4, Verdict.FAIL, name, words)
+        return check(6, Verdict.FAIL, name, words)
     return check(
-        4, Verdict.PASS, name, f"its {companion.files} files, {companion.size} bytes, are those that were signed"
+        6, Verdict.PASS, name, f"its {companion.files} files, {companion.size} bytes, are those that were signed"
     )

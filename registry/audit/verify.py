@@ -76,8 +76,8 @@ def verify(
         lambda case: contents(case, progress),
         _signatures,
         _complete,
-        lambda case: companions(case, measure),
         _lineage,
+        lambda case: companions(case, measure),
         requirements,
         lambda case: status(case, now or datetime.now(UTC)),
     )

@@ -57,6 +57,8 @@ def test_the_release_verifies_with_all_that_belongs_to_it(project: Project, cut:
     assert report["verdict"] == "PASS"
     subjects = {check["subject"] for check in report["checks"]}
     assert {f"hf://{DATA}@v1.0.0", f"hf://{GGUF}@v1.0.0"} <= subjects
+    done = project.run(*words, check=False, variables=environment)
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (3, "UNKNOWN")
 
 
 def test_datasets_loads_the_data_by_its_tag(project: Project, cut: tuple[dict[str, str], Path]) -> None:
