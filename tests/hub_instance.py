@@ -13,7 +13,7 @@ from pathlib import Path
 
 from registry.hub.server.tokens import Role, TokenStore
 
-START_SECONDS = 30
+START_SECONDS = 60
 _NUMBERS = itertools.count()
 TOKEN = "loopback-token"
 """The token of the user `builder`, who may also write to the organizations that `start` is given."""

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -93,9 +94,9 @@ def mixed(scratch: Path) -> None:
 
 def _client(hub: HubInstance, number: int, end: float) -> Counter[int]:
     """One client's requests until `end`; how many answers of each status it got."""
-    client = Client(hub, number)
-    while time.monotonic() < end:
-        client.step()
+    with closing(Client(hub, number)) as client:
+        while time.monotonic() < end:
+            client.step()
     return client.counts
 
 
@@ -111,6 +112,10 @@ class Client:
         self._connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=60)
         self._head: str | None = None
         self._sent = False
+
+    def close(self) -> None:
+        """Give the connection back, with an answer that was cut short too."""
+        self._connection.close()
 
     def step(self) -> None:
         """One or a few requests of a kind."""

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 from registry.hub.client import HubClient
@@ -66,11 +67,9 @@ def killed(root: Path, delay: float, clients: int, seed: int = 0) -> Counter[int
 
 def _until_it_dies(client: Client) -> None:
     """Ask until nobody answers any more."""
-    try:
+    with closing(client), suppress(OSError, http.client.HTTPException):
         while True:
             client.step()
-    except (OSError, http.client.HTTPException):
-        return
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -32,14 +33,12 @@ def ask(
     token: str | None = None,
 ) -> Answer:
     """One request, as it stands: nothing is quoted, checked or followed."""
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=30)
     authorization = {"Authorization": f"Bearer {token or hub.token}"} if token != "" else {}
     data = json.dumps(body).encode() if isinstance(body, dict) else body
-    connection.request(method, path.removeprefix(hub.url), data, authorization | (headers or {}))
-    response = connection.getresponse()
-    answer = response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
-    connection.close()
-    return answer
+    with closing(http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=60)) as connection:
+        connection.request(method, path.removeprefix(hub.url), data, authorization | (headers or {}))
+        response = connection.getresponse()
+        return response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
 
 
 def commit(hub: HubInstance, repo: str, *lines: dict[str, Any], branch: str = "main") -> Answer:
