@@ -13,8 +13,15 @@ Law: the bits of the sum are the same for every W that divides the number of lea
 
 from __future__ import annotations
 
+from collections import deque
+
 import torch
 import torch.distributed as dist
+
+PIECE = 1 << 20
+"""Numbers that are exchanged at once."""
+UNDER_WAY = 4
+"""Pieces that are exchanged while another is added."""
 
 
 class TreeSum:
@@ -41,18 +48,31 @@ class TreeSum:
 def across(subtotal: torch.Tensor, rank: int, world: int) -> torch.Tensor:
     """The sum over all `world` processes of their `subtotal`, in place, in every process the same bits.
 
-    At level l, process r exchanges with r XOR 2**l. Of two equal floats a + b == b + a, so both get one result.
+    At level l, process r exchanges with r XOR 2**l, by pieces: one is added while the next are on their way, and
+    what was received takes little memory. Of two equal floats a + b == b + a, so both get one result.
     """
-    received = torch.empty_like(subtotal)
+    pieces = torch.split(subtotal, PIECE)
+    received = subtotal.new_empty(min(UNDER_WAY, len(pieces)), min(PIECE, subtotal.numel()))
     distance = 1
     while distance < world:
         partner = rank ^ distance
-        exchange = [dist.P2POp(dist.isend, subtotal, partner), dist.P2POp(dist.irecv, received, partner)]
-        for request in dist.batch_isend_irecv(exchange):
-            request.wait()
-        subtotal.add_(received)
+        under_way: deque[tuple[torch.Tensor, torch.Tensor, list[dist.Work]]] = deque()
+        for number, piece in enumerate(pieces):
+            if len(under_way) == len(received):
+                _add(*under_way.popleft())
+            theirs = received[number % len(received), : piece.numel()]
+            exchange = [dist.P2POp(dist.isend, piece, partner), dist.P2POp(dist.irecv, theirs, partner)]
+            under_way.append((piece, theirs, dist.batch_isend_irecv(exchange)))
+        while under_way:
+            _add(*under_way.popleft())
         distance *= 2
     return subtotal
+
+
+def _add(ours: torch.Tensor, theirs: torch.Tensor, exchange: list[dist.Work]) -> None:
+    for request in exchange:
+        request.wait()
+    ours.add_(theirs)
 
 
 def leaves_of(rank: int, world: int, leaves: int) -> range:

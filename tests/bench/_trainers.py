@@ -150,6 +150,10 @@ def plain(kind: str, size: Size, rank: int, world: int) -> tuple[Callable[[int],
     optimizer = torch.optim.AdamW(groups, lr=RATE, betas=BETAS, fused=True)
     data, choice = tokens(size), np.random.default_rng(rank)
     rows = size.micro_batches * size.rows // world
+    if kind == "plain-tree":  # like DistributedDataParallel, it keeps the memory that gradients are sent from
+        flat = torch.zeros(sum(p.numel() for p in parameters))
+        for p, gradient in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
+            p.grad = gradient.view_as(p)
 
     def step(number: int) -> float:
         starts = choice.integers(0, TOKENS - size.context - 1, rows)
@@ -162,15 +166,10 @@ def plain(kind: str, size: Size, rank: int, world: int) -> tuple[Callable[[int],
         loss = run(x, y)
         loss.backward()
         if kind == "plain-tree":
-            flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
             reduce.across(flat, rank, world).div_(world)
-            start = 0
-            for p in parameters:
-                p.grad = flat[start : start + p.numel()].view_as(p)
-                start += p.numel()
         nn.utils.clip_grad_norm_(parameters, CLIP)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=kind != "plain-tree")
         return float(loss.detach())
 
     count = sum(parameter.numel() for parameter in parameters)

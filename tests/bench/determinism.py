@@ -62,7 +62,7 @@ def rows(emulated: Mapping[str, str]) -> Iterator[Row]:
     yield Row("1 process", variables={"GLASSHOUSE_PROCESSES": "1"})
     for count in (2, 4, 8):
         yield Row(f"{count} processes", variables={"GLASSHOUSE_PROCESSES": str(count)})
-    for count in (1, 2, 4):
+    for count in (1, 2, 4, 8):
         spread = (*torchrun, f"--nproc-per-node={count}", "-m", "pipelines.train")
         yield Row(f"torchrun, {count} processes", spread, {"OMP_NUM_THREADS": "1"})
     for count in (2, 4):

@@ -1,5 +1,10 @@
 """pipelines.reduce: one tree, whatever the number of processes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -39,6 +44,39 @@ def test_any_number_of_processes_gives_the_same_bits(world: int) -> None:
     terms = leaves(16)
     subtotals = [summed([terms[leaf] for leaf in leaves_of(rank, world, 16)]) for rank in range(world)]
     assert torch.equal(tree(subtotals), tree(terms))
+
+
+WORKER = """
+import sys
+import torch
+import torch.distributed as dist
+from pipelines import reduce
+
+rank, world, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
+reduce.PIECE, reduce.UNDER_WAY = 7, 3
+for size in (1, 7, 20, 21, 22, 1000):
+    total = reduce.across(torch.load(f"{folder}/{rank}.pt")[:size].clone(), rank, world)
+    torch.save(total, f"{folder}/{rank}-{size}.pt")
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+def test_pieces_are_exchanged_and_added_in_their_places(tmp_path: Path) -> None:
+    """Real processes, and sums that end within a piece, with one, and after more than are under way at once."""
+    world, terms = 4, leaves(4)
+    for rank, term in enumerate(terms):
+        torch.save(term, tmp_path / f"{rank}.pt")
+    command = [sys.executable, "-c", WORKER]
+    loopback = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    workers = [
+        subprocess.Popen([*command, str(rank), str(world), str(tmp_path)], env=loopback) for rank in range(world)
+    ]
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * world
+    for size in (1, 7, 20, 21, 22, 1000):
+        for rank in range(world):
+            assert torch.equal(torch.load(tmp_path / f"{rank}-{size}.pt"), tree(terms)[:size])
 
 
 def test_adding_one_after_the_other_gives_other_bits() -> None:
