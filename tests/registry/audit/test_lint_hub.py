@@ -175,17 +175,20 @@ LOCATION = {
     "properties": {
         "physicalLocation": {
             "type": "object",
-            "required": ["artifactLocation"],
+            "required": ["artifactLocation", "region"],
             "properties": {
                 "artifactLocation": {"type": "object", "required": ["uri"], "properties": {"uri": URI}},
-                "region": {"type": "object", "properties": {"startLine": {"type": "integer", "minimum": 1}}},
+                "region": {
+                    "required": ["startLine", "startColumn", "endLine", "endColumn"],
+                    "additionalProperties": {"type": "integer", "minimum": 1},
+                },
             },
         }
     },
 }
 RESULT = {
     "type": "object",
-    "required": ["message", "ruleId"],
+    "required": ["message", "ruleId", "locations", "partialFingerprints"],
     "additionalProperties": False,
     "properties": {
         "ruleId": {"type": "string"},
@@ -212,10 +215,21 @@ RUN = {
                         "rules": {
                             "type": "array",
                             "uniqueItems": True,
-                            "items": {"required": ["id"], "properties": {"shortDescription": TEXT}},
+                            "items": {
+                                "required": ["id", "shortDescription", "fullDescription", "help"],
+                                "properties": {"shortDescription": TEXT, "fullDescription": TEXT, "help": TEXT},
+                            },
                         }
                     },
                 }
+            },
+        },
+        "automationDetails": {"properties": {"id": {"type": "string", "pattern": "^[^ ]+/$"}}},
+        "invocations": {
+            "type": "array",
+            "items": {
+                "required": ["executionSuccessful"],
+                "properties": {"toolExecutionNotifications": {"items": {"properties": {"message": TEXT}}}},
             },
         },
         "originalUriBaseIds": {"type": "object", "additionalProperties": {"properties": {"uri": URI}}},
@@ -228,7 +242,7 @@ SARIF = {
     "additionalProperties": False,
     "properties": {"$schema": URI, "version": {"const": "2.1.0"}, "runs": {"type": "array", "items": RUN}},
 }
-"""What SARIF 2.1.0 says of the parts that we write."""
+"""What SARIF 2.1.0 says of the parts that we write, and what GitHub's code scanning requires besides."""
 
 
 def check(log: dict[str, Any]) -> None:
@@ -237,6 +251,7 @@ def check(log: dict[str, Any]) -> None:
     rules = run["tool"]["driver"]["rules"]
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert 1 <= len(result["locations"]) <= 10 and ":" in result["partialFingerprints"]["primaryLocationLineHash"]
         for location in result["locations"]:
             assert location["physicalLocation"]["artifactLocation"]["uriBaseId"] in run["originalUriBaseIds"]
 
@@ -249,6 +264,26 @@ def test_a_log_of_hostile_names_is_sarif() -> None:
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "blob/step%201%20%C3%BC%3C%3E/a%20%22b%22%0A%25/c"
     assert second["physicalLocation"]["artifactLocation"]["uri"].startswith("blob/main/")
     assert len({result["partialFingerprints"]["finding/v1"] for result in log["runs"][0]["results"]}) == 1
+
+
+def test_the_gravest_findings_are_told_where_there_are_more_than_a_code_host_takes() -> None:
+    notes = [Finding("GH106", Level.NOTE, (f"step{n}",), "", "found") for n in range(sarif.MAX_RESULTS)]
+    log = sarif.log(
+        "https://hub.example.org/org/model", (*notes, Finding("GH107", Level.ERROR, ("main",), "", "x")), "1.0"
+    )
+    check(log)
+    (run,) = log["runs"]
+    assert len(run["results"]) == sarif.MAX_RESULTS and run["results"][0]["ruleId"] == "GH107"
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"].startswith("5001 findings")
+    marks = {result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]}
+    assert len(marks) == sarif.MAX_RESULTS
+    assert len(json.dumps(log).encode()) < 10_000_000
+
+
+def test_every_rule_says_what_it_is_and_how_to_mend_it() -> None:
+    assert sarif.RULES.keys() == lint.TITLES.keys()
+    assert all(1 <= len(title) <= 255 for title in lint.TITLES.values())
 
 
 def test_the_command(released: Released, shelf: Shelf, tmp_path: Path) -> None:
