@@ -56,8 +56,8 @@ bench: setup
 docs: setup
 	$(BIN)/python -m tests.reference --write
 
-UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra serve --extra s3 --extra dev --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-header --quiet --find-links ""
+UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra gguf --extra serve --extra s3 --extra dev \
+	--universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --find-links ""
 CUDA := ^(nvidia-|cuda-|triton)
 
 # Pins that stand are kept; `make lock UPGRADE=--upgrade` takes the newest of everything.

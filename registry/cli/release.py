@@ -134,8 +134,7 @@ def cut(
 
     config, hub = configs.load(project), _hub(endpoint)
     planned = _planned(project, config, version, hub)
-    derived = [f"datasets/{name}" for name in config.datasets]
-    if version is None and (tag := cutting.unchanged_since(hub, planned.record, derived)):
+    if version is None and (tag := cutting.unchanged_since(hub, planned.record, config.derived)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
     signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)

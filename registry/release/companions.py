@@ -7,9 +7,10 @@ announced by that record alone: there is no release, and so no companion of one,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from registry import canonical
@@ -19,23 +20,54 @@ from registry.files import directory_beside, write_atomic
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import Entry, Manifest, walk
-from registry.openness import data_set
+from registry.openness import data_set, gguf_card
 from registry.openness.data_set import DataSet
+from registry.openness.gguf_card import Gguf
 from registry.records import data_manifest
 from registry.records import release as layout
-from registry.records.release import ReleaseRecord
-from registry.release import weights
-from registry.release.config import DataCompanion, FolderCompanion, ReleaseConfig
+from registry.records.release import ReleaseRecord, SourceCode
+from registry.release import gguf_file, gguf_source, weights
+from registry.release.config import DataCompanion, FolderCompanion, GgufCompanion, ReleaseConfig
+from registry.release.gguf_file import Label
 
 CROISSANT = "croissant.json"
+BESIDE = (layout.LICENSE, gguf_source.TOKENIZER, "tokenizer_config.json")
+"""Files of the release that stand beside a GGUF file too: `transformers` reads text by them, exactly."""
+GGUF_ATTRIBUTES = b"*.gguf filter=lfs diff=lfs merge=lfs -text\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file too large to be kept in memory: `make` writes it, the same bytes each time. size, sha256: of those."""
+
+    make: Callable[[Path], None]
+    size: int
+    sha256: str
+
+    @classmethod
+    def once(cls, make: Callable[[Path], None]) -> Made:
+        """Measured on a copy that is thrown away."""
+        with tempfile.TemporaryDirectory(prefix="glasshouse-") as scratch:
+            path = Path(scratch) / "made"
+            make(path)
+            return cls(make, path.stat().st_size, sha256_file(path))
+
+    def write(self, path: Path) -> None:
+        """Write it. Raises DigestMismatch for other bytes than before: what it is made from has changed."""
+        self.make(path)
+        if (found := sha256_file(path)) != self.sha256:
+            raise DigestMismatch(path.name, signed=self.sha256, found=found)
+
+
+Source = Path | bytes | Made
 
 
 @dataclass(frozen=True)
 class Companion:
-    """What will stand in one repository. files: {path there: a file of this machine, or its bytes}."""
+    """What will stand in one repository. files: {path there: a file of this machine, its bytes, or how it is made}."""
 
     repo: str
-    files: Mapping[str, Path | bytes]
+    files: Mapping[str, Source]
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -52,11 +84,13 @@ class Companion:
         """Lay it out at `folder`, whole or not at all."""
         with directory_beside(folder) as beside:
             for path, source in self.files.items():
+                (beside / path).parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(source, bytes):
                     write_atomic(beside / path, source)
-                else:
-                    (beside / path).parent.mkdir(parents=True, exist_ok=True)
+                elif isinstance(source, Path):
                     shutil.copyfile(source, beside / path)
+                else:
+                    source.write(beside / path)
             metadata.check(beside)
 
 
@@ -65,18 +99,23 @@ def place(release: Path, repo: str) -> Path:
     return release.with_name(f"companions-{release.name}") / repo.replace("/", "--")
 
 
-def planned(root: Path, config: ReleaseConfig, version: str, published: str) -> tuple[Companion, ...]:
-    """The companions that params.yaml asks for. published: RFC 3339, UTC. Changes nothing.
+def planned(root: Path, config: ReleaseConfig, version: str, source: SourceCode) -> tuple[Companion, ...]:
+    """The companions that params.yaml asks for, of a release of `version` made at the commit `source`. Changes nothing.
 
-    Raises InputError for a folder that is not there, or a card that does not say what it belongs to; Refused for
-    weights in any form that can run code.
+    Raises InputError for a folder that is not there, a card that does not say what it belongs to, or a model that GGUF
+    cannot say; Refused for weights in any form that can run code.
     """
-    return tuple(
-        _data(root, config, companion, version, published)
-        if isinstance(companion, DataCompanion)
-        else _folder(root, config, companion)
-        for companion in config.companions
-    )
+
+    def one(asked: DataCompanion | GgufCompanion | FolderCompanion) -> Companion:
+        match asked:
+            case DataCompanion():
+                return _data(root, config, asked, version, source.committed_at)
+            case GgufCompanion():
+                return _gguf(root / config.output, config, asked, version, source.commit)
+            case FolderCompanion():
+                return _folder(root, config, asked)
+
+    return tuple(one(asked) for asked in config.companions)
 
 
 def laid_out(release: Path, record: ReleaseRecord, progress: Progress | None) -> Iterator[tuple[str, Path, Manifest]]:
@@ -100,7 +139,7 @@ def laid_out(release: Path, record: ReleaseRecord, progress: Progress | None) ->
 def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str, published: str) -> Companion:
     """The texts and their manifest, with a card and Croissant made from them."""
     records = root / config.output / layout.PROVENANCE
-    files: dict[str, Path | bytes] = {
+    files: dict[str, Source] = {
         "documents.parquet": root / asked.documents,
         data_manifest.ROWS: records / data_manifest.ROWS,
         data_manifest.SUMMARY: records / data_manifest.SUMMARY,
@@ -129,6 +168,30 @@ def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str,
 _MIXED = {"license": "other", "license_name": "each-its-own", "license_link": data_manifest.ROWS}
 
 
+def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str, commit: str) -> Companion:
+    """The draft's weights in each of the types, with a card, and the tokenizer as the release has it."""
+    licence = metadata.licence(config.license)
+    label = Label(config.title, licence["license"], f"hf://{config.repo}", asked.pre_tokenizer)
+    made = {
+        f"{config.name}-{kind}.gguf": Made.once(partial(gguf_file.write, draft, kind=kind, label=label))
+        for kind in asked.types
+    }
+    card = gguf_card.render(
+        Gguf(
+            repo=asked.repo,
+            about=config.about,
+            version=version,
+            commit=commit,
+            weights=tuple(_entry(path.name, path) for path in sorted(draft.glob("*.safetensors"))),
+            files=tuple(_entry(path, source) for path, source in made.items()),
+            words=gguf_source.vocabulary(draft, gguf_source.Llama.read(draft).vocab_size).words,
+            pre_tokenizer=asked.pre_tokenizer,
+        )
+    )
+    beside = {name: draft / name for name in BESIDE if (draft / name).is_file()}
+    return Companion(asked.repo, made | beside | {layout.CARD: card.encode(), layout.GIT_ATTRIBUTES: GGUF_ATTRIBUTES})
+
+
 def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> Companion:
     """A folder as it is; a model's card has to say which model it was made from."""
     folder = root / asked.folder
@@ -147,7 +210,9 @@ def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> Compan
     return Companion(asked.repo, {path: folder / path for path in paths})
 
 
-def _entry(path: str, source: Path | bytes) -> Entry:
+def _entry(path: str, source: Source) -> Entry:
     if isinstance(source, bytes):
         return Entry(path, len(source), sha256_bytes(source))
+    if isinstance(source, Made):
+        return Entry(path, source.size, source.sha256)
     return Entry(path, source.stat().st_size, sha256_file(source))

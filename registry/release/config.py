@@ -23,6 +23,7 @@ from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import check_path
 from registry.openness.model_card import About
+from registry.release.gguf_file import Type
 
 PARAMS = "params.yaml"
 
@@ -54,8 +55,34 @@ class DataCompanion(BaseModel):
     """The texts, with the columns of the corpus stage."""
 
 
+class GgufCompanion(BaseModel):
+    """The weights as llama.cpp and its kin load them: GGUF files made from the release, a card, the tokenizer.
+
+    For a Llama with a byte-level BPE tokenizer. Needs the extra `gguf`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["gguf"]
+    """Says that it is this one."""
+    repo: Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
+    """Where it is published: namespace/name, by custom with -GGUF at its end."""
+    types: Annotated[tuple[Type, ...], Field(min_length=1)] = ("F16", "Q8_0")
+    """A file for each: F32, F16, BF16 or Q8_0. Vectors stay F32; rows that are no multiple of 32 are F16 in Q8_0."""
+    pre_tokenizer: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
+    """What llama.cpp calls the way to part text into words that is nearest to the tokenizer's own; passed over where it
+    knows that one. Without it llama.cpp warns, and takes its own."""
+
+    @field_validator("types")
+    @classmethod
+    def _once(cls, value: tuple[Type, ...]) -> tuple[Type, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a type stands twice")
+        return value
+
+
 class FolderCompanion(BaseModel):
-    """A folder as it is, with a README.md of its own: the weights in another form, such as GGUF."""
+    """A folder as it is, with a README.md of its own: the weights in another form, made by another tool."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,7 +119,7 @@ class ReleaseConfig(BaseModel):
     """Markdown for the card: what it is not for, and where it fails."""
     base_model: tuple[Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")], ...] = ()
     """Models of the Hub that this one was trained from; none for one that was trained from its seed."""
-    companions: tuple[Annotated[DataCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
+    companions: tuple[Annotated[DataCompanion | GgufCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
     """What is published beside the model, in repositories of their own, under the same tag."""
 
     @field_validator("model", "output", "provenance")
@@ -115,6 +142,11 @@ class ReleaseConfig(BaseModel):
     def datasets(self) -> tuple[str, ...]:
         """The data sets that the card names, as the Hub calls them."""
         return tuple(c.repo.removeprefix(DATASETS) for c in self.companions if isinstance(c, DataCompanion))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The companions that are made from the release: they change with its version, if with nothing else."""
+        return tuple(companion.repo for companion in self.companions if not isinstance(companion, FolderCompanion))
 
     @property
     def name(self) -> str:

@@ -44,7 +44,8 @@ def check_is_new(released: list[tuple[int, int, int]], version: str) -> None:
 def unchanged_since(hub: HubClient, planned: ReleaseRecord, derived: Collection[str] = ()) -> str | None:
     """The tag of the last release, where it holds what `planned` would; None where it does not, or there is none.
 
-    derived: repositories of companions that are made from the records, which `content` covers: they tell the version.
+    derived: repositories of companions that are made from what `content` covers: they tell the version, so of them only
+    that they are there is compared.
 
     The last release's record is read as the Hub gives it, unverified: it only decides whether there is work to do.
     """
@@ -56,7 +57,7 @@ def unchanged_since(hub: HubClient, planned: ReleaseRecord, derived: Collection[
     data = hub.read(repo, hub.resolve(repo, tag), layout.RECORD, max_bytes=MAX_RECORD_BYTES)
     last = ReleaseRecord.from_bytes(data, name=layout.RECORD)
     others = [
-        {(each.repo, each.content) for each in record.companions if each.repo not in derived}
+        {(each.repo, None if each.repo in derived else each.content) for each in record.companions}
         for record in (last, planned)
     ]
     return tag if last.content == planned.content and others[0] == others[1] else None

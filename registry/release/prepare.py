@@ -54,11 +54,12 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
     source = git.source(root)
     manifest = Manifest.of_directory(draft)
     files = [entry for entry in manifest.entries if weights.check(draft / entry.path)]
-    beside = companions.planned(root, config, version, source.committed_at)
+    code = SourceCode(commit=source.commit, committed_at=source.committed_at, remote=source.remote)
+    beside = companions.planned(root, config, version, code)
     record = ReleaseRecord(
         repo=config.repo,
         version=version,
-        source=SourceCode(commit=source.commit, committed_at=source.committed_at, remote=source.remote),
+        source=code,
         license=config.license,
         parameters=sum(tensors.parameters(draft / entry.path) for entry in files),
         content=manifest.sha256,

@@ -13,9 +13,8 @@ from registry.openness.data_set import COLUMNS
 from tests.conftest import SMALL, Project
 from tests.hub_instance import HubInstance
 
-MODEL, DATA, GGUF = "glasshouse/small", "datasets/glasshouse/small-data", "glasshouse/small-gguf"
-CARD = f"---\nlicense: apache-2.0\nbase_model: {MODEL}\nbase_model_relation: quantized\n---\n# In another form\n"
-COMPANIONS = [{"kind": "data", "repo": DATA}, {"kind": "folder", "repo": GGUF, "folder": "build/gguf"}]
+MODEL, DATA, GGUF = "glasshouse/small", "datasets/glasshouse/small-data", "glasshouse/small-GGUF"
+COMPANIONS = [{"kind": "data", "repo": DATA}, {"kind": "gguf", "repo": GGUF, "types": ["F32", "Q8_0"]}]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +26,6 @@ def project(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     params = json.loads((root / "params.yaml").read_text())
     params["release"] = {**SMALL["release"], "companions": COMPANIONS}
     (root / "params.yaml").write_text(json.dumps(params))
-    (root / "build" / "gguf").mkdir()
-    (root / "build" / "gguf" / "model.gguf").write_bytes(b"GGUF" + bytes(3000))
-    (root / "build" / "gguf" / "README.md").write_text(CARD)
     project.run("dvc", "repro", "release")
     project.commit("Companions")
     return project
@@ -74,6 +70,24 @@ def test_datasets_loads_the_data_by_its_tag(project: Project, cut: tuple[dict[st
     )
 
 
+def test_transformers_loads_the_gguf_by_its_tag_and_says_what_the_release_says(
+    project: Project, cut: tuple[dict[str, str], Path]
+) -> None:
+    code = (
+        "import torch\n"
+        "from transformers import AutoModelForCausalLM as M, AutoTokenizer as T\n"
+        "there = dict(revision='v1.0.0', gguf_file='small-F32.gguf')\n"
+        f"m, t = M.from_pretrained('{MODEL}', revision='v1.0.0'), T.from_pretrained('{MODEL}', revision='v1.0.0')\n"
+        f"g, u = M.from_pretrained('{GGUF}', dtype=torch.float32, **there), T.from_pretrained('{GGUF}', **there)\n"
+        "text = 'glass house window pane 2026'\n"
+        "assert t(text)['input_ids'] == u(text)['input_ids']\n"
+        "rows = t(text, return_tensors='pt').input_ids[:, :16]\n"
+        "assert torch.equal(m(rows).logits, g(rows).logits)\n"
+        "print(u.decode(g.generate(rows[:, :4], max_new_tokens=5)[0]))"
+    )
+    assert project.run("python", "-c", code, variables=cut[0]).stdout.startswith("glass")
+
+
 def test_the_hub_s_own_readers_take_the_metadata(project: Project, cut: tuple[dict[str, str], Path]) -> None:
     import yaml
     from huggingface_hub import DatasetCard, ModelCard, parse_eval_result_entries
@@ -88,7 +102,8 @@ def test_the_hub_s_own_readers_take_the_metadata(project: Project, cut: tuple[di
     assert result.dataset_id == DATA.removeprefix("datasets/")
     assert result.value == evaluation["metrics"]["bitsPerByte"]
     assert DatasetCard.load(beside / DATA.replace("/", "--") / "README.md").data.license == "cc0-1.0"
-    assert ModelCard.load(beside / GGUF.replace("/", "--") / "README.md").data.base_model == MODEL
+    gguf = ModelCard.load(beside / GGUF.replace("/", "--") / "README.md").data
+    assert (gguf.base_model, gguf.to_dict()["base_model_relation"]) == (MODEL, "quantized")
 
 
 def test_croissant_is_read_by_its_own_library(project: Project, cut: tuple[dict[str, str], Path]) -> None:

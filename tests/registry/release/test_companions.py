@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.manifest import Manifest
 from registry.records import release as layout
-from registry.records.release import ReleaseRecord
+from registry.records.release import ReleaseRecord, SourceCode
 from registry.release import companions, cut
 from registry.release.companions import Companion
 from registry.release.config import FolderCompanion, ReleaseConfig
@@ -33,6 +34,7 @@ from tests.hub_instance import HubInstance
 from tests.sudden_death import private_key
 
 _NUMBERS = itertools.count()
+SOURCE = SourceCode(commit="c" * 40, committed_at="2026-01-01T00:00:00Z", remote=None)
 CARD = "---\nlicense: apache-2.0\nbase_model: {}\nbase_model_relation: quantized\n---\n# In another form\n"
 
 
@@ -230,13 +232,13 @@ def test_another_form_of_the_weights_says_what_it_was_made_from(tmp_path: Path, 
     if card is not None:
         (tmp_path / "gguf" / "README.md").write_text(card)
     with pytest.raises((InputError, Refused), match=says):
-        companions.planned(tmp_path, asked, "1.0.0", "2026-01-01T00:00:00Z")
+        companions.planned(tmp_path, asked, "1.0.0", SOURCE)
     (tmp_path / "gguf" / "README.md").write_text(CARD.format("glasshouse/small"))
-    (made,) = companions.planned(tmp_path, asked, "1.0.0", "2026-01-01T00:00:00Z")
+    (made,) = companions.planned(tmp_path, asked, "1.0.0", SOURCE)
     assert made.record.files == 2
     (tmp_path / "gguf" / "extra.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(Refused, match=r"extra\.bin"):
-        companions.planned(tmp_path, asked, "1.0.0", "2026-01-01T00:00:00Z")
+        companions.planned(tmp_path, asked, "1.0.0", SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +250,14 @@ def test_another_form_of_the_weights_says_what_it_was_made_from(tmp_path: Path, 
         [{"kind": "folder", "repo": "org/x", "folder": "x"}, {"kind": "folder", "repo": "org/X", "folder": "y"}],
         [{"kind": "data", "repo": "datasets/o/a"}, {"kind": "data", "repo": "datasets/o/b"}],
         [{"kind": "other", "repo": "org/x"}],
+        [{"kind": "gguf", "repo": "datasets/org/x"}],
+        [{"kind": "gguf", "repo": "org/x", "types": []}],
+        [{"kind": "gguf", "repo": "org/x", "types": ["Q4_K"]}],
+        [{"kind": "gguf", "repo": "org/x", "types": ["F16", "F16"]}],
+        [{"kind": "gguf", "repo": "org/x", "pre_tokenizer": "a b"}],
     ],
 )
-def test_companions_that_cannot_be(rows: list[dict[str, str]]) -> None:
+def test_companions_that_cannot_be(rows: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match=r"companions|one repository|one data set"):
         config(companions=rows)
 
@@ -267,6 +274,6 @@ def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "there" / "a").mkdir(parents=True)
     (tmp_path / "there" / "README.md").write_text("---\nlicense: mit\n---\n")
     (tmp_path / "there" / "a" / "b.txt").write_text("text")
-    (made,) = companions.planned(tmp_path, config(companions=(asked.model_dump(),)), "1.0.0", "2026-01-01T00:00:00Z")
+    (made,) = companions.planned(tmp_path, config(companions=(asked.model_dump(),)), "1.0.0", SOURCE)
     made.write(tmp_path / "out")
     assert Manifest.of_directory(tmp_path / "out") == made.manifest == Manifest.of_directory(tmp_path / "there")
