@@ -130,6 +130,7 @@ def cut(
     """Prepare, sign and publish the next release; nothing at all where nothing changed since the last."""
     from registry.release import config as configs
     from registry.release import cut as cutting
+    from registry.release import publish as publishing
     from registry.release import sign as signatures
 
     config, hub = configs.load(project), _hub(endpoint)
@@ -137,6 +138,7 @@ def cut(
     if version is None and (tag := cutting.unchanged_since(hub, planned.record, config.derived)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
+    publishing.check_rights(planned.record, hub)  # before anything is signed
     signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
     if dry_run:
         words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and publish it to {config.repo}"
@@ -234,11 +236,12 @@ def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: 
     record = layout.ReleaseRecord.read(folder / layout.RECORD)
     with output.progress("hashing checkpoints") as progress:
         local = checkpoints.read(Chain.read(folder / layout.CHECKPOINTS), source, progress)
-    planned = checkpoints.plan(hub, record.repo, local)
-    output.say(f"{'would send' if dry_run else 'sending'} {planned}")
-    if not dry_run:
-        with output.progress("sending checkpoints", planned.size) as progress:
-            checkpoints.publish(hub, record.repo, planned, progress)
+    with hub.rights_to(record.repo):
+        planned = checkpoints.plan(hub, record.repo, local)
+        output.say(f"{'would send' if dry_run else 'sending'} {planned}")
+        if not dry_run:
+            with output.progress("sending checkpoints", planned.size) as progress:
+                checkpoints.publish(hub, record.repo, planned, progress)
     return {
         "checkpoints": {
             "sent": [checkpoint.branch for checkpoint in planned.missing],

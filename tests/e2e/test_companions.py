@@ -3,75 +3,60 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from registry.openness.data_set import COLUMNS
-from tests.conftest import SMALL, Project
+from tests.conftest import Project
+from tests.e2e.conftest import DATA, GGUF, MODEL
 from tests.hub_instance import HubInstance
 
-MODEL, DATA, GGUF = "glasshouse/small", "datasets/glasshouse/small-data", "glasshouse/small-GGUF"
-COMPANIONS = [{"kind": "data", "repo": DATA}, {"kind": "gguf", "repo": GGUF, "types": ["F32", "Q8_0"]}]
-
 
 @pytest.fixture(scope="module")
-def project(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project, with companions."""
-    root = tmp_path_factory.mktemp("accompanied") / "project"
-    shutil.copytree(built.root, root, symlinks=True, ignore=shutil.ignore_patterns("releases", "mlflow.db"))
-    project = Project(root, {**built.environment, "PYTHONPATH": str(root), "GLASSHOUSE_TRACKING": "off"})
-    params = json.loads((root / "params.yaml").read_text())
-    params["release"] = {**SMALL["release"], "companions": COMPANIONS}
-    (root / "params.yaml").write_text(json.dumps(params))
-    project.run("dvc", "repro", "release")
-    project.commit("Companions")
-    return project
-
-
-@pytest.fixture(scope="module")
-def cut(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], Path]]:
+def cut(accompanied: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], Path]]:
     """Cut on a Hub of its own: (the environment of its clients, the public key)."""
     root = tmp_path_factory.mktemp("companions")
     private, public = root / "private.pem", root / "public.pem"
-    project.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
-    project.run("openssl", "ec", "-in", str(private), "-pubout", "-out", str(public))
+    accompanied.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private))
+    accompanied.run("openssl", "ec", "-in", str(private), "-pubout", "-out", str(public))
     with HubInstance.start(root / "hub") as hub:
         environment = dict(hub.environment(root / "huggingface"))
-        project.run("glasshouse", "release", "cut", "--key", str(private), variables=environment)
-        again = project.run("glasshouse", "release", "cut", variables=environment)
+        accompanied.run("glasshouse", "release", "cut", "--key", str(private), variables=environment)
+        again = accompanied.run("glasshouse", "release", "cut", variables=environment)
         assert "nothing changed since v1.0.0" in again.stdout
         yield environment, public
 
 
-def test_the_release_verifies_with_all_that_belongs_to_it(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+def test_the_release_verifies_with_all_that_belongs_to_it(
+    accompanied: Project, cut: tuple[dict[str, str], Path]
+) -> None:
     environment, public = cut
     words = ("glasshouse", "verify", f"hf://{MODEL}@v1.0.0", "--key", str(public), "--json")
-    report = json.loads(project.run(*words, "--companions", variables=environment).stdout)
+    report = json.loads(accompanied.run(*words, "--companions", variables=environment).stdout)
     assert report["verdict"] == "PASS"
     subjects = {check["subject"] for check in report["checks"]}
     assert {f"hf://{DATA}@v1.0.0", f"hf://{GGUF}@v1.0.0"} <= subjects
-    done = project.run(*words, check=False, variables=environment)
+    done = accompanied.run(*words, check=False, variables=environment)
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (3, "UNKNOWN")
 
 
-def test_datasets_loads_the_data_by_its_tag(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+def test_datasets_loads_the_data_by_its_tag(accompanied: Project, cut: tuple[dict[str, str], Path]) -> None:
     code = (
         "from datasets import load_dataset as l\n"
         f"d = l('{DATA.removeprefix('datasets/')}', revision='v1.0.0', split='train')\n"
         "print(d.num_rows, d.column_names)"
     )
-    rows, names = project.run("python", "-c", code, variables=cut[0]).stdout.split(" ", 1)
-    summary = json.loads((project.root / "build/corpus/data-manifest.json").read_text())
+    rows, names = accompanied.run("python", "-c", code, variables=cut[0]).stdout.split(" ", 1)
+    summary = json.loads((accompanied.root / "build/corpus/data-manifest.json").read_text())
     assert int(rows) == sum(split["documents"] for split in summary["splits"].values()) and names.strip() == str(
         [*COLUMNS]
     )
 
 
 def test_transformers_loads_the_gguf_by_its_tag_and_says_what_the_release_says(
-    project: Project, cut: tuple[dict[str, str], Path]
+    accompanied: Project, cut: tuple[dict[str, str], Path]
 ) -> None:
     code = (
         "import torch\n"
@@ -85,14 +70,14 @@ def test_transformers_loads_the_gguf_by_its_tag_and_says_what_the_release_says(
         "assert torch.equal(m(rows).logits, g(rows).logits)\n"
         "print(u.decode(g.generate(rows[:, :4], max_new_tokens=5)[0]))"
     )
-    assert project.run("python", "-c", code, variables=cut[0]).stdout.startswith("glass")
+    assert accompanied.run("python", "-c", code, variables=cut[0]).stdout.startswith("glass")
 
 
-def test_the_hub_s_own_readers_take_the_metadata(project: Project, cut: tuple[dict[str, str], Path]) -> None:
+def test_the_hub_s_own_readers_take_the_metadata(accompanied: Project, cut: tuple[dict[str, str], Path]) -> None:
     import yaml
     from huggingface_hub import DatasetCard, ModelCard, parse_eval_result_entries
 
-    release = project.root / "releases/small/v1.0.0"
+    release = accompanied.root / "releases/small/v1.0.0"
     beside = release.with_name("companions-v1.0.0")
     model = ModelCard.load(release / "README.md").data
     assert (model.license, model.pipeline_tag, model.library_name) == ("apache-2.0", "text-generation", "transformers")
@@ -106,8 +91,8 @@ def test_the_hub_s_own_readers_take_the_metadata(project: Project, cut: tuple[di
     assert (gguf.base_model, gguf.to_dict()["base_model_relation"]) == (MODEL, "quantized")
 
 
-def test_croissant_is_read_by_its_own_library(project: Project, cut: tuple[dict[str, str], Path]) -> None:
-    path = project.root / "releases/small/companions-v1.0.0" / DATA.replace("/", "--") / "croissant.json"
+def test_croissant_is_read_by_its_own_library(accompanied: Project, cut: tuple[dict[str, str], Path]) -> None:
+    path = accompanied.root / "releases/small/companions-v1.0.0" / DATA.replace("/", "--") / "croissant.json"
     code = (
         "import mlcroissant, json\n"
         f"d = mlcroissant.Dataset(jsonld={str(path)!r})\n"
@@ -115,5 +100,5 @@ def test_croissant_is_read_by_its_own_library(project: Project, cut: tuple[dict[
         "rows = list(d.records(record_set='documents'))\n"
         "print(json.dumps([list(issues.errors), list(issues.warnings), len(rows), rows[0]['documents/text'].decode()]))"
     )
-    errors, warnings, rows, text = json.loads(project.run("python", "-W", "ignore", "-c", code).stdout)
+    errors, warnings, rows, text = json.loads(accompanied.run("python", "-W", "ignore", "-c", code).stdout)
     assert errors == warnings == [] and rows > 30 and text.startswith("Text ")

@@ -10,14 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from registry.digest import CHUNK
-from registry.errors import InputError, Unavailable
-from registry.hub.faults import reaching
+from registry.errors import CredentialsError, InputError, Unavailable
+from registry.hub.faults import asking, reaching
 from registry.hub.reference import DATASETS, check_repository
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 PUBLIC_HUB = "https://huggingface.co"
+RESOURCE = "HF_OIDC_RESOURCE"
+"""Where the library reads which repository a workflow's identity is to buy the right to."""
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
 """A commit of many files is answered when all of it is done."""
@@ -46,6 +48,43 @@ class Connection:
     @cached_property
     def _api(self) -> HfApi:
         return _library(self.endpoint, self._token)
+
+    @contextmanager
+    def rights_to(self, repo: str) -> Iterator[None]:
+        """Around calls that write to `repo`: the right to that, where a workflow's identity buys it (HF_OIDC_RESOURCE).
+
+        A Hub sells the right to one repository at a time, so each is asked for in turn; the library asks again before
+        its hour is over. Where a token was given, or is stored, nothing changes. Not for several threads at once.
+        Raises CredentialsError where this identity may not publish there.
+        """
+        asked = os.environ.get(RESOURCE)
+        if not asked or self._token is not None:
+            yield
+            return
+        check_repository(repo)
+        os.environ[RESOURCE] = repo
+        try:
+            self._buy(repo)
+            yield
+        finally:
+            os.environ[RESOURCE] = asked
+
+    def _buy(self, repo: str) -> None:
+        """Have the library exchange the workflow's identity, unless it holds a token for `repo` already."""
+        from huggingface_hub import get_token
+        from huggingface_hub.errors import OIDCError
+
+        try:
+            with asking(self.endpoint, f"a token for {repo}"):
+                get_token()
+        except (CredentialsError, InputError) as problem:
+            if isinstance(problem.__cause__, OIDCError):
+                raise
+            raise CredentialsError(
+                problem.message,
+                mend=f"let {repo} trust this workflow (Trusted Publishers in its settings; on a server of your own "
+                "`glasshouse token trust`), or unset HF_OIDC_RESOURCE and set HF_TOKEN",
+            ) from problem
 
     @contextmanager
     def _stream(

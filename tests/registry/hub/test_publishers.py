@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -24,61 +19,16 @@ from registry.hub.client import HubClient
 from registry.hub.server import issuers, publishers
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
+from tests.oidc_issuer import SUBJECT, Issuer
 from tests.registry.hub.test_server_protocol import ask
 from tests.sigstore_instance import SigstoreInstance
 from tests.synthetic_release import REPO
 
-SUBJECT = "repo:org/project:environment:release"
-
-
-class Issuer:
-    """An OIDC issuer on loopback, with one key.
-
-    mint: what a job of GitHub Actions gets that asks it for a token for an audience.
-    """
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
-        keys = json.dumps({"keys": [public | {"kid": "one", "alg": "ES256", "use": "sig"}]}).encode()
-        issuer = self
-        self.mint: Callable[[str], str] = self.token
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                found = {"/keys": keys, "/.well-known/openid-configuration": json.dumps(issuer.discovery).encode()}
-                address = urlsplit(self.path)
-                body = found.get(address.path)
-                if address.path == "/token" and self.headers["Authorization"].lower() == "bearer of-this-job":
-                    (audience,) = parse_qs(address.query)["audience"]
-                    body = json.dumps({"value": issuer.mint(audience)}).encode()
-                self.send_response(200 if body is not None else 404)
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, *arguments: Any) -> None:
-                """Silence."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.discovery = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
-
-    def token(self, audience: str, key: Any = None, **changed: Any) -> str:
-        now = int(time.time())
-        claims = {"iss": self.url, "sub": SUBJECT, "aud": audience, "iat": now, "exp": now + 300}
-        claims |= {"jti": secrets.token_hex(8)} | changed
-        return jwt.encode(claims, key or self._key, algorithm="ES256", headers={"kid": "one"})
-
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    made = Issuer()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with Issuer.start() as made:
+        yield made
 
 
 @pytest.fixture
@@ -115,20 +65,6 @@ def test_a_workflow_publishes_without_a_stored_token(
         workflow.publish("glasshouse/another", folder, "Release", client.head("glasshouse/another"))
 
 
-def job(hub: HubInstance, issuer: Issuer, resource: str, home: Path) -> dict[str, str]:
-    """The environment of a job with `permissions: id-token: write`: no token in it but the right to ask for one."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "ACTIONS_", "SIGSTORE_"))}
-    return kept | {
-        "GITHUB_ACTIONS": "true",
-        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer.url}/token?api-version=2.0",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-this-job",
-        "HF_ENDPOINT": hub.url,
-        "HF_OIDC_RESOURCE": resource,
-        "HF_HOME": str(home),
-        "NO_PROXY": "127.0.0.1",
-    }
-
-
 def glasshouse(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     command = (str(Path(sys.executable).parent / "glasshouse"), *words)
     cwd = environment["HF_HOME"]
@@ -140,23 +76,21 @@ def test_a_workflow_signs_and_publishes_as_one_identity_with_no_stored_token(
 ) -> None:
     """The library's own way from ACTIONS_ID_TOKEN_REQUEST_URL to the Hub's token, and Sigstore's to a certificate."""
     workflow = "https://github.com/org/project/.github/workflows/release.yml@refs/heads/main"
-    asked: list[str] = []
 
     def mint(audience: str) -> str:
-        asked.append(audience)
         return sigstore.token(workflow) if audience == "sigstore" else issuer.token(audience)
 
     issuer.mint = mint
     publishers.trust(hub.root, publishers.Publisher(issuer=issuer.url, subject=SUBJECT, audience=hub.url, repo=REPO))
     synthetic_release.write(tmp_path / "release")
-    environment = job(hub, issuer, REPO, tmp_path)
+    environment = issuer.job(hub, REPO, tmp_path)
     trust = ("--trust-config", str(sigstore.trust_config_path))
 
     signed = glasshouse(environment, "release", "sign", "release", *trust)
     assert signed.returncode == 0 and workflow in signed.stdout, signed.stderr
     published = glasshouse(environment, "release", "publish", "release")
     assert published.returncode == 0 and f"published hf://{REPO}@v1.0.0" in published.stdout, published.stderr
-    assert set(asked) == {"sigstore", hub.url}
+    assert set(issuer.asked) == {"sigstore", hub.url}
     signer = ("--identity", workflow, "--issuer", sigstore.issuer, *trust)
     verified = glasshouse(environment, "verify", f"hf://{REPO}@v1.0.0", *signer)
     assert verified.returncode == 0, verified.stdout + verified.stderr
