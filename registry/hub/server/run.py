@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -24,6 +25,8 @@ from registry.hub.server.state import Hub
 GRACE_SECONDS = 10
 _URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 MAX_WORKERS = 64
+ORDERS = (signal.SIGTERM, signal.SIGINT)
+"""To stop."""
 RESTART_SECONDS = 1.0
 """A worker that dies is replaced, no sooner than this after the last one."""
 
@@ -86,9 +89,11 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
         lifespan="off",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    # uvicorn raises the signal that stopped it once more; a stop that was asked for is no failure.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    # An order that comes before uvicorn listens for one is heard all the same. And uvicorn raises the signal that
+    # stopped it once more: a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda order, frame: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])
 
 
 class _Family:
@@ -101,7 +106,7 @@ class _Family:
 
     def run(self, workers: int) -> None:
         """Until SIGTERM or Ctrl-C; every worker has ended when it returns."""
-        for order in (signal.SIGTERM, signal.SIGINT):
+        for order in ORDERS:
             signal.signal(order, self._stop)
         for row in range(workers):
             self._start(row)
@@ -118,18 +123,20 @@ class _Family:
                 self._start(row)
 
     def _start(self, row: int) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS)  # an order waits until the child can hear it
         if self._stopping:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return
         child = os.fork()
         if child:
             self._children[child] = row
-            if self._stopping:  # the order came while the child was born
-                os.kill(child, signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return
         code = 1
         try:
-            for order in (signal.SIGTERM, signal.SIGINT):
+            for order in ORDERS:
                 signal.signal(order, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             hub, listener, figures, access_log = self._work
             figures.row = row
             _work(hub, listener, figures, access_log)
@@ -140,7 +147,8 @@ class _Family:
     def _stop(self, order: int, frame: FrameType | None) -> None:
         self._stopping = True
         for child in self._children:
-            os.kill(child, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has died, and nobody has taken note yet
+                os.kill(child, signal.SIGTERM)
 
 
 def _log(path: Path | None) -> TextIO | None:

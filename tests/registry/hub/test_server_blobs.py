@@ -144,7 +144,7 @@ def test_a_store_that_does_not_answer_is_a_503_and_recovers(tmp_path: Path) -> N
         (tmp_path / "away").rename(place)
         upload(hub, REPO, data)
         hub.process.send_signal(signal.SIGTERM)
-        assert hub.process.wait(timeout=20) == 0
+        assert hub.process.wait(timeout=60) == 0
     assert checking.check(tmp_path / "hub").faults == ()
     log = (tmp_path / "hub" / "server.log").read_text()
     assert "Traceback" not in log

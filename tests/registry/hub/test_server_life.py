@@ -37,11 +37,34 @@ def test_sigterm_is_a_graceful_stop_and_nothing_is_lost(tmp_path: Path, folder: 
         client.ensure_repo("glasshouse/model")
         made = client.publish("glasshouse/model", folder, "Release", client.head("glasshouse/model"))
         hub.process.send_signal(signal.SIGTERM)
-        assert hub.process.wait(timeout=20) == 0
+        assert hub.process.wait(timeout=60) == 0
     with HubInstance.start(tmp_path / "hub") as hub:
         client = HubClient(hub.url, hub.token)
         assert client.head("glasshouse/model") == made
         assert client.verify_remote("glasshouse/model", made, Manifest.of_directory(folder)) == Difference((), (), ())
+
+
+BEFORE_IT_LISTENS_FOR_ORDERS = """
+run = uvicorn.Server.run
+uvicorn.Server.run = lambda self, sockets: (os.kill(os.getpid(), signal.SIGTERM), run(self, sockets))
+serve(root=root, port=0)
+"""
+WHILE_A_WORKER_IS_BORN = """
+fork = os.fork
+def born():
+    child = fork()
+    os.kill(os.getpid(), signal.SIGTERM) if child else time.sleep(0.1)
+    return child
+os.fork = born
+serve(root=root, port=0, workers=2)
+"""
+
+
+@pytest.mark.parametrize("moment", [BEFORE_IT_LISTENS_FOR_ORDERS, WHILE_A_WORKER_IS_BORN])
+def test_an_order_to_stop_is_heard_whenever_it_comes(tmp_path: Path, moment: str) -> None:
+    head = "import os, pathlib, signal, sys, time, uvicorn\nfrom registry.hub.server.run import serve\n"
+    code = f"{head}root = pathlib.Path(sys.argv[1])\n{moment}"
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
@@ -104,7 +127,7 @@ def test_the_command_serves_on_loopback_alone(tmp_path: Path) -> None:
             assert listening == [f"0100007F:{number:04X}"]
         finally:
             server.terminate()
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=60) == 0
 
 
 def test_two_servers_over_one_folder_keep_out_of_each_others_way(tmp_path: Path) -> None:
