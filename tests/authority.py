@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from registry.attest.certificate import CertificateSigner
+from registry.attest.localkey import KeySigner
+from registry.attest.timestamp import TimestampService
 from tests.sigstore_instance.ca import authority, usage
 from tests.sigstore_instance.keys import SigningKey, kept_key
+from tests.sigstore_instance.tsa import TimestampAuthority
 
 SIGNER = "release@site.test"
 DAY = timedelta(days=1)
@@ -31,7 +35,39 @@ class Holder:
     @property
     def signer(self) -> CertificateSigner:
         """Who signs by them."""
-        return CertificateSigner(self.key, self.certificate, self.chain)
+        return self.stamped(None)
+
+    def stamped(self, stamps: TimestampService | None) -> CertificateSigner:
+        """Who signs by them, with timestamps."""
+        return CertificateSigner(self.key, self.certificate, self.chain, stamps)
+
+    def forged(self, key: Path | None = None, stamps: TimestampService | None = None) -> CertificateSigner:
+        """Who signs by them, or with another key, what CertificateSigner would refuse to: it looks at nothing."""
+        forger = CertificateSigner.__new__(CertificateSigner)
+        forger._key = KeySigner(key or self.key, stamps)
+        forger._chain = [self.own, *x509.load_pem_x509_certificates(self.chain.read_bytes())]
+        return forger
+
+    @property
+    def own(self) -> x509.Certificate:
+        """The signer's certificate."""
+        return x509.load_pem_x509_certificate(self.certificate.read_bytes())
+
+
+class StandingClock(TimestampService):
+    """A timestamp authority in this process, whose clock stands at `at`, give or take `accuracy` seconds."""
+
+    def __init__(self, authority: TimestampAuthority, at: datetime | None = None, accuracy: int = 0) -> None:
+        super().__init__("http://timestamp.test")
+        self._authority, self._at, self._accuracy = authority, at, accuracy
+
+    def _ask(self, query: bytes) -> bytes:
+        return self._authority.answer(query, at=self._at, accuracy=self._accuracy)
+
+
+def root_pem(authority: TimestampAuthority) -> str:
+    """The root of a timestamp authority, as a policy names it."""
+    return authority.chain[-1].public_bytes(Encoding.PEM).decode()
 
 
 class Authority:
@@ -89,6 +125,32 @@ class Authority:
             builder.sign(self.issuing_key.private, hashes.SHA256()).public_bytes(Encoding.PEM)
         )
         return holder
+
+
+def revoking(
+    issuer: x509.Certificate,
+    key: SigningKey,
+    revoked: Mapping[x509.Certificate, datetime],
+    *,
+    begin: datetime,
+    end: datetime,
+    more: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    known: datetime | None = None,
+) -> x509.CertificateRevocationList:
+    """A list by `issuer`, good from `begin` to `end`, of the certificates `revoked`, each with its time.
+
+    more: (extension, critical) of the list.  known: since when the keys are thought to be stolen.
+    """
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).last_update(begin).next_update(end)
+    for certificate, since in revoked.items():
+        entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(since)
+        if known is not None:
+            entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
+            entry = entry.add_extension(x509.InvalidityDate(known), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    for extension, critical in more:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key.private, hashes.SHA256())
 
 
 SIGNS: tuple[tuple[x509.ExtensionType, bool], ...] = (

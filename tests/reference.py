@@ -105,6 +105,38 @@ rebuilders:
 status: {maxAgeDays: 30}
 ```
 
+## When a certificate ends, or is taken back
+
+```yaml
+  - kind: certificate
+    identity: release@site.example
+    revocationLists: [site.crl, root.crl]
+    timestampAuthorities: |
+      (the root of a timestamp authority, in PEM)
+    authorities: |
+      (the authority's certificate, in PEM)
+```
+
+`site.crl` lies beside policy.yaml; put a newer one there when there is one. By flags: `--ca`, `--crl` (once for each
+list) and `--timestamp-ca`. A timestamp *counts* if it is of this very signature, was made under one of the roots named
+with a certificate for timestamps that was valid then, is not of the future, and no list names a certificate of its.
+
+| the certificate | PASS with | otherwise |
+|---|---|---|
+| has ended, or not begun | a timestamp that counts, from when it was valid (give or take its accuracy) | FAIL |
+| is named by a list of its issuer, however old | a timestamp that counts, from before it was revoked | FAIL |
+| is named by no list, where lists were given | one of its issuer that is current: today, or on its last day | UNKNOWN |
+| is valid, and no lists were given | nothing more | |
+
+Each certificate from the signer's up to the authority is judged so; the authority's own is not. Revoked means: since
+the earlier of the date in the list and the one since when the key is thought to be stolen. A list is not current if it
+is too old or too new, if the issuer's key did not sign it, or if it is of another issuer. A certificate that has ended
+can be left out of later lists, so the one that counts is the one of its last day: keep that.
+
+A list is at most 4 MB, complete (no delta, no part), says its end, and is not signed by way of SHA-1; any other is an
+error of the policy (exit code 2), and so is a file that is none. A timestamp that is of *another* signature, or that
+cannot be read, is FAIL, whoever is trusted. With a key, a timestamp that counts only tells when: a key has no end.
+
 ## How each part is judged
 
 | part | PASS | FAIL | UNKNOWN |

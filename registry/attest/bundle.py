@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -26,8 +27,12 @@ Kind = Literal["certificate", "publicKey", "x509CertificateChain"]
 """What vouches for the signature, as `verificationMaterial` calls it: a certificate that Sigstore issued and logged, a
 bare key, or a chain of certificates up to an authority of the verifier's own."""
 KINDS: tuple[Kind, ...] = ("certificate", "publicKey", "x509CertificateChain")
-UNLOGGED = frozenset(("publicKey", "x509CertificateChain", "tlogEntries"))
+STAMPS = "timestampVerificationData"
+UNLOGGED = frozenset(("publicKey", "x509CertificateChain", "tlogEntries", STAMPS))
 """What a bundle that no log knows may hold: anything else would be bytes that nobody signed and nobody looks at."""
+MAX_STAMPS = 8
+MAX_STAMP_BYTES = 64 << 10
+"""How many timestamps stand beside a signature that no log knows, and the largest; one has about 6 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,15 @@ class Bundle:
     kind: what vouches for the signature.
     material: its `verificationMaterial`, which holds that.
     envelope: payload and signature.
+    stamps: the RFC 3161 timestamps beside a signature that no log knows, each in DER; those of a logged one are for
+    Sigstore to read.
     """
 
     document: dict[str, Any]
     kind: Kind
     material: dict[str, Any]
     envelope: Envelope
+    stamps: tuple[bytes, ...] = ()
 
     @classmethod
     def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
@@ -93,19 +101,24 @@ class Bundle:
                 if kind != MEDIA_TYPE or rest:
                     _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
                 _check_spelling(document)
-                return cls(document, _kind(material), material, Envelope.from_json(envelope))
+                found = _kind(material)
+                stamps = () if found == "certificate" else _stamps(material)
+                return cls(document, found, material, Envelope.from_json(envelope), stamps)
             case _:
                 _refuse("it needs mediaType, verificationMaterial and dsseEnvelope")
 
 
-def unlogged(kind: Kind, vouching: Any, envelope: Envelope) -> bytes:
-    """The bundle of a signature that no log knows: `vouching` is what its verificationMaterial holds as `kind`."""
+def unlogged(kind: Kind, vouching: Any, envelope: Envelope, stamps: Sequence[bytes] = ()) -> bytes:
+    """The bundle of a signature that no log knows: `vouching` is what its verificationMaterial holds as `kind`.
+
+    stamps: timestamps of the signature, each in DER.
+    """
+    material: dict[str, Any] = {kind: vouching, "tlogEntries": []}
+    if stamps:
+        rows = [{"signedTimestamp": base64.b64encode(stamp).decode()} for stamp in stamps]
+        material[STAMPS] = {"rfc3161Timestamps": rows}
     return canonical.dumps(
-        {
-            "mediaType": MEDIA_TYPE,
-            "verificationMaterial": {kind: vouching, "tlogEntries": []},
-            "dsseEnvelope": envelope.as_json(),
-        }
+        {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope.as_json()}
     )
 
 
@@ -114,8 +127,26 @@ def _kind(material: dict[str, Any]) -> Kind:
     if len(found) != 1:
         _refuse(f"its verificationMaterial must hold one of {', '.join(KINDS)}; found {str(sorted(material))[:200]}")
     if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries")):
-        _refuse(f"by {found[0]} there is neither log entry nor timestamp, found {str(sorted(material))[:200]}")
+        _refuse(f"by {found[0]} there is no log entry, and nothing but timestamps; found {str(sorted(material))[:200]}")
     return found[0]
+
+
+def _stamps(material: dict[str, Any]) -> tuple[bytes, ...]:
+    if STAMPS not in material:
+        return ()
+    match material[STAMPS]:
+        case {"rfc3161Timestamps": list(rows), **rest} if not rest and 0 < len(rows) <= MAX_STAMPS:
+            return tuple(_stamp(row) for row in rows)
+    _refuse(f"its {STAMPS}, where there is one, must hold 1 to {MAX_STAMPS} rfc3161Timestamps")
+
+
+def _stamp(row: Any) -> bytes:
+    match row:
+        case {"signedTimestamp": str(text), **rest} if not rest:
+            stamp = _base64(text)
+            if len(stamp) <= MAX_STAMP_BYTES:
+                return stamp
+    _refuse(f"a timestamp is {{signedTimestamp}}, of at most {MAX_STAMP_BYTES} bytes")
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

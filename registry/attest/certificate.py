@@ -1,19 +1,20 @@
 """Signing with a certificate of one's own authority: for sites without a way out, that have an X.509 authority already.
 
 The bundle is the one Sigstore uses, with the chain of certificates where Sigstore's own would stand; the stock
-`model_signing verify certificate` accepts it. There is no transparency log and no time in it: whoever holds the key can
-sign unseen, and date it at will, for as long as the certificate lasts. Once it has ended, nothing tells what was signed
-before from what was signed after, so nothing that it signed verifies any more.
+`model_signing verify certificate` accepts it. There is no transparency log: whoever holds the key can sign unseen, for
+as long as the certificate lasts. Once it has ended, or was taken back, only a timestamp tells what was signed before
+from what was signed after; without one that is trusted, nothing that it signed verifies any more.
 
 Law: a bundle is accepted only if its chain leads to an authority that the policy names, through certificates that are
-all part of that path and valid today, and the first of them may sign and did.
+all part of that path, valid when a trusted timestamp says or else today, and not taken back before; and the first of
+them may sign and did.
 Source: OpenSSF Model Signing 1.0, the certificate method.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +25,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from registry.attest import chain
-from registry.attest.bundle import MEND, Bundle, unlogged
+from registry.attest import chain, revocation, timestamp
+from registry.attest.bundle import MEND, Bundle
 from registry.attest.localkey import ALGORITHM, KeySigner
-from registry.attest.signature import SignedByCertificate
+from registry.attest.signature import SignedByCertificate, Stamped
 from registry.attest.signers import CertificateHolder, normal_pem
 from registry.attest.statement import Statement
+from registry.attest.timestamp import Stamp, TimestampService
 from registry.errors import CredentialsError, InputError, SignatureError
 
 MAX_FILE_BYTES = 1 << 20
@@ -38,13 +40,16 @@ MAX_FILE_BYTES = 1 << 20
 class CertificateSigner:
     """Signs with a key that a certificate speaks for. Law: what it signs verifies by the certificate's authority."""
 
-    def __init__(self, key: Path, certificate: Path, further: Path | None = None) -> None:
+    def __init__(
+        self, key: Path, certificate: Path, further: Path | None = None, stamps: TimestampService | None = None
+    ) -> None:
         """certificate: PEM, the signer's own first; what follows it, and `further`, leads up to the authority.
+        stamps: asked for a timestamp of each signature.
 
         Raises InputError for files that are not what they must be or do not belong together, and CredentialsError for a
         missing or wrong password and for a certificate that is not valid today.
         """
-        self._key = KeySigner(key)
+        self._key = KeySigner(key, stamps)
         self._chain = [*_read(certificate), *(_read(further) if further else ())]
         own = self._chain[0]
         try:
@@ -67,42 +72,82 @@ class CertificateSigner:
             )
 
     def sign(self, statement: Statement) -> bytes:
-        """The bundle around `statement`. Raises nothing."""
+        """The bundle around `statement`. Raises Unavailable where the timestamp authority does not serve."""
         rows = [{"rawBytes": base64.b64encode(found.public_bytes(Encoding.DER)).decode()} for found in self._chain]
-        return unlogged("x509CertificateChain", {"certificates": rows}, self._key.envelope(statement))
+        return self._key.bundle("x509CertificateChain", {"certificates": rows}, statement)
 
 
 def verify(bundle: Bundle, rules: tuple[CertificateHolder, ...], now: datetime) -> SignedByCertificate:
     """Whom the bundle's certificate names, by an authority of one of `rules`; by the one that fits, if one does.
 
-    Raises SignatureError where the signature does not hold at `now`, or the chain leads to none of those authorities.
+    Raises SignatureError where the signature does not hold at `now`, the chain leads to none of those authorities, or
+    a certificate in it was taken back; Unavailable where a rule's lists do not tell whether one was.
     """
     with _as_signature_error():
         found = _chain(bundle)
         _check_signature(bundle, found[0])
         holder = chain.identity(found[0])
-        if not found[0].not_valid_before_utc <= now <= found[0].not_valid_after_utc:
-            raise ValueError(
-                f"the certificate of {holder} is {_validity(found[0])}, not at {now:%Y-%m-%d %H:%M}, and no timestamp "
-                "shows that it signed while it was"
-            )
-    vouched, reasons = None, []
+    stamps = timestamp.of(bundle)
+    others: list[SignedByCertificate] = []
+    reasons: list[str] = []
     for rule in rules:
         try:
-            anchor = chain.path(found, rule.anchors, now)[-1]
+            with chain.strictly():
+                signer = _vouched(found, holder, rule, stamps, now)
         except chain.UNREADABLE as problem:
             reasons.append(chain.words(problem))
             continue
-        signer = SignedByCertificate(
-            holder, chain.name(anchor), sha256(anchor), sha256(found[0]), found[0].not_valid_after_utc
-        )
         if rule.matches(signer):
             return signer
-        vouched = vouched or signer
-    if vouched is None:
-        why = "; ".join(dict.fromkeys(reasons))
-        raise SignatureError(f"no authority that is expected answers for the certificate of {holder}: {why}", mend=MEND)
-    return vouched  # a good signature by somebody else, which the policy says
+        others.append(signer)
+    if others:
+        return others[0]  # a good signature by somebody else, which the policy says
+    raise SignatureError("; ".join(dict.fromkeys(reasons)), mend=MEND)
+
+
+def _vouched(
+    found: Sequence[x509.Certificate], holder: str, rule: CertificateHolder, stamps: Sequence[Stamp], now: datetime
+) -> SignedByCertificate:
+    """The signer, by the authority of `rule`: at the time of a timestamp that counts, else at `now`.
+
+    Raises one of chain.UNREADABLE where it holds at none of these times, and Unavailable where that cannot be told.
+    """
+    good, doubts = timestamp.trusted(stamps, rule.stampers, now, rule.lists)
+    begin, end = found[0].not_valid_before_utc, found[0].not_valid_after_utc
+    fitting: list[Stamped | None] = [one for one in good if begin <= one.bounds[0] and one.bounds[1] <= end]
+    if begin <= now <= end:
+        fitting.append(None)
+    if not fitting:
+        doubts += [f"it was {stamp}, when it was not either" for stamp in good]
+        raise ValueError(
+            f"the certificate of {holder} is {_validity(found[0])}, not at {now:%Y-%m-%d %H:%M}, and no timestamp "
+            f"shows that it signed while it was: {'; '.join(doubts) or 'the signature has none'}"
+        )
+    problems: list[Exception] = []
+    for stamp in fitting:
+        try:
+            return _at(found, holder, rule, stamp, now)
+        except chain.UNREADABLE as problem:
+            problems.append(problem)
+    raise problems[0]
+
+
+def _at(
+    found: Sequence[x509.Certificate], holder: str, rule: CertificateHolder, stamp: Stamped | None, now: datetime
+) -> SignedByCertificate:
+    """The signer, where all holds at the time of `stamp`, give or take its accuracy; without one, at `now`."""
+    try:
+        *_, path = [chain.path(found, rule.anchors, moment) for moment in (stamp.bounds if stamp else (now,))]
+    except chain.UNREADABLE as problem:
+        raise ValueError(
+            f"no authority that is expected answers for the certificate of {holder}: {chain.words(problem)}"
+        ) from problem
+    signer = SignedByCertificate(
+        holder, chain.name(path[-1]), sha256(path[-1]), sha256(found[0]), found[0].not_valid_after_utc, stamp
+    )
+    if rule.revocation_lists and rule.matches(signer):
+        revocation.check(path, rule.lists, stamp, now)
+    return signer
 
 
 def hint(bundle: Bundle) -> str:

@@ -52,8 +52,12 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 @contextmanager
 def strictly() -> Iterator[None]:
-    """Raise what `cryptography` only warns of for now: a certificate that RFC 5280 forbids, such as serial number 0."""
+    """Raise what `cryptography` only warns of for now: a certificate that RFC 5280 forbids, such as serial number 0.
+
+    But for country codes of any length, which it would speak of on standard error: names are compared, not believed.
+    """
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
         warnings.simplefilter("error", CryptographyDeprecationWarning)
         yield
 
@@ -75,7 +79,7 @@ def identity(certificate: x509.Certificate) -> str:
     The subject is written as RFC 4514 has it, `CN=Release,O=Example`. Raises ValueError for no name, several, one that
     is not printable, or one that looks like a subject and is none.
     """
-    names = _extension(certificate, x509.SubjectAlternativeName)
+    names = extension(certificate, x509.SubjectAlternativeName)
     match None if names is None else list(names):
         case None:
             text = certificate.subject.rfc4514_string()
@@ -99,8 +103,8 @@ def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("a certificate of a P-256 key is expected")
-    constraints = _extension(certificate, x509.BasicConstraints)
-    usage, extended = _extension(certificate, x509.KeyUsage), _extension(certificate, x509.ExtendedKeyUsage)
+    constraints = extension(certificate, x509.BasicConstraints)
+    usage, extended = extension(certificate, x509.KeyUsage), extension(certificate, x509.ExtendedKeyUsage)
     if constraints is not None and constraints.ca:
         raise ValueError("it is an authority's certificate: authorities certify, they sign no releases")
     if usage is None and extended is None:
@@ -120,14 +124,36 @@ def path(
     Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is no part of
     it: nobody would answer for that one.
     """
-    builder = verification.PolicyBuilder().store(verification.Store(list(anchors))).time(now)
-    builder = builder.max_chain_depth(MAX_LENGTH).extension_policies(ca_policy=AUTHORITIES, ee_policy=SIGNERS)
-    found = builder.build_client_verifier().verify(chain[0], list(chain[1:])).chain
+    found = _path(chain, anchors, now, AUTHORITIES)
     if len(found) < 2:
         raise ValueError(f"{name(chain[0])} is not certified by an authority: the certificate given is its own")
     if unused := [certificate for certificate in chain if certificate not in found]:
         raise ValueError(f"the certificate of {name(unused[0])} is no part of the path, so nobody answers for it")
     return found
+
+
+def timestamping_path(
+    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], at: datetime
+) -> list[x509.Certificate]:
+    """As `path`, from the certificate that signed a timestamp; what of `chain` is no part of it does not matter.
+
+    Raises VerificationError where there is no such path, and ValueError where its first may not sign timestamps.
+    """
+    usage = chain[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    if not usage.critical or set(usage.value) != {ExtendedKeyUsageOID.TIME_STAMPING}:
+        raise ValueError(f"the certificate of {name(chain[0])} is not one for timestamps alone")
+    return _path(chain, anchors, at, STAMPERS)
+
+
+def _path(
+    chain: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    at: datetime,
+    authorities: verification.ExtensionPolicy,
+) -> list[x509.Certificate]:
+    builder = verification.PolicyBuilder().store(verification.Store(list(anchors))).time(at)
+    builder = builder.max_chain_depth(MAX_LENGTH).extension_policies(ca_policy=authorities, ee_policy=LEAVES)
+    return builder.build_client_verifier().verify(chain[0], list(chain[1:])).chain
 
 
 def name(certificate: x509.Certificate) -> str:
@@ -136,10 +162,18 @@ def name(certificate: x509.Certificate) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    """That extension of the certificate, where it has one."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
 def words(problem: Exception) -> str:
     """What a library says, in a line, without the certificates that it prints."""
     text = str(problem).partition(" (encountered processing")[0].strip()
-    return text.splitlines()[0][:300] if text else type(problem).__name__
+    return text.splitlines()[0][:600] if text else type(problem).__name__
 
 
 def _may_certify(_: verification.Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
@@ -155,19 +189,19 @@ def _certifies_signers(
         raise ValueError(f"the extendedKeyUsage of {name(certificate)} does not allow it to certify who signs code")
 
 
-def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+def _is_authority(_: verification.Policy, certificate: x509.Certificate, found: x509.BasicConstraints) -> None:
+    if not found.ca:
+        raise ValueError(f"{name(certificate)} is no authority")
 
 
 _ANY = verification.Criticality.AGNOSTIC
-SIGNERS = verification.ExtensionPolicy.permit_all()
-"""Of the first certificate: `identity` and `signing_key` say what it must be."""
+LEAVES = verification.ExtensionPolicy.permit_all()
+"""Of the first certificate: `identity`, `signing_key` and `timestamping_path` say what it must be."""
 AUTHORITIES = (
     verification.ExtensionPolicy.webpki_defaults_ca()
     .may_be_present(x509.KeyUsage, _ANY, _may_certify)
     .may_be_present(x509.ExtendedKeyUsage, _ANY, _certifies_signers)
 )
 """Of all others: an authority's, as the web has them, but for what they certify."""
+STAMPERS = verification.ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, _ANY, _is_authority)
+"""Of those above a timestamp authority's certificate. OpenSSL judges the same path, by its rules for timestamps."""

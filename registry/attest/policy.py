@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from registry import canonical, strict_yaml
+from registry.attest import revocation
 from registry.attest.predicates import RebuildVerdict
 from registry.attest.signature import SignedBy
 from registry.attest.signers import (
@@ -158,8 +159,29 @@ class Policy(Record):
 
     @classmethod
     def load(cls, path: Path) -> Policy:
-        """The policy in the YAML or JSON file at `path`. Raises InputError, also when it is missing."""
-        return cls.of(strict_yaml.read(path, max_bytes=MAX_BYTES), name=path.name)
+        """The policy in the YAML or JSON file at `path`. Raises InputError, also when it is missing.
+
+        Revocation lists that it names as files, relative to its own place, are read too.
+        """
+        value = _with_lists(strict_yaml.read(path, max_bytes=MAX_BYTES), path.parent)
+        return cls.of(value, name=path.name)
+
+
+def _with_lists(value: Any, folder: Path) -> Any:
+    """`value`, with the text of each revocation list that it names as a file in `folder` in the place of the name."""
+    match value:
+        case {"revocationLists": list(names)} if len(names) <= revocation.MAX_LISTS:
+            return value | {"revocationLists": [_list(name, folder) for name in names]}
+        case dict():
+            return {key: _with_lists(item, folder) for key, item in value.items()}
+        case list():
+            return [_with_lists(item, folder) for item in value]
+    return value
+
+
+def _list(name: Any, folder: Path) -> Any:
+    is_file = isinstance(name, str) and revocation.BEGIN.decode() not in name
+    return revocation.read(folder / name) if is_file else name
 
 
 STRENGTH: tuple[RebuildVerdict, ...] = ("BITWISE", "TENSORS", "WITHIN")

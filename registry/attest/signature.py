@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from registry.attest.statement import Statement
@@ -81,16 +81,47 @@ class SignedByIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedByKey:
-    """Signed with a bare key: nobody logged it, and nothing shows when.
+class Stamped:
+    """When a signature was there at the latest, by a timestamp authority that the verifier trusts.
 
-    sha256: of the public key in PEM, hex.
+    at: its time, in UTC.  accuracy: by how much that may be off, as the authority says.  authority: whose name it is
+    signed in.
+    """
+
+    at: datetime
+    accuracy: timedelta
+    authority: str
+
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        """Between which its time surely was."""
+        return self.at - self.accuracy, self.at + self.accuracy
+
+    def __str__(self) -> str:
+        return f"stamped {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.authority}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {"signedAt": self.at.isoformat(), "timestampAuthority": self.authority}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedByKey:
+    """Signed with a bare key: nobody logged it, and only a timestamp shows when.
+
+    sha256: of the public key in PEM, hex.  stamped: None where there is no timestamp, or none that is trusted.
     """
 
     sha256: str
+    stamped: Stamped | None = None
 
     def __str__(self) -> str:
-        return f"key sha256:{self.sha256}, no transparency log"
+        return f"key sha256:{self.sha256}, no transparency log{_when(self.stamped)}"
+
+    @property
+    def signed_at(self) -> datetime | None:
+        """When, as far as anybody but the signer says."""
+        return self.stamped.at if self.stamped else None
 
     @property
     def who(self) -> tuple[str, ...]:
@@ -99,16 +130,17 @@ class SignedByKey:
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
-        return {"kind": "key", "sha256": self.sha256}
+        return {"kind": "key", "sha256": self.sha256, **(self.stamped.as_json() if self.stamped else {})}
 
 
 @dataclass(frozen=True, slots=True)
 class SignedByCertificate:
-    """Signed with a certificate of an authority that the verifier named: nobody logged it, and nothing shows when.
+    """Signed with a certificate of an authority that the verifier named: nobody logged it, only a timestamp shows when.
 
     identity: as the certificate names its holder.  authority: the authority's own name.
     authority_sha256, certificate_sha256: of the two certificates in DER, hex.
-    not_after: when the certificate ends, and what it signed with it.
+    not_after: when the certificate ends, and with it what it signed and nobody stamped.
+    stamped: None where there is no timestamp, or none that is trusted.
     """
 
     identity: str
@@ -116,13 +148,19 @@ class SignedByCertificate:
     authority_sha256: str
     certificate_sha256: str
     not_after: datetime
+    stamped: Stamped | None = None
 
     def __str__(self) -> str:
         until = self.not_after.strftime("%Y-%m-%d")
         return (
             f"{self.identity} (certified by {self.authority}, sha256:{self.authority_sha256[:16]}…, until {until}), "
-            "no transparency log"
+            f"no transparency log{_when(self.stamped)}"
         )
+
+    @property
+    def signed_at(self) -> datetime | None:
+        """When, as far as anybody but the signer says."""
+        return self.stamped.at if self.stamped else None
 
     @property
     def who(self) -> tuple[str, ...]:
@@ -138,7 +176,12 @@ class SignedByCertificate:
             "authoritySha256": self.authority_sha256,
             "certificateSha256": self.certificate_sha256,
             "notAfter": self.not_after.isoformat(),
+            **(self.stamped.as_json() if self.stamped else {}),
         }
+
+
+def _when(stamped: Stamped | None) -> str:
+    return f", {stamped}" if stamped else ""
 
 
 SignedBy = SignedByIdentity | SignedByKey | SignedByCertificate

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, NoReturn, Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from registry.attest import chain
+from registry.attest import chain, revocation
 from registry.attest.signature import SignedBy, SignedByCertificate, SignedByIdentity, SignedByKey
 from registry.errors import InputError
 from registry.records.record import Record
@@ -39,7 +40,7 @@ Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.@=-]{0,127
 """An attestation by its short name, such as `release`, `data` or `stage-train`, or `model.sig`."""
 
 
-class Rule(Record):
+class Rule(Record, ABC):
     """What all rules have in common."""
 
     signs: tuple[Bundle, ...] | None = None
@@ -49,9 +50,26 @@ class Rule(Record):
         """Whether this rule speaks of the attestation `name` at all."""
         return self.signs is None or name in self.signs
 
+    @abstractmethod
     def matches(self, signer: SignedBy) -> bool:
         """Whether `signer` is one of those whom this rule means."""
-        raise NotImplementedError
+
+
+class Unlogged(Rule, ABC):
+    """What rules have in common of whom no log knows: only a timestamp shows when they signed."""
+
+    timestamp_authorities: str | None = Field(None, max_length=100_000)
+    """Root certificates, in PEM, of the RFC 3161 timestamp authorities whose word counts for when it was signed."""
+
+    @field_validator("timestamp_authorities")
+    @classmethod
+    def _normal_stampers(cls, pem: str | None) -> str | None:
+        return None if pem is None else _normal_certificates(pem)
+
+    @property
+    def stampers(self) -> tuple[x509.Certificate, ...]:
+        """The timestamp authorities themselves; none where nobody's word counts."""
+        return chain.load(self.timestamp_authorities) if self.timestamp_authorities else ()
 
 
 class SigstoreIdentity(Rule):
@@ -150,7 +168,7 @@ class CiWorkflow(Rule):
         return f"{' '.join(part for part in (self.repository, *parts) if part)} (by {self.issuer})"
 
 
-class PublicKey(Rule):
+class PublicKey(Unlogged):
     """A P-256 public key, for those without an identity provider: nothing logs what it signs."""
 
     kind: Literal["key"] = "key"
@@ -158,12 +176,10 @@ class PublicKey(Rule):
     pem: str = Field(max_length=10_000)
     """SubjectPublicKeyInfo in PEM."""
 
-    @model_validator(mode="before")
+    @field_validator("pem", mode="before")
     @classmethod
-    def _normal(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("pem"), str):
-            return value | {"pem": normal_pem(load_public_key(value["pem"])).decode()}
-        return value
+    def _normal(cls, pem: object) -> object:
+        return normal_pem(load_public_key(pem)).decode() if isinstance(pem, str) else pem
 
     @property
     def key(self) -> ec.EllipticCurvePublicKey:
@@ -183,7 +199,7 @@ class PublicKey(Rule):
         return f"key sha256:{self.sha256}"
 
 
-class CertificateHolder(Rule):
+class CertificateHolder(Unlogged):
     """Whom an X.509 authority of your own names. Nothing logs what they sign."""
 
     kind: Literal["certificate"] = "certificate"
@@ -193,15 +209,19 @@ class CertificateHolder(Rule):
     any its subject, as RFC 4514 writes it (`CN=Release,O=Example`)."""
     authorities: str = Field(max_length=100_000)
     """The authority's certificate in PEM; several, one after the other, are alternatives."""
+    revocation_lists: tuple[str, ...] = Field((), max_length=revocation.MAX_LISTS)
+    """Certificate revocation lists: each the name of a file beside policy.yaml (PEM or DER), or its text in PEM. Where
+    there are any, each certificate up to the authority must be answered for by a current list of its issuer."""
 
-    @model_validator(mode="before")
+    @field_validator("authorities")
     @classmethod
-    def _normal(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("authorities"), str):
-            pem = serialization.Encoding.PEM
-            found = chain.load(value["authorities"])
-            return value | {"authorities": "".join(one.public_bytes(pem).decode() for one in found)}
-        return value
+    def _normal(cls, pem: str) -> str:
+        return _normal_certificates(pem)
+
+    @field_validator("revocation_lists")
+    @classmethod
+    def _normal_lists(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(revocation.pem(revocation.load(text.encode("utf-8", "surrogatepass"))) for text in texts)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -212,6 +232,11 @@ class CertificateHolder(Rule):
     def anchors(self) -> tuple[x509.Certificate, ...]:
         """The authorities themselves."""
         return chain.load(self.authorities)
+
+    @property
+    def lists(self) -> tuple[revocation.List, ...]:
+        """The revocation lists themselves."""
+        return tuple(revocation.load(text.encode()) for text in self.revocation_lists)
 
     def matches(self, signer: SignedBy) -> bool:
         """Same name, by one of these authorities."""
@@ -245,6 +270,11 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         _no_key("it is of another kind")
     return key
+
+
+def _normal_certificates(pem: str) -> str:
+    """The one form of certificates in PEM."""
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain.load(pem))
 
 
 def _both(name: str, issuer: str) -> None:

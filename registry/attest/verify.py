@@ -90,8 +90,8 @@ class Verifier:
 
         name: which attestation it is taken for; a signer whom the policy allows only others is none then.
         Raises SignatureError where anything in it does not hold, or it is no bundle of a statement at all; SignerError
-        where it holds, and its signer is none of the policy's; Unavailable or InputError where there is no trust root
-        to tell by.
+        where it holds, and its signer is none of the policy's; Unavailable where revocation lists do not tell, and
+        that or InputError where there is no trust root to tell by.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
         signer = self._signer(bundle)
@@ -109,7 +109,7 @@ class Verifier:
             case "certificate":
                 return self.trust.sigstore.signer(bundle)
             case "publicKey" if self.policy.keys:
-                return localkey.verify(bundle, self.policy.keys)
+                return localkey.verify(bundle, self.policy.keys, self.now or datetime.now(UTC))
             case "publicKey":
                 raise SignatureError(
                     f"signed with a bare key, and nobody vouches for it; expected {self.policy}",

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from registry.attest.policy import Policy
 from registry.attest.predicates import Status
-from registry.attest.signature import SignedBy, SignedByIdentity
+from registry.attest.signature import SignedBy
 from registry.audit.case import Case, check
 from registry.errors import GlasshouseError
 from registry.report import Check, Verdict
@@ -71,7 +71,6 @@ def _words(case: Case, now: datetime) -> Iterator[Word]:
             said = Status.of(verified.statement)
         except GlasshouseError:
             continue
-        logged = verified.signer.signed_at if isinstance(verified.signer, SignedByIdentity) else None
-        at = logged or datetime.fromisoformat(said.stated_at)
+        at = verified.signer.signed_at or datetime.fromisoformat(said.stated_at)
         if list(verified.statement.subjects) == [case.subject] and at <= now + CLOCKS:
             yield Word(at, said, verified.signer)

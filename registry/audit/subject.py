@@ -8,7 +8,6 @@ from pathlib import Path
 
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import Release
-from registry.attest.signature import SignedByIdentity
 from registry.attest.statement import Subject
 from registry.attest.verify import Verifier
 from registry.errors import Unavailable, VerificationError
@@ -57,8 +56,7 @@ def admit(root: Path, report: Report, verifier: Verifier) -> Audited:
     data = (root / layout.RELEASE_ATTESTATION).read_bytes()
     verified = verifier.verify(data, name="release", max_bytes=MAX_MODEL_BYTES)
     Release.of(verified.statement)
-    signer = verified.signer
-    logged = signer.signed_at if isinstance(signer, SignedByIdentity) else None
+    logged = verified.signer.signed_at
     return Audited(
         root=root,
         subject=verified.statement.subjects[0],

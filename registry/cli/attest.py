@@ -13,14 +13,10 @@ from registry.cli.verify import Endpoint
 EXAMPLE = "Example: glasshouse audit attest verdict.json --publish"
 
 
+@signing.grouped
 def attest(
     verdict: Annotated[Path, typer.Argument(metavar="VERDICT", help="What `audit replay` or `audit rebuild` wrote.")],
-    trust_config: signing.TrustConfig = None,
-    identity_token: signing.IdentityToken = None,
-    identity_token_file: signing.IdentityTokenFile = None,
-    key: signing.Key = None,
-    certificate: signing.Certificate = None,
-    certificate_chain: signing.CertificateChain = None,
+    who: signing.Signing,
     into: Annotated[
         Path | None, typer.Option("--output", help="Where to write the bundle.", show_default="beside the verdict")
     ] = None,
@@ -48,7 +44,7 @@ def attest(
     if asked is not None and (address := publishing.standing(hub, asked)):
         _told(as_json, f"proposed before: {address}", proposed=address)
         return
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    signer = who.signer()
     facts = {"signer": signing.name(signer)}
     if dry_run:
         further = f", and propose {asked.path} to {asked.release.repository}" if asked else ""

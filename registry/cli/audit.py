@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from registry.cli import output, signing
-from registry.cli.verify import (
-    Authority,
-    Endpoint,
-    Identity,
-    OidcIssuer,
-    PolicyFile,
-    PublicKeyFile,
-    TrustedRoot,
-    verifier,
-)
+from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +59,7 @@ VERDICT = Path("verdict.json")
 
 
 @app.command(epilog=f"Example: glasshouse audit replay hf://org/model@v1.0.0 --segments 3 {SIGNER}. {CODES}")
+@signing.grouped
 def replay(
     reference: Ref,
     segments: Annotated[
@@ -90,13 +82,8 @@ def replay(
     sandbox: SandboxOption = False,
     keep: Keep = None,
     verdict: VerdictFile = VERDICT,
-    identity: Identity = None,
-    issuer: OidcIssuer = None,
-    ca: Authority = None,
-    key: PublicKeyFile = None,
-    policy: PolicyFile = None,
-    trust_config: signing.TrustConfig = None,
-    trusted_root: TrustedRoot = None,
+    *,
+    trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -108,7 +95,7 @@ def replay(
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
     options = _options(source, environment, sandbox, keep, verdict)
-    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
+    checker = trust.verifier()
     with _admitted(reference, checker, endpoint) as audited:
         asked = replays.challenge(audited, count=segments, segment=segment, nonce=nonce)
         steps = sum(
@@ -125,6 +112,7 @@ def replay(
 
 
 @app.command(epilog=f"Example: glasshouse audit rebuild hf://org/model@v1.0.0 {SIGNER}. {CODES}")
+@signing.grouped
 def rebuild(
     reference: Ref,
     tolerance: Tolerance = 0.0,
@@ -133,13 +121,8 @@ def rebuild(
     sandbox: SandboxOption = False,
     keep: Keep = None,
     verdict: VerdictFile = VERDICT,
-    identity: Identity = None,
-    issuer: OidcIssuer = None,
-    ca: Authority = None,
-    key: PublicKeyFile = None,
-    policy: PolicyFile = None,
-    trust_config: signing.TrustConfig = None,
-    trusted_root: TrustedRoot = None,
+    *,
+    trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +131,7 @@ def rebuild(
     from registry.audit import rebuild as rebuilds
 
     options = _options(source, environment, sandbox, keep, verdict)
-    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
+    checker = trust.verifier()
     with (
         _admitted(reference, checker, endpoint) as audited,
         workshop.opened(audited, options, output.say) as place,

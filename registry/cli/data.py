@@ -26,18 +26,13 @@ def prove(
 
 
 @app.command(epilog="Example: glasshouse data check proof.json --root RELEASE --key public.pem")
+@signing.grouped
 def check(
     proof: Annotated[Path, typer.Argument(metavar="PROOF", help="What `glasshouse data prove` printed.")],
     root: Annotated[
         str, typer.Option("--root", help="The Merkle root in hex; or a release (hf:// or a directory) that signs it.")
     ],
-    identity: verify.Identity = None,
-    issuer: verify.OidcIssuer = None,
-    ca: verify.Authority = None,
-    key: verify.PublicKeyFile = None,
-    policy: verify.PolicyFile = None,
-    trust_config: signing.TrustConfig = None,
-    trusted_root: verify.TrustedRoot = None,
+    trust: verify.Verifying,
     endpoint: verify.Endpoint = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was proven as JSON.")] = False,
 ) -> None:
@@ -50,7 +45,7 @@ def check(
     if is_sha256(root):
         signed, rows = root, None
     else:
-        verifier = verify.verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
+        verifier = trust.verifier()
         manifest = inclusion.signed_manifest(parse(root), verifier, endpoint=endpoint)
         signed, rows = manifest.root, manifest.rows
     inclusion.check(found, signed, rows)

@@ -67,21 +67,17 @@ def prepare(
 
 
 @app.command(epilog="Example: glasshouse release sign releases/tiny-llama/v1.0.0 --key private.pem")
+@signing.grouped
 def sign(
     folder: Folder,
-    trust_config: signing.TrustConfig = None,
-    identity_token: signing.IdentityToken = None,
-    identity_token_file: signing.IdentityTokenFile = None,
-    key: signing.Key = None,
-    certificate: signing.Certificate = None,
-    certificate_chain: signing.CertificateChain = None,
+    who: signing.Signing,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Sign a prepared release: its attestations, the release statement, and model.sig over everything."""
     from registry.release.sign import sign as sign_release
 
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    signer = who.signer()
     if not dry_run:
         sign_release(folder, signer)
     _told(as_json, f"{'would sign' if dry_run else 'signed'} {folder} as {signing.name(signer)}", folder=str(folder))
@@ -113,16 +109,13 @@ def publish(
 
 
 @app.command(epilog="Example: glasshouse release cut --version 1.0.0")
+@signing.grouped
 def cut(
     project: Project = HERE,
     version: Version = None,
     endpoint: Endpoint = None,
-    trust_config: signing.TrustConfig = None,
-    identity_token: signing.IdentityToken = None,
-    identity_token_file: signing.IdentityTokenFile = None,
-    key: signing.Key = None,
-    certificate: signing.Certificate = None,
-    certificate_chain: signing.CertificateChain = None,
+    *,
+    who: signing.Signing,
     checkpoints: Checkpoints = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -139,7 +132,7 @@ def cut(
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
     publishing.check_rights(planned.record, hub)  # before anything is signed
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    signer = who.signer()
     if dry_run:
         words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and publish it to {config.repo}"
         _told(as_json, words, record=planned.record.as_json())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLE = 'Example: glasshouse release status releases/model/v1.0.0 --say yanked --reason "wrong licence" --publish'
 
 
+@signing.grouped
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The signed release that it is about.")],
     say: Annotated[str, typer.Option("--say", help="`active`, `superseded` or `yanked`.")],
@@ -31,12 +32,8 @@ def status(
         bool, typer.Option("--publish", help="Put it on the branch `status` of the release's repository.")
     ] = False,
     endpoint: Endpoint = None,
-    trust_config: signing.TrustConfig = None,
-    identity_token: signing.IdentityToken = None,
-    identity_token_file: signing.IdentityTokenFile = None,
-    key: signing.Key = None,
-    certificate: signing.Certificate = None,
-    certificate_chain: signing.CertificateChain = None,
+    *,
+    who: signing.Signing,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be signed, change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -48,7 +45,7 @@ def status(
     if out is None and not publish:
         raise InputError("the signed word goes nowhere", mend="--publish, or --out FILE, or both")
     said = standings.statement(standings.of_directory(folder), _standing(say), reason, successor)
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    signer = who.signer()
     facts = {"release": said.subjects[0].name, "standing": say, "signer": signing.name(signer)}
     if not dry_run:
         bundle = signer.sign(said)

@@ -87,15 +87,11 @@ def fetch(
 
 
 @app.command(epilog="Example: glasshouse trust cosign releases/model/v1.0.0 --out second.sigstore.json")
+@signing.grouped
 def cosign(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release that you have verified.")],
     out: Annotated[Path, typer.Option("--out", help="Where to write the bundle; others give it by --attestation.")],
-    trust_config: signing.TrustConfig = None,
-    identity_token: signing.IdentityToken = None,
-    identity_token_file: signing.IdentityTokenFile = None,
-    key: signing.Key = None,
-    certificate: signing.Certificate = None,
-    certificate_chain: signing.CertificateChain = None,
+    who: signing.Signing,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, sign nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -116,7 +112,7 @@ def cosign(
         raise VerificationError(
             f"the files are not those of the release statement: {difference}", mend="verify the release first"
         )
-    signer = signing.signer(trust_config, identity_token, identity_token_file, key, certificate, certificate_chain)
+    signer = who.signer()
     facts = {"release": statement.subjects[0].name, "signer": signing.name(signer), "bundle": str(out)}
     if not dry_run:
         write_atomic(out, signer.sign(statement))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from registry.cli import output
-from registry.cli.signing import TrustConfig
+from registry.cli.signing import TrustConfig, grouped
 from registry.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,18 +21,6 @@ EXAMPLE = (
     "Example: glasshouse verify hf://org/model@v1.0.0 --identity ci@example.org --issuer https://issuer.example. "
     "Exit codes: 0 holds, 1 does not hold, 2 bad input, 3 could not check."
 )
-Identity = Annotated[str | None, typer.Option(help="Who must have signed: a mail address or a workflow's URI.")]
-OidcIssuer = Annotated[str | None, typer.Option(help="Who must vouch for that identity: the OIDC issuer's URL.")]
-PublicKeyFile = Annotated[
-    Path | None, typer.Option("--key", help="A P-256 public key (PEM) that must have signed, instead.")
-]
-Authority = Annotated[
-    Path | None,
-    typer.Option("--ca", help="Who must vouch for that identity, instead: an X.509 authority's certificate (PEM)."),
-]
-PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="A policy.yaml: who may sign, and what else a release must show.")
-]
 TrustedRoot = Annotated[
     Path | None,
     typer.Option("--trusted-root", help="A Sigstore trusted root, kept from before: nothing is asked of the network."),
@@ -42,15 +31,76 @@ Endpoint = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
+@dataclass(frozen=True)
+class Verifying:
+    """Whom to trust: a policy file, or the one-line policy that the flags are; and by which root of trust."""
+
+    identity: Annotated[str | None, typer.Option(help="Who must have signed: a mail address or a workflow's URI.")] = (
+        None
+    )
+    issuer: Annotated[str | None, typer.Option(help="Who must vouch for that identity: the OIDC issuer's URL.")] = None
+    ca: Annotated[
+        Path | None,
+        typer.Option("--ca", help="Who must vouch for that identity, instead: an X.509 authority's certificate (PEM)."),
+    ] = None
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option("--crl", help="With --ca: a list (PEM or DER) of what it took back; may be given several times."),
+    ] = None
+    key: Annotated[
+        Path | None, typer.Option("--key", help="A P-256 public key (PEM) that must have signed, instead.")
+    ] = None
+    timestamp_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--timestamp-ca", help="With --ca or --key: whose timestamps count, an RFC 3161 authority's root (PEM)."
+        ),
+    ] = None
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="A policy.yaml: who may sign, and what else a release must show.")
+    ] = None
+    trust_config: TrustConfig = None
+    trusted_root: TrustedRoot = None
+
+    def verifier(self) -> Verifier:
+        """What the options ask for. Raises InputError where they name nobody, or contradict each other."""
+        from registry.attest.verify import Verifier
+
+        if self.trust_config and self.trusted_root:
+            raise InputError("--trust-config and --trusted-root both name a trust root", mend="give one of them")
+        return Verifier(self._policy(), self.trust_config or self.trusted_root)
+
+    def _policy(self) -> Policy:
+        from registry.attest import revocation
+        from registry.attest.policy import Policy
+
+        flags = (self.identity, self.issuer, self.ca, self.key, self.timestamp_ca, self.crl)
+        if self.policy is not None:
+            if any(flag is not None for flag in flags):
+                raise InputError("--policy says who may sign", mend="give --policy alone, or the signer by flags alone")
+            return Policy.load(self.policy)
+        if (self.crl and self.ca is None) or (self.timestamp_ca and self.ca is None and self.key is None):
+            raise InputError(
+                "--crl is of an authority, --timestamp-ca for its signatures or a key's",
+                mend="give --ca, or --key, too",
+            )
+        signers: list[dict[str, Any]] = []
+        stampers = {"timestampAuthorities": _text(self.timestamp_ca)} if self.timestamp_ca else {}
+        if self.ca is not None:
+            lists = [revocation.read(path) for path in self.crl or ()]
+            rule = {"kind": "certificate", "identity": self.identity or "", "authorities": _text(self.ca), **stampers}
+            signers.append(rule | {"revocationLists": lists})
+        if self.issuer is not None or (self.identity is not None and self.ca is None):
+            signers.append({"kind": "identity", "identity": self.identity or "", "issuer": self.issuer or ""})
+        if self.key is not None:
+            signers.append({"kind": "key", "pem": _text(self.key), **stampers})
+        return Policy.of({"signers": signers}, name="the flags")
+
+
+@grouped
 def verify(
     reference: Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")],
-    identity: Identity = None,
-    issuer: OidcIssuer = None,
-    ca: Authority = None,
-    key: PublicKeyFile = None,
-    policy: PolicyFile = None,
-    trust_config: TrustConfig = None,
-    trusted_root: TrustedRoot = None,
+    trust: Verifying,
     attestation: Annotated[
         list[Path] | None,
         typer.Option(help="What others signed of it (a bundle, or a folder of them): may be given several times."),
@@ -75,7 +125,7 @@ def verify(
     from registry.hub.reference import parse
     from registry.report import Verdict
 
-    checker = verifier(identity, issuer, ca, key, policy, trust_config, trusted_root)
+    checker = trust.verifier()
     mode = _mode(digest)
     asked = parse(reference)
     with (
@@ -93,41 +143,6 @@ def verify(
         output.report(report)
     unknown = report.verdict is Verdict.UNKNOWN
     raise typer.Exit(Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
-
-
-def verifier(
-    identity: str | None,
-    issuer: str | None,
-    ca: Path | None,
-    key: Path | None,
-    policy: Path | None,
-    trust_config: Path | None,
-    trusted_root: Path | None,
-) -> Verifier:
-    """What the options ask for. Raises InputError where they name nobody, or contradict each other."""
-    from registry.attest.verify import Verifier
-
-    if trust_config and trusted_root:
-        raise InputError("--trust-config and --trusted-root both name a trust root", mend="give one of them")
-    return Verifier(_policy(identity, issuer, ca, key, policy), trust_config or trusted_root)
-
-
-def _policy(identity: str | None, issuer: str | None, ca: Path | None, key: Path | None, policy: Path | None) -> Policy:
-    """The policy file; or the one-line policy that the flags are."""
-    from registry.attest.policy import Policy
-
-    if policy is not None:
-        if any(flag is not None for flag in (identity, issuer, ca, key)):
-            raise InputError("--policy says who may sign", mend="give --policy alone, or the signer by flags alone")
-        return Policy.load(policy)
-    signers: list[dict[str, Any]] = []
-    if ca is not None:
-        signers.append({"kind": "certificate", "identity": identity or "", "authorities": _text(ca)})
-    if issuer is not None or (identity is not None and ca is None):
-        signers.append({"kind": "identity", "identity": identity or "", "issuer": issuer or ""})
-    if key is not None:
-        signers.append({"kind": "key", "pem": _text(key)})
-    return Policy.of({"signers": signers}, name="the flags")
 
 
 def _mode(digest: str) -> DigestMode:

@@ -33,8 +33,11 @@ class TimestampAuthority:
         self.chain = kept_chain(folder / "tsa.pem", leaf, root)
         """The signing certificate, then the root."""
 
-    def answer(self, query: bytes) -> bytes:
-        """The DER TimeStampResp to a DER TimeStampReq. Raises Rejected for a request it cannot vouch for."""
+    def answer(self, query: bytes, *, at: datetime | None = None, accuracy: int = 0) -> bytes:
+        """The DER TimeStampResp to a DER TimeStampReq. Raises Rejected for a request it cannot vouch for.
+
+        at: the time that it signs, if not the clock's; accuracy: by how many seconds that may be off.
+        """
         try:
             request = tsp.TimeStampReq.load(query, strict=True)
             imprint = request["message_imprint"]
@@ -45,7 +48,7 @@ class TimestampAuthority:
             raise Rejected(400, f"the timestamp request is malformed: {problem}") from problem
         if not fits:
             raise Rejected(400, f"a digest of {algorithm} with its full length is expected")
-        now = datetime.now(UTC)
+        now = at or datetime.now(UTC)
         info = {
             "version": 1,
             "policy": POLICY,
@@ -53,6 +56,8 @@ class TimestampAuthority:
             "serial_number": int.from_bytes(os.urandom(8), "big"),
             "gen_time": now,
         }
+        if accuracy:
+            info["accuracy"] = {"seconds": accuracy}
         if nonce is not None:
             info["nonce"] = nonce
         token = self._signed(tsp.TSTInfo(info).dump(), now, with_certificate=certificate_wanted)

@@ -136,7 +136,7 @@ def test_a_certificate_for_something_else_signs_no_release(
     with pytest.raises(InputError, match=reason):
         _ = other.signer
     with pytest.raises(SignatureError, match=reason):
-        trusting(site).verify(_by(other, KeySigner(other.key)))
+        trusting(site).verify(other.forged().sign(STATEMENT))
 
 
 def test_an_extension_that_must_be_understood_and_is_not_is_refused(site: Authority) -> None:
@@ -151,7 +151,7 @@ def test_another_curve_is_refused(site: Authority) -> None:
     with pytest.raises(InputError, match="P-256"):
         _ = other.signer
     with pytest.raises(SignatureError, match="P-256"):
-        trusting(site).verify(_by(other, KeySigner(other.key)))
+        trusting(site).verify(other.forged().sign(STATEMENT))
 
 
 @pytest.mark.parametrize("name", ["CN=signer", "OU=x", ""])
@@ -160,7 +160,7 @@ def test_a_name_that_could_be_taken_for_a_subject_is_refused(site: Authority, na
     with pytest.raises(InputError):
         _ = other.signer
     with pytest.raises(SignatureError):
-        trusting(site, name or "CN=two-faced").verify(_by(other, KeySigner(other.key)))
+        trusting(site, name or "CN=two-faced").verify(other.forged().sign(STATEMENT))
 
 
 def test_several_names_are_none(site: Authority) -> None:
@@ -179,7 +179,7 @@ def test_a_key_and_its_certificate_must_belong_together(site: Authority, holder:
     with pytest.raises(InputError, match="cannot be read"):
         CertificateSigner(holder.key, tmp_path / "missing")
     with pytest.raises(SignatureError, match="was not made with the key"):
-        trusting(site).verify(_by(holder, KeySigner(stranger)))
+        trusting(site).verify(holder.forged(stranger).sign(STATEMENT))
     now = datetime.now(UTC)
     with pytest.raises(CredentialsError, match="not today"):
         _ = site.issue("old", begin=now - 9 * DAY, end=now - DAY).signer
@@ -324,11 +324,3 @@ def test_we_accept_the_stock_tool_s(site: Authority, holder: Holder, model: Path
     subprocess.run([*command, str(signature), *more], check=True, capture_output=True)
     _, covered = oms.verify(signature.read_bytes(), trusting(site))
     assert covered == {name: sha256_bytes(name.encode()) for name in ("config.json", "sub/weights.safetensors")}
-
-
-def _by(holder: Holder, key: KeySigner) -> bytes:
-    """What CertificateSigner would refuse to sign: a bundle with that certificate, whatever the key."""
-    forger = CertificateSigner.__new__(CertificateSigner)
-    forger._key = key
-    forger._chain = [*chain.load(holder.certificate.read_text()), *chain.load(holder.chain.read_text())]
-    return forger.sign(STATEMENT)

@@ -9,13 +9,15 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from registry import strict_yaml
+from registry.attest import revocation
 from registry.attest.policy import (
     AllowedSigner,
     CertificateHolder,
@@ -29,6 +31,7 @@ from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verify import Trust, Verifier
 from registry.errors import InputError, SignerError
+from tests.authority import DAY
 from tests.registry.attest.conftest import MAINTAINER, STATEMENT
 from tests.registry.attest.test_statement import VALUES
 from tests.sigstore_instance import ISSUER, SigstoreInstance
@@ -38,17 +41,36 @@ PEM = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(*FORMAT)
 REPOSITORY = "https://github.com/org/model"
 WORKFLOW = f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.0.0"
 CLAIMS = CiClaims(REPOSITORY, WORKFLOW, "refs/tags/v1.0.0", "a" * 40, f"{REPOSITORY}/actions/runs/1")
+
+
+NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "site")])
+
+
+def _list() -> str:
+    """A revocation list."""
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(NAME).last_update(now)
+    return revocation.pem(builder.next_update(now + DAY).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()))
+
+
 IDENTITY = {"kind": "identity", "identity": MAINTAINER, "issuer": ISSUER}
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
 AUTHORITY = (Path(__file__).parent / "goldens" / "v2" / "ca.pem").read_text()
+LIST = _list()
 SIGNERS = st.lists(
     st.sampled_from(
         [
             SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
             IdentityPattern(pattern=r".*@example\.org", issuer=ISSUER, signs=("release", "model.sig")),
             CiWorkflow(issuer=ISSUER, repository=REPOSITORY, ref="refs/heads/main"),
-            PublicKey(pem=PEM),
-            CertificateHolder(identity="CN=Release", authorities=AUTHORITY),
+            PublicKey(pem=PEM, signs=("release",)),
+            CertificateHolder(
+                identity="CN=Release",
+                authorities=AUTHORITY,
+                signs=("data",),
+                timestamp_authorities=AUTHORITY,
+                revocation_lists=(LIST,),
+            ),
         ]
     ),
     min_size=1,
