@@ -159,11 +159,18 @@ def trusted(
             with chain.strictly():
                 if stamp.stamped.at > now:
                     raise ValueError(f"is of {stamp.stamped.at:%Y-%m-%d %H:%M} UTC, which is yet to come")
-                revocation.check_unlisted(_path(stamp, anchors), lists)  # however early: a thief dates at will
+                _check_unlisted(_path(stamp, anchors), lists)
                 good.append(stamp.stamped)
         except UNUSABLE as problem:
             doubts.append(f"the timestamp by {stamp.stamped.authority} {_printable(chain.words(problem))}")
     return good, doubts
+
+
+def _check_unlisted(path: Sequence[x509.Certificate], lists: Sequence[revocation.List]) -> None:
+    try:
+        revocation.check_unlisted(path, lists)
+    except chain.UNREADABLE as problem:  # however early the stamp: a thief of its key dates at will
+        raise ValueError(f"counts no more: {chain.words(problem)}") from problem
 
 
 def _path(stamp: Stamp, anchors: Sequence[x509.Certificate]) -> list[x509.Certificate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -171,8 +172,11 @@ def world(
 def test_the_doubles_are_good_by_themselves(world: tampering.World) -> None:
     for folder in (world.good, world.later, world.timed, world.paired):
         assert report(folder, world.verifier).verdict is Verdict.PASS
-    assert report(world.certified, world.certifying()).verdict is Verdict.PASS
-    for folder in (world.certified, world.foreign):
+    for folder in (world.certified, world.stamped):
+        assert report(folder, world.certifying()).verdict is Verdict.PASS
+    ended = world.certifying(clock=world.clock).at(world.ended + timedelta(days=1))
+    assert report(world.stamped, ended).verdict is Verdict.PASS
+    for folder in (world.certified, world.stamped, world.foreign):
         assert report(folder, world.verifier).verdict is Verdict.FAIL
 
 

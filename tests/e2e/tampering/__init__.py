@@ -4,7 +4,8 @@ A case spoils a copy of a good release, and knows which step must fail, on what,
 release, but for its files: they run over a synthetic one in a moment, and over one that was really trained.
 
 world.py  the release, its doubles, what a case is    spoil.py     how a copy is spoilt
-cases.py  what anybody can do to it                   gone_bad.py  what only its signer can; restated.py, too
+cases.py  what anybody can do to it                   unlogged.py  to one that a certificate signed
+gone_bad.py  what only its signer can; restated.py, too
 """
 
 from tests.e2e.tampering.suite import attempt_all, told

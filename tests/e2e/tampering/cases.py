@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import partial
 from itertools import combinations
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from registry.attest.localkey import KeySigner
-from registry.attest.policy import Policy
-from registry.attest.verify import Verifier
 from registry.hub.reference import HubReference
 from registry.records import release as layout
-from tests.authority import DAY, SIGNER, Authority
 from tests.e2e.tampering import spoil
 from tests.e2e.tampering.spoil import NEST, PICKLE
 from tests.e2e.tampering.world import PAIR, Attempt, Case, World, record
@@ -111,46 +101,6 @@ def signers(world: World) -> Iterator[Case]:
     for other in (issuer + "/", issuer[:-1], issuer.replace("https", "http"), issuer.upper(), "https://other.example"):
         attempt = Attempt(None, world.trusting(who, other))
         yield Case(f"expect issuer {other!r}", spoil.verified(attempt), 3, "model.sig", (f"signed by {who}",))
-
-
-def certificates(world: World) -> Iterator[Case]:
-    """The release that a certificate signed, of an authority of one's own."""
-    other = Authority(world.site.folder / "other")
-    boss = world.site.issue("boss", identity=x509.RFC822Name("boss@site.test"))
-    key = KeySigner(world.site.issue().key).public_key
-    year = datetime.now(UTC) + 366 * DAY
-    last = layout.SIGNATURE
-
-    def expect(name: str, verifier: Verifier, *words: str) -> Case:
-        return Case(f"by certificate: expect {name}", spoil.becomes("certified", None, verifier), 3, last, words)
-
-    yield expect("it after its end, without a timestamp", world.certifying().at(year), "no timestamp shows")
-    yield expect("another authority of that name", world.certifying(authorities=other.pem), "no authority")
-    yield expect("Sigstore's identity", world.verifier, "names no authority")
-    yield expect("its bare key", world.verifier.with_policy(Policy(signers=(key,))), "names no authority")
-    for who in (SIGNER[:-1], f"{SIGNER}.evil.test", f"x{SIGNER}", SIGNER.upper(), ".*", "CN=signer", f" {SIGNER}"):
-        yield expect(repr(who), world.certifying(who), f"signed by {SIGNER}", "expected")
-    stolen = {"rawBytes": spoil.b64(_der(boss.certificate))}
-    foreign = {"rawBytes": spoil.b64(_der(other.root_path))}
-    for name, change, word in (
-        ("no certificate", lambda rows: rows.clear(), "1 to 8 certificates"),
-        ("nine certificates", lambda rows: rows.extend(rows[1:] * 8), "1 to 8 certificates"),
-        ("no intermediate", lambda rows: rows.pop(), "no authority"),
-        ("its chain upside down", lambda rows: rows.reverse(), "an authority's certificate"),
-        ("another's certificate", lambda rows: rows.__setitem__(0, stolen), "not made with the key"),
-        ("one more authority", lambda rows: rows.append(foreign), "no part of the path"),
-        ("a certificate that is none", lambda rows: rows.__setitem__(0, {"rawBytes": "AAAA"}), "does not hold"),
-    ):
-        spoilt = spoil.becomes("certified", spoil.certificates(last, change), world.certifying())
-        yield Case(f"{last} by certificate, with {name}", spoilt, 3, last, (word,))
-    for field, value in (("tlogEntries", [{}]), ("timestampVerificationData", {"rfc3161Timestamps": []})):
-        added = spoil.in_json(last, partial(spoil.set_at, place=f"verificationMaterial.{field}", value=value))
-        spoilt = spoil.becomes("certified", added, world.certifying())
-        yield Case(f"{last} by certificate, with {field}", spoilt, 3, last, ("neither log entry nor timestamp",))
-
-
-def _der(path: Path) -> bytes:
-    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
 
 
 def paths() -> Iterator[Case]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
@@ -14,7 +15,9 @@ from registry.audit.verify import verify
 from registry.hub.reference import DirectoryReference, Reference
 from registry.records import release as layout
 from registry.release import sign as signing
-from tests.authority import SIGNER, Authority
+from registry.report import Verdict
+from tests.authority import SIGNER, Authority, Holder, StandingClock, root_pem
+from tests.sigstore_instance.tsa import TimestampAuthority
 
 PAIR = ("provenance/first.txt", "provenance/other.txt")
 """Two files of one size."""
@@ -30,7 +33,8 @@ class World:
 
     good: the release.  later: the next one, by the same maintainer.  timed: the same as `good`, with Rekor 2 and
     timestamps.  foreign: the same, signed in the maintainer's name by another Sigstore instance.  paired: the same,
-    with two more files of one size.  certified: the same, signed by a certificate of the authority `site`.
+    with two more files of one size.  certified: the same, signed by a certificate of the authority `site`.  stamped:
+    the same, signed by that of `holder`, with timestamps by `clock`.
     signer: the maintainer, gone bad.  identity, issuer: who must have signed.
     """
 
@@ -40,7 +44,10 @@ class World:
     foreign: Path
     paired: Path
     certified: Path
+    stamped: Path
     site: Authority
+    holder: Holder
+    clock: TimestampAuthority
     signer: Signer
     verifier: Verifier
     identity: str
@@ -49,9 +56,28 @@ class World:
     def trusting(self, identity: str, issuer: str) -> Verifier:
         return self.verifier.with_policy(Policy(signers=(SigstoreIdentity(identity=identity, issuer=issuer),)))
 
-    def certifying(self, identity: str = SIGNER, authorities: str | None = None) -> Verifier:
-        rule = CertificateHolder(identity=identity, authorities=authorities or self.site.pem)
+    def certifying(
+        self,
+        identity: str = SIGNER,
+        authorities: str | None = None,
+        *,
+        lists: tuple[str, ...] = (),
+        clock: TimestampAuthority | None = None,
+    ) -> Verifier:
+        """Trusts that name by an authority; by revocation lists, and the timestamps of `clock`."""
+        stampers = root_pem(clock) if clock else None
+        rule = CertificateHolder(
+            identity=identity,
+            authorities=authorities or self.site.pem,
+            revocation_lists=lists,
+            timestamp_authorities=stampers,
+        )
         return self.verifier.with_policy(Policy(signers=(rule,)))
+
+    @property
+    def ended(self) -> datetime:
+        """When the certificate of `holder` ends."""
+        return self.holder.own.not_valid_after_utc
 
 
 @dataclass(frozen=True)
@@ -67,7 +93,7 @@ class Case:
     """name: of the case.  spoil: does it, to a copy.  step: which must fail (or one of which).
 
     subject: on what it must fail; "" is on anything.  words: that the reason must hold; a subject, or words, there are.
-    code: the exit code.
+    code: the exit code; with 3, the step must say UNKNOWN, and none may fail.
     """
 
     name: str
@@ -86,7 +112,11 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
     (expected,) = verifier.policy.signers
     assert isinstance(expected, SigstoreIdentity)
     site = Authority(scratch / "site")
-    doubles = {"later": signer, "timed": timed, "foreign": foreign, "paired": signer, "certified": site.issue().signer}
+    holder, clock = site.issue("stamped"), TimestampAuthority(site.folder / "clock")
+    doubles = {
+        "later": signer, "timed": timed, "foreign": foreign, "paired": signer, "certified": site.issue().signer,
+        "stamped": holder.stamped(StandingClock(clock)),
+    }  # fmt: skip
     for name, by in doubles.items():
         folder = Path(shutil.copytree(good, scratch / name))
         if name == "later":
@@ -99,7 +129,8 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
                 (folder / path).write_text(path)
         signing.sign(folder, by)
     return World(
-        good, **{name: scratch / name for name in doubles}, site=site, signer=signer, verifier=verifier,
+        good, **{name: scratch / name for name in doubles}, site=site, holder=holder, clock=clock, signer=signer,
+        verifier=verifier,
         identity=expected.identity, issuer=expected.issuer,
     )  # fmt: skip
 
@@ -116,7 +147,8 @@ def run(world: World, case: Case, scratch: Path) -> tuple[int, str]:
         shutil.rmtree(scratch)
     code = report.verdict.exit_code
     steps = case.step if isinstance(case.step, tuple) else (case.step,)
-    failed = {(check.step, check.subject): check.reason for check in report.checks if check.verdict == "FAIL"}
+    verdict = "UNKNOWN" if case.code == Verdict.UNKNOWN.exit_code else "FAIL"
+    failed = {(check.step, check.subject): check.reason for check in report.checks if check.verdict == verdict}
     fitting = [
         reason
         for (step, subject), reason in failed.items()

@@ -34,6 +34,7 @@ from tests.sigstore_instance import SigstoreInstance
 from tests.sigstore_instance.tsa import TimestampAuthority
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+BEGIN = NOW - timedelta(hours=12)
 END = NOW + timedelta(hours=1)
 LATER = NOW + timedelta(hours=2)
 """When the signer's certificate has ended."""
@@ -47,8 +48,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def holder(site: Authority) -> Holder:
-    """A signer whose certificate is good from yesterday to END."""
-    return site.issue(end=END)
+    """A signer whose certificate is good from BEGIN to END."""
+    return site.issue(begin=BEGIN, end=END)
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +143,10 @@ def test_the_timestamp_of_another_signature_is_refused_whoever_is_trusted(
     ("at", "accuracy", "now", "reason"),
     [
         (END + timedelta(seconds=1), 0, LATER, "when it was not either"),
-        (NOW - timedelta(days=1, seconds=-1), 60, LATER, "when it was not either"),
+        (BEGIN + timedelta(seconds=1), 60, LATER, "when it was not either"),
         (END - timedelta(seconds=30), 60, LATER, "when it was not either"),
         (LATER + timedelta(seconds=1), 0, LATER, "yet to come"),
-        (NOW - timedelta(days=1, hours=1), 0, LATER, "of no authority that is trusted"),  # it was none yet
+        (NOW - 2 * DAY, 0, LATER, "of no authority that is trusted"),  # it was none yet
     ],
 )
 def test_a_timestamp_from_when_the_certificate_was_not_valid_shows_nothing(
