@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -95,15 +96,16 @@ def test_killed_at_random_it_ends_in_the_same_bytes(place: Place, undisturbed: M
     chance = random.Random(time.time_ns())
     for attempt in range(3):
         process = place.start({"GLASSHOUSE_PROCESSES": "2"})
-        wanted = chance.randrange(place.lines(), 10)
+        wanted = chance.randrange(min(place.lines(), 9), 10)  # it may have been done before it was killed
         while process.poll() is None and place.lines() < max(wanted, 1):
             time.sleep(0.005)
         workers = children(process.pid)
         victim = chance.choice([process.pid, *workers]) if attempt else process.pid
         if process.poll() is None and alive(victim):
-            os.kill(victim, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
         process.communicate()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(alive(worker) for worker in workers):
             assert time.monotonic() < deadline, f"workers outlive their supervisor: {workers}"
             time.sleep(0.05)

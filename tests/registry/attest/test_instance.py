@@ -37,7 +37,7 @@ def _post(instance: SigstoreInstance, path: str, body: Any, token: str = "") -> 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with requests.Session() as session:
         session.trust_env = False
-        return session.post(f"{instance.url}{path}", json=body, headers=headers, timeout=10)
+        return session.post(f"{instance.url}{path}", json=body, headers=headers, timeout=60)
 
 
 def test_a_certificate_is_issued_to_the_token_s_identity(instance: SigstoreInstance) -> None:
@@ -169,7 +169,7 @@ def test_the_command_serves_and_mints_tokens(tmp_path: Path) -> None:
             bundle = SigstoreSigner(tmp_path / "trust-config.json", identity_token=token).sign(STATEMENT)
         finally:
             server.terminate()
-        assert server.wait(timeout=10) == 0
+        assert server.wait(timeout=60) == 0
     signer = Verifier(POLICY, tmp_path / "trusted-root.json").verify(bundle).signer
     assert isinstance(signer, SignedByIdentity)
     assert signer.issuer == ISSUER
