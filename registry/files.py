@@ -1,29 +1,30 @@
-"""Files written so that an interruption leaves the old file or the new one, never half of either."""
+"""Files written so that an interruption leaves the old file or the new one, never half of either.
+
+What is being written stands beside its place, as `.NAME.glasshouse0`, locked by whoever writes it. A process that is
+killed leaves it there without the lock; the next one that writes to the same place uses it, or removes it. Two that
+write at once have one each, numbered.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, flush it to the disk, and rename it into place. Parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as stream:
+    with _beside(path, directory=False) as (beside, descriptor):
+        with open(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        os.fsync(descriptor)
+        os.fchmod(descriptor, 0o644)
+        beside.replace(path)
     sync_directory(path.parent)
 
 
@@ -33,25 +34,20 @@ def directory_beside(path: Path) -> Iterator[Path]:
 
     An older directory at `path` gives way only at the end. What was written is flushed to the disk first.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with _beside(path, directory=True) as (beside, descriptor):
         yield beside
-        beside.chmod(0o755)
+        os.fchmod(descriptor, 0o755)
         for folder, _, names in os.walk(beside):
             for name in names:
                 with (Path(folder) / name).open("rb") as stream:
                     os.fsync(stream.fileno())
             sync_directory(Path(folder))
-        old = path.with_name(f".{path.name}.old")
+        old = path.with_name(f".{path.name}.glasshouse-old")
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
             path.rename(old)
         beside.rename(path)
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
     sync_directory(path.parent)
 
 
@@ -62,3 +58,98 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _beside(path: Path, *, directory: bool) -> Iterator[tuple[Path, int]]:
+    """An empty file or directory beside `path`, which nobody else writes to, and its descriptor.
+
+    Removed when the block fails. What killed processes left for the same `path` is gone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    places = (path.with_name(f".{path.name}.glasshouse{number}") for number in count())
+    place, descriptor = next(
+        (place, descriptor)
+        for place in places
+        if (descriptor := _lock(place, directory, made=_make(place, directory))) is not None
+    )
+    try:
+        _empty(place, descriptor)
+        for other in places:
+            if not os.path.lexists(other):
+                break
+            _remove_left(other, directory)
+        yield place, descriptor
+    except BaseException:
+        if _is_ours(place, descriptor):
+            _remove(place)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _make(place: Path, directory: bool) -> bool:
+    """Whether there was nothing at `place`, and now is."""
+    try:
+        if directory:
+            place.mkdir(mode=0o700)
+        else:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _lock(place: Path, directory: bool, made: bool) -> int | None:
+    """A descriptor of what is at `place`, locked until it is closed; None where it is another's, or in use.
+
+    made: by us, a moment ago. Where the disk knows no locks, that alone tells that nobody else uses it.
+    """
+    kind = os.O_RDONLY | os.O_DIRECTORY if directory else os.O_RDWR
+    try:
+        descriptor = os.open(place, kind | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None  # gone, or none that we write
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = True
+    except BlockingIOError:
+        locked = False
+    except OSError:
+        locked = made
+    if locked and _is_ours(place, descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _is_ours(place: Path, descriptor: int) -> bool:
+    """Whether what was opened is this user's, is nothing but a file or a directory, and has not been renamed since."""
+    opened = os.fstat(descriptor)
+    try:
+        found = place.lstat()
+    except OSError:
+        return False
+    plain = stat.S_ISREG(opened.st_mode) or stat.S_ISDIR(opened.st_mode)
+    return plain and os.path.samestat(opened, found) and opened.st_uid == os.geteuid()
+
+
+def _remove_left(place: Path, directory: bool) -> None:
+    if (descriptor := _lock(place, directory, made=False)) is not None:
+        _remove(place)
+        os.close(descriptor)
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _empty(place: Path, descriptor: int) -> None:
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.ftruncate(descriptor, 0)
+    else:
+        for child in place.iterdir():
+            _remove(child)
