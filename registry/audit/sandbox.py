@@ -14,9 +14,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run/sys
 POLL_SECONDS = 0.2
 LAST_WORDS = 4096
 BUBBLEWRAP = "bwrap"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +68,33 @@ class Sandbox:
         path = self.scratch / f"{log}.log"
         environment = {**self.environment(installing=installing), **(variables or {})}
         wrapped = self.wrapped(command, folder, network=installing)
+        child: subprocess.Popen[bytes] | None = None
         with path.open("wb") as stream:
             try:
-                child = subprocess.Popen(
-                    wrapped,
-                    cwd=folder,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=stream,
-                    start_new_session=True,
-                )
-            except OSError as problem:
-                raise Unavailable(
-                    f"{command[0]} does not start: {problem.strerror}", mend=f"install {command[0]} and run again"
-                ) from problem
-            try:
+                with _signals_later():
+                    child = subprocess.Popen(
+                        wrapped,
+                        cwd=folder,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=stream,
+                        stderr=stream,
+                        start_new_session=True,
+                    )
                 while child.poll() is None:
                     meanwhile()
                     time.sleep(POLL_SECONDS)
+            except OSError as problem:
+                if child is not None:
+                    raise
+                raise Unavailable(
+                    f"{command[0]} does not start: {problem.strerror}", mend=f"install {command[0]} and run again"
+                ) from problem
             finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+                if child is not None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(child.pid, signal.SIGKILL)
+                    child.wait()
         if child.returncode:
             raise _failure(command, child.returncode, path)
 
@@ -137,6 +143,23 @@ class Sandbox:
             wall += ["--ro-bind-try", path, path]
         wall += ["--bind", str(self.scratch), str(self.scratch), "--chdir", str(folder), "--", *command]
         return wall
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Within, what asks this process to end waits for the end of the block: a child that has started is then known."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def _links(installing: bool) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +134,18 @@ def test_the_installer_is_taken_from_the_lock_with_its_digests() -> None:
         "uv==2 ; python_version > '3' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
     )
     assert requirement(lock, "pip") == ""
+
+
+def test_a_signal_while_a_child_starts_leaves_none(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *words: Any, **settings: Any) -> None:
+            super().__init__(*words, **settings)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("registry.audit.sandbox.subprocess.Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.run(["sleep", "600"], sandbox.scratch, log="out")
+    assert started[0].poll() == -signal.SIGKILL
