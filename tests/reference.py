@@ -182,13 +182,13 @@ the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), 
 
 **`https://glasshouse.dev/build/dvc-stage/v1`** is one stage of dvc.yaml.
 
-- `externalParameters`: `stage`, its name in dvc.yaml; `command`, its command there; `params`, by file and key the
-  settings that it depends on.
+- `externalParameters`: `stage`, its name in dvc.lock; `command`, its command there, of several each on a line;
+  `params`, by file and key the settings that it depends on.
 - `internalParameters`: `evidence`. `ran`: by this run, in the working copy that the release was made from. `restored`:
-  DVC took the outputs from a cache, and with them the record of the run that had made them. `unrecorded`: nobody
-  measured; the digests are those at the release.
+  DVC took the outputs from a cache or a remote, and with them the record of the run that made them. `unrecorded`:
+  nobody measured; the digests are those at the release.
 - `resolvedDependencies`: what dvc.yaml says that it reads, by the path in the project, each by the SHA-256 that it had
-  before the command started and after it ended.
+  before the first command started and after the last ended.
 - `runDetails.metadata.invocationId`: the run, as SHA-256 of its record's canonical JSON; left out where there is none.
 
 A directory is a dependency, or a subject, whose name ends in a slash. Its SHA-256 is that of the listing which this

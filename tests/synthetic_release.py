@@ -40,9 +40,10 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (layout.DATA_SUMMARY,),
         (MODEL, layout.TOKENS, layout.CHECKPOINTS, layout.ENVIRONMENT, "provenance/metrics.jsonl"),
     ),
-    "evaluate": ((MODEL, layout.TOKENS), (layout.EVALUATION,)),
+    "evaluate@all": ((MODEL, layout.TOKENS), (layout.EVALUATION,)),
 }
 """Stage -> what it reads and writes: build/model, else a record that is built where it stands in the release."""
+SETTINGS = {"params.yaml": {"seed": 7}}
 
 
 def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096) -> ReleaseRecord:
@@ -56,7 +57,7 @@ def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes:
         "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
         layout.CURVE: b"\x89PNG\r\n\x1a\n" + seeded("curve", 2000),
         "provenance/metrics.jsonl": b"".join(b'{"loss":%d,"step":%d}\n' % (9 - step, step) for step in range(9)),
-        layout.PIPELINE: canonical.dumps({"stages": {name: {"cmd": command(name)} for name in STAGES}}),
+        layout.PIPELINE: canonical.dumps({"stages": dict(map(_declared, STAGES))}),
         layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
         layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
         layout.ENVIRONMENT: _environment().to_bytes(),
@@ -171,12 +172,20 @@ def command(stage: str) -> str:
     return f"python -m registry record -- python -m pipelines.{stage}"
 
 
+def _declared(stage: str) -> tuple[str, dict[str, Any]]:
+    """A stage as dvc.yaml has it: `NAME@KEY` comes of a template."""
+    (deps, outs), (name, at, key) = STAGES[stage], stage.partition("@")
+    template = {"cmd": command(name + at + "${item}" * bool(key)), "deps": [*deps], "outs": [*outs], "params": ["seed"]}
+    return name, {"foreach": [key], "do": template} if key else template
+
+
 def _lock(folder: Path) -> dict[str, Any]:
     def rows(paths: Iterable[str]) -> list[dict[str, Any]]:
         return [{"path": path, "hash": "md5", "md5": _md5(folder, path), "size": 1} for path in paths]
 
     stages = {
-        name: {"cmd": command(name), "deps": rows(deps), "outs": rows(outs)} for name, (deps, outs) in STAGES.items()
+        name: {"cmd": command(name), "deps": rows(deps), "params": SETTINGS, "outs": rows(outs)}
+        for name, (deps, outs) in STAGES.items()
     }
     return {"schema": "2.0", "stages": stages}
 
@@ -187,9 +196,8 @@ def _stages(folder: Path) -> Stages:
     def measured(paths: Iterable[str]) -> tuple[Measured, ...]:
         return tuple(_measured(folder, path) for path in paths)
 
-    params = {"params.yaml": {"seed": 7}}
     runs = [
-        Run(stage=name, command=command(name), params=params, deps=measured(deps), outs=measured(outs))
+        Run(stage=name, command=command(name), params=SETTINGS, deps=measured(deps), outs=measured(outs))
         for name, (deps, outs) in sorted(STAGES.items())
     ]
     known = [

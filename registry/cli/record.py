@@ -10,7 +10,15 @@ EXAMPLE = "Example: glasshouse record -- python train.py (as the cmd of a stage 
 
 
 def record(
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The command, after two dashes.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND...]", help="The command, after two dashes.")
+    ] = None,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Of a stage of several commands, the first: measure what it reads.")
+    ] = False,
+    end: Annotated[
+        bool, typer.Option("--end", help="And the last: measure it again, and what was written; record it.")
+    ] = False,
     discard: Annotated[
         bool,
         typer.Option(
@@ -21,10 +29,20 @@ def record(
 ) -> None:
     """Run the command of a stage of dvc.yaml; record SHA-256 of what it read, before and after, and of what it wrote.
 
-    The record is the stage's output called STAGE.run.json. Where a dependency changes while the command runs, the stage
-    fails.
+    The record is the stage's output whose name ends in .run.json. Where a dependency changes while the stage runs, the
+    stage fails.
     """
+    from registry.errors import InputError
     from registry.provenance import record as recorder
 
-    if code := recorder.record(recorder.project(), command, discard=discard):
+    if bool(command) + begin + end != 1 or (end and discard):
+        raise InputError(
+            "it takes either a command or --begin or --end; and --discard not with --end, which discards nothing",
+            mend="glasshouse record --help",
+        )
+    if begin:
+        recorder.begin(recorder.project(), discard=discard)
+    elif end:
+        recorder.end(recorder.project())
+    elif code := recorder.record(recorder.project(), command or [], discard=discard):
         raise typer.Exit(code)

@@ -1,7 +1,8 @@
-"""DVC's lock file, and whether DVC holds it to be up to date.
+"""DVC's lock file, whether DVC holds it to be up to date, and what DVC makes of templates.
 
-DVC is used as a command and as a file format, never imported. Its MD5s are cache keys, not evidence: evidence is
-SHA-256, measured by us.
+DVC is used as a command and as a file format; only its templates, which nobody else can resolve, are left to its own
+code, and only in a project that its owner runs anyway. Its MD5s are cache keys, not evidence: evidence is SHA-256,
+measured by us.
 Source: the lock file format, https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file.
 """
 
@@ -9,16 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from registry import canonical, strict_yaml
 from registry.digest import CHUNK
-from registry.errors import InputError
+from registry.errors import InputError, Unavailable
 from registry.provenance.command import run
 
+LOCK = "dvc.lock"
 SCHEMA = "2.0"
 
 
@@ -36,7 +38,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage as it last ran."""
+    """One stage as it last ran.  command: as `joined` gives it."""
 
     name: str
     command: str
@@ -54,6 +56,10 @@ class Lock:
     def outs(self) -> dict[str, Artifact]:
         """All outputs by their path."""
         return {out.path: out for stage in self.stages.values() for out in stage.outs}
+
+    def outs_of(self, name: str) -> tuple[Artifact, ...]:
+        """Those of one stage; none where it is not there."""
+        return self.stages[name].outs if name in self.stages else ()
 
     def gaps(self) -> Iterator[str]:
         """Each dependency that another stage made with other bytes: the sentence that names it."""
@@ -84,6 +90,40 @@ def stale(root: Path) -> tuple[str, ...]:
     return tuple(sorted(said))
 
 
+def resolve(path: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The bodies of the stages `names` of the dvc.yaml at `path`, by name, with all templates resolved by DVC.
+
+    DVC reads the files that `vars` names, and looks values up in them; it runs nothing. Raises InputError where it
+    cannot resolve one, Unavailable where its code is not to be had.
+    """
+    try:
+        from dvc.dvcfile import load_file
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+    except ImportError as problem:
+        raise Unavailable(
+            f"dvc cannot be imported: {problem}",
+            mend="install dvc where glasshouse is installed: pip install 'glasshouse[pipelines]'",
+        ) from problem
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        with Repo(str(path.parent)) as repo:
+            resolver = load_file(repo, str(path)).resolver
+            for name in names:
+                found |= resolver.resolve_one(name)
+    except DvcException as problem:
+        raise InputError(
+            f"{path.name}: dvc cannot resolve it: {' '.join(str(problem).split())[:300]}",
+            mend="mend it as `dvc status` says",
+        ) from problem
+    return found
+
+
+def joined(command: str | list[Any]) -> str:
+    """The `cmd` of a stage as one text: the commands of a list each on a line, as DVC runs them one after the other."""
+    return command if isinstance(command, str) else "\n".join(map(str, command))
+
+
 def directory_md5(files: Mapping[str, Path]) -> str:
     """The key DVC gives a directory: MD5 over its list of files, ending in `.dir`.
 
@@ -110,7 +150,7 @@ def _stage(name: str, body: Any) -> Stage:
                 _refuse(f"stage {name!r} has params that are no map of files")
             return Stage(
                 name=name,
-                command=command if isinstance(command, str) else "\n".join(map(str, command)),
+                command=joined(command),
                 deps=_artifacts(name, body.get("deps", [])),
                 outs=_artifacts(name, body.get("outs", [])),
                 params=params,

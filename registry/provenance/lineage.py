@@ -53,7 +53,7 @@ def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> 
         ("tokens <- data manifest", lambda: _data(root, digests)),
         ("data manifest <- its rows", lambda: _rows(root)),
         ("evaluation <- weights", lambda: _evaluation(root, digests)),
-        ("every stage <- dvc.lock", lambda: _lock(root, line.lock)),
+        ("every stage <- dvc.lock", lambda: _lock(root, line.placed)),
         *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in RESTATED),
         *line.links(),
     )

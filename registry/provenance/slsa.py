@@ -47,9 +47,9 @@ class Chosen(Record):
     """`externalParameters` of a stage's provenance: what the person who wrote dvc.yaml and params.yaml chose."""
 
     stage: str
-    """Its name in dvc.yaml."""
+    """Its name, as dvc.lock has it."""
     command: str
-    """Its command there."""
+    """Its command there: templates resolved, several commands one a line."""
     params: dict[str, dict[str, Any]]
     """By file and key, the settings it depends on."""
 

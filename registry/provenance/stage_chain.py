@@ -1,7 +1,8 @@
 """The statements of a pipeline's stages: what each read must be what another wrote, from the weights back to the data.
 
-A stage is held to dvc.lock and params.yaml (same command, settings, dependencies and outputs), to the commit of the
-release, and to what the makers of its dependencies state. What nobody measured, or nobody states, is UNKNOWN.
+A stage is held to dvc.lock and params.yaml (same command, settings, dependencies and outputs), the lock to dvc.yaml, in
+which no template is evaluated; to the commit of the release, and to what the makers of its dependencies state. What
+nobody measured, or nobody states, is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from registry import strict_yaml
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.provenance import dvc, pipeline, slsa, stages
 from registry.provenance.claims import Digests, need
+from registry.provenance.templates import MARK
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
@@ -30,7 +33,7 @@ RECORDS = (
 """Files of a release that some stage must have written, beside the weights."""
 HOW = {
     "ran": "ran in the maintainer's working copy",
-    "restored": "taken from a cache of DVC, with the record of the run that made it",
+    "restored": "not run there: taken from a cache or a remote of DVC, with the record of the run that made it",
 }
 RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
 ENDS = "weights <- every stage <- data manifest"
@@ -72,13 +75,24 @@ class Line:
 
     @cached_property
     def plan(self) -> pipeline.Pipeline:
-        """dvc.yaml."""
-        return pipeline.read(need(self._root, layout.PIPELINE))
+        """dvc.yaml, where the directory of a stage is no template if its run tells what that stands for."""
+        plan = pipeline.read(need(self._root, layout.PIPELINE))
+        folders = {
+            name: stages.folder(plan, stage, self.recorded[name].run)
+            for name, stage in self.lock.stages.items()
+            if name in plan and MARK in plan.folder(name) and name in self.recorded
+        }
+        return plan.located({name: folder for name, folder in folders.items() if folder is not None})
+
+    @cached_property
+    def placed(self) -> dvc.Lock:
+        """dvc.lock, its paths from the project's root."""
+        return self.plan.placed(self.lock)
 
     @cached_property
     def locked(self) -> dict[str, dvc.Stage]:
         """The stages of dvc.lock that there must be statements of."""
-        return {stage.name: stage for stage in stages.locked(self.plan, self.lock)}
+        return {stage.name: stage for stage in stages.writing(self.placed)}
 
     @cached_property
     def recorded(self) -> dict[str, StageRun]:
@@ -99,7 +113,7 @@ class Line:
     @cached_property
     def makers(self) -> dict[str, str]:
         """Path of an output by dvc.lock -> the stage that wrote it."""
-        return {path: name for name, stage in self.locked.items() for path in stages.written(self.plan, stage)}
+        return {path: name for name, stage in self.locked.items() for path in stages.written(stage)}
 
     def said(self, name: str) -> tuple[StageRun, str]:
         """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
@@ -163,9 +177,13 @@ class Line:
     def _as_locked(self, run: Run, stage: dvc.Stage) -> None:
         if run.command != stage.command:
             raise Gap(f"it ran {run.command[:200]!r}, dvc.lock has {stage.command[:200]!r}")
-        read, written = set(stages.read(self.plan, stage)), set(stages.written(self.plan, stage))
+        read, written = set(stages.read(stage)), set(stages.written(stage))
         if other := sorted((read - {item.path for item in run.deps}) | (written ^ {item.path for item in run.outs})):
             raise Gap(f"{', '.join(other[:3])}: named in dvc.lock or in the statement, and not in the other")
+        if other := sorted(f"{path}: {key}" for path, key in _settings(run.params) ^ _settings(stage.params)):
+            raise Gap(f"{', '.join(other[:3])[:200]}: a setting in dvc.lock or in the statement, and not in the other")
+        if unlike := list(self.plan.unlike(self.lock.stages[stage.name])):
+            raise Gap(f"{', '.join(unlike[:3])[:300]}: in dvc.lock or in dvc.yaml, and not in the other")
 
     def _as_set(self, run: Run) -> None:
         """The settings are those of params.yaml; of other files the release tells nothing."""
@@ -185,7 +203,7 @@ class Line:
         """How many of the dependencies other stages made, each as its maker states it."""
         count, unknown = 0, []
         for dep in run.deps:
-            parts = {path: self.makers[path] for path in self.makers if _touch(dep.path, path)}
+            parts = {path: self.makers[path] for path in self.makers if touch(dep.path, path)}
             count += bool(parts)
             for path, maker in parts.items():
                 try:
@@ -206,9 +224,7 @@ class Line:
         """The stages that `name` read from."""
         deps = self.runs[name].deps
         return {
-            maker
-            for path, maker in self.makers.items()
-            if maker != name and any(_touch(dep.path, path) for dep in deps)
+            maker for path, maker in self.makers.items() if maker != name and any(touch(dep.path, path) for dep in deps)
         }
 
     def _origins(self, path: str) -> set[str]:
@@ -244,7 +260,12 @@ class Line:
         return []
 
 
-def _touch(one: str, other: str) -> bool:
+def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """(file, key) of each setting that is read key by key."""
+    return {(path, key) for path, values in params.items() if path.endswith(pipeline.READABLE) for key in values}
+
+
+def touch(one: str, other: str) -> bool:
     """Whether two paths are the same, or one lies inside the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 

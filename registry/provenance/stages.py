@@ -6,16 +6,20 @@ digests are those of the files as they are at the release. That is said of it (`
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from registry.errors import Refused
-from registry.provenance import dvc, git, pipeline
+from registry.provenance import dvc, git, pipeline, templates
 from registry.provenance.measure import measure
 from registry.provenance.pipeline import Pipeline
 from registry.provenance.record import ran_here
-from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages
+from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages, check_names
+
+MAX_FOLDERS = 8
+"""More directories than this, in which a stage can have worked, are not gone through."""
 
 
 def gather(root: Path) -> Stages:
@@ -25,37 +29,54 @@ def gather(root: Path) -> Stages:
     lies there. Raises Refused, with the mend, where a record is not of the present command, settings, dependencies or
     outputs.
     """
-    plan = pipeline.read(root / pipeline.FILE)
-    stages = locked(plan, dvc.read_lock(root / "dvc.lock"))
-    runs = {stage.name: _recorded(root, plan, stage) for stage in stages}
-    paths = {path for stage in stages for path in (*read(plan, stage), *written(plan, stage))}
+    lock = dvc.read_lock(root / dvc.LOCK)
+    plan = pipeline.resolved(root, lock.stages)
+    stages = writing(plan.placed(lock))
+    check_names([stage.name for stage in stages])
+    runs = {stage.name: recorded(root, stage) for stage in stages}
+    paths = {path for stage in stages for path in (*read(stage), *written(stage))}
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
     now, held = measure(root, paths), git.committed(root)
     return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
 
 
-def locked(plan: Pipeline, lock: dvc.Lock) -> list[dvc.Stage]:
-    """The stages of a lock that dvc.yaml still has, and that write something, by name."""
-    return [stage for name, stage in sorted(lock.stages.items()) if name in plan and written(plan, stage)]
+def writing(lock: dvc.Lock) -> list[dvc.Stage]:
+    """The stages of a lock that write something, by name."""
+    return [stage for _, stage in sorted(lock.stages.items()) if written(stage)]
 
 
-def read(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
-    """Where from the project's root the dependencies are that the lock names of `stage`."""
-    return tuple(plan.place(stage.name, artifact.path) for artifact in stage.deps)
+def read(stage: dvc.Stage) -> tuple[str, ...]:
+    """The dependencies of a stage."""
+    return tuple(artifact.path for artifact in stage.deps)
 
 
-def written(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
-    """Where its outputs are, but for the record of its run."""
-    return tuple(path for path in _outs(plan, stage) if not path.endswith(SUFFIX))
+def written(stage: dvc.Stage) -> tuple[str, ...]:
+    """Its outputs, but for the record of its run."""
+    return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(SUFFIX))
 
 
-def _outs(plan: Pipeline, stage: dvc.Stage) -> tuple[str, ...]:
-    return tuple(plan.place(stage.name, artifact.path) for artifact in stage.outs)
+def recorded(root: Path, stage: dvc.Stage) -> Run | None:
+    """The record of its run, in the project at `root`; None where it has none. Raises InputError for a spoilt one."""
+    names = [artifact.path for artifact in stage.outs if artifact.path.endswith(SUFFIX)]
+    return Run.read(root / names[0], max_bytes=MAX_BYTES) if len(names) == 1 else None
 
 
-def _recorded(root: Path, plan: Pipeline, stage: dvc.Stage) -> Run | None:
-    names = [path for path in _outs(plan, stage) if path.rpartition("/")[2] == f"{stage.name}{SUFFIX}"]
-    return Run.read(root / names[0], max_bytes=MAX_BYTES) if names else None
+def folder(plan: Pipeline, stage: dvc.Stage, run: Run) -> str | None:
+    """The directory that a stage of a lock, whose paths start from it, worked in by the record of its run.
+
+    None where that does not tell. The directory fits what dvc.yaml says, and all outputs are found from there.
+    """
+    paths = [posixpath.normpath(artifact.path) for artifact in stage.outs]
+    inside = [path for path in paths if path != "." and path.partition("/")[0] != ".." and not path.endswith(SUFFIX)]
+    wrote = {item.path for item in run.outs}
+    found = {path.removesuffix(f"/{inside[0]}") for path in wrote if path.endswith(f"/{inside[0]}")} if inside else ()
+    if len(found) > MAX_FOLDERS:
+        return None
+    for where in sorted(found):
+        places = {posixpath.normpath(posixpath.join(where, path)) for path in paths if not path.endswith(SUFFIX)}
+        if places == wrote and templates.fits(plan.folder(stage.name), where):
+            return where
+    return None
 
 
 def _known(found: tuple[Evidence, Run], held: frozenset[str]) -> StageRun:
@@ -67,9 +88,9 @@ def _known(found: tuple[Evidence, Run], held: frozenset[str]) -> StageRun:
 def _stage_run(
     root: Path, plan: Pipeline, stage: dvc.Stage, run: Run | None, now: Mapping[str, Measured]
 ) -> tuple[Evidence, Run]:
-    deps, outs = (tuple(now[path] for path in paths(plan, stage)) for paths in (read, written))
+    deps, outs = (tuple(now[path] for path in paths(stage)) for paths in (read, written))
     if run is None:
-        params = pipeline.locked_settings(root, {plan.place(stage.name, path): v for path, v in stage.params.items()})
+        params = pipeline.locked_settings(root, stage.params)
         run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
         return "unrecorded", run
     if (run.stage, run.command) != (stage.name, stage.command):

@@ -11,18 +11,19 @@ Law: `directory_digest` binds every path and every SHA-256, and a `Measured` dir
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry import canonical
 from registry.errors import InputError
-from registry.manifest import check_path
+from registry.manifest import check_path, twins
 from registry.records.record import Record, Sha256
 
 SUFFIX = ".run.json"
-"""A stage's run is its output called `STAGE.run.json`, in whichever folder."""
+"""A stage's run is its one output whose name ends so, in whichever folder."""
 MAX_LISTED = 1000
 """A directory with more files is named by its digest alone."""
 MAX_BYTES = 32 << 20
@@ -33,7 +34,8 @@ Evidence = Literal["ran", "restored", "unrecorded"]
 """How a stage's outputs came to be where the release was made:
 
 ran         by this run, in that very working copy; if DVC has skipped the stage since, then because nothing changed
-restored    DVC took them from a cache, and with them the record of the run that had made them
+restored    not run there: DVC took them from a cache or a remote, and with them the record of the run that made them;
+            the commit's dvc.lock names that record, the record names them
 unrecorded  nobody measured: DVC's lock alone says what the stage read, and the digests are those at the release
 """
 
@@ -48,7 +50,23 @@ def _allowed(path: str) -> str:
 
 ProjectPath = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_allowed)]
 """POSIX, relative to the project's root."""
-StageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@=-]{0,99}$")]
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@=-]{0,99}$"
+StageName = Annotated[str, StringConstraints(pattern=NAME)]
+
+
+def check_names(names: Collection[str]) -> None:
+    """Refuse, with InputError, names of stages that files cannot be called after, or that are one on some disks."""
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise InputError(
+                f"a stage is called {name[:120]!r}, and files cannot be",
+                mend="letters, digits and _ . @ = - are allowed, 100 at most; "
+                "the names of stages from a foreach or a matrix end in what it runs over, or in its keys",
+            )
+    if found := twins(names):
+        raise InputError(
+            f"stages whose names are one on some disks: {', '.join(found[:5])}", mend="name them otherwise"
+        )
 
 
 def directory_digest(files: Mapping[str, str]) -> str:
@@ -101,9 +119,9 @@ class Run(Record):
     schema_: Literal["glasshouse.run/v1"] = Field("glasshouse.run/v1", alias="schema")
     """The format, with its version."""
     stage: StageName
-    """Its name in dvc.yaml."""
+    """Its name, as dvc.lock has it."""
     command: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
-    """Its command, as dvc.yaml has it."""
+    """Its command, as dvc.lock has it: templates resolved, several commands one a line."""
     params: dict[str, dict[str, Any]]
     """By file and key, the settings it depends on, as they were when it started."""
     deps: tuple[Measured, ...] = Field(max_length=10_000)

@@ -33,7 +33,7 @@ DEFINITIONS: dict[str, type[Message]] = {
 }
 STATEMENTS = {
     "provenance", "data", "checkpoints", "evaluation", "card", "release", "stage-corpus", "stage-train",
-    "stage-evaluate",
+    "stage-evaluate@all",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from registry import strict_yaml
 from registry.digest import sha256_bytes
 from registry.errors import InputError, Refused
+from registry.provenance import dvc as dvc_lock
 from registry.provenance import pipeline, stages
 from registry.provenance import record as recorder
 from registry.records.run import Run, directory_digest
@@ -229,6 +230,19 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_record(project: Path) -> No
     assert (project / "one.run.json").read_bytes() == record
 
 
+def read_two(root: Path) -> bytes:
+    return (root / "build/two.run.json").read_bytes()
+
+
+def locked(root: Path, record: bytes) -> None:
+    """Let the first stage have that record, by the lock as well."""
+    place = root / "one.run.json"
+    old = dvc_lock.file_md5(place)
+    place.write_bytes(record)
+    lock = root / "dvc.lock"
+    lock.write_text(lock.read_text().replace(old, dvc_lock.file_md5(place)))
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -239,10 +253,7 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_record(project: Path) -> No
             lambda root: (root / "params.yaml").write_text("size: 3\nnested: {key: 1}\nrate: 1"),
             "settings are not those",
         ),
-        (
-            lambda root: (root / "one.run.json").write_bytes((root / "build/two.run.json").read_bytes()),
-            "another command",
-        ),
+        (lambda root: locked(root, read_two(root)), "another command"),
         (lambda root: (root / "one.run.json").write_text("{}"), "one.run.json"),
         (lambda root: (root / "one.run.json").unlink(), "one.run.json"),
         (lambda root: shutil.rmtree(root / "out"), "is not there"),
@@ -268,9 +279,11 @@ def test_a_lock_that_names_more_than_was_recorded_is_refused(project: Path) -> N
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("one.run.json", "run.json", "needs one output called one.run.json"),
-        ("deps: [code, in]", 'deps: ["${code}"]', "is a template"),
-        ("cmd: " + RECORD + " -- sh one.sh", "cmd: [a, b]", "more than one command"),
+        ("one.run.json", "run.json", r"one output whose name ends in .run.json"),
+        ("deps: [code, in]", 'deps: ["${code}"]', "dvc cannot resolve it"),
+        ("cmd: " + RECORD + " -- sh one.sh", "cmd: [a, b]", "has 2 commands, and this one is not all of it"),
+        ("cmd: " + RECORD + " -- sh one.sh", "cmd: {a: b}", "no command, or one that is no text"),
+        ("[a]", "3", "params that are no list"),
         ("[code, in]", "[../in]", "not allowed"),
         ("[code, in]", "in", "no list"),
         ("[size, ", "[absent, ", "params.yaml has no absent"),
@@ -305,12 +318,19 @@ def test_a_working_directory_and_a_foreach_have_their_paths_from_the_root() -> N
         plan.place("a", "../../outside")
 
 
-@given(VALUES, st.sampled_from(["cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "do", "stages"]))
+LOCK = dvc_lock.Lock({"a": dvc_lock.Stage("a", "x", (dvc_lock.Artifact("b", "0" * 32, 1),), ())})
+
+
+@given(
+    VALUES,
+    st.sampled_from(["foreach", "matrix", "cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "do", "stages"]),
+)
 def test_hostile_pipelines_raise_our_error_and_no_other(value: object, key: str) -> None:
     for document in (value, {"stages": value}, {"stages": {"a": value}}, {"stages": {"a": {"cmd": "x", key: value}}}):
         try:
             plan = pipeline.parse(document)
             plan.place("a", "b")
             plan.stage("a")
+            list(plan.unlike(plan.placed(LOCK).stages["a"]))
         except InputError as problem:
             assert problem.mend

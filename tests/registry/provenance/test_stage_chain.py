@@ -80,8 +80,8 @@ def test_what_fits_passes_and_says_what_was_found(signed: Signed) -> None:
     assert {check.verdict for check in answers.values()} == {Verdict.PASS}
     assert "train <- corpus" in answers[ENDS].reason
     assert "ran in the maintainer's working copy" in answers["stage corpus"].reason
-    assert "taken from a cache of DVC" in answers["stage train"].reason
-    assert "2 dependencies (2 by other stages, 0 in the commit)" in answers["stage evaluate"].reason
+    assert "not run there: taken from a cache or a remote of DVC" in answers["stage train"].reason
+    assert "2 dependencies (2 by other stages, 0 in the commit)" in answers["stage evaluate@all"].reason
 
 
 @pytest.mark.parametrize("name", ["stage-train", "checkpoints", "evaluation"])
@@ -89,7 +89,9 @@ def test_a_statement_that_is_not_there_is_unknown(signed: Signed, name: str) -> 
     del signed.statements[name]
     found = signed.otherwise()
     assert {verdict for verdict, _ in found.values()} == {"UNKNOWN"}
-    expected = {"stage train", "stage evaluate", ENDS} if name == "stage-train" else {f"{name} statement <- records"}
+    expected = (
+        {"stage train", "stage evaluate@all", ENDS} if name == "stage-train" else {f"{name} statement <- records"}
+    )
     assert found.keys() == expected
 
 
@@ -97,16 +99,16 @@ def test_a_release_without_statements_of_stages_is_unknown_throughout(signed: Si
     (signed.root / layout.STAGES).unlink()
     signed.statements = {name: said for name, said in signed.statements.items() if not name.startswith(layout.STAGE)}
     found = signed.otherwise()
-    assert found.keys() == {"stage corpus", "stage train", "stage evaluate", ENDS}
+    assert found.keys() == {"stage corpus", "stage train", "stage evaluate@all", ENDS}
     assert {verdict for verdict, _ in found.values()} == {"UNKNOWN"}
 
 
 def test_statements_of_two_stages_swapped_are_a_gap(signed: Signed) -> None:
     said = signed.statements
-    said["stage-train"], said["stage-evaluate"] = said["stage-evaluate"], said["stage-train"]
+    said["stage-train"], said["stage-evaluate@all"] = said["stage-evaluate@all"], said["stage-train"]
     found = signed.otherwise()
-    assert found["stage train"][0] == found["stage evaluate"][0] == "FAIL"
-    assert "speaks of the stage evaluate" in found["stage train"][1]
+    assert found["stage train"][0] == found["stage evaluate@all"][0] == "FAIL"
+    assert "speaks of the stage evaluate@all" in found["stage train"][1]
 
 
 def test_a_statement_of_another_release_is_a_gap(signed: Signed, tmp_path: Path) -> None:
@@ -141,13 +143,13 @@ def _deps(path: str, sha256: str) -> Callable[[Run], dict[str, Any]]:
     ("stage", "change", "words"),
     [
         ("train", _deps(layout.DATA_SUMMARY, SHA), "train read provenance/data-manifest.json as sha256:ffff"),
-        ("evaluate", _deps("build/model", SHA), "evaluate read build/model as sha256:ffff"),
-        ("evaluate", lambda run: {"deps": run.deps[:1]}, "provenance/tokens.json: named in dvc.lock"),
+        ("evaluate@all", _deps("build/model", SHA), "evaluate@all read build/model as sha256:ffff"),
+        ("evaluate@all", lambda run: {"deps": run.deps[:1]}, "provenance/tokens.json: named in dvc.lock"),
         ("train", lambda run: {"outs": run.outs[:-1]}, "metrics.jsonl: named in dvc.lock"),
         ("train", lambda run: {"outs": (*run.outs, Measured(path="more", sha256=SHA))}, "more: named in dvc.lock"),
         ("train", lambda run: {"command": "python -m other"}, "it ran 'python -m other', dvc.lock has"),
         ("train", lambda run: {"params": {"params.yaml": {"seed": 8}}}, "the setting seed is not that of"),
-        ("train", lambda run: {"params": {"params.yaml": {"absent": None}}}, "the setting absent is not in"),
+        ("train", lambda run: {"params": {"params.yaml": {"absent": None}}}, "absent, params.yaml: seed: a setting"),
     ],
 )  # fmt: skip
 def test_a_lie_that_is_signed_is_a_gap_all_the_same(
@@ -166,7 +168,7 @@ def test_files_of_the_release_that_no_stage_wrote_are_a_gap(signed: Signed) -> N
     signed.run("train", other_outs)
     found = signed.otherwise()
     assert "no stage states that it wrote model.safetensors" in found[ENDS][1] and found[ENDS][0] == "FAIL"
-    assert found["stage evaluate"][0] == "FAIL"
+    assert found["stage evaluate@all"][0] == "FAIL"
 
 
 def test_weights_that_do_not_come_of_the_data_are_a_gap(signed: Signed) -> None:
@@ -187,22 +189,25 @@ def test_what_nobody_measured_is_unknown_however_well_it_fits(signed: Signed) ->
 def test_a_part_of_a_directory_is_held_to_the_files_it_lists(signed: Signed) -> None:
     inner = "build/model/config.json"
     lock = canonical.read(signed.root / layout.LOCK)
-    lock["stages"]["evaluate"]["deps"][0]["path"] = inner
+    lock["stages"]["evaluate@all"]["deps"][0]["path"] = inner
     (signed.root / layout.LOCK).write_bytes(canonical.dumps(lock))
+    plan = canonical.read(signed.root / layout.PIPELINE)
+    plan["stages"]["evaluate"]["do"]["deps"][0] = inner
+    (signed.root / layout.PIPELINE).write_bytes(canonical.dumps(plan))
 
     def reading(sha256: str) -> Callable[[Run], dict[str, Any]]:
         return lambda run: {"deps": (Measured(path=inner, sha256=sha256), *run.deps[1:])}
 
-    signed.run("evaluate", reading(signed.digests["config.json"]))
-    assert "stage evaluate" not in signed.otherwise()
-    signed.run("evaluate", reading(SHA))
-    assert signed.otherwise()["stage evaluate"][0] == "FAIL"
+    signed.run("evaluate@all", reading(signed.digests["config.json"]))
+    assert "stage evaluate@all" not in signed.otherwise()
+    signed.run("evaluate@all", reading(SHA))
+    assert signed.otherwise()["stage evaluate@all"][0] == "FAIL"
 
     def too_many(run: Run) -> dict[str, Any]:
         return {"outs": (run.outs[0].model_copy(update={"files": {}}), *run.outs[1:])}
 
     signed.run("train", too_many)
-    verdict, reason = signed.otherwise()["stage evaluate"]
+    verdict, reason = signed.otherwise()["stage evaluate@all"]
     assert verdict == "UNKNOWN" and "too many to be listed" in reason
 
 
