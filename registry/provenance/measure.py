@@ -52,7 +52,7 @@ def _files(root: Path, path: str) -> list[str]:
     if (root / path).is_file():
         return [""]
     if not (root / path).is_dir():
-        raise Refused(f"{path} is not there", mend="dvc repro, or dvc checkout")
+        raise Refused(f"{path} is not there", mend="dvc pull, or dvc repro")
     folder = (root / path).resolve()
     if not folder.is_relative_to(root.resolve()):  # a link to another disk, say, of which git knows nothing
         return [name for name, _ in walk(folder)]

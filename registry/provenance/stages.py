@@ -56,9 +56,22 @@ def written(stage: dvc.Stage) -> tuple[str, ...]:
 
 
 def recorded(root: Path, stage: dvc.Stage) -> Run | None:
-    """The record of its run, in the project at `root`; None where it has none. Raises InputError for a spoilt one."""
-    names = [artifact.path for artifact in stage.outs if artifact.path.endswith(SUFFIX)]
-    return Run.read(root / names[0], max_bytes=MAX_BYTES) if len(names) == 1 else None
+    """The record of its run, in the project at `root`; None where it has none.
+
+    Raises InputError for a spoilt one, Refused for one that is not that of the lock: DVC's caches and remotes give
+    what they hold, and it does not look. The record binds the outputs by SHA-256, and the lock, a file of the commit,
+    binds the record.
+    """
+    records = [artifact for artifact in stage.outs if artifact.path.endswith(SUFFIX)]
+    if len(records) != 1:
+        return None
+    path = root / records[0].path
+    if not path.is_file():
+        raise Refused(f"{records[0].path} is not there", mend="dvc pull, or dvc repro")
+    run = Run.read(path, max_bytes=MAX_BYTES)
+    if dvc.file_md5(path) != records[0].md5:
+        _gap(stage.name, f"the record of its run, {records[0].path}, is not the one that dvc.lock names")
+    return run
 
 
 def folder(plan: Pipeline, stage: dvc.Stage, run: Run) -> str | None:

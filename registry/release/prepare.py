@@ -119,4 +119,7 @@ def _check_tree(root: Path) -> None:
     if not git.tracked(root, "dvc.lock"):
         raise Refused("dvc.lock is not committed", mend="git add --force dvc.lock && git commit")
     if stages := dvc.stale(root):
-        raise Refused(f"dvc calls these stages out of date: {', '.join(stages)}", mend="dvc repro && git commit --all")
+        raise Refused(
+            f"dvc calls these stages out of date: {', '.join(stages)}",
+            mend="dvc repro && git commit --all; or, where another copy ran them and pushed: dvc pull",
+        )

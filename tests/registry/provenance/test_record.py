@@ -253,6 +253,7 @@ def locked(root: Path, record: bytes) -> None:
             lambda root: (root / "params.yaml").write_text("size: 3\nnested: {key: 1}\nrate: 1"),
             "settings are not those",
         ),
+        (lambda root: (root / "one.run.json").write_bytes(read_two(root)), "is not the one that dvc.lock names"),
         (lambda root: locked(root, read_two(root)), "another command"),
         (lambda root: (root / "one.run.json").write_text("{}"), "one.run.json"),
         (lambda root: (root / "one.run.json").unlink(), "one.run.json"),
