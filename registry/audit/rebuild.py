@@ -5,9 +5,11 @@ A clone of the commit has no outputs and no cache of DVC, and `dvc repro --force
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from registry import canonical, strict_yaml
@@ -18,12 +20,13 @@ from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import check_path
-from registry.provenance import dvc
+from registry.provenance import dvc, stages
+from registry.provenance.stage_chain import Line, touch
 from registry.records import release as layout
 from registry.records.chain import Chain
 from registry.records.environment import Environment
 from registry.records.record import Record
-from registry.records.run import SUFFIX
+from registry.records.run import SUFFIX, Run
 
 TRAINED = "build/train"
 LOG = "rebuild"
@@ -149,9 +152,11 @@ def _draft(workshop: Workshop) -> Path:
 def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
     """Where the rebuild first departs: the stage, the checkpoint, the step, the file and its tensor."""
     root, tree = workshop.audited.root, workshop.tree
-    signed, made = dvc.read_lock(root / layout.LOCK), dvc.read_lock(tree / "dvc.lock")
-    if name := first_stage(signed, made):
-        yield f"the first stage that departs is {name}"
+    try:
+        if words := _first_stage(root, tree):
+            yield f"the first stage that departs is {words}"
+    except GlasshouseError as problem:
+        yield f"which stage departs first is not known: {problem.message}"
     try:
         trained = Chain.read(tree / TRAINED / "checkpoints.json")
     except GlasshouseError as problem:
@@ -165,31 +170,55 @@ def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
             yield f"{output.path}: {output.reason}"
 
 
-def first_stage(signed: dvc.Lock, made: dvc.Lock) -> str | None:
-    """The first stage whose outputs differ, each stage after those it reads from; environment.json and
-    the records of runs, which name it, not counted.
+def _first_stage(root: Path, tree: Path) -> str | None:
+    """The first stage of the release at `root` that departs in what was made of its source in `tree`, and where.
 
-    Names by MD5, so it says where to look; that anything differs is known by SHA-256.
+    The source's own records say what was made, so it says where to look; that anything differs is known by our own
+    SHA-256.
+    """
+    line = Line(root, {}, {})
+    signed, made = line.placed, line.plan.placed(dvc.read_lock(tree / dvc.LOCK))
+    runs: dict[str, tuple[Run, Run]] = {}
+    for name, stage in made.stages.items():
+        with suppress(GlasshouseError):  # its MD5s are left
+            ours = stages.recorded(tree, stage)
+            if ours and name in line.recorded and line.recorded[name].evidence != "unrecorded":
+                runs[name] = (line.recorded[name].run, ours)
+    return first_stage(signed, made, runs)
+
+
+def first_stage(signed: dvc.Lock, made: dvc.Lock, runs: Mapping[str, tuple[Run, Run]]) -> str | None:
+    """The first stage whose outputs differ, and the first of them, each stage after those it reads from; without
+    environment.json, and the records of runs, which name it.
+
+    runs: by stage, that of the release and ours. They tell by SHA-256 and file by file; the locks only by MD5.
     """
     makers = {out.path: name for name, stage in signed.stages.items() for out in stage.outs}
-    done: set[str] = set()
-
-    def visit(name: str) -> Iterator[str]:
-        if name in done:
-            return
-        done.add(name)
-        for dep in signed.stages[name].deps:
-            if dep.path in makers:
-                yield from visit(makers[dep.path])
-        yield name
-
-    for start in signed.stages:
-        for name in visit(start):
-            ours = {out.path: out.md5 for out in made.stages[name].outs} if name in made.stages else {}
-            for out in signed.stages[name].outs:
-                if not out.path.endswith(("environment.json", SUFFIX)) and ours.get(out.path) != out.md5:
-                    return name
+    reads = {
+        name: {maker for dep in stage.deps for path, maker in makers.items() if touch(dep.path, path)} - {name}
+        for name, stage in signed.stages.items()
+    }
+    try:
+        order = list(TopologicalSorter(reads).static_order())
+    except CycleError:
+        order = list(reads)
+    for name in order:
+        if name in runs:
+            theirs, ours = map(_written, runs[name])
+        else:
+            theirs, ours = ({out.path: out.md5 for out in lock.outs_of(name)} for lock in (signed, made))
+        other = [path for path in theirs | ours if theirs.get(path) != ours.get(path)]
+        if counted := [path for path in other if not path.endswith(("environment.json", SUFFIX))]:
+            return f"{name}: {counted[0]}"
     return None
+
+
+def _written(run: Run) -> dict[str, str]:
+    """SHA-256 of each output of a run, and in place of a directory that lists its files, of those."""
+    found: dict[str, str] = {}
+    for out in run.outs:
+        found |= out.inside() or {out.path: out.sha256}
+    return found
 
 
 def first_checkpoint(signed: Chain, made: Chain) -> int | None:

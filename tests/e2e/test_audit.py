@@ -35,7 +35,9 @@ from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.provenance import dvc
+from registry.records import release as layout
 from registry.records.chain import Chain
+from registry.records.run import Run, Stages
 from tests import forging
 from tests.conftest import MAINTAINER, Project, Released, new_project
 from tests.forging import CHECKPOINTS, relinked
@@ -275,14 +277,18 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     for out in dvc.read_lock(released.project.root / "dvc.lock").stages["train"].outs:
         assert outs[out.path].md5 in other
         honest = honest.replace(out.md5, outs[out.path].md5)
-    (root / "provenance/dvc.lock").write_text(honest)
+    (root / layout.LOCK).write_text(honest)
+    wrote = Run.read(poisoned.root / "build/runs/train.run.json").outs
+    known = {one.run.stage: one for one in Stages.read(root / layout.STAGES).stages}
+    known["train"] = known["train"].model_copy(update={"run": known["train"].run.model_copy(update={"outs": wrote})})
+    (root / layout.STAGES).write_bytes(Stages(stages=tuple(known.values())).to_bytes())
     lie = dataclasses.replace(opened.audited, root=root, chain=Chain.read(root / "provenance/checkpoints.json"))
     place = dataclasses.replace(opened, audited=lie, tree=released.project.root)  # built as `dvc repro` builds it
     verdict, details = rebuild.judge(place, 0.0)
     assert verdict == "DIFFERENT"
     stage, checkpoint, step, *files = details.departs
     assert (stage, checkpoint) == (
-        "the first stage that departs is train",
+        f"the first stage that departs is train: {CHECKPOINTS}/{branch(1)}/{WEIGHTS}",
         "the first checkpoint that departs is that of step 1",
     )
     assert "step 1 is the first whose loss or gradient departs" in step

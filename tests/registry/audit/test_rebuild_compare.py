@@ -14,9 +14,11 @@ from safetensors.numpy import save_file
 from registry import canonical
 from registry.audit import compare
 from registry.audit.rebuild import first_checkpoint, first_stage
+from registry.digest import sha256_bytes
 from registry.provenance import dvc
 from registry.records import release as layout
 from registry.records.chain import Chain, FileDigests, ProfileName
+from registry.records.run import Measured, Run, directory_digest
 
 
 def chain(marks: str) -> Chain:
@@ -160,12 +162,41 @@ def lock(**outs: str) -> dvc.Lock:
     )
 
 
+def run(name: str, **files: str) -> Run:
+    """The record of a run of `name`, whose output is a directory."""
+    listed = {path.replace("_", "."): sha256_bytes(text.encode()) for path, text in files.items()}
+    out = Measured(path=name, sha256=directory_digest(listed), files=listed)
+    return Run(stage=name, command="x", params={}, deps=(), outs=(out,))
+
+
 def test_the_first_stage_that_departs_comes_before_those_that_read_it() -> None:
-    assert first_stage(lock(), lock()) is None
-    assert first_stage(lock(), lock(train_machine="other")) is None
-    assert first_stage(lock(), lock(export="other")) == "export"
-    assert first_stage(lock(), lock(export="other", train="other")) == "train"
-    assert first_stage(lock(), lock(export="other", train="other", corpus="other")) == "corpus"
+    assert first_stage(lock(), lock(), {}) is None
+    assert first_stage(lock(), lock(train_machine="other"), {}) is None
+    assert first_stage(lock(), lock(export="other"), {}) == "export: export"
+    assert first_stage(lock(), lock(export="other", train="other"), {}) == "train: train"
+    assert first_stage(lock(), lock(export="other", train="other", corpus="other"), {}) == "corpus: corpus"
+
+
+def test_records_of_runs_tell_by_sha256_and_name_the_file() -> None:
+    same, other = run("train", a="1", b="2", environment_json="A"), run("train", a="1", b="3", environment_json="B")
+    assert first_stage(lock(), lock(), {"train": (same, other)}) == "train: train/b"
+    elsewhere = run("train", a="1", b="2", environment_json="B")  # all that differs is the machine
+    assert first_stage(lock(), lock(train="other"), {"train": (same, elsewhere)}) is None
+    assert first_stage(lock(), lock(corpus="other"), {"train": (same, other)}) == "corpus: corpus"
+
+
+def test_stages_that_read_in_a_circle_are_no_exception() -> None:
+    rows = [{"path": path, "md5": "0", "size": 1} for path in ("a", "b")]
+    circle = dvc.parse_lock(
+        {
+            "schema": "2.0",
+            "stages": {
+                "one": {"cmd": "x", "deps": rows[1:], "outs": rows[:1]},
+                "two": {"cmd": "x", "deps": rows[:1], "outs": rows[1:]},
+            },
+        }
+    )
+    assert first_stage(circle, circle, {}) is None
 
 
 def test_hostile_records_are_different_not_an_exception(pair: tuple[Path, Path]) -> None:
