@@ -142,12 +142,36 @@ def _at(
         raise ValueError(
             f"no authority that is expected answers for the certificate of {holder}: {chain.words(problem)}"
         ) from problem
-    signer = SignedByCertificate(
-        holder, chain.name(path[-1]), sha256(path[-1]), sha256(found[0]), found[0].not_valid_after_utc, stamp
-    )
+    signer = _signer(holder, found[0], path[-1], stamp)
     if rule.revocation_lists and rule.matches(signer):
         revocation.check(path, rule.lists, stamp, now)
     return signer
+
+
+def see(
+    bundle: Bundle, authorities: Sequence[x509.Certificate], stamp: Stamped | None, now: datetime
+) -> tuple[SignedByCertificate, CertificateHolder] | None:
+    """Who signed the bundle, and what a policy says that means just them: by one of `authorities`, or else by the
+    topmost authority that it brings itself; None where it brings none.
+
+    Judged at `now`, or at its certificate's first or last day if that is not one of them: it tells who signed, not that
+    it counts. Raises SignatureError where the signature or the path does not hold.
+    """
+    with _as_signature_error():
+        found = _chain(bundle)
+        _check_signature(bundle, found[0])
+        holder = chain.identity(found[0])
+        anchors = list(authorities) or found[1:][-1:]
+        if not anchors:
+            return None
+        day = min(max(now, found[0].not_valid_before_utc), found[0].not_valid_after_utc)
+        anchor = chain.path(found, anchors, day)[-1]
+    rule = CertificateHolder(identity=holder, authorities=chain.pem([anchor]))
+    return _signer(holder, found[0], anchor, stamp), rule
+
+
+def _signer(holder: str, own: x509.Certificate, anchor: x509.Certificate, stamp: Stamped | None) -> SignedByCertificate:
+    return SignedByCertificate(holder, chain.name(anchor), sha256(anchor), sha256(own), own.not_valid_after_utc, stamp)
 
 
 def hint(bundle: Bundle) -> str:

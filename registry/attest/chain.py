@@ -16,6 +16,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -71,6 +72,11 @@ def load(pem: str) -> tuple[x509.Certificate, ...]:
         raise InputError(
             f"certificates in PEM are expected: {words(problem)}", mend="openssl x509 -in certificate.der -out ca.pem"
         ) from problem
+
+
+def pem(certificates: Sequence[x509.Certificate]) -> str:
+    """The one form in PEM of certificates, one after the other."""
+    return "".join(one.public_bytes(Encoding.PEM).decode() for one in certificates)
 
 
 def identity(certificate: x509.Certificate) -> str:

@@ -7,7 +7,9 @@ one is asked: without it, they can date it at will.
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +17,7 @@ from typing import Any, NoReturn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from registry.attest import timestamp
 from registry.attest.bundle import MEND, Bundle, Envelope, Kind, pae, unlogged
@@ -27,6 +30,10 @@ from registry.errors import CredentialsError, InputError, SignatureError
 PASSWORD_VARIABLE = "GLASSHOUSE_KEY_PASSWORD"
 """The environment variable with the key file's password, where it has one."""
 ALGORITHM = ec.ECDSA(hashes.SHA256())
+CURVE = ec.SECP256R1()
+PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve's field, and of its group (SEC 2 version 2.0, section 2.4.2)."""
 MAX_KEY_BYTES = 64 << 10
 
 
@@ -70,6 +77,39 @@ def verify(bundle: Bundle, keys: tuple[PublicKey, ...], now: datetime) -> Signed
     raise SignatureError(
         f"the signature does not verify with {expected}; it says it was made with key {hint(bundle)!r}", mend=MEND
     )
+
+
+def see(bundle: Bundle) -> PublicKey | None:
+    """The key that signed the bundle, as far as the bundle tells; None where it does not.
+
+    A signature verifies under two keys, which it tells, and the hint is the digest of one of them: so it cannot name
+    another's key, nor one that did not sign. Which of the two it names is nobody's word but the bundle's.
+    """
+    try:
+        keys = [PublicKey(pem=normal_pem(key).decode()) for key in _two_keys(bundle.envelope)]
+        (key,) = [key for key in keys if key.sha256 == hint(bundle)]
+        key.key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
+    except (ArithmeticError, InvalidSignature, ValueError):
+        return None
+    return key
+
+
+def _two_keys(envelope: Envelope) -> Iterator[ec.EllipticCurvePublicKey]:
+    """The keys Q under which (r, s) verifies: r Q = s R - e G, for either point R whose x is r.
+
+    Raises ArithmeticError or ValueError for no signature. Source: SEC 1 version 2.0, section 4.1.6.
+    """
+    r, s = decode_dss_signature(envelope.signature)
+    digest, inverse = int.from_bytes(hashlib.sha256(envelope.signed).digest(), "big"), pow(r, -1, ORDER)
+    one = ec.derive_private_key(-digest * inverse % ORDER, CURVE).public_key().public_numbers()
+    point = ec.EllipticCurvePublicKey.from_encoded_point(CURVE, b"\2" + r.to_bytes(32, "big"))
+    x = ec.derive_private_key(s * inverse % ORDER, CURVE).exchange(ec.ECDH(), point)
+    for sign in (b"\2", b"\3"):
+        other = ec.EllipticCurvePublicKey.from_encoded_point(CURVE, sign + x).public_numbers()
+        slope = (other.y - one.y) * pow(other.x - one.x, -1, PRIME) % PRIME
+        across = (slope * slope - one.x - other.x) % PRIME
+        up = (slope * (one.x - across) - one.y) % PRIME
+        yield ec.EllipticCurvePublicNumbers(across, up, CURVE).public_key()
 
 
 def hint(bundle: Bundle) -> str | None:

@@ -197,15 +197,3 @@ class Verified:
     statement: Statement
     signer: SignedBy
     rule: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A statement, and who says they signed it: nobody was asked whether they may.
-
-    signer: None where no Sigstore instance vouches for it; then hint is what the bundle, unproven, says of whoever did.
-    """
-
-    statement: Statement
-    signer: SignedByIdentity | None
-    hint: str | None

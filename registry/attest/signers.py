@@ -64,7 +64,7 @@ class Unlogged(Rule, ABC):
     @field_validator("timestamp_authorities")
     @classmethod
     def _normal_stampers(cls, pem: str | None) -> str | None:
-        return None if pem is None else _normal_certificates(pem)
+        return None if pem is None else chain.pem(chain.load(pem))
 
     @property
     def stampers(self) -> tuple[x509.Certificate, ...]:
@@ -216,7 +216,7 @@ class CertificateHolder(Unlogged):
     @field_validator("authorities")
     @classmethod
     def _normal(cls, pem: str) -> str:
-        return _normal_certificates(pem)
+        return chain.pem(chain.load(pem))
 
     @field_validator("revocation_lists")
     @classmethod
@@ -270,11 +270,6 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         _no_key("it is of another kind")
     return key
-
-
-def _normal_certificates(pem: str) -> str:
-    """The one form of certificates in PEM."""
-    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain.load(pem))
 
 
 def _both(name: str, issuer: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from registry.attest import certificate, localkey
+from registry.attest import certificate, chain, localkey, timestamp
 from registry.attest.bundle import MAX_BYTES, MEND, Bundle
 from registry.attest.policy import Policy
-from registry.attest.signature import Seen, SignedBy, Verified
+from registry.attest.signature import SignedBy, SignedByKey, Verified
+from registry.attest.signers import AllowedSigner, CertificateHolder, PublicKey, SigstoreIdentity
 from registry.attest.statement import Statement
 from registry.errors import InputError, SignatureError, SignerError
 
@@ -18,14 +20,44 @@ if TYPE_CHECKING:
     from registry.attest.sigstore import SigstoreTrust
 
 
+Unlogged = TypeVar("Unlogged", PublicKey, CertificateHolder)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A statement, and who signed it, as far as it shows: nobody was asked whether they may.
+
+    signer, rule: who, and what a policy says that means just this signer.  hint: where that cannot be told, what the
+    bundle says, unproven, of whoever signed; else None.
+    """
+
+    statement: Statement
+    signer: SignedBy | None
+    rule: AllowedSigner | None
+    hint: str | None
+
+
 class Trust:
     """A root of trust: tells who signed, not whether that signer may. Read once, when it is needed; asks no network."""
 
-    def __init__(self, root: Path | None = None, *, refresh: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        refresh: bool = False,
+        authorities: str | None = None,
+        stampers: str | None = None,
+    ) -> None:
         """`root`: a trusted root or trust config of a Sigstore instance; None: the public one, as this machine knows it
-        (`refresh`: asked for anew, over the network)."""
+        (`refresh`: asked for anew, over the network).
+
+        For looking alone, certificates in PEM: authorities, of which a signer's must be, if not of the one that it
+        brings itself; and stampers, whose timestamps tell when. Raises InputError for any other text.
+        """
         self.root = root
         self._refresh = refresh
+        self._authorities = chain.load(authorities) if authorities is not None else ()
+        self._stampers = chain.load(stampers) if stampers is not None else ()
 
     @cached_property
     def sigstore(self) -> SigstoreTrust:
@@ -37,19 +69,32 @@ class Trust:
     def see(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Seen:
         """What the bundle `data` says and who signed it, whoever that is: for looking, never for trusting.
 
-        The signer is None where a bare key signed it, or a certificate of some authority: nothing but that key, or
-        that authority, can tell. Raises as `Verifier.verify`, but for SignerError.
+        Raises as `Verifier.verify`, but for SignerError.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
-        match bundle.kind:
-            case "certificate":
-                signer = self.sigstore.signer(bundle)
-                return Seen(_statement(bundle, signer), signer, None)
-            case "publicKey":
-                words = f"a bare key, which says it is {localkey.hint(bundle)}: only that key can tell"
-            case "x509CertificateChain":
-                words = f"a certificate, which says it is of {certificate.hint(bundle)}: only that authority can tell"
-        return Seen(_statement(bundle, None), None, words)
+        if bundle.kind == "certificate":
+            signer = self.sigstore.signer(bundle)
+            rule = SigstoreIdentity(identity=signer.identity, issuer=signer.issuer)
+            return Seen(_statement(bundle, signer), signer, rule, None)
+        now = datetime.now(UTC)
+        stamps, _ = timestamp.trusted(timestamp.of(bundle), self._stampers, now)
+        stamp = stamps[0] if stamps else None
+        statement = _statement(bundle, None)
+        if bundle.kind == "publicKey":
+            key = localkey.see(bundle)
+            if key is None:
+                words = f"a bare key, and not the one that it says, {localkey.hint(bundle)}"
+                return Seen(statement, None, None, words)
+            return Seen(statement, SignedByKey(key.sha256, stamp), self._stamped(key), None)
+        found = certificate.see(bundle, self._authorities, stamp, now)
+        if found is None:
+            words = f"a certificate, which says it is of {certificate.hint(bundle)}: only that authority can tell"
+            return Seen(statement, None, None, words)
+        return Seen(statement, found[0], self._stamped(found[1]), None)
+
+    def _stamped(self, rule: Unlogged) -> Unlogged:
+        """The same, with whose timestamps count for it."""
+        return rule.model_copy(update={"timestamp_authorities": chain.pem(self._stampers) or None})
 
 
 class Verifier:

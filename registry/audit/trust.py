@@ -13,8 +13,8 @@ from typing import Any
 
 from registry.attest import predicates
 from registry.attest.bundle import MAX_BYTES
-from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.signature import SignedByIdentity
+from registry.attest.policy import AllowedSigner, Policy
+from registry.attest.signature import SignedBy
 from registry.attest.verify import Trust
 from registry.audit.evidence import read_bundle
 from registry.errors import GlasshouseError, InputError, Refused
@@ -24,31 +24,35 @@ from registry.records import release as layout
 
 MAX_TAGS = 1000
 PIN = """\
-# Written by `glasshouse trust pin {reference}`: trust on first use.
-# Nobody but the place it was fetched from has told that these are the right signers. Compare them with what the
-# maintainers say elsewhere (their site, their repository, a mail to them), then keep this file and verify by it.
+Written by `glasshouse trust pin {reference}`: trust on first use.
+Nobody but the place it was fetched from has told that these are the right signers. Compare them with what the
+maintainers say elsewhere (their site, their repository, a mail to them), then keep this file and verify by it.
 """
+UNLOGGED = """\
+Signed by {who}: whoever has the key can sign unseen.
+"""
+PEM = ("pem", "authorities", "timestampAuthorities")
+"""Fields of a signer that hold PEM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """Who signed the release statement at one tag.
 
-    name: the tag, or the directory.  signer: None where no Sigstore instance vouches for it, or `problem` says what
-    does not hold.  hint: what a bundle by a bare key, or by another authority, says of its signer, unproven.
+    name: the tag, or the directory.  signer, rule: who, and what a policy says that means just them; None where the
+    bundle does not tell, and `hint` is what it says, unproven; or where `problem` says what does not hold.
     """
 
     name: str
-    signer: SignedByIdentity | None = None
+    signer: SignedBy | None = None
+    rule: AllowedSigner | None = None
     hint: str | None = None
     problem: str | None = None
 
     @property
     def who(self) -> str:
         """The signer in words, without when and where it was logged."""
-        if self.signer is not None:
-            return f"{self.signer.identity} (by {self.signer.issuer})"
-        return self.problem or self.hint or "nobody"
+        return str(self.rule or self.problem or self.hint or "nobody")
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -80,30 +84,36 @@ def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tupl
 def changes(sightings: Sequence[Sighting]) -> tuple[str, ...]:
     """Names of the releases whose signer is not the one of the release before."""
     pairs = pairwise(sightings)
-    return tuple(later.name for before, later in pairs if later.who != before.who)
+    return tuple(later.name for before, later in pairs if (later.rule, later.who) != (before.rule, before.who))
 
 
 def pin(reference: Reference, sighting: Sighting) -> str:
     """The text of a policy.yaml that trusts the signer of one release. Law: `Policy.load` reads what it names.
 
-    Raises Refused where the signature does not hold, or a bare key made it: that key must come from elsewhere.
+    Raises Refused where the signature does not hold, or does not tell who made it.
     """
-    if sighting.signer is None:
+    rule = sighting.rule
+    if rule is None:
         raise Refused(
             f"{sighting.name}: {sighting.who}",
-            mend="get the public key from its owner, and verify with --key PUBLIC.pem",
+            mend="get the public key from its owner, and verify with --key PUBLIC.pem; or the authority's certificate, "
+            "and pin with --ca CA.pem",
         )
-    rule = SigstoreIdentity(identity=sighting.signer.identity, issuer=sighting.signer.issuer)
-    policy = Policy(signers=(rule,))
-    lines = [
-        f"schema: {policy.schema_}",
-        "signers:",
-        "  - kind: identity",
-        f"    identity: {_quoted(rule.identity)}",
-        f"    issuer: {_quoted(rule.issuer)}",
+    lines = [f"schema: {Policy(signers=(rule,)).schema_}", "signers:", f"  - kind: {rule.kind}"]
+    for name, text in rule.as_json().items():
+        if name in PEM and text:
+            lines += [f"    {name}: |", *(f"      {line}" for line in text.splitlines())]
+        elif name != "kind" and text:
+            lines.append(f"    {name}: {_quoted(text)}")
+    notes = [
+        PIN.format(reference=reference),
+        *([] if rule.kind == "identity" else [UNLOGGED.format(who=sighting.signer)]),
     ]
-    named = "".join(c if c.isprintable() else " " for c in str(reference))
-    return PIN.format(reference=named) + "\n".join(lines) + "\n"
+    return "".join(f"# {_printable(line)}\n" for note in notes for line in note.splitlines()) + "\n".join(lines) + "\n"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _quoted(text: str) -> str:
@@ -122,7 +132,7 @@ def _sighting(name: str, data: bytes, subject: str | None, trust: Trust) -> Sigh
     of = seen.statement.subjects[0].name
     if subject is not None and of != subject:
         return Sighting(name, problem=f"its release statement is of {of}")
-    return Sighting(name, seen.signer, seen.hint)
+    return Sighting(name, seen.signer, seen.rule, seen.hint)
 
 
 def _order(tag: str) -> tuple[tuple[int, ...], str]:

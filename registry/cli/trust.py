@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli import output, signing
-from registry.cli.verify import Endpoint, TrustedRoot
+from registry.cli.verify import Endpoint, TrustedRoot, text
 from registry.errors import InputError
+
+if TYPE_CHECKING:
+    from registry.attest.verify import Trust
 
 app = typer.Typer(help="Get to know the signers of releases.", no_args_is_help=True)
 
@@ -17,45 +21,60 @@ Reference = Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1
 Json = Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")]
 
 
+@dataclass(frozen=True)
+class Looking:
+    """By what to tell who signed."""
+
+    trust_config: signing.TrustConfig = None
+    trusted_root: TrustedRoot = None
+    ca: Annotated[
+        Path | None,
+        typer.Option("--ca", help="The X.509 authority (PEM) to tell signers by, not the one that a release brings."),
+    ] = None
+    timestamp_ca: Annotated[
+        Path | None,
+        typer.Option("--timestamp-ca", help="An RFC 3161 authority's root (PEM): its timestamps tell when."),
+    ] = None
+
+    def trust(self) -> Trust:
+        """Raises InputError for files that are none."""
+        from registry.attest.verify import Trust
+
+        return Trust(
+            self.trust_config or self.trusted_root,
+            authorities=text(self.ca) if self.ca else None,
+            stampers=text(self.timestamp_ca) if self.timestamp_ca else None,
+        )
+
+
 @app.command(epilog="Example: glasshouse trust show hf://org/model")
-def show(
-    reference: Reference,
-    trust_config: signing.TrustConfig = None,
-    trusted_root: TrustedRoot = None,
-    endpoint: Endpoint = None,
-    as_json: Json = False,
-) -> None:
+@signing.grouped
+def show(reference: Reference, by: Looking, endpoint: Endpoint = None, as_json: Json = False) -> None:
     """Show who signed each past release of a repository, and where the signer changed."""
-    from registry.attest.verify import Trust
     from registry.audit import trust
     from registry.hub.reference import parse
 
-    seen = trust.history(parse(reference), Trust(trust_config or trusted_root), endpoint=endpoint)
+    seen = trust.history(parse(reference), by.trust(), endpoint=endpoint)
     changed = trust.changes(seen)
     if as_json:
         output.data({"releases": [sighting.as_json() for sighting in seen], "changes": list(changed)})
         return
     for sighting in seen:
-        when = f"{sighting.signer.signed_at:%Y-%m-%d}" if sighting.signer else "undated"
+        at = sighting.signer.signed_at if sighting.signer else None
         mark = "   <- another signer than before" if sighting.name in changed else ""
-        print(output.printable(f"{sighting.name}  {when}  {sighting.who}{mark}"))
+        print(output.printable(f"{sighting.name}  {f'{at:%Y-%m-%d}' if at else 'undated'}  {sighting.who}{mark}"))
     output.say("This tells who signed, not whether they may: glasshouse verify does, by a policy.")
 
 
 @app.command(epilog="Example: glasshouse trust pin hf://org/model@v1.0.0 > policy.yaml")
-def pin(
-    reference: Reference,
-    trust_config: signing.TrustConfig = None,
-    trusted_root: TrustedRoot = None,
-    endpoint: Endpoint = None,
-) -> None:
+@signing.grouped
+def pin(reference: Reference, by: Looking, endpoint: Endpoint = None) -> None:
     """Write a policy that trusts whoever signed this release: trust on first use, so compare it elsewhere."""
-    from registry.attest.verify import Trust
     from registry.audit import trust
     from registry.hub.reference import HubReference, parse
 
     asked = parse(reference)
-    seen = trust.history(asked, Trust(trust_config or trusted_root), endpoint=endpoint)
+    seen = trust.history(asked, by.trust(), endpoint=endpoint)
     if isinstance(asked, HubReference):
         seen = tuple(sighting for sighting in seen if sighting.name == asked.revision)
     if not seen:

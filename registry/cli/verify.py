@@ -85,15 +85,15 @@ class Verifying:
                 mend="give --ca, or --key, too",
             )
         signers: list[dict[str, Any]] = []
-        stampers = {"timestampAuthorities": _text(self.timestamp_ca)} if self.timestamp_ca else {}
+        stampers = {"timestampAuthorities": text(self.timestamp_ca)} if self.timestamp_ca else {}
         if self.ca is not None:
             lists = [revocation.read(path) for path in self.crl or ()]
-            rule = {"kind": "certificate", "identity": self.identity or "", "authorities": _text(self.ca), **stampers}
+            rule = {"kind": "certificate", "identity": self.identity or "", "authorities": text(self.ca), **stampers}
             signers.append(rule | {"revocationLists": lists})
         if self.issuer is not None or (self.identity is not None and self.ca is None):
             signers.append({"kind": "identity", "identity": self.identity or "", "issuer": self.issuer or ""})
         if self.key is not None:
-            signers.append({"kind": "key", "pem": _text(self.key), **stampers})
+            signers.append({"kind": "key", "pem": text(self.key), **stampers})
         return Policy.of({"signers": signers}, name="the flags")
 
 
@@ -152,7 +152,8 @@ def _mode(digest: str) -> DigestMode:
     raise InputError(f"--digest {digest[:40]}: there is no such digest", mend="--digest blake3, sha256 or both")
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
+    """The text of a PEM file. Raises InputError for one that cannot be read."""
     try:
         return path.read_text()
     except (OSError, UnicodeError) as problem:

@@ -259,9 +259,20 @@ def test_a_certificate_that_breaks_the_rules_is_refused_and_no_warning_printed(
     assert not recwarn.list
 
 
-def test_whoever_looks_without_the_authority_is_told_what_the_certificate_says(bundle: bytes) -> None:
-    seen = Trust().see(bundle)
-    assert seen.signer is None and seen.hint is not None and SIGNER in seen.hint and "site-issuing" in seen.hint
+def test_whoever_looks_is_told_the_authority_that_it_brings_or_the_one_that_was_asked_for(
+    site: Authority, holder: Holder, bundle: bytes, tmp_path: Path
+) -> None:
+    assert Trust().see(bundle).rule == CertificateHolder(identity=SIGNER, authorities=chain.pem([site.issuing]))
+    asked = Trust(authorities=site.pem)
+    assert asked.see(bundle).rule == CertificateHolder(identity=SIGNER, authorities=site.pem)
+    with pytest.raises(SignatureError, match="does not hold"):
+        Trust(authorities=Authority(tmp_path).pem).see(bundle)
+    alone = CertificateSigner(holder.key, holder.certificate).sign(STATEMENT)
+    seen = Trust().see(alone)
+    assert seen.signer is None and seen.rule is None and seen.hint is not None
+    assert SIGNER in seen.hint and "site-issuing" in seen.hint
+    with pytest.raises(InputError):
+        Trust(authorities="nothing")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)

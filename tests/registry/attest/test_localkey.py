@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
 
+from registry.attest import localkey
+from registry.attest.bundle import Bundle, Envelope, unlogged
 from registry.attest.localkey import PASSWORD_VARIABLE, KeySigner
 from registry.attest.policy import Policy
 from registry.attest.signature import SignedByKey
+from registry.attest.statement import PAYLOAD_TYPE
 from registry.attest.verify import Verifier
 from registry.errors import CredentialsError, InputError, SignatureError, SignerError
 from tests.registry.attest.conftest import STATEMENT, write_key
@@ -86,3 +93,29 @@ def test_anything_but_a_p256_private_key_is_refused(tmp_path: Path) -> None:
     for path in (write_key(tmp_path / "p384.pem", curve=ec.SECP384R1()), nonsense, empty, tmp_path / "missing.pem"):
         with pytest.raises(InputError):
             KeySigner(path)
+
+
+def test_the_key_is_seen_in_what_it_signed(private_key: Path) -> None:
+    """Of the two under which a signature verifies, the hint tells; it cannot tell of a third."""
+    signer = KeySigner(private_key)
+    for _ in range(20):
+        assert localkey.see(Bundle.parse(signer.sign(STATEMENT))) == signer.public_key
+
+
+@given(st.binary(max_size=80))
+def test_no_key_is_seen_in_what_is_no_signature_of_its(stranger: KeySigner, signature: bytes) -> None:
+    document = json.loads(stranger.sign(STATEMENT))
+    document["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(signature).decode()
+    assert localkey.see(Bundle.parse(json.dumps(document).encode())) is None
+
+
+@given(st.integers(0, 2**260), st.integers(0, 2**260))
+def test_no_key_is_seen_in_any_other_numbers(stranger: KeySigner, r: int, s: int) -> None:
+    envelope = Envelope(STATEMENT.to_bytes(), PAYLOAD_TYPE, encode_dss_signature(r, s))
+    assert localkey.see(Bundle.parse(unlogged("publicKey", {"hint": stranger.public_key.sha256}, envelope))) is None
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeySigner:
+    """A key."""
+    return KeySigner(write_key(tmp_path_factory.mktemp("stranger") / "private.pem"))

@@ -7,16 +7,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import strict_yaml
+from registry.attest import chain
+from registry.attest.certificate import CertificateSigner
 from registry.attest.localkey import KeySigner
-from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verify import Trust
@@ -27,10 +30,12 @@ from registry.hub.reference import DirectoryReference, HubReference
 from registry.release.publish import publish
 from registry.release.sign import sign
 from tests import synthetic_release
+from tests.authority import SIGNER, Authority, StandingClock, root_pem
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import write_key
 from tests.registry.audit.conftest import MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
+from tests.sigstore_instance.tsa import TimestampAuthority
 
 GLASSHOUSE = str(Path(sys.executable).parent / "glasshouse")
 HEIR = "heir@example.org"
@@ -62,7 +67,8 @@ def test_the_history_names_every_signer_and_where_it_changed(
     reference = HubReference(synthetic_release.REPO)
     seen = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=published.url)
     assert [sighting.name for sighting in seen] == ["v1.0.0", "v1.0.1", "v1.0.10"]
-    assert [sighting.signer.identity for sighting in seen if sighting.signer] == [MAINTAINER, MAINTAINER, HEIR]
+    rules = [SigstoreIdentity(identity=who, issuer=ISSUER) for who in (MAINTAINER, MAINTAINER, HEIR)]
+    assert [sighting.rule for sighting in seen] == rules
     assert trust.changes(seen) == ("v1.0.10",)
 
 
@@ -88,22 +94,88 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5
 
 @given(NAMES, NAMES, NAMES)
 def test_whoever_is_pinned_is_who_is_read_back(identity: str, issuer: str, folder: str) -> None:
+    expected = SigstoreIdentity(identity=identity, issuer=issuer)
     signer = SignedByIdentity(identity, issuer, "log", 0, datetime(2026, 1, 1, tzinfo=UTC))
-    text = trust.pin(DirectoryReference(Path(folder)), trust.Sighting("v1.0.0", signer))
+    text = trust.pin(DirectoryReference(Path(folder)), trust.Sighting("v1.0.0", signer, expected))
     assert all(line.isprintable() for line in text.split("\n"))
     (rule,) = Policy.of(strict_yaml.parse(text.encode())).signers
-    assert rule == SigstoreIdentity(identity=identity, issuer=issuer)
+    assert rule == expected
 
 
-def test_a_key_or_a_bad_signature_is_not_pinned(
-    release: Path, sigstore: SigstoreInstance, copy: Path, tmp_path: Path
-) -> None:
+def pinned(folder: Path, policy: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`trust pin` of the release in `folder`, into the file `policy`."""
+    done = run("trust", "pin", str(folder), *options)
+    assert "Traceback" not in done.stderr
+    policy.write_text(done.stdout)
+    return done
+
+
+def test_a_key_is_pinned_and_another_does_not_verify(copy: Path, tmp_path: Path) -> None:
+    policy, key = tmp_path / "policy.yaml", KeySigner(write_key(tmp_path / "private.pem"))
+    sign(copy, key)
+    shown = run("trust", "show", str(copy))
+    assert f"undated  key sha256:{key.public_key.sha256}" in shown.stdout
+    assert json.loads(run("trust", "show", str(copy), "--json").stdout)["releases"][0]["signer"]["kind"] == "key"
+    done = pinned(copy, policy)
+    assert done.returncode == 0 and f"# Signed by key sha256:{key.public_key.sha256}, no transpar" in done.stdout
+    assert Policy.load(policy).signers == (key.public_key,)
+    assert run("verify", str(copy), "--policy", str(policy)).returncode == 0
+    sign(copy, KeySigner(write_key(tmp_path / "other.pem")))
+    assert run("verify", str(copy), "--policy", str(policy)).returncode == 1
+
+
+def test_a_certificate_is_pinned_by_the_authority_that_it_brings(copy: Path, tmp_path: Path) -> None:
+    policy, site = tmp_path / "policy.yaml", Authority(tmp_path / "site")
+    sign(copy, site.issue().signer)
+    assert f"undated  {SIGNER} (certified by CN=site-issuing" in run("trust", "show", str(copy)).stdout
+    done = pinned(copy, policy)
+    issuing = chain.pem([site.issuing])
+    assert done.returncode == 0 and "# Signed by" in done.stdout
+    assert Policy.load(policy).signers == (CertificateHolder(identity=SIGNER, authorities=issuing),)
+    assert run("verify", str(copy), "--policy", str(policy)).returncode == 0
+    boss = site.issue("boss", identity=x509.RFC822Name("boss@site.test"))
+    for other in (boss, Authority(tmp_path / "other").issue()):
+        sign(copy, other.signer)
+        assert run("verify", str(copy), "--policy", str(policy)).returncode == 1
+
+
+def test_a_certificate_is_pinned_by_the_authority_that_is_given(copy: Path, tmp_path: Path) -> None:
+    """With whose timestamps count, so that it verifies when the certificate has ended."""
+    policy, root, tsa = tmp_path / "policy.yaml", tmp_path / "ca.pem", TimestampAuthority(tmp_path / "tsa")
+    site, now = Authority(tmp_path / "site"), datetime.now(UTC).replace(microsecond=0)
+    ended = site.issue(begin=now - timedelta(hours=9), end=now - timedelta(hours=1))
+    sign(copy, ended.forged(stamps=StandingClock(tsa, now - timedelta(hours=5))))
+    root.write_text(root_pem(tsa))
+    given = ("--ca", str(site.root_path), "--timestamp-ca", str(root))
+    assert f"{now - timedelta(hours=5):%Y-%m-%d}  {SIGNER}" in run("trust", "show", str(copy), *given).stdout
+    assert pinned(copy, policy, *given).returncode == 0
+    rule = CertificateHolder(identity=SIGNER, authorities=site.pem, timestamp_authorities=root_pem(tsa))
+    assert Policy.load(policy).signers == (rule,)
+    assert run("verify", str(copy), "--policy", str(policy)).returncode == 0
+    other = Authority(tmp_path / "other")
+    done = pinned(copy, tmp_path / "never", "--ca", str(other.root_path))
+    assert done.returncode == 2 and "does not hold" in done.stderr and not done.stdout
+
+
+def test_who_cannot_be_told_is_not_pinned(copy: Path, tmp_path: Path) -> None:
+    """A certificate that comes alone, and a key whose hint is another's."""
+    site = Authority(tmp_path)
+    plain, bundle = site.issue(), copy / "attestations/release.sigstore.json"
+    sign(copy, CertificateSigner(plain.key, plain.certificate))
+    done = pinned(copy, tmp_path / "never")
+    assert done.returncode == 2 and "only that authority can tell" in done.stderr and "--ca" in done.stderr
+    for hint in (KeySigner(write_key(tmp_path / "other.pem")).public_key.sha256, "", None):
+        sign(copy, KeySigner(plain.key))
+        document = json.loads(bundle.read_bytes())
+        document["verificationMaterial"]["publicKey"] = {"hint": hint}
+        bundle.write_text(json.dumps(document))
+        done = pinned(copy, tmp_path / "never")
+        assert done.returncode == 2 and "not the one that it says" in done.stderr
+        assert "not the one that it says" in run("trust", "show", str(copy)).stdout
+
+
+def test_a_bad_signature_is_not_pinned(release: Path, sigstore: SigstoreInstance, copy: Path) -> None:
     reference = DirectoryReference(copy)
-    sign(copy, KeySigner(write_key(tmp_path / "private.pem")))
-    (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
-    assert seen.signer is None and seen.hint is not None
-    with pytest.raises(Refused, match="bare key"):
-        trust.pin(reference, seen)
     bundle = copy / "attestations/release.sigstore.json"
     signed = (release / "attestations/release.sigstore.json").read_bytes()
     bundle.write_bytes(signed.replace(b'"payload":"', b'"payload":"e'))
