@@ -15,11 +15,12 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_bytes
 from registry.files import write_atomic
-from tests.authority import Authority
+from tests.authority import Authority, StandingClock, root_pem
 from tests.registry.attest.conftest import MAINTAINER, write_key
 from tests.sigstore_instance import SigstoreInstance
+from tests.sigstore_instance.tsa import TimestampAuthority
 
-GOLDENS = Path(__file__).parent / "goldens" / "v2"
+GOLDENS = Path(__file__).parent / "goldens" / "v3"
 FILES = {"README.md": b"# A model\n", "model.safetensors": b"\x00" * 16, "provenance/release.json": b"{}"}
 
 
@@ -39,8 +40,8 @@ def main() -> None:
     """Sign with a new instance and a new key; keep what verifying needs, and neither private key nor log."""
     with tempfile.TemporaryDirectory() as name, SigstoreInstance.start(Path(name) / "sigstore") as instance:
         scratch = Path(name)
-        key = KeySigner(write_key(scratch / "private.pem"))
-        site = Authority(scratch / "site")
+        private = write_key(scratch / "private.pem")
+        key, site, clock = KeySigner(private), Authority(scratch / "site"), TimestampAuthority(scratch / "tsa")
         one, two = (
             SigstoreSigner(config, identity_token=instance.token(MAINTAINER))
             for config in (instance.trust_config_path, instance.trust_config_rekor2_path)
@@ -56,6 +57,9 @@ def main() -> None:
             "key.sigstore.json": key.sign(statement()),
             "ca.pem": site.root_path.read_bytes(),
             "certificate.sigstore.json": site.issue().signer.sign(statement()),
+            "stamped.sigstore.json": site.issue("stamped").stamped(StandingClock(clock)).sign(statement()),
+            "stamped-key.sigstore.json": KeySigner(private, StandingClock(clock)).sign(statement()),
+            "timestamp-ca.pem": root_pem(clock).encode(),
             "model.sig": oms.sign(scratch / "model", one),
         }.items():
             write_atomic(GOLDENS / path, content)

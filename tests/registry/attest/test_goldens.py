@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,23 @@ def test_a_golden_of_a_certificate_verifies_as_long_as_that_lasts(golden: Path) 
     assert verified.statement.to_bytes() == (golden / "statement.json").read_bytes()
     with pytest.raises(SignatureError, match="no timestamp"):
         Verifier(policy, now=certificate.not_valid_after_utc + timedelta(days=1)).verify(bundle)
+
+
+@pytest.mark.parametrize("golden", VERSIONS[2:], ids=lambda path: path.name)
+def test_a_golden_with_a_timestamp_verifies_for_ever(golden: Path) -> None:
+    stampers = (golden / "timestamp-ca.pem").read_text()
+    ca, public = ((golden / name).read_text() for name in ("ca.pem", "public.pem"))
+    rules = (
+        CertificateHolder(identity=SIGNER, authorities=ca, timestamp_authorities=stampers),
+        PublicKey(pem=public, timestamp_authorities=stampers),
+    )
+    verifier = Verifier(Policy(signers=rules), now=datetime(2999, 1, 1, tzinfo=UTC))
+    for rule, name in enumerate(("stamped.sigstore.json", "stamped-key.sigstore.json")):
+        verified = verifier.verify((golden / name).read_bytes())
+        assert verified.statement.to_bytes() == (golden / "statement.json").read_bytes()
+        assert verified.rule == rule and verified.signer.signed_at is not None
+    with pytest.raises(SignatureError, match="no timestamp shows"):
+        verifier.verify((golden / "certificate.sigstore.json").read_bytes())
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)
