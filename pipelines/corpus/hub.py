@@ -7,6 +7,7 @@ row that changes changes the manifest's root.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ class HubReader:
             ) from problem
         except (OSError, httpx2.HTTPError) as problem:
             raise _unavailable(wanted, problem) from problem
+        finally:
+            rows = None
+            gc.collect()  # pyarrow's threads end with what they read for; left to the end they may abort the process
 
 
 def documents_of(rows: Iterable[Mapping[str, Any]], wanted: HuggingFace, split: str) -> Iterator[Document]:
