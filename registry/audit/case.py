@@ -111,8 +111,7 @@ class Case:
     def unverified(self, path: str) -> Statement:
         """What the bundle at `path` says, its signature not looked at. Raises GlasshouseError where unreadable."""
         if path not in self._parsed:
-            bundle = Bundle.parse((self.root / path).read_bytes(), max_bytes=MAX_MODEL_BYTES)
-            self._parsed[path] = Statement.parse(bundle.envelope.payload)
+            self._parsed[path] = unverified((self.root / path).read_bytes())
         return self._parsed[path]
 
     def trusted(self, path: str) -> Path:
@@ -120,6 +119,11 @@ class Case:
         if self.signed is None or path not in self.found or path in self.altered:
             raise Unavailable(f"there is no {path} that the signer stands for", mend="see steps 2 and 3")
         return self.root / path
+
+
+def unverified(data: bytes) -> Statement:
+    """What the bundle `data` says, its signature not looked at. Raises GlasshouseError where it cannot be read."""
+    return Statement.parse(Bundle.parse(data, max_bytes=MAX_MODEL_BYTES).envelope.payload)
 
 
 def short(path: str) -> str:

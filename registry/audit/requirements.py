@@ -56,10 +56,13 @@ def _threshold(case: Case, policy: Policy) -> str:
     first = case.verified.get(path)
     if first is None:
         raise _unknown(f"no verified {path} to count signers of")
-    rules = {first.rule}
+    rules, untold = {first.rule}, ""
     for item in case.gathered.evidence:
         try:
             further = case.verifier.verify(item.data, name="release")
+        except Unavailable as problem:
+            untold = f"; {item.name}: {problem.message}"
+            continue
         except VerificationError:
             continue  # somebody else's, or about something else
         if further.statement == first.statement:
@@ -67,6 +70,8 @@ def _threshold(case: Case, policy: Policy) -> str:
     words = (
         f"{len(rules)} of {len(policy.signers)} signers that the policy names signed it; it asks for {policy.threshold}"
     )
+    if len(rules) < policy.threshold and untold:
+        raise _unknown(f"{words}{untold}")
     if len(rules) < policy.threshold:
         raise _fail(f"{words}; give more with --attestation FILE")
     return words

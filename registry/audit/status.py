@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from registry.attest.policy import Policy
 from registry.attest.predicates import Status
 from registry.attest.signature import SignedBy
-from registry.audit.case import Case, check
-from registry.errors import GlasshouseError
+from registry.audit.case import Case, check, unverified
+from registry.errors import GlasshouseError, Unavailable
 from registry.report import Check, Verdict
 
 CLOCKS = timedelta(minutes=10)
@@ -35,8 +35,12 @@ def status(case: Case, now: datetime) -> Iterator[Check]:
     asked = case.verifier.policy.status
     subject = str(case.subject.name if case.subject else case.reference)
     wish = f"the policy wants a word of the last {asked.max_age_days:g} days" if asked else "the policy asks for none"
-    newest = max(_words(case, now), key=lambda word: (word.at, word.status.standing == "yanked"), default=None)
-    if case.subject is None and asked:
+    untold: list[tuple[datetime, str]] = []
+    newest = max(_words(case, now, untold), key=lambda word: (word.at, word.status.standing == "yanked"), default=None)
+    newer = [why for at, why in untold if newest is None or at > newest.at]
+    if newer:
+        yield check(7, Verdict.UNKNOWN, subject, f"whether this word on its status counts cannot be told: {newer[0]}")
+    elif case.subject is None and asked:
         yield check(7, Verdict.UNKNOWN, subject, "no verified release statement that a word could be about")
     elif newest is None and (asked or case.gathered.unanswered):
         why = f"; {case.gathered.unanswered}" if case.gathered.unanswered else ""
@@ -60,17 +64,26 @@ def _go_to(said: Status) -> str:
     return f"; go to {said.successor}" if said.successor else ""
 
 
-def _words(case: Case, now: datetime) -> Iterator[Word]:
-    """What those who may speak of this release said; the words of others, and about others, are passed over."""
+def _words(case: Case, now: datetime, untold: list[tuple[datetime, str]]) -> Iterator[Word]:
+    """What those who may speak of this release said; the words of others, and about others, are passed over.
+
+    untold: gets, of each word of which it cannot be told whether it is by one of them, when it was said, and why.
+    """
     policy = case.verifier.policy
     signers = policy.status.signers if policy.status and policy.status.signers else policy.signers
     verifier = case.verifier.with_policy(Policy(signers=signers))
     for item in case.gathered.evidence:
         try:
+            statement = unverified(item.data)
+            said = Status.of(statement)
+            if list(statement.subjects) != [case.subject]:
+                continue
             verified = verifier.verify(item.data, name="status")
-            said = Status.of(verified.statement)
+        except Unavailable as problem:
+            untold.append((datetime.fromisoformat(said.stated_at), f"{item.name}: {problem.message}"))
+            continue
         except GlasshouseError:
             continue
         at = verified.signer.signed_at or datetime.fromisoformat(said.stated_at)
-        if list(verified.statement.subjects) == [case.subject] and at <= now + CLOCKS:
+        if verified.statement == statement and at <= now + CLOCKS:
             yield Word(at, said, verified.signer)

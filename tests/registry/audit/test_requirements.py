@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry.attest import revocation
 from registry.attest.policy import Policy
 from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
 from registry.attest.sigstore import SigstoreSigner
@@ -21,6 +22,7 @@ from registry.hub.reference import DirectoryReference
 from registry.records import release as layout
 from registry.release import sign as signing
 from registry.report import Report, Verdict
+from tests.authority import DAY, SIGNER, Authority, revoking
 from tests.registry.audit.conftest import IDENTITY, MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
@@ -44,7 +46,7 @@ def ask(release: Path, verifier: Verifier) -> Callable[..., Report]:
     """Verify the release by the maintainer's identity and what else a policy asks, with this evidence."""
 
     def asked(*evidence: Evidence, folder: Path = release, unanswered: str | None = None, **fields: Any) -> Report:
-        policy = Policy.of({"signers": [IDENTITY.as_json()], **fields})
+        policy = Policy.of({"signers": [IDENTITY.as_json()]} | fields)
         gathered = Gathered(evidence, unanswered)
         reference = DirectoryReference(folder)
         return verify(folder, reference, "a copy", verifier.with_policy(policy), gathered=gathered)
@@ -235,3 +237,30 @@ def test_an_old_word_is_not_enough(release: Path, verifier: Verifier, say: Sign,
 def test_a_hub_that_did_not_answer_leaves_the_status_unknown(ask: Callable[..., Report]) -> None:
     report = ask(unanswered="the Hub does not answer")
     assert report.verdict is Verdict.UNKNOWN and "does not answer" in reasons(report, 7)
+
+
+def test_who_is_on_a_list_that_does_not_tell_neither_counts_nor_is_passed_over(
+    ask: Callable[..., Report], release: Path, tmp_path: Path
+) -> None:
+    """A second signer, and whoever yanks it, by a certificate of which nobody knows whether it was taken back."""
+    site, now = Authority(tmp_path), datetime.now(UTC)
+    second, subject = site.issue(), _statement(release).subjects[0]
+    cosigned = Evidence("second", second.signer.sign(_statement(release)))
+    yanked = Evidence("yanked", second.signer.sign(status("yanked").about([subject])))
+    signers: list[Any] = []
+    for taken, lists_of_root in (({}, False), ({}, True), ({second.own: now}, True)):
+        lists = [revocation.pem(revoking(site.issuing, site.issuing_key, taken, begin=now - DAY, end=now + DAY))]
+        if lists_of_root:
+            lists.append(revocation.pem(revoking(site.root, site.root_key, {}, begin=now - DAY, end=now + DAY)))
+        rule = {"kind": "certificate", "identity": SIGNER, "authorities": site.pem, "revocationLists": lists}
+        signers.append([IDENTITY.as_json(), rule])
+    silent, clean, revoked = signers
+    for who, counted, standing in (
+        (silent, Verdict.UNKNOWN, Verdict.UNKNOWN),
+        (clean, Verdict.PASS, Verdict.FAIL),
+        (revoked, Verdict.FAIL, Verdict.PASS),
+    ):
+        assert answers(ask(cosigned, signers=who, threshold=2))["signers"] is counted
+        assert answers(ask(cosigned, signers=who))["signers"] is Verdict.PASS  # the first is enough
+        assert set(answers(ask(yanked, signers=who), 7).values()) == {standing}
+        assert set(answers(ask(cosigned, signers=who), 7).values()) == {Verdict.PASS}  # it is no word on that
