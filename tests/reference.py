@@ -128,10 +128,13 @@ with a certificate for timestamps that was valid then, is not of the future, and
 | is named by no list, where lists were given | one of its issuer that is current: today, or on its last day | UNKNOWN |
 | is valid, and no lists were given | nothing more | |
 
-Each certificate from the signer's up to the authority is judged so; the authority's own is not. Revoked means: since
-the earlier of the date in the list and the one since when the key is thought to be stolen. A list is not current if it
-is too old or too new, if the issuer's key did not sign it, or if it is of another issuer. A certificate that has ended
-can be left out of later lists, so the one that counts is the one of its last day: keep that.
+Each certificate from the signer's up to the authority is judged so; the authority's own is not. A rule answers by its
+own lists and timestamps, never by another rule's; where two name the same holder, one that holds is enough. Word of a
+status, or a further signature, of which lists do not tell is UNKNOWN too, unless it makes no difference.
+
+Revoked means: since the earlier of the date in the list and the one since when the key is thought to be stolen. A list
+is not current if it is too old or too new, if the issuer's key did not sign it, or if it is of another issuer. A
+certificate that has ended can be left out of later lists, so the one that counts is the one of its last day: keep that.
 
 A list is at most 4 MB, complete (no delta, no part), says its end, and is not signed by way of SHA-1; any other is an
 error of the policy (exit code 2), and so is a file that is none. A timestamp that is of *another* signature, or that

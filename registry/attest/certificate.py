@@ -32,7 +32,7 @@ from registry.attest.signature import SignedByCertificate, Stamped
 from registry.attest.signers import CertificateHolder, normal_pem
 from registry.attest.statement import Statement
 from registry.attest.timestamp import Stamp, TimestampService
-from registry.errors import CredentialsError, InputError, SignatureError
+from registry.errors import CredentialsError, InputError, SignatureError, Unavailable
 
 MAX_FILE_BYTES = 1 << 20
 
@@ -77,9 +77,13 @@ class CertificateSigner:
         return self._key.bundle("x509CertificateChain", {"certificates": rows}, statement)
 
 
-def verify(bundle: Bundle, rules: tuple[CertificateHolder, ...], now: datetime) -> SignedByCertificate:
-    """Whom the bundle's certificate names, by an authority of one of `rules`; by the one that fits, if one does.
+def verify(
+    bundle: Bundle, rules: Sequence[CertificateHolder], now: datetime
+) -> tuple[SignedByCertificate, CertificateHolder | None]:
+    """Whom the bundle's certificate names, and by which of `rules` they signed: the first by which all of it holds.
 
+    None: it is a good signature by somebody whom none of them names. A rule answers by its own authorities, lists and
+    timestamps: what holds by one is nothing to another that names the same holder.
     Raises SignatureError where the signature does not hold at `now`, the chain leads to none of those authorities, or
     a certificate in it was taken back; Unavailable where a rule's lists do not tell whether one was.
     """
@@ -89,20 +93,26 @@ def verify(bundle: Bundle, rules: tuple[CertificateHolder, ...], now: datetime) 
         holder = chain.identity(found[0])
     stamps = timestamp.of(bundle)
     others: list[SignedByCertificate] = []
-    reasons: list[str] = []
+    silent: list[Unavailable] = []
+    reasons: dict[bool, list[str]] = {True: [], False: []}  # of rules that name this holder, and of others
     for rule in rules:
         try:
             with chain.strictly():
                 signer = _vouched(found, holder, rule, stamps, now)
+        except Unavailable as problem:
+            silent.append(problem)
+            continue
         except chain.UNREADABLE as problem:
-            reasons.append(chain.words(problem))
+            reasons[rule.identity == holder].append(chain.words(problem))
             continue
         if rule.matches(signer):
-            return signer
+            return signer, rule
         others.append(signer)
-    if others:
-        return others[0]  # a good signature by somebody else, which the policy says
-    raise SignatureError("; ".join(dict.fromkeys(reasons)), mend=MEND)
+    if silent:
+        raise silent[0]
+    if others and not reasons[True]:
+        return others[0], None
+    raise SignatureError("; ".join(dict.fromkeys(reasons[True] or reasons[False])), mend=MEND)
 
 
 def _vouched(

@@ -139,8 +139,7 @@ class Policy(Record):
         attestation: its short name; None: any that a rule without a list of its own allows.
         """
         for index, rule in enumerate(self.signers):
-            allowed = rule.signs is None if attestation is None else rule.may_sign(attestation)
-            if allowed and rule.matches(signer):
+            if rule.may_sign(attestation) and rule.matches(signer):
                 return index
         return None
 

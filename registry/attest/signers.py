@@ -46,8 +46,8 @@ class Rule(Record, ABC):
     signs: tuple[Bundle, ...] | None = None
     """Which attestations this signer may sign, by their short names; None: any."""
 
-    def may_sign(self, name: str) -> bool:
-        """Whether this rule speaks of the attestation `name` at all."""
+    def may_sign(self, name: str | None) -> bool:
+        """Whether this rule speaks of the attestation `name` at all; None: of any."""
         return self.signs is None or name in self.signs
 
     @abstractmethod
@@ -59,7 +59,8 @@ class Unlogged(Rule, ABC):
     """What rules have in common of whom no log knows: only a timestamp shows when they signed."""
 
     timestamp_authorities: str | None = Field(None, max_length=100_000)
-    """Root certificates, in PEM, of the RFC 3161 timestamp authorities whose word counts for when it was signed."""
+    """Root certificates, in PEM, of the RFC 3161 timestamp authorities whose word counts for when it was signed; and
+    those between them and the stamps' own certificates, where stamps do not carry them."""
 
     @field_validator("timestamp_authorities")
     @classmethod

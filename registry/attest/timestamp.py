@@ -184,7 +184,7 @@ def _path(stamp: Stamp, anchors: Sequence[x509.Certificate]) -> list[x509.Certif
     try:
         builder.build().verify_message(stamp.response, stamp.signature)
     except UNUSABLE as problem:
-        raise ValueError(f"does not hold: {chain.words(problem)}") from problem
+        raise ValueError(f"does not hold: {chain.words(problem).partition(': ErrorStack')[0]}") from problem
     return path
 
 

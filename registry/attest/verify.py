@@ -139,8 +139,8 @@ class Verifier:
         that or InputError where there is no trust root to tell by.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
-        signer = self._signer(bundle)
-        rule = self.policy.names(signer, name)
+        signer, holds = self._signer(bundle, name)
+        rule = self.policy.names(signer, name) if holds else None
         if rule is None:
             what = f" for {name}" if name else ""
             raise SignerError(
@@ -149,19 +149,23 @@ class Verifier:
             )
         return Verified(_statement(bundle, signer), signer, rule)
 
-    def _signer(self, bundle: Bundle) -> SignedBy:
+    def _signer(self, bundle: Bundle, name: str | None) -> tuple[SignedBy, bool]:
+        """Who signed it, and whether it holds by what a rule of theirs asks of it besides, where rules ask anything."""
+        now = self.now or datetime.now(UTC)
         match bundle.kind:
             case "certificate":
-                return self.trust.sigstore.signer(bundle)
+                return self.trust.sigstore.signer(bundle), True
             case "publicKey" if self.policy.keys:
-                return localkey.verify(bundle, self.policy.keys, self.now or datetime.now(UTC))
+                return localkey.verify(bundle, self.policy.keys, now), True
             case "publicKey":
                 raise SignatureError(
                     f"signed with a bare key, and nobody vouches for it; expected {self.policy}",
                     mend="if you trust that key, verify with --key PUBLIC.pem",
                 )
-            case "x509CertificateChain" if self.policy.holders:
-                return certificate.verify(bundle, self.policy.holders, self.now or datetime.now(UTC))
+            case "x509CertificateChain" if rules := self.policy.holders:
+                allowed = tuple(rule for rule in rules if rule.may_sign(name))
+                signer, rule = certificate.verify(bundle, allowed or rules, now)
+                return signer, rule is not None
             case "x509CertificateChain":
                 raise SignatureError(
                     f"signed with a certificate of {certificate.hint(bundle)}, and the policy names no authority; "

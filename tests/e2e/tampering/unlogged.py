@@ -98,6 +98,8 @@ def timestamps(world: World) -> Iterator[Case]:
     yield expect(
         "another trusted, of that name", world.certifying(clock=other).at(ended), "of no authority that is trusted"
     )
+    lent = _beside(world.certifying(), world.certifying("boss@site.test", clock=world.clock)).at(ended)
+    yield expect("a timestamp that counts for somebody else", lent, "no timestamp authority is trusted")
     for path in spoil.kinds(spoil.bundle_paths(world)):
         strip = spoil.in_json(path, partial(spoil.set_at, place=STAMPS.rpartition(".")[0], value=None))
         spoilt, words = spoil.becomes("stamped", strip, trusting), ("no timestamp shows", "the signature has none")
@@ -159,6 +161,9 @@ def revoked(world: World) -> Iterator[Case]:
     yield expect("stolen before it was stamped", (fine, theft), "keyCompromise", "it was stamped",
                  at=later, clock=world.clock)  # fmt: skip
     yield expect("its issuer revoked", (of_root({site.issuing: now}), clean), "CN=site-issuing", "was revoked")
+    lent = _beside(world.certifying(lists=(fine, of_site({own: now}))), world.certifying("boss@site.test")).at(now)
+    yield Case("by certificate: revoked, where another is not asked", spoil.becomes("stamped", None, lent), 3, LAST,
+               ("was revoked",))  # fmt: skip
     foreign = Authority(site.folder / "other")
     theirs = revocation.pem(revoking(foreign.issuing, foreign.issuing_key, {}, begin=now - DAY, end=now + DAY))
     for name, lists, word in (
@@ -177,6 +182,11 @@ def revoked(world: World) -> Iterator[Case]:
     all_three = (fine, of_site({}, end - DAY), taken)
     yield expect("ended, its timestamp authority revoked", all_three, "no timestamp shows", "counts no more",
                  at=end + DAY, clock=world.clock)  # fmt: skip
+
+
+def _beside(one: Verifier, other: Verifier) -> Verifier:
+    """Trusts whom either does."""
+    return one.with_policy(Policy(signers=(*one.policy.signers, *other.policy.signers)))
 
 
 def _stamp_of(path: Path) -> tuple[bytes, bytes]:

@@ -158,6 +158,45 @@ def test_lists_that_do_not_tell_are_no_pass(site: Authority, bundle: bytes, tmp_
     assert trusting(site, fine, of_site(other), of_site(site)).verify(bundle).statement == STATEMENT
 
 
+def test_a_rule_whose_lists_do_not_tell_keeps_no_other_from_telling(site: Authority, bundle: bytes) -> None:
+    silent, fine = (trusting(site, *lists).policy.signers[0] for lists in ((of_root(site),), ()))
+    assert Verifier(Policy(signers=(silent, fine)), now=NOW).verify(bundle).statement == STATEMENT
+    other = trusting(site, identity="other@site.test").policy.signers[0]
+    with pytest.raises(Unavailable):
+        Verifier(Policy(signers=(silent, other)), now=NOW).verify(bundle)
+
+
+def test_what_one_rule_asks_another_does_not_answer(
+    site: Authority, holder: Holder, bundle: bytes, clock: TimestampAuthority
+) -> None:
+    """By a rule of the same authority that asks for less, but for somebody else, or for another attestation."""
+
+    def verifier(*rules: CertificateHolder, now: datetime = NOW) -> Verifier:
+        return Verifier(Policy(signers=rules), now=now)
+
+    def rule(**fields: Any) -> CertificateHolder:
+        return CertificateHolder(**{"identity": SIGNER, "authorities": site.pem, **fields})
+
+    taken = rule(revocation_lists=(of_root(site), of_site(site, {holder.own: NOW})))
+    boss, data = rule(identity="boss@site.test"), rule(signs=("data",))
+    for rules in ((taken, boss), (boss, taken), (taken, data), (data, taken)):
+        with pytest.raises(SignatureError, match="was revoked"):
+            verifier(*rules).verify(bundle, name="release")
+    assert verifier(taken, data).verify(bundle, name="data").statement == STATEMENT  # which asks for less
+    dated = root_pem(clock)
+    for other in (
+        rule(identity="boss@site.test", timestamp_authorities=dated),
+        rule(signs=("data",), timestamp_authorities=dated),
+    ):
+        for rules in ((rule(), other), (other, rule())):
+            with pytest.raises(SignatureError, match="no timestamp shows"):
+                verifier(*rules, now=END + DAY).verify(bundle, name="release")
+    with pytest.raises(SignerError):
+        verifier(data).verify(bundle, name="release")
+    with pytest.raises(SignerError):
+        verifier(boss).verify(bundle, name="release")
+
+
 def test_another_s_list_takes_nothing_back(site: Authority, holder: Holder, bundle: bytes, tmp_path: Path) -> None:
     """Whoever can put a list into a policy's folder cannot thereby take away a signer, nor give one back."""
     other = Authority(tmp_path)
