@@ -21,7 +21,7 @@ from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import check_path
 from registry.provenance import dvc, stages
-from registry.provenance.stage_chain import Line, touch
+from registry.provenance.stage_chain import Line
 from registry.records import release as layout
 from registry.records.chain import Chain
 from registry.records.environment import Environment
@@ -193,9 +193,9 @@ def first_stage(signed: dvc.Lock, made: dvc.Lock, runs: Mapping[str, tuple[Run, 
 
     runs: by stage, that of the release and ours. They tell by SHA-256 and file by file; the locks only by MD5.
     """
-    makers = {out.path: name for name, stage in signed.stages.items() for out in stage.outs}
+    makers = stages.Makers(signed.stages.values())
     reads = {
-        name: {maker for dep in stage.deps for path, maker in makers.items() if touch(dep.path, path)} - {name}
+        name: {maker for dep in stage.deps for maker in makers.touching(dep.path).values()} - {name}
         for name, stage in signed.stages.items()
     }
     try:

@@ -111,9 +111,22 @@ class Line:
         return found
 
     @cached_property
-    def makers(self) -> dict[str, str]:
-        """Path of an output by dvc.lock -> the stage that wrote it."""
-        return {path: name for name, stage in self.locked.items() for path in stages.written(stage)}
+    def makers(self) -> stages.Makers:
+        """Which stage wrote which output, by dvc.lock."""
+        return stages.Makers(self.locked.values())
+
+    @cached_property
+    def stated(self) -> dict[tuple[str, str], Measured]:
+        """What the statements say that a stage, by name, wrote at a path."""
+        return {(name, out.path): out for name, run in self.runs.items() for out in run.outs}
+
+    @cached_property
+    def parents(self) -> dict[str, set[str]]:
+        """By a stage's name, those that it read from."""
+        return {
+            name: {maker for dep in run.deps for maker in self.makers.touching(dep.path).values()} - {name}
+            for name, run in self.runs.items()
+        }
 
     def said(self, name: str) -> tuple[StageRun, str]:
         """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
@@ -203,7 +216,7 @@ class Line:
         """How many of the dependencies other stages made, each as its maker states it."""
         count, unknown = 0, []
         for dep in run.deps:
-            parts = {path: self.makers[path] for path in self.makers if touch(dep.path, path)}
+            parts = self.makers.touching(dep.path)
             count += bool(parts)
             for path, maker in parts.items():
                 try:
@@ -215,17 +228,9 @@ class Line:
         return count
 
     def _out(self, maker: str, path: str) -> Measured:
-        for out in self.runs[maker].outs if maker in self.runs else ():
-            if out.path == path:
-                return out
-        raise Unavailable(f"{maker} states nothing of {path}", mend="ask the maintainer for its statement")
-
-    def _parents(self, name: str) -> set[str]:
-        """The stages that `name` read from."""
-        deps = self.runs[name].deps
-        return {
-            maker for path, maker in self.makers.items() if maker != name and any(touch(dep.path, path) for dep in deps)
-        }
+        if (maker, path) not in self.stated:
+            raise Unavailable(f"{maker} states nothing of {path}", mend="ask the maintainer for its statement")
+        return self.stated[maker, path]
 
     def _origins(self, path: str) -> set[str]:
         """The stages that wrote the bytes of the release's file at `path`, and did not have them from another."""
@@ -241,7 +246,7 @@ class Line:
         found: set[str] = set()
         waiting = deque([name])
         while waiting:
-            new = self._parents(waiting.popleft()) - found
+            new = self.parents[waiting.popleft()] - found
             found |= new
             waiting += new
         return found
@@ -254,7 +259,7 @@ class Line:
             route = waiting.popleft()
             if route[-1] in ends:
                 return route
-            new = sorted(self._parents(route[-1]) - seen)
+            new = sorted(self.parents[route[-1]] - seen)
             seen.update(new)
             waiting += [[*route, name] for name in new]
         return []
@@ -263,11 +268,6 @@ class Line:
 def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
     """(file, key) of each setting that is read key by key."""
     return {(path, key) for path, values in params.items() if path.endswith(pipeline.READABLE) for key in values}
-
-
-def touch(one: str, other: str) -> bool:
-    """Whether two paths are the same, or one lies inside the other."""
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def _compare(reader: str, dep: Measured, maker: str, out: Measured) -> None:

@@ -7,7 +7,9 @@ digests are those of the files as they are at the release. That is said of it (`
 from __future__ import annotations
 
 import posixpath
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,8 +20,27 @@ from registry.provenance.pipeline import Pipeline
 from registry.provenance.record import ran_here
 from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages, check_names
 
+AFTER_SLASH = chr(ord("/") + 1)
 MAX_FOLDERS = 8
 """More directories than this, in which a stage can have worked, are not gone through."""
+
+
+class Makers(dict[str, str]):
+    """Path of an output -> the stage that wrote it, and which of them a path has to do with."""
+
+    def __init__(self, stages: Iterable[dvc.Stage]) -> None:
+        """stages: their paths from the project's root."""
+        super().__init__({path: stage.name for stage in stages for path in written(stage)})
+        self._sorted = sorted(self)
+
+    def touching(self, path: str) -> dict[str, str]:
+        """The outputs that are `path`, lie inside it, or are directories that it lies inside, with their makers.
+
+        Asks for each folder above `path`, and for what is found, not for each output.
+        """
+        inside = slice(bisect_left(self._sorted, f"{path}/"), bisect_left(self._sorted, f"{path}{AFTER_SLASH}"))
+        above = accumulate(path.split("/"), "{}/{}".format)
+        return {one: self[one] for one in (*above, *self._sorted[inside]) if one in self}
 
 
 def gather(root: Path) -> Stages:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from registry import canonical
 from registry.attest.statement import Statement
 from registry.errors import InputError
 from registry.manifest import Manifest
-from registry.provenance import claims, lineage, slsa
+from registry.provenance import claims, dvc, lineage, slsa, stages
 from registry.provenance.stage_chain import ENDS
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord, SourceCode
@@ -262,3 +263,13 @@ def test_nothing_but_input_error_comes_of_other_statements(statement: Statement,
                 slsa.stage_run(Statement(good.subjects, good.predicate_type, predicate))
             except InputError as problem:
                 assert problem.mend
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "a-b", "a.b"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(PATHS), PATHS)
+def test_an_output_has_to_do_with_a_path_that_is_it_in_it_or_around_it(outs: set[str], path: str) -> None:
+    lock = [dvc.Stage(f"stage {out}", "x", (), (dvc.Artifact(out, "0" * 32, 1),)) for out in outs]
+    expected = {out for out in outs if f"{out}/".startswith(f"{path}/") or f"{path}/".startswith(f"{out}/")}
+    assert stages.Makers(lock).touching(path) == {out: f"stage {out}" for out in expected}
