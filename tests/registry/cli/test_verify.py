@@ -32,7 +32,7 @@ from tests.sigstore_instance import SigstoreInstance
 
 GLASSHOUSE = str(Path(sys.executable).with_name("glasshouse"))
 OFFLINE = ("unshare", "--net")
-DEADLINE = 30
+DEADLINE = 90
 
 
 @pytest.fixture(scope="module")
