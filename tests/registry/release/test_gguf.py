@@ -135,7 +135,7 @@ def test_the_library_s_own_reader_finds_every_tensor_and_what_the_file_is(model:
     assert (says["llama.attention.head_count"], says["llama.attention.head_count_kv"]) == (HEADS, KEYS)
     assert says["tokenizer.ggml.tokens"][400:] == ["[PAD400]", "[PAD401]", "[PAD402]"]
     assert says["tokenizer.ggml.token_type"][0] == 3 and says["tokenizer.ggml.token_type"][-1] == 5
-    assert "tokenizer.ggml.pre" not in says and len(says["tokenizer.ggml.merges"]) == 400 - 257
+    assert says["tokenizer.ggml.pre"] == "qwen2" and len(says["tokenizer.ggml.merges"]) == 400 - 257
     kinds = {tensor.name: tensor.tensor_type for tensor in reader.tensors}
     assert len(kinds) == 2 + 2 * 9
     assert kinds["blk.0.attn_norm.weight"] == GGMLQuantizationType.F32
@@ -205,6 +205,7 @@ def test_only_a_way_to_part_words_that_llama_cpp_knows_is_named(
     near = Label("A small model", "apache-2.0", "hf://glasshouse/small", "tekken")
     field = GGUFReader(written(copy, tmp_path, label=near)).fields["tokenizer.ggml.pre"]
     assert field.contents() == (words or "tekken")
+    assert ("tokenizer.ggml.pre" in GGUFReader(written(copy, tmp_path)).fields) == (words is not None)
 
 
 def nothing(document: dict[str, Any]) -> None:
@@ -308,9 +309,16 @@ def test_the_companion_is_laid_out_as_it_was_planned(copy: Path, tmp_path: Path)
     digests = (sha256_file(tmp_path / "draft/model.safetensors"), sha256_file(tmp_path / "out/small-Q8_0.gguf"))
     assert all(digest in card for digest in digests)
     assert "hf://glasshouse/small@v1.0.0" in card and SOURCE.commit in card
-    assert "takes its own" in card
-    (near,) = companions.planned(tmp_path, config(pre_tokenizer="qwen2"), "1.0.0", SOURCE)
-    assert b"takes `qwen2`, which is near" in bytes(near.files["README.md"])  # type: ignore[arg-type]
+    assert "llama.cpp knows the tokenizer's way to part text into words, as `qwen2`" in card
+
+
+def test_the_card_says_where_llama_cpp_reads_text_otherwise(copy: Path, tmp_path: Path) -> None:
+    changed(copy / "tokenizer.json", lambda document: document.update(pre_tokenizer=BYTES))
+    (copy / layout.LICENSE).write_text("Apache License 2.0\n")
+    copy.rename(tmp_path / "draft")
+    for settings, said in ((config(), b"takes its own"), (config(pre_tokenizer="qwen2"), b"`qwen2`, which is near")):
+        (made,) = companions.planned(tmp_path, settings, "1.0.0", SOURCE)
+        assert said in bytes(made.files["README.md"])  # type: ignore[arg-type]
 
 
 def test_what_comes_out_otherwise_the_second_time_is_not_laid_out(tmp_path: Path) -> None:
