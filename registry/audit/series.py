@@ -99,7 +99,7 @@ def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:
     double, three times at least); a change of the spacing, and a shorter last stretch, are no gap.
     """
     spacings = [b - a for a, b in pairwise(steps)]
-    if len(spacings) < 3:
+    if len(spacings) < 3 or _is_whole(steps, {*spacings, *steps} - {0}):
         return ()
     usual, often = Counter(spacings).most_common(1)[0]
     missing: list[int] = []
@@ -109,6 +109,17 @@ def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:
             if spacings[index] > usual and spacings[index] % usual == 0:
                 missing += range(steps[index] + usual, steps[index + 1], usual)
     return tuple(sorted({*missing, *_missing_powers(steps)}))
+
+
+def _is_whole(steps: Sequence[int], spacings: set[int]) -> bool:
+    """Whether `steps` are the powers of two below one of `spacings`, then its multiples, and the last step."""
+    found, last = {0, *steps}, steps[-1]
+    for spacing in spacings:
+        powers = [1 << exponent for exponent in range((spacing - 1).bit_length())]
+        others = len(found) - len(powers) - last // spacing  # step 0, and perhaps a last of its own
+        if others in (1, 2) and found == {*range(0, last + 1, spacing), *powers, last}:
+            return True
+    return False
 
 
 def read(hub: HubClient, repo: str) -> Published:
@@ -182,9 +193,9 @@ def _shards(hub: HubClient, repo: str, commit: str, path: str) -> frozenset[str]
 
 def _missing_powers(steps: Sequence[int]) -> list[int]:
     """Steps left out of a stretch of powers of two: 1, 2, 4, 16 lacks 8."""
-    powers = [step for step in steps if step > 0 and step & (step - 1) == 0]
-    while len(powers) > 1 and powers[-1] > 4 * powers[-2]:
-        powers.pop()  # a round step of a later stretch that happens to be a power
+    powers = {step for step in steps if step > 0 and step & (step - 1) == 0}
     if len(powers) < 4:
         return []
-    return [1 << e for e in range(powers[0].bit_length() - 1, powers[-1].bit_length()) if 1 << e not in powers]
+    last = max(powers)  # far from the others it is a round step of a later stretch that happens to be a power
+    gaps = [(a, b) for a, b in pairwise(steps) if {a, b} <= powers and (b < last or b <= 4 * a)]
+    return [1 << exponent for a, b in gaps for exponent in range(a.bit_length(), b.bit_length() - 1)]

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.params import Train
+from pipelines.schedule import is_checkpoint
 from registry.audit.lint import Level
 from registry.audit.lint import lint as run
 from registry.audit.series import Published, Revision, missing_steps, parse_step
 from registry.hub.transfer import RemoteFile
+from tests.pipelines.small_project import TRAIN
 
 STEPS = tuple(range(0, 30_000, 1_000))
 CARD = "---\nlicense: apache-2.0\ndatasets:\n- org/data\n---\n# A model\n"
@@ -213,6 +216,9 @@ def test_names_of_steps(name: str, expected: tuple[str, int] | None) -> None:
         ((0, 100, 200, 400, 500), (300,)),
         ((0, 1000, 2000, 3000, 8000, 13_000, 18_000), ()),  # another spacing from some step on
         ((0, 50, 100), ()),
+        ((0, 1, 2, 3, 6, 9, 10), ()),  # whole: powers of two, then every third, and the last
+        ((1, 2, 4, 8, 64, 128), (16, 32)),
+        ((0, 1, 2, 4, 8, 16, 32, 64, 100, 200, 256), ()),  # a last step that happens to be a power
         ((), ()),
     ],
 )
@@ -220,12 +226,18 @@ def test_gaps_are_what_the_spacing_promises(steps: tuple[int, ...], missing: tup
     assert missing_steps(steps) == missing
 
 
-@given(st.integers(1, 5000), st.integers(6, 40), st.data())
+@given(st.integers(2, 5000), st.integers(6, 40), st.data())
 def test_a_step_taken_out_of_the_middle_is_missed(spacing: int, count: int, data: st.DataObject) -> None:
     steps = [spacing * n for n in range(count)]
     assert missing_steps(steps) == ()
     gone = steps.pop(data.draw(st.integers(2, count - 3)))
     assert gone in missing_steps(steps)
+
+
+@given(st.integers(1, 2000), st.integers(1, 500))
+def test_what_our_own_trainings_keep_lacks_nothing(steps: int, every: int) -> None:
+    train = Train.model_validate(TRAIN).model_copy(update={"steps": steps, "checkpoint_every": every})
+    assert missing_steps([done for done in range(steps + 1) if is_checkpoint(train, done)]) == ()
 
 
 @given(st.text(max_size=300))

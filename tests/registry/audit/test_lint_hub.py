@@ -290,7 +290,8 @@ def test_the_command(released: Released, shelf: Shelf, tmp_path: Path) -> None:
     project = released.project
     reference = released.reference.partition("@")[0]
     done = project.run("glasshouse", "audit", "lint", reference, "--json", variables=released.hub)
-    assert all(finding["level"] == "note" for finding in json.loads(done.stdout)["findings"])
+    found = json.loads(done.stdout)["findings"]
+    assert all(finding["level"] == "note" for finding in found), found
     log = tmp_path / "lint.sarif"
     words = ("glasshouse", "audit", "lint", f"hf://{REPO}", "--sarif", str(log))
     shelf.change("main", {"README.md": "# No metadata\n"})
