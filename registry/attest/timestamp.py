@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-import requests
 from cryptography import x509
 from rfc3161_client import (
     HashAlgorithm,
@@ -76,6 +75,8 @@ class TimestampService:
         return answer
 
     def _ask(self, query: bytes) -> bytes:
+        import requests  # takes longer to load than all that a verification needs from here
+
         kinds = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
         try:
             with (

@@ -30,9 +30,14 @@ def test_the_reference_is_that_of_this_code(page: Path) -> None:
     assert page.read_text() == reference.PAGES[page](), "run `make docs`"
 
 
-def test_help_imports_nothing_heavy() -> None:
-    heavy = ("torch", "mlflow", "transformers", "sigstore", "huggingface_hub", "model_signing", "pydantic", "pandas")
-    code = f"import sys; from registry.cli import main; print([m for m in {heavy} if m in sys.modules])"
+HEAVY = ("torch", "mlflow", "transformers", "sigstore", "huggingface_hub", "model_signing", "requests", "pandas", "dvc")
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"), [("registry.cli", (*HEAVY, "pydantic")), ("registry.audit.verify", HEAVY)]
+)
+def test_help_and_verification_with_a_key_import_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
