@@ -14,6 +14,7 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verify import Verifier
 from tests.sigstore_instance import ISSUER, SigstoreInstance
+from tests.sigstore_instance.tsa import TimestampAuthority
 
 MAINTAINER = "maintainer@example.org"
 POLICY = Policy(signers=(SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),))
@@ -72,3 +73,9 @@ def write_key(path: Path, *, curve: ec.EllipticCurve | None = None, password: by
     key = ec.generate_private_key(curve or ec.SECP256R1())
     path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
     return path
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> TimestampAuthority:
+    """A timestamp authority."""
+    return TimestampAuthority(tmp_path_factory.mktemp("tsa"))

@@ -44,12 +44,6 @@ def holder(site: Authority) -> Holder:
 
 
 @pytest.fixture(scope="module")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> TimestampAuthority:
-    """A timestamp authority."""
-    return TimestampAuthority(tmp_path_factory.mktemp("tsa"))
-
-
-@pytest.fixture(scope="module")
 def bundle(holder: Holder, clock: TimestampAuthority) -> bytes:
     """STATEMENT, signed and stamped NOW."""
     return holder.stamped(StandingClock(clock, NOW)).sign(STATEMENT)

@@ -24,8 +24,9 @@ from registry.provenance import pipeline, stages
 from registry.provenance import record as recorder
 from registry.records.run import Run, directory_digest
 from tests.registry.attest.test_statement import VALUES
+from tests.registry.provenance import small_dvc
+from tests.registry.provenance.small_dvc import RECORD, dvc, git
 
-RECORD = f"{sys.executable} -m registry record"
 PIPELINE = f"""
 stages:
   one:
@@ -63,35 +64,13 @@ FILES = {
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project after `dvc repro`. Shared: copy it before changing it."""
-    root = tmp_path_factory.mktemp("recorded") / "project"
-    for path, text in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    git("init", "--quiet", root=root)
-    dvc("init", "--quiet", root=root)
-    dvc("repro", root=root)
-    git("add", "--all", root=root)
-    git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All", root=root)
-    return root
+    return small_dvc.build(tmp_path_factory.mktemp("recorded") / "project", FILES)
 
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path) -> Path:
     """A copy that a test may change."""
     return Path(shutil.copytree(made, tmp_path / "project"))
-
-
-def git(*words: str, root: Path) -> None:
-    subprocess.run(["git", *words], cwd=root, check=True)
-
-
-def dvc(*words: str, root: Path, code: int = 0, **variables: str) -> str:
-    """What dvc says, which has to end in `code`."""
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"} | variables
-    command = [sys.executable, "-m", "dvc", *words]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from registry.provenance.stage_chain import ENDS, Line
 from registry.records import release as layout
 from registry.records.release import ReleaseRecord, SourceCode
 from registry.records.run import Run, Stages
-from tests.registry.provenance.test_record import RECORD, dvc, git
+from tests.registry.provenance import small_dvc
+from tests.registry.provenance.small_dvc import RECORD, dvc, git
 
 PIPELINE = f"""
 vars:
@@ -79,15 +80,7 @@ NAMES = ["each@a", "each@b", "grid@small-set0", "grid@small-set1", "last", "prep
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project after `dvc repro`. Shared: copy it before changing it."""
-    root = tmp_path_factory.mktemp("templates") / "project"
-    for path, text in FILES.items():
-        write_atomic(root / path, text.encode())
-    git("init", "--quiet", root=root)
-    dvc("init", "--quiet", root=root)
-    dvc("repro", root=root)
-    git("add", "--all", root=root)
-    git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All", root=root)
-    return root
+    return small_dvc.build(tmp_path_factory.mktemp("templates") / "project", FILES)
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ import pytest
 
 from registry.digest import sha256_bytes
 from registry.errors import InputError, Refused
-from registry.files import write_atomic
 from registry.provenance import dvc as lock_file
 from registry.provenance import stages
 from registry.records.run import SUFFIX, directory_digest
-from tests.registry.provenance.test_record import RECORD, dvc, git
+from tests.registry.provenance.small_dvc import RECORD, commit, dvc, git, start
 from tests.registry.provenance.test_record_templates import Told
 
 PIPELINE = f"""
@@ -39,20 +38,12 @@ FILES = {
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that somebody ran and pushed: its outputs to a remote beside it, the rest to git. Not to be changed."""
     root = tmp_path_factory.mktemp("restored") / "origin"
-    for path, text in FILES.items():
-        write_atomic(root / path, text.encode())
-    git("init", "--quiet", root=root)
-    dvc("init", "--quiet", root=root)
+    start(root, FILES)
     dvc("remote", "add", "--default", "shared", str(root.parent / "remote"), root=root)
     dvc("repro", root=root)
     dvc("push", root=root)
     commit(root)
     return root
-
-
-def commit(root: Path) -> None:
-    git("add", "--all", root=root)
-    git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All", root=root)
 
 
 def clone(origin: Path, root: Path) -> Path:

@@ -1,0 +1,49 @@
+"""A small DVC project with git, as its builder runs it: what the tests of recording share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from registry.files import write_atomic
+
+RECORD = f"{sys.executable} -m registry record"
+
+
+def start(root: Path, files: Mapping[str, str]) -> None:
+    """Make a project of these files at `root`."""
+    for path, text in files.items():
+        write_atomic(root / path, text.encode())
+    git("init", "--quiet", root=root)
+    dvc("init", "--quiet", root=root)
+
+
+def build(root: Path, files: Mapping[str, str]) -> Path:
+    """Make a project of these files at `root`, run it, and commit everything."""
+    start(root, files)
+    dvc("repro", root=root)
+    commit(root)
+    return root
+
+
+def commit(root: Path) -> None:
+    """Commit everything."""
+    git("add", "--all", root=root)
+    git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "All", root=root)
+
+
+def git(*words: str, root: Path) -> None:
+    """Run git."""
+    subprocess.run(["git", *words], cwd=root, check=True)
+
+
+def dvc(*words: str, root: Path, code: int = 0, **variables: str) -> str:
+    """What dvc says, which has to end in `code`."""
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"} | variables
+    command = [sys.executable, "-m", "dvc", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
