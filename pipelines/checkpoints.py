@@ -21,7 +21,7 @@ from registry import canonical
 from registry.digest import sha256_bytes, sha256_file
 from registry.errors import DigestMismatch, GlasshouseError
 from registry.files import directory_beside, write_atomic
-from registry.records.chain import Chain, Checkpoint, FileDigests
+from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests
 from registry.records.record import Record, Sha256
 from registry.tensors import tensors_digest
 

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from registry import canonical
 from registry.errors import InputError, Refused, Unavailable
-from registry.records.chain import ProfileName
+from registry.records.checkpoint_chain import ProfileName
 from registry.records.environment import NumericProfile
 
 NUMERICAL = ("numpy", "torch")

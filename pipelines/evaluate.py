@@ -24,7 +24,7 @@ from pipelines.train import OUT as TRAINED
 from pipelines.train import TOKENS
 from registry.digest import sha256_file
 from registry.files import directory_beside
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 
 if TYPE_CHECKING:  # they load torch, which has to come after the profile

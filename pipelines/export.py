@@ -19,7 +19,7 @@ from pipelines.train import TOKENIZER, TOKENS
 from registry.digest import sha256_file
 from registry.errors import InputError, VerificationError
 from registry.files import directory_beside
-from registry.records.chain import Chain, Checkpoint
+from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.tokens import Tokens
 
 OUT = Path("build/model")

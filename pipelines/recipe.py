@@ -9,7 +9,7 @@ from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
 from registry.errors import InputError
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 
 CODE = (
     "checkpoints", "determinism", "fused", "model", "order", "params", "portable", "recipe", "reduce", "schedule",

@@ -30,7 +30,7 @@ from pipelines.determinism import Profile
 from pipelines.params import Params
 from registry.errors import InputError, Refused, VerificationError
 from registry.files import write_atomic
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import NumericProfile
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile

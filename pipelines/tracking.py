@@ -24,7 +24,7 @@ from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 
 SWITCH = "GLASSHOUSE_TRACKING"

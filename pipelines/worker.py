@@ -26,7 +26,7 @@ from pipelines.determinism import Profile
 from pipelines.params import Params, Train
 from pipelines.tokens import TokenSplit
 from registry.errors import InputError, VerificationError
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 
 Advance = Callable[[int, float], None]
 """Called with the number of steps done, and the loss of the last."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.audit import workshop
-from registry.audit.checkpoints import InFolder
+from registry.audit.checkpoint_sources import InFolder
 from registry.audit.replay import challenge
 from registry.audit.sandbox import Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit
-from registry.audit.verify import verify
 from registry.audit.workshop import Options, Workshop
 from registry.hub.reference import DirectoryReference
+from registry.verification.steps import verify
 from tests.conftest import MAINTAINER, Project
 from tests.forging import CHECKPOINTS
 from tests.hub_instance import HubInstance

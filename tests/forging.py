@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from pipelines.checkpoints import STATE, State
 from registry.digest import sha256_file
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
-from registry.records.chain import Chain, FileDigests
+from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
+from registry.records.checkpoint_chain import Chain, FileDigests
 from registry.tensors import tensors_digest
 
 CHECKPOINTS = "build/train/checkpoints"

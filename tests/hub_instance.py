@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.hub.server.tokens import Role, TokenStore
+from registry.server.access.tokens import Role, TokenStore
 
 START_SECONDS = 60
 _NUMBERS = itertools.count()
@@ -52,7 +52,7 @@ class HubInstance:
         TokenStore(folder).create("builder", Role.WRITE, organizations, token=token)
         port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "registry.hub.server", "--root", str(folder), *options]
+        command = [sys.executable, "-m", "registry.server", "--root", str(folder), *options]
         command += ["--port", str(port), "--port-file", str(port_file)]
         command += ["--part-size", str(part_size)] if part_size else []
         command += [] if xet else ["--no-xet"]

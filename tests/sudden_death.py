@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry import canonical
 from registry.attest.localkey import KeySigner
 from registry.digest import sha256_file
-from registry.hub import checkpoints as layout
+from registry.hub import step_branches as layout
 from registry.hub.client import HubClient
-from registry.hub.server.check import check
 from registry.manifest import Manifest
-from registry.records import release as records
-from registry.records.chain import Chain, FileDigests, ProfileName
+from registry.records import layout as records
+from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.release.sign import sign
+from registry.server.check import check
 from registry.tensors import tensors_digest
 from tests import synthetic_release
 from tests.hub_instance import HubInstance

@@ -15,16 +15,15 @@ from registry import canonical, tensors
 from registry.digest import sha256_bytes, sha256_file
 from registry.files import write_atomic
 from registry.manifest import Manifest
-from registry.openness import model_card
-from registry.openness.model_card import About
-from registry.provenance import dvc
-from registry.records import data_manifest
-from registry.records import release as layout
-from registry.records.chain import Chain, FileDigests, ProfileName
+from registry.openness.cards import model_card
+from registry.openness.cards.model_card import About
+from registry.project import dvc_lock
+from registry.records import data_manifest, layout
+from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import Row, Source, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer, Tokens
 
@@ -220,8 +219,8 @@ def _measured(folder: Path, path: str) -> Measured:
 
 def _md5(folder: Path, path: str) -> str:
     if path == MODEL:
-        return dvc.directory_md5(_model(folder))
-    return dvc.file_md5(folder / path) if (folder / path).is_file() else "3" * 32
+        return dvc_lock.directory_md5(_model(folder))
+    return dvc_lock.file_md5(folder / path) if (folder / path).is_file() else "3" * 32
 
 
 def _model(folder: Path) -> dict[str, Path]:

@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from registry.attest import chain, revocation, timestamp
+from registry.attest import revocation, timestamp, x509_path
 from registry.attest.bundle import MEND, Bundle
 from registry.attest.localkey import ALGORITHM, KeySigner
 from registry.attest.signature import SignedByCertificate, Stamped
@@ -53,11 +53,11 @@ class CertificateSigner:
         self._chain = [*_read(certificate), *(_read(further) if further else ())]
         own = self._chain[0]
         try:
-            public = normal_pem(chain.signing_key(own)).decode()
-            self.identity = chain.identity(own)
-        except chain.UNREADABLE as problem:
+            public = normal_pem(x509_path.signing_key(own)).decode()
+            self.identity = x509_path.identity(own)
+        except x509_path.UNREADABLE as problem:
             raise InputError(
-                f"{certificate} cannot sign a release: {chain.words(problem)}",
+                f"{certificate} cannot sign a release: {x509_path.words(problem)}",
                 mend="ask the authority for a certificate with keyUsage digitalSignature, extendedKeyUsage codeSigning "
                 "and one subjectAltName",
             ) from problem
@@ -90,20 +90,20 @@ def verify(
     with _as_signature_error():
         found = _chain(bundle)
         _check_signature(bundle, found[0])
-        holder = chain.identity(found[0])
+        holder = x509_path.identity(found[0])
     stamps = timestamp.of(bundle)
     others: list[SignedByCertificate] = []
     silent: list[Unavailable] = []
     reasons: dict[bool, list[str]] = {True: [], False: []}  # of rules that name this holder, and of others
     for rule in rules:
         try:
-            with chain.strictly():
+            with x509_path.strictly():
                 signer = _vouched(found, holder, rule, stamps, now)
         except Unavailable as problem:
             silent.append(problem)
             continue
-        except chain.UNREADABLE as problem:
-            reasons[rule.identity == holder].append(chain.words(problem))
+        except x509_path.UNREADABLE as problem:
+            reasons[rule.identity == holder].append(x509_path.words(problem))
             continue
         if rule.matches(signer):
             return signer, rule
@@ -137,7 +137,7 @@ def _vouched(
     for stamp in fitting:
         try:
             return _at(found, holder, rule, stamp, now)
-        except chain.UNREADABLE as problem:
+        except x509_path.UNREADABLE as problem:
             problems.append(problem)
     raise problems[0]
 
@@ -147,10 +147,10 @@ def _at(
 ) -> SignedByCertificate:
     """The signer, where all holds at the time of `stamp`, give or take its accuracy; without one, at `now`."""
     try:
-        *_, path = [chain.path(found, rule.anchors, moment) for moment in (stamp.bounds if stamp else (now,))]
-    except chain.UNREADABLE as problem:
+        *_, path = [x509_path.path(found, rule.anchors, moment) for moment in (stamp.bounds if stamp else (now,))]
+    except x509_path.UNREADABLE as problem:
         raise ValueError(
-            f"no authority that is expected answers for the certificate of {holder}: {chain.words(problem)}"
+            f"no authority that is expected answers for the certificate of {holder}: {x509_path.words(problem)}"
         ) from problem
     signer = _signer(holder, found[0], path[-1], stamp)
     if rule.revocation_lists and rule.matches(signer):
@@ -170,25 +170,27 @@ def see(
     with _as_signature_error():
         found = _chain(bundle)
         _check_signature(bundle, found[0])
-        holder = chain.identity(found[0])
+        holder = x509_path.identity(found[0])
         anchors = list(authorities) or found[1:][-1:]
         if not anchors:
             return None
         day = min(max(now, found[0].not_valid_before_utc), found[0].not_valid_after_utc)
-        anchor = chain.path(found, anchors, day)[-1]
-    rule = CertificateHolder(identity=holder, authorities=chain.pem([anchor]))
+        anchor = x509_path.path(found, anchors, day)[-1]
+    rule = CertificateHolder(identity=holder, authorities=x509_path.pem([anchor]))
     return _signer(holder, found[0], anchor, stamp), rule
 
 
 def _signer(holder: str, own: x509.Certificate, anchor: x509.Certificate, stamp: Stamped | None) -> SignedByCertificate:
-    return SignedByCertificate(holder, chain.name(anchor), sha256(anchor), sha256(own), own.not_valid_after_utc, stamp)
+    return SignedByCertificate(
+        holder, x509_path.name(anchor), sha256(anchor), sha256(own), own.not_valid_after_utc, stamp
+    )
 
 
 def hint(bundle: Bundle) -> str:
     """Whom the bundle's certificate names, unproven, in at most 300 characters. Raises SignatureError, unreadable."""
     with _as_signature_error():
         own = _chain(bundle)[0]
-        return f"{chain.identity(own)[:100]}, certified by {own.issuer.rfc4514_string()[:180]}"
+        return f"{x509_path.identity(own)[:100]}, certified by {own.issuer.rfc4514_string()[:180]}"
 
 
 def sha256(certificate: x509.Certificate) -> str:
@@ -198,9 +200,9 @@ def sha256(certificate: x509.Certificate) -> str:
 
 def _chain(bundle: Bundle) -> list[x509.Certificate]:
     match bundle.material["x509CertificateChain"]:
-        case {"certificates": list(rows), **rest} if not rest and 0 < len(rows) <= chain.MAX_LENGTH:
+        case {"certificates": list(rows), **rest} if not rest and 0 < len(rows) <= x509_path.MAX_LENGTH:
             return [_certificate(row) for row in rows]
-    raise ValueError(f"its x509CertificateChain must hold 1 to {chain.MAX_LENGTH} certificates")
+    raise ValueError(f"its x509CertificateChain must hold 1 to {x509_path.MAX_LENGTH} certificates")
 
 
 def _certificate(row: Any) -> x509.Certificate:
@@ -211,7 +213,7 @@ def _certificate(row: Any) -> x509.Certificate:
 
 
 def _check_signature(bundle: Bundle, own: x509.Certificate) -> None:
-    key = chain.signing_key(own)
+    key = x509_path.signing_key(own)
     try:
         key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
     except InvalidSignature as problem:
@@ -229,13 +231,13 @@ def _read(path: Path) -> tuple[x509.Certificate, ...]:
             text = stream.read(MAX_FILE_BYTES).decode()
     except (OSError, UnicodeError) as problem:
         raise InputError(f"{path} cannot be read: {problem}", mend="give the path of a PEM file") from problem
-    return chain.load(text)
+    return x509_path.load(text)
 
 
 @contextmanager
 def _as_signature_error() -> Iterator[None]:
     try:
-        with chain.strictly():
+        with x509_path.strictly():
             yield
-    except chain.UNREADABLE as problem:
-        raise SignatureError(f"the signature does not hold: {chain.words(problem)}", mend=MEND) from problem
+    except x509_path.UNREADABLE as problem:
+        raise SignatureError(f"the signature does not hold: {x509_path.words(problem)}", mend=MEND) from problem

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from registry.attest.bundle import MAX_MODEL_BYTES, MEND
 from registry.attest.signature import Signer, Verified
 from registry.attest.statement import Statement, Subject
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.digest import is_sha256
 from registry.errors import InputError, SignatureError
 from registry.manifest import check_path, walk

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from registry.attest import chain
+from registry.attest import x509_path
 from registry.attest.signature import Stamped
 from registry.errors import InputError, Unavailable
 
@@ -48,13 +48,13 @@ def load(data: bytes, *, name: str = "the revocation list") -> List:
     if len(data) > (MAX_TEXT if BEGIN in data else MAX_BYTES):
         raise InputError(f"{name} has more than the {MAX_BYTES} bytes allowed", mend=MEND)
     try:
-        with chain.strictly():
+        with x509_path.strictly():
             if data.count(BEGIN) > 1:
                 raise ValueError("it holds several; give each by itself")
             found = x509.load_pem_x509_crl(data) if BEGIN in data else x509.load_der_x509_crl(data)
             _check_whole(found)
-    except chain.UNREADABLE as problem:
-        raise InputError(f"{name} is no list that can be used: {chain.words(problem)}", mend=MEND) from problem
+    except x509_path.UNREADABLE as problem:
+        raise InputError(f"{name} is no list that can be used: {x509_path.words(problem)}", mend=MEND) from problem
     return found
 
 
@@ -108,7 +108,7 @@ def _check_whole(found: List) -> None:
 
 def _is_of(found: List, issuer: x509.Certificate) -> bool:
     """Signed with the key of `issuer`, in its name; and by its keyUsage, where it has one, that may sign lists."""
-    usage = chain.extension(issuer, x509.KeyUsage)
+    usage = x509_path.extension(issuer, x509.KeyUsage)
     key = issuer.public_key()
     if found.issuer != issuer.subject or not (usage is None or usage.crl_sign):
         return False
@@ -132,12 +132,12 @@ def _check_unlisted(
             case x509.InvalidityDate() as known:
                 since = min(since, known.invalidity_date_utc)
             case _ if extension.critical:
-                raise ValueError(f"the list of {chain.name(issuer)} says of it what is not understood")
+                raise ValueError(f"the list of {x509_path.name(issuer)} says of it what is not understood")
     if stamp is None or stamp.bounds[1] >= since:
         shown = f"and it was {stamp}" if stamp else "and no timestamp shows that it signed before"
         raise ValueError(
-            f"the certificate of {chain.name(certificate)} was revoked on {since:%Y-%m-%d %H:%M} UTC ({why}), by the "
-            f"list of {chain.name(issuer)}, {shown}"
+            f"the certificate of {x509_path.name(certificate)} was revoked on {since:%Y-%m-%d %H:%M} UTC ({why}), "
+            f"by the list of {x509_path.name(issuer)}, {shown}"
         )
 
 
@@ -149,16 +149,15 @@ def _silent(
     moment: datetime,
 ) -> str:
     """Why `lists` do not tell whether `certificate` was taken back."""
-    whose = f"no revocation list tells whether the certificate of {chain.name(certificate)} still holds"
+    whose = f"no revocation list tells whether the certificate of {x509_path.name(certificate)} still holds"
     if own:
         spans = ", ".join(f"{_begin(found):%Y-%m-%d %H:%M} to {_end(found):%Y-%m-%d %H:%M}" for found in own[:4])
         return f"{whose}: one of {moment:%Y-%m-%d %H:%M} UTC is needed, found {spans}"
     named = any(found.issuer == issuer.subject for found in lists)
     if named:
-        return (
-            f"{whose}: that in the name of {chain.name(issuer)} is not signed with its key, or that may not sign lists"
-        )
-    return f"{whose}: one of {chain.name(issuer)} is needed, and those given are of others"
+        ours = x509_path.name(issuer)
+        return f"{whose}: that in the name of {ours} is not signed with its key, or that may not sign lists"
+    return f"{whose}: one of {x509_path.name(issuer)} is needed, and those given are of others"
 
 
 def _begin(found: List) -> datetime:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from registry.attest import chain, revocation
+from registry.attest import revocation, x509_path
 from registry.attest.signature import SignedBy, SignedByCertificate, SignedByIdentity, SignedByKey
 from registry.errors import InputError
 from registry.records.record import Record
@@ -65,12 +65,12 @@ class Unlogged(Rule, ABC):
     @field_validator("timestamp_authorities")
     @classmethod
     def _normal_stampers(cls, pem: str | None) -> str | None:
-        return None if pem is None else chain.pem(chain.load(pem))
+        return None if pem is None else x509_path.pem(x509_path.load(pem))
 
     @property
     def stampers(self) -> tuple[x509.Certificate, ...]:
         """The timestamp authorities themselves; none where nobody's word counts."""
-        return chain.load(self.timestamp_authorities) if self.timestamp_authorities else ()
+        return x509_path.load(self.timestamp_authorities) if self.timestamp_authorities else ()
 
 
 class SigstoreIdentity(Rule):
@@ -217,7 +217,7 @@ class CertificateHolder(Unlogged):
     @field_validator("authorities")
     @classmethod
     def _normal(cls, pem: str) -> str:
-        return chain.pem(chain.load(pem))
+        return x509_path.pem(x509_path.load(pem))
 
     @field_validator("revocation_lists")
     @classmethod
@@ -232,7 +232,7 @@ class CertificateHolder(Unlogged):
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
         """The authorities themselves."""
-        return chain.load(self.authorities)
+        return x509_path.load(self.authorities)
 
     @property
     def lists(self) -> tuple[revocation.List, ...]:
@@ -248,7 +248,7 @@ class CertificateHolder(Unlogged):
         )
 
     def __str__(self) -> str:
-        return f"{self.identity} (certified by {' or '.join(chain.name(one) for one in self.anchors)})"
+        return f"{self.identity} (certified by {' or '.join(x509_path.name(one) for one in self.anchors)})"
 
 
 AllowedSigner = Annotated[

@@ -28,7 +28,7 @@ from rfc3161_client import (
 )
 from rfc3161_client import VerificationError as StampError
 
-from registry.attest import chain, revocation
+from registry.attest import revocation, x509_path
 from registry.attest.bundle import MAX_STAMP_BYTES, MEND, Bundle
 from registry.attest.signature import Stamped
 from registry.errors import InputError, SignatureError, Unavailable
@@ -37,8 +37,8 @@ TIMEOUT = (10, 60)
 """Seconds to reach an authority, and between two parts of its answer."""
 HASHES = {"2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
 """By which a stamp may name what it is of."""
-MAX_CERTIFICATES = 2 * chain.MAX_LENGTH
-UNUSABLE = (*chain.UNREADABLE, StampError)
+MAX_CERTIFICATES = 2 * x509_path.MAX_LENGTH
+UNUSABLE = (*x509_path.UNREADABLE, StampError)
 """What a hostile stamp can raise."""
 
 
@@ -95,7 +95,7 @@ class TimestampService:
                 return answer
         except (requests.RequestException, OSError, ValueError) as problem:
             raise Unavailable(
-                f"the timestamp authority {self.url[:200]} did not answer: {chain.words(problem)}",
+                f"the timestamp authority {self.url[:200]} did not answer: {x509_path.words(problem)}",
                 mend="check the address and the network, and sign again; or sign without --timestamp-url",
             ) from problem
 
@@ -126,7 +126,7 @@ def of(bundle: Bundle) -> tuple[Stamp, ...]:
 def read(data: bytes, signature: bytes) -> Stamp:
     """The stamp of `signature` that the hostile bytes `data` hold. Raises SignatureError for anything else."""
     try:
-        with chain.strictly():
+        with x509_path.strictly():
             response = decode_timestamp_response(data)
             if response.as_bytes() != data:
                 raise ValueError("it is not DER")
@@ -137,7 +137,7 @@ def read(data: bytes, signature: bytes) -> Stamp:
             kind = HASHES.get(imprint.hash_algorithm.dotted_string)
             stamped = Stamped(info.gen_time.astimezone(UTC), _accuracy(response), _authority(response))
     except UNUSABLE as problem:
-        why = _printable(chain.words(problem)).partition(": ParseError")[0]
+        why = _printable(x509_path.words(problem)).partition(": ParseError")[0]
         raise SignatureError(f"a timestamp cannot be read: {why}", mend=MEND) from problem
     if kind is None or hashlib.new(kind, signature).digest() != imprint.message:
         raise SignatureError(f"the timestamp by {stamped.authority} is of another signature", mend=MEND)
@@ -157,35 +157,35 @@ def trusted(
     good, doubts = [], []
     for stamp in stamps:
         try:
-            with chain.strictly():
+            with x509_path.strictly():
                 if stamp.stamped.at > now:
                     raise ValueError(f"is of {stamp.stamped.at:%Y-%m-%d %H:%M} UTC, which is yet to come")
                 _check_unlisted(_path(stamp, anchors), lists)
                 good.append(stamp.stamped)
         except UNUSABLE as problem:
-            doubts.append(f"the timestamp by {stamp.stamped.authority} {_printable(chain.words(problem))}")
+            doubts.append(f"the timestamp by {stamp.stamped.authority} {_printable(x509_path.words(problem))}")
     return good, doubts
 
 
 def _check_unlisted(path: Sequence[x509.Certificate], lists: Sequence[revocation.List]) -> None:
     try:
         revocation.check_unlisted(path, lists)
-    except chain.UNREADABLE as problem:  # however early the stamp: a thief of its key dates at will
-        raise ValueError(f"counts no more: {chain.words(problem)}") from problem
+    except x509_path.UNREADABLE as problem:  # however early the stamp: a thief of its key dates at will
+        raise ValueError(f"counts no more: {x509_path.words(problem)}") from problem
 
 
 def _path(stamp: Stamp, anchors: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     """Judged twice: by `cryptography`, which tells the path, and by OpenSSL with its rules for timestamps."""
     own, others = _own_certificate(stamp.response)
     try:
-        path = chain.timestamping_path([own, *others], anchors, stamp.stamped.at)
+        path = x509_path.timestamping_path([own, *others], anchors, stamp.stamped.at)
     except UNUSABLE as problem:
-        raise ValueError(f"is of no authority that is trusted: {chain.words(problem)}") from problem
+        raise ValueError(f"is of no authority that is trusted: {x509_path.words(problem)}") from problem
     builder = VerifierBuilder(tsa_certificate=own, roots=list(anchors), intermediates=path[1:-1])
     try:
         builder.build().verify_message(stamp.response, stamp.signature)
     except UNUSABLE as problem:
-        raise ValueError(f"does not hold: {chain.words(problem).partition(': ErrorStack')[0]}") from problem
+        raise ValueError(f"does not hold: {x509_path.words(problem).partition(': ErrorStack')[0]}") from problem
     return path
 
 
@@ -203,7 +203,7 @@ def _own_certificate(response: TimeStampResponse) -> tuple[x509.Certificate, lis
 
 
 def _authority(response: TimeStampResponse) -> str:
-    return chain.name(_own_certificate(response)[0])
+    return x509_path.name(_own_certificate(response)[0])
 
 
 def _accuracy(response: TimeStampResponse) -> timedelta:

@@ -24,9 +24,9 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 from registry import canonical, strict_yaml, tensors
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS
-from registry.records import release as layout
-from registry.records.chain import Chain, Checkpoint
+from registry.hub.step_branches import OPTIMIZER, WEIGHTS
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.report import Check, Verdict
 from registry.tensors import Tensor
 

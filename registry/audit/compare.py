@@ -23,8 +23,8 @@ from registry.audit import chain_checks
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
 from registry.manifest import walk
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.record import Record, Sha256
 from registry.report import Verdict
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable, VerificationError
-from registry.records import release as layout
+from registry.records import layout
 from registry.records.data_manifest import Row, iter_rows
 
 STAGE = "encode"

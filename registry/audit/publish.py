@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from registry.attest.predicates import BASE
 from registry.attest.statement import Statement
-from registry.audit.evidence import SUFFIX
 from registry.digest import sha256_bytes
 from registry.errors import InputError
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
-from registry.records.release import AUDITS
+from registry.records.layout import AUDITS
+from registry.verification.evidence import SUFFIX
 
 DIGITS = 16
 

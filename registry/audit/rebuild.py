@@ -20,10 +20,10 @@ from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import check_path
-from registry.provenance import dvc, stages
-from registry.provenance.stage_chain import Line
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.project import dvc_lock, stage_runs
+from registry.provenance.stage_lineage import Line
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.record import Record
 from registry.records.run import SUFFIX, Run
@@ -177,23 +177,23 @@ def _first_stage(root: Path, tree: Path) -> str | None:
     SHA-256.
     """
     line = Line(root, {}, {})
-    signed, made = line.placed, line.plan.placed(dvc.read_lock(tree / dvc.LOCK))
+    signed, made = line.placed, line.plan.placed(dvc_lock.read_lock(tree / dvc_lock.LOCK))
     runs: dict[str, tuple[Run, Run]] = {}
     for name, stage in made.stages.items():
         with suppress(GlasshouseError):  # its MD5s are left
-            ours = stages.recorded(tree, stage)
+            ours = stage_runs.recorded(tree, stage)
             if ours and name in line.recorded and line.recorded[name].evidence != "unrecorded":
                 runs[name] = (line.recorded[name].run, ours)
     return first_stage(signed, made, runs)
 
 
-def first_stage(signed: dvc.Lock, made: dvc.Lock, runs: Mapping[str, tuple[Run, Run]]) -> str | None:
+def first_stage(signed: dvc_lock.Lock, made: dvc_lock.Lock, runs: Mapping[str, tuple[Run, Run]]) -> str | None:
     """The first stage whose outputs differ, and the first of them, each stage after those it reads from; without
     environment.json, and the records of runs, which name it.
 
     runs: by stage, that of the release and ours. They tell by SHA-256 and file by file; the locks only by MD5.
     """
-    makers = stages.Makers(signed.stages.values())
+    makers = stage_runs.Makers(signed.stages.values())
     reads = {
         name: {maker for dep in stage.deps for maker in makers.touching(dep.path).values()} - {name}
         for name, stage in signed.stages.items()

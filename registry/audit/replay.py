@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import get_args
 
 from registry.attest.audits import Challenge, Replay, ReplayVerdict, Segment
-from registry.audit import chain_checks, checkpoints, data, workshop
+from registry.audit import chain_checks, checkpoint_sources, data, workshop
 from registry.audit import challenge as challenges
-from registry.audit.checkpoints import InFolder, Source
+from registry.audit.checkpoint_sources import InFolder, Source
 from registry.audit.compare import answer
 from registry.audit.segments import MAX_REASON, SOONEST, Effort, Progress, Segments
 from registry.audit.subject import Audited, rfc3339
@@ -150,7 +150,7 @@ def look(audited: Audited, asked: Challenge, sources: Sequence[Source], scratch:
     for number, entry in enumerate(audited.chain.entries):
         try:
             places = sources if number in asked.chosen else folders
-            folder = checkpoints.find(places, entry, scratch / checkpoints.FETCHED)
+            folder = checkpoint_sources.find(places, entry, scratch / checkpoint_sources.FETCHED)
         except Unavailable:
             continue
         where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"

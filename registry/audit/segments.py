@@ -13,16 +13,16 @@ from pathlib import Path
 
 from registry import strict_yaml, tensors
 from registry.attest.audits import Challenge, ReplayVerdict, Segment
-from registry.audit import chain_checks, checkpoints, compare
+from registry.audit import chain_checks, checkpoint_sources, compare
 from registry.audit.chain_checks import METRICS
-from registry.audit.checkpoints import Source
+from registry.audit.checkpoint_sources import Source
 from registry.audit.pace import Pace, soonest
 from registry.audit.workshop import PROCESSES, REPLAY, Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
-from registry.records import release as layout
-from registry.records.chain import Chain, Checkpoint
+from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain, Checkpoint
 
 Progress = Callable[[int], None]
 """Called with the number of training steps just done."""
@@ -65,7 +65,7 @@ class Segments:
         self.workshop, self.asked, self.tolerance, self.progress = workshop, asked, effort.tolerance, progress
         self.chain: Chain = workshop.audited.chain
         self.made_first = workshop.scratch / "seed"
-        self.sources = (*sources, checkpoints.InFolder(self.made_first / "checkpoints"))
+        self.sources = (*sources, checkpoint_sources.InFolder(self.made_first / "checkpoints"))
         entries = self.chain.entries
         self.steps = {number: entries[number + 1].step - entries[number].step for number in asked.chosen}
         self.pace = self._pace(effort.at_once)
@@ -155,7 +155,7 @@ class Segments:
 
     def _find(self, entry: Checkpoint) -> Path:
         with self.fetching:
-            return checkpoints.find(self.sources, entry, self.workshop.scratch / checkpoints.FETCHED)
+            return checkpoint_sources.find(self.sources, entry, self.workshop.scratch / checkpoint_sources.FETCHED)
 
     def _train(self, ready: Mapping[int, Path], times: dict[int, float]) -> None:
         """Train segments by one command.  ready: where each begins.  times: becomes the seconds that each took."""
@@ -197,7 +197,7 @@ class Segments:
         inside.mkdir(parents=True, exist_ok=True)
         for name in (WEIGHTS, OPTIMIZER):
             (inside / name).write_bytes((start / name).read_bytes())
-        checkpoints.verify(entry, inside)
+        checkpoint_sources.verify(entry, inside)
         return inside
 
     def _compare(self, after: Checkpoint, out: Path) -> tuple[ReplayVerdict, str]:

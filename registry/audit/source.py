@@ -10,9 +10,9 @@ from typing import Literal
 from registry.audit.sandbox import Sandbox
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable, VerificationError
-from registry.provenance.command import run
-from registry.records import release as layout
-from registry.records.release import SourceCode
+from registry.project.command import run
+from registry.records import layout
+from registry.records.release_record import SourceCode
 
 EnvironmentKind = Literal["fresh", "current"]
 """fresh: made from the release's own lock of packages.  current: the one that this command runs in."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import Release
 from registry.attest.statement import Subject
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import Unavailable, VerificationError
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
-from registry.records.release import ReleaseRecord
+from registry.records.release_record import ReleaseRecord
 from registry.report import Report, Verdict
 
 LINEAGE = 5

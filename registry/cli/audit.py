@@ -17,11 +17,11 @@ from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
 if TYPE_CHECKING:
-    from registry.attest.verify import Verifier
+    from registry.attest.verifier import Verifier
     from registry.audit import rebuild as rebuilds
     from registry.audit import replay as replays
     from registry.audit.attest import Verdict
-    from registry.audit.checkpoints import Source
+    from registry.audit.checkpoint_sources import Source
     from registry.audit.segments import Progress
     from registry.audit.subject import Audited
     from registry.audit.workshop import Options
@@ -163,10 +163,10 @@ def _options(source: str | None, environment: str, sandbox: bool, keep: Path | N
 @contextmanager
 def _admitted(reference: str, checker: Verifier, endpoint: str | None) -> Iterator[Audited]:
     """The release that `reference` names, fetched and verified: no code of another is run."""
-    from registry.audit.fetch import fetched
     from registry.audit.subject import admit
-    from registry.audit.verify import verify
     from registry.hub.reference import parse
+    from registry.verification.fetch import fetched
+    from registry.verification.steps import verify
 
     asked = parse(reference)
     with _ended_by_signals(), fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
@@ -195,7 +195,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> list[Source]:
     """Where to look for checkpoints: the folder, then the Hub that the release came from."""
-    from registry.audit.checkpoints import InFolder, OnHub
+    from registry.audit.checkpoint_sources import InFolder, OnHub
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference, parse
 

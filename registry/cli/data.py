@@ -20,7 +20,7 @@ def prove(
     ],
 ) -> None:
     """Print a proof, as JSON, that a document is among the rows of a data manifest."""
-    from registry.audit import inclusion
+    from registry.verification import inclusion
 
     output.data(inclusion.prove(manifest, document).as_json())
 
@@ -37,9 +37,9 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was proven as JSON.")] = False,
 ) -> None:
     """Check a proof against a root that you trust, or against the one that a release's signer stands for."""
-    from registry.audit import inclusion
     from registry.digest import is_sha256
     from registry.hub.reference import parse
+    from registry.verification import inclusion
 
     found = inclusion.read(proof)
     if is_sha256(root):

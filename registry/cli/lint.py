@@ -11,7 +11,7 @@ import typer
 from registry.cli import output
 
 if TYPE_CHECKING:
-    from registry.audit.lint import Finding
+    from registry.lint.rules import Finding
 
 EXAMPLE = "Example: glasshouse audit lint hf://org/model --sarif lint.sarif"
 
@@ -29,13 +29,13 @@ def lint(
     Reads trees, digests and headers only. Exit code 1 for any error or warning; notes do not count.
     """
     from registry import __version__
-    from registry.audit import lint as rules
-    from registry.audit import sarif as logs
-    from registry.audit import series
     from registry.errors import InputError
     from registry.files import write_atomic
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference, parse
+    from registry.lint import rules as rules
+    from registry.lint import sarif as logs
+    from registry.lint import series
 
     place = parse(reference)
     if not isinstance(place, HubReference):

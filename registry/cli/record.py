@@ -33,7 +33,7 @@ def record(
     stage fails.
     """
     from registry.errors import InputError
-    from registry.provenance import record as recorder
+    from registry.project import recorder as recorder
 
     if bool(command) + begin + end != 1 or (end and discard):
         raise InputError(

@@ -189,14 +189,15 @@ def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> Hub
     """Publish, and tell MLflow. Where MLflow does not answer the release stands all the same, and that is said."""
     from registry.digest import sha256_file
     from registry.errors import Unavailable
-    from registry.provenance import mlflow
-    from registry.records import release as layout
+    from registry.project import mlflow
+    from registry.records import layout
+    from registry.records.release_record import ReleaseRecord
     from registry.release.publish import send
 
     output.say(f"publishing {ready}")
     with output.progress("sending", ready.size) as progress:
         reference = send(ready, hub, progress)
-    record = layout.ReleaseRecord.read(folder / layout.RECORD)
+    record = ReleaseRecord.read(folder / layout.RECORD)
     try:
         version = mlflow.mark_released(
             project,
@@ -222,11 +223,12 @@ def _checkpoints(project: Path) -> Path:
 
 def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: bool) -> dict[str, object]:
     """Compare every checkpoint with the release's chain, say what is to be sent, and send it; what was said."""
-    from registry.records import release as layout
-    from registry.records.chain import Chain
+    from registry.records import layout
+    from registry.records.checkpoint_chain import Chain
+    from registry.records.release_record import ReleaseRecord
     from registry.release import checkpoints
 
-    record = layout.ReleaseRecord.read(folder / layout.RECORD)
+    record = ReleaseRecord.read(folder / layout.RECORD)
     with output.progress("hashing checkpoints") as progress:
         local = checkpoints.read(Chain.read(folder / layout.CHECKPOINTS), source, progress)
     with hub.rights_to(record.repo):

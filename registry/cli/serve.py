@@ -47,8 +47,8 @@ def serve(
     if check or collect:
         _check(root, collect)
         return
-    from registry.hub.server import serve as run
-    from registry.hub.server.limits import Limits
+    from registry.server import serve as run
+    from registry.server.access.limits import Limits
 
     limits = Limits(quota=quota, rate=rate)
     run(
@@ -68,8 +68,8 @@ def serve(
 def _check(root: Path, collect: bool) -> None:
     from registry.cli import output
     from registry.errors import InputError, Unavailable
-    from registry.hub.server import check
-    from registry.hub.server.problems import Problem
+    from registry.server import check
+    from registry.server.problems import Problem
 
     if not (root / "repos").is_dir() and not (root / "blobs").is_dir():
         raise InputError(f"{root} is no server's folder", mend="give the --root that `glasshouse serve` was given")

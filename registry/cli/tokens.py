@@ -33,7 +33,7 @@ def create(
 ) -> None:
     """Make a token and print it, this once: the server keeps only its hash. It holds at the next request."""
     from registry.errors import InputError
-    from registry.hub.server.tokens import Role, TokenStore
+    from registry.server.access.tokens import Role, TokenStore
 
     if role not in list(Role):
         raise InputError(f"{role!r} is no role", mend="--role read, write or admin")
@@ -49,7 +49,7 @@ def create(
 @app.command("list", epilog="Example: glasshouse token list --root ./hub")
 def listing(root: Root, as_json: Json = False) -> None:
     """Show every token's id, owner, role and namespaces; the tokens themselves are not kept."""
-    from registry.hub.server.tokens import TokenStore
+    from registry.server.access.tokens import TokenStore
 
     tokens = TokenStore(root).list()
     if as_json:
@@ -67,7 +67,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take a token away. Every worker of a running server declines it from its next request on."""
-    from registry.hub.server.tokens import TokenStore
+    from registry.server.access.tokens import TokenStore
 
     gone = TokenStore(root).revoke(token_id)
     if as_json:
@@ -86,7 +86,7 @@ def trust(
     as_json: Json = False,
 ) -> None:
     """Let a CI workflow publish without a stored token: its identity buys one for an hour (Trusted Publishers)."""
-    from registry.hub.server import publishers
+    from registry.server.access import publishers
 
     row = {"repo": repo, "issuer": issuer, "subject": subject, "audience": audience}
     made = publishers.Publisher.from_json(row, name="the publisher")

@@ -13,7 +13,7 @@ from registry.cli.verify import Endpoint, TrustedRoot, text
 from registry.errors import InputError
 
 if TYPE_CHECKING:
-    from registry.attest.verify import Trust
+    from registry.attest.verifier import Trust
 
 app = typer.Typer(help="Get to know the signers of releases.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ class Looking:
 
     def trust(self) -> Trust:
         """Raises InputError for files that are none."""
-        from registry.attest.verify import Trust
+        from registry.attest.verifier import Trust
 
         return Trust(
             self.trust_config or self.trusted_root,
@@ -51,8 +51,8 @@ class Looking:
 @signing.grouped
 def show(reference: Reference, by: Looking, endpoint: Endpoint = None, as_json: Json = False) -> None:
     """Show who signed each past release of a repository, and where the signer changed."""
-    from registry.audit import trust
     from registry.hub.reference import parse
+    from registry.verification import trust
 
     seen = trust.history(parse(reference), by.trust(), endpoint=endpoint)
     changed = trust.changes(seen)
@@ -70,8 +70,8 @@ def show(reference: Reference, by: Looking, endpoint: Endpoint = None, as_json: 
 @signing.grouped
 def pin(reference: Reference, by: Looking, endpoint: Endpoint = None) -> None:
     """Write a policy that trusts whoever signed this release: trust on first use, so compare it elsewhere."""
-    from registry.audit import trust
     from registry.hub.reference import HubReference, parse
+    from registry.verification import trust
 
     asked = parse(reference)
     seen = trust.history(asked, by.trust(), endpoint=endpoint)
@@ -118,12 +118,12 @@ def cosign(
     from registry.attest.bundle import Bundle
     from registry.attest.predicates import Release
     from registry.attest.statement import Statement
-    from registry.audit.contents import listed_manifest
-    from registry.audit.evidence import read_bundle
     from registry.errors import VerificationError
     from registry.files import write_atomic
     from registry.manifest import Manifest, compare
-    from registry.records import release as layout
+    from registry.records import layout
+    from registry.verification.evidence import read_bundle
+    from registry.verification.s2_bytes import listed_manifest
 
     statement = Statement.parse(Bundle.parse(read_bundle(folder / layout.RELEASE_ATTESTATION)).envelope.payload)
     found = Manifest.of_directory(folder).without(layout.COVERED_LAST)

@@ -14,8 +14,8 @@ from registry.errors import InputError
 
 if TYPE_CHECKING:
     from registry.attest.policy import Policy
-    from registry.attest.verify import Verifier
-    from registry.audit.case import DigestMode
+    from registry.attest.verifier import Verifier
+    from registry.verification.case import DigestMode
 
 EXAMPLE = (
     "Example: glasshouse verify hf://org/model@v1.0.0 --identity ci@example.org --issuer https://issuer.example. "
@@ -64,7 +64,7 @@ class Verifying:
 
     def verifier(self) -> Verifier:
         """What the options ask for. Raises InputError where they name nobody, or contradict each other."""
-        from registry.attest.verify import Verifier
+        from registry.attest.verifier import Verifier
 
         if self.trust_config and self.trusted_root:
             raise InputError("--trust-config and --trusted-root both name a trust root", mend="give one of them")
@@ -117,13 +117,13 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Verify a release, step by step. Without a signer to expect there is no verification."""
-    from registry.audit.companions import on_hub
-    from registry.audit.evidence import gather
-    from registry.audit.fetch import fetched
-    from registry.audit.verify import verify as verify_release
     from registry.hub.client import HubClient
     from registry.hub.reference import parse
     from registry.report import Verdict
+    from registry.verification.companions import on_hub
+    from registry.verification.evidence import gather
+    from registry.verification.fetch import fetched
+    from registry.verification.steps import verify as verify_release
 
     checker = trust.verifier()
     mode = _mode(digest)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from registry import strict_yaml
 from registry.errors import InputError
 from registry.hub.reference import is_name
-from registry.records.release import RESULTS
+from registry.records.layout import RESULTS
 
 CARD = "README.md"
 MAX_CARD = 4 << 20

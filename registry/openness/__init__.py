@@ -1,1 +1,1 @@
-"""How open a model is, said from records: the model card."""
+"""How open a model is, said from records."""

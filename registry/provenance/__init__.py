@@ -1,1 +1,1 @@
-"""Where a model came from: git, DVC, MLflow, and the chain of digests from the weights back to the data."""
+"""What statements prove: the claims of a release, SLSA, and the lineage from the weights back to the data."""

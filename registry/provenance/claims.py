@@ -14,11 +14,10 @@ from registry.attest.predicates import ChainProfile, Checkpoints, DataManifest, 
 from registry.attest.statement import Statement, Subject
 from registry.errors import Unavailable
 from registry.provenance import slsa
-from registry.records import data_manifest
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.records import data_manifest, layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
-from registry.records.release import ReleaseRecord
+from registry.records.release_record import ReleaseRecord
 from registry.records.run import Stages
 
 Digests = Mapping[str, str]

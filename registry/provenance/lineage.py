@@ -20,15 +20,15 @@ from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
-from registry.provenance import dvc, slsa
+from registry.project import dvc_lock
+from registry.provenance import slsa
 from registry.provenance.claims import CLAIMS, Digests, need
-from registry.provenance.stage_chain import Gap, Line, Link
-from registry.records import data_manifest
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.provenance.stage_lineage import Gap, Line, Link
+from registry.records import data_manifest, layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.release import ReleaseRecord
+from registry.records.release_record import ReleaseRecord
 from registry.records.tokens import Tokens
 from registry.report import Check, Verdict
 
@@ -130,18 +130,18 @@ def _evaluation(root: Path, digests: Digests) -> str:
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
 
 
-def _lock(root: Path, lock: dvc.Lock) -> str:
+def _lock(root: Path, lock: dvc_lock.Lock) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()
-    model = dvc.directory_md5({path: root / path for path, _ in walk(root) if layout.is_model_file(path)})
+    model = dvc_lock.directory_md5({path: root / path for path, _ in walk(root) if layout.is_model_file(path)})
     if model not in {out.md5 for out in outs.values()}:
         raise Gap(f"no stage of dvc.lock wrote the model's files (as a directory, md5:{model})")
     by_name = {Path(path).name: out for path, out in outs.items() if not out.md5.endswith(".dir")}
     records = [path for path, _ in walk(root / layout.PROVENANCE) if path in by_name]
     for path in records:
-        _same(f"provenance/{path}", by_name[path].md5, dvc.file_md5(root / layout.PROVENANCE / path))
+        _same(f"provenance/{path}", by_name[path].md5, dvc_lock.file_md5(root / layout.PROVENANCE / path))
     named = ", ".join(["the model's files", *records])
     return f"{len(lock.stages)} stages without a gap; outputs it names: {named}"
 

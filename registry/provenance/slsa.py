@@ -18,9 +18,9 @@ from registry import strict_yaml
 from registry.attest.intoto import BuildDefinition, Builder, BuildMetadata, Provenance, Resource, RunDetails
 from registry.attest.statement import Statement, Subject
 from registry.errors import InputError
-from registry.records import release as layout
+from registry.records import layout
 from registry.records.record import Record
-from registry.records.release import ReleaseRecord
+from registry.records.release_record import ReleaseRecord
 from registry.records.run import Evidence, Measured, StageRun
 
 BUILD_TYPE = "https://glasshouse.dev/build/dvc-repro/v1"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from registry.records.chain import Label
+from registry.records.checkpoint_chain import Label
 from registry.records.record import Count, Record, Sha256
 
 Text = Annotated[str, StringConstraints(max_length=20_000)]

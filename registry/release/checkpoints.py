@@ -14,11 +14,11 @@ from rich.filesize import decimal
 from registry import canonical
 from registry.digest import Progress
 from registry.errors import DigestMismatch, InputError, VerificationError
-from registry.hub import checkpoints as layout
+from registry.hub import step_branches as layout
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
-from registry.records.chain import Chain, Checkpoint
-from registry.records.release import GIT_ATTRIBUTES
+from registry.records.checkpoint_chain import Chain, Checkpoint
+from registry.records.layout import GIT_ATTRIBUTES
 
 FOLDER = Path("build/train/checkpoints")
 """Where training leaves its checkpoints, below the project's root."""

@@ -20,12 +20,11 @@ from registry.files import directory_beside, write_atomic
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import Entry, Manifest, walk
-from registry.openness import data_set, gguf_card
-from registry.openness.data_set import DataSet
-from registry.openness.gguf_card import Gguf
-from registry.records import data_manifest
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord, SourceCode
+from registry.openness.cards import data_set, gguf_card
+from registry.openness.cards.data_set import DataSet
+from registry.openness.cards.gguf_card import Gguf
+from registry.records import data_manifest, layout
+from registry.records.release_record import Companion, ReleaseRecord, SourceCode
 from registry.release import gguf_file, gguf_source, weights
 from registry.release.config import DataCompanion, FolderCompanion, GgufCompanion, ReleaseConfig
 from registry.release.gguf_file import Label
@@ -63,7 +62,7 @@ Source = Path | bytes | Made
 
 
 @dataclass(frozen=True)
-class Companion:
+class PlannedCompanion:
     """What will stand in one repository. files: {path there: a file of this machine, its bytes, or how it is made}."""
 
     repo: str
@@ -75,10 +74,10 @@ class Companion:
         return Manifest(tuple(_entry(path, source) for path, source in self.files.items()))
 
     @property
-    def record(self) -> layout.Companion:
+    def record(self) -> Companion:
         """What the release says of it."""
         found = self.manifest
-        return layout.Companion(repo=self.repo, content=found.sha256, files=len(found.entries), size=found.size)
+        return Companion(repo=self.repo, content=found.sha256, files=len(found.entries), size=found.size)
 
     def write(self, folder: Path) -> None:
         """Lay it out at `folder`, whole or not at all."""
@@ -99,14 +98,14 @@ def place(release: Path, repo: str) -> Path:
     return release.with_name(f"companions-{release.name}") / repo.replace("/", "--")
 
 
-def planned(root: Path, config: ReleaseConfig, version: str, source: SourceCode) -> tuple[Companion, ...]:
+def planned(root: Path, config: ReleaseConfig, version: str, source: SourceCode) -> tuple[PlannedCompanion, ...]:
     """The companions that params.yaml asks for, of a release of `version` made at the commit `source`. Changes nothing.
 
     Raises InputError for a folder that is not there, a card that does not say what it belongs to, or a model that GGUF
     cannot say; Refused for weights in any form that can run code.
     """
 
-    def one(asked: DataCompanion | GgufCompanion | FolderCompanion) -> Companion:
+    def one(asked: DataCompanion | GgufCompanion | FolderCompanion) -> PlannedCompanion:
         match asked:
             case DataCompanion():
                 return _data(root, config, asked, version, source.committed_at)
@@ -136,7 +135,7 @@ def laid_out(release: Path, record: ReleaseRecord, progress: Progress | None) ->
         yield companion.repo, folder, manifest
 
 
-def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str, published: str) -> Companion:
+def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str, published: str) -> PlannedCompanion:
     """The texts and their manifest, with a card and Croissant made from them."""
     records = root / config.output / layout.PROVENANCE
     files: dict[str, Source] = {
@@ -162,13 +161,13 @@ def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str,
         layout.CARD: data_set.card(data, licence).encode(),
         CROISSANT: canonical.dumps(data_set.croissant(data)),
     }
-    return Companion(asked.repo, files | made)
+    return PlannedCompanion(asked.repo, files | made)
 
 
 _MIXED = {"license": "other", "license_name": "each-its-own", "license_link": data_manifest.ROWS}
 
 
-def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str, commit: str) -> Companion:
+def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str, commit: str) -> PlannedCompanion:
     """The draft's weights in each of the types, with a card, and the tokenizer as the release has it."""
     licence = metadata.licence(config.license)
     label = Label(config.title, licence["license"], f"hf://{config.repo}", asked.pre_tokenizer)
@@ -189,10 +188,12 @@ def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str
         )
     )
     beside = {name: draft / name for name in BESIDE if (draft / name).is_file()}
-    return Companion(asked.repo, made | beside | {layout.CARD: card.encode(), layout.GIT_ATTRIBUTES: GGUF_ATTRIBUTES})
+    return PlannedCompanion(
+        asked.repo, made | beside | {layout.CARD: card.encode(), layout.GIT_ATTRIBUTES: GGUF_ATTRIBUTES}
+    )
 
 
-def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> Companion:
+def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> PlannedCompanion:
     """A folder as it is; a model's card has to say which model it was made from."""
     folder = root / asked.folder
     paths = [path for path, _ in walk(folder)]
@@ -207,7 +208,7 @@ def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> Compan
             f"the card in {asked.folder} does not name {config.repo} as what it was made from",
             mend=f"write `base_model: {config.repo}` into it, and for GGUF `base_model_relation: quantized`",
         )
-    return Companion(asked.repo, {path: folder / path for path in paths})
+    return PlannedCompanion(asked.repo, {path: folder / path for path in paths})
 
 
 def _entry(path: str, source: Source) -> Entry:

@@ -22,7 +22,7 @@ from registry.errors import InputError
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import check_path
-from registry.openness.model_card import About
+from registry.openness.cards.model_card import About
 from registry.release.gguf_file import Type
 
 PARAMS = "params.yaml"

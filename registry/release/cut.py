@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from registry.errors import InputError, Refused
 from registry.hub.client import HubClient
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.release.config import parse_version
 
 MAX_RECORD_BYTES = 1 << 20

@@ -11,8 +11,8 @@ from pathlib import Path
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
-from registry.openness import model_card
-from registry.records import release as layout
+from registry.openness.cards import model_card
+from registry.records import layout
 from registry.records.evaluation import Evaluation
 from registry.release import weights
 from registry.release.config import ReleaseConfig

@@ -11,13 +11,13 @@ from registry.digest import sha256_file
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
-from registry.openness import model_card
-from registry.provenance import dvc, git, stages
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord, SourceCode, Weights
+from registry.openness.cards import model_card
+from registry.project import dvc_lock, git, stage_runs
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
 from registry.release import companions, weights
-from registry.release.companions import Companion
+from registry.release.companions import PlannedCompanion
 from registry.release.config import ReleaseConfig, parse_version
 
 PIPELINE = ("dvc.yaml", "dvc.lock", "params.yaml")
@@ -37,7 +37,7 @@ class Plan:
     record: ReleaseRecord
     stages: Stages
     folder: Path
-    companions: tuple[Companion, ...] = ()
+    companions: tuple[PlannedCompanion, ...] = ()
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
@@ -70,7 +70,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
         ),
         companions=tuple(companion.record for companion in beside),
     )
-    return Plan(record, stages.gather(root), root / RELEASES / config.name / record.tag, beside)
+    return Plan(record, stage_runs.gather(root), root / RELEASES / config.name / record.tag, beside)
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
@@ -118,7 +118,7 @@ def _check_tree(root: Path) -> None:
         )
     if not git.tracked(root, "dvc.lock"):
         raise Refused("dvc.lock is not committed", mend="git add --force dvc.lock && git commit")
-    if stages := dvc.stale(root):
+    if stages := dvc_lock.stale(root):
         raise Refused(
             f"dvc calls these stages out of date: {', '.join(stages)}",
             mend="dvc repro && git commit --all; or, where another copy ran them and pushed: dvc pull",

@@ -18,8 +18,8 @@ from registry.hub import metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.manifest import Manifest, walk
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.release import companions, signed
 
 

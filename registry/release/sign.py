@@ -17,8 +17,8 @@ from registry.errors import Refused
 from registry.files import write_atomic
 from registry.manifest import Manifest
 from registry.provenance import claims
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.release import weights
 
 

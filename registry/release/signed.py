@@ -12,7 +12,7 @@ from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.statement import Statement
 from registry.errors import Refused
 from registry.manifest import Manifest
-from registry.records import release as layout
+from registry.records import layout
 from registry.release.sign import is_signed
 
 MAX_TOLD = 5

@@ -21,7 +21,7 @@ from registry.errors import InputError
 from registry.files import write_atomic
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
-from registry.records import release as layout
+from registry.records import layout
 
 BRANCH = "status"
 SUFFIX = ".sigstore.json"

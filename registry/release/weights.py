@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry import pickles, tensors
+from registry import formats, tensors
 from registry.errors import InputError, Refused
 
 _MEND = "save the weights with safetensors and leave this file out of the model directory"
@@ -16,7 +16,7 @@ def check(path: Path) -> bool:
     A file counts by what it holds, not by what it is called: a pickle, or a zip as torch.save writes it, is refused
     under any name; what is called .safetensors must be one.
     """
-    if reason := pickles.found(path):
+    if reason := formats.found(path):
         raise Refused(f"{path.name} {reason}", mend=_MEND)
     if path.suffix != ".safetensors":
         return False

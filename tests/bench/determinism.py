@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.determinism import FOREIGN
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from tests.pipelines import small_project
 
 ROOT = Path(__file__).resolve().parents[2]

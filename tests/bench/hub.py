@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 from huggingface_hub import constants
 
 from registry.hub.client import HubClient
-from registry.hub.server.check import check
 from registry.manifest import Manifest
+from registry.server.check import check
 from tests.hub_instance import HubInstance
 
 BYTES = int(os.environ.get("GLASSHOUSE_BENCH_BYTES", 5_000_000_000))

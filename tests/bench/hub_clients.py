@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from registry.hub.client import HubClient
-from registry.hub.server.check import check
 from registry.manifest import Difference, Manifest
+from registry.server.check import check
 from tests.hub_instance import HubInstance
 
 VERSIONS = ("2.4.0", "2.3.0", "1.33.0")

@@ -21,8 +21,8 @@ import schemathesis
 from schemathesis.checks import not_a_server_error, response_schema_conformance
 
 from registry.hub.client import HubClient
-from registry.hub.server.check import check
-from registry.hub.server.tokens import Role
+from registry.server.access.tokens import Role
+from registry.server.check import check
 from tests.hub_instance import HubInstance
 
 SECONDS = float(os.environ.get("GLASSHOUSE_BENCH_SECONDS", 180))

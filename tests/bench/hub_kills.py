@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from registry.hub.client import HubClient
-from registry.hub.server.check import check
+from registry.server.check import check
 from tests.bench.hub import REPO, Client, workers
 from tests.hub_instance import HubInstance
 

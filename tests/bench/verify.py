@@ -26,7 +26,7 @@ from registry.attest.localkey import KeySigner
 from registry.attest.statement import Subject
 from registry.digest import BOTH, measure_files
 from registry.manifest import Manifest, walk
-from registry.records import release as layout
+from registry.records import layout
 
 LARGE = int(os.environ.get("GLASSHOUSE_BENCH_BYTES", 2_000_000_000))
 SMALL = 1000

@@ -12,24 +12,24 @@ from safetensors.numpy import load_file, save_file
 
 from registry.attest.audits import Challenge, Segment
 from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.audit import chain_checks, data, rebuild, replay, workshop
-from registry.audit.checkpoints import InFolder, OnHub, find
+from registry.audit.checkpoint_sources import InFolder, OnHub, find
 from registry.audit.sandbox import BUBBLEWRAP, Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit, foreign
-from registry.audit.verify import verify
 from registry.audit.workshop import Options, Workshop
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, WEIGHTS, branch
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
-from registry.provenance import dvc
-from registry.records import release as layout
-from registry.records.chain import Chain
+from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
+from registry.project import dvc_lock
+from registry.records import layout
+from registry.records.checkpoint_chain import Chain
 from registry.records.run import Run, Stages
+from registry.verification.steps import verify
 from tests import forging
 from tests.conftest import MAINTAINER, Project, Released, new_project
 from tests.forging import CHECKPOINTS, relinked
@@ -263,8 +263,8 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     for name in ("checkpoints.json", "metrics.jsonl"):
         shutil.copyfile(trained / name, root / "provenance" / name)
     honest, other = ((place / "dvc.lock").read_text() for place in (released.project.root, poisoned.root))
-    outs = {out.path: out for out in dvc.read_lock(poisoned.root / "dvc.lock").stages["train"].outs}
-    for out in dvc.read_lock(released.project.root / "dvc.lock").stages["train"].outs:
+    outs = {out.path: out for out in dvc_lock.read_lock(poisoned.root / "dvc.lock").stages["train"].outs}
+    for out in dvc_lock.read_lock(released.project.root / "dvc.lock").stages["train"].outs:
         assert outs[out.path].md5 in other
         honest = honest.replace(out.md5, outs[out.path].md5)
     (root / layout.LOCK).write_text(honest)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from registry.hub.client import HubClient
-from registry.hub.server import publishers
-from registry.hub.server.publishers import Publisher
+from registry.server.access import publishers
+from registry.server.access.publishers import Publisher
 from tests.conftest import ROOT, Project
 from tests.e2e.conftest import DATA, GGUF, MODEL
 from tests.hub_instance import HubInstance

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.openness.data_set import COLUMNS
+from registry.openness.cards.data_set import COLUMNS
 from tests.conftest import Project
 from tests.e2e.conftest import DATA, GGUF, MODEL
 from tests.hub_instance import HubInstance

@@ -13,11 +13,11 @@ import pytest
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import Verified
 from registry.attest.sigstore import SigstoreSigner
-from registry.attest.verify import Verifier
-from registry.audit.verify import verify
+from registry.attest.verifier import Verifier
 from registry.errors import InputError, Unavailable
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import Report, Verdict
+from registry.verification.steps import verify
 from tests.conftest import MAINTAINER, REPO, Project, Released
 from tests.e2e import tampering
 from tests.sigstore_instance import SigstoreInstance

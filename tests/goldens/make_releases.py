@@ -23,12 +23,12 @@ from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.signature import Signer
 from registry.attest.sigstore import SigstoreSigner
-from registry.attest.verify import Verifier
-from registry.audit.verify import verify
+from registry.attest.verifier import Verifier
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference
 from registry.release.sign import sign
 from registry.report import Report
+from registry.verification.steps import verify
 from tests import synthetic_release
 from tests.authority import SIGNER, Authority, StandingClock, root_pem
 from tests.conftest import MAINTAINER, new_project

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from tests.conftest import Project
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from registry.digest import sha256_file
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.tensors import tensors_digest
 from tests.conftest import Project
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from registry import canonical
 from registry.digest import sha256_file
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 from tests.conftest import Project
 

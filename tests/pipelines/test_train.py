@@ -17,7 +17,7 @@ import pytest
 
 from registry import tensors
 from registry.manifest import Manifest, compare
-from registry.records.chain import Chain
+from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from tests.conftest import Project
 

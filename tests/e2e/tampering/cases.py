@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from registry.hub.reference import HubReference
-from registry.records import release as layout
+from registry.records import layout
 from tests.e2e.tampering import spoil
 from tests.e2e.tampering.spoil import NEST, PICKLE
 from tests.e2e.tampering.world import PAIR, Attempt, Case, World, record

@@ -16,7 +16,8 @@ from registry.attest import oms, predicates
 from registry.attest.signature import Signer
 from registry.attest.statement import Statement, Subject
 from registry.manifest import Manifest
-from registry.records import release as layout
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.release import sign as signing
 from tests.e2e.tampering.spoil import NEST, PICKLE, gzip_bomb
 from tests.e2e.tampering.world import Case, World, record
@@ -182,7 +183,7 @@ def resign(root: Path, path: str, change: Callable[[bytes], bytes], signer: Sign
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signing, "_check_weights", lambda *_: None)
         patch.setattr(signing, "_claims", lambda folder, bare, record: _about(claims, bare))
-        patch.setattr(layout.ReleaseRecord, "read", lambda path: signed)
+        patch.setattr(ReleaseRecord, "read", lambda path: signed)
         signing.sign(root, signer)
 
 

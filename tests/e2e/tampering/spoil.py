@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from registry.attest.verify import Verifier
-from registry.records import release as layout
+from registry.attest.verifier import Verifier
+from registry.records import layout
 from tests.e2e.tampering.world import Attempt, World
 
 Spoil = Callable[[World, Path], Attempt | None]

@@ -16,8 +16,8 @@ from registry.attest import revocation
 from registry.attest.bundle import Bundle
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
-from registry.attest.verify import Verifier
-from registry.records import release as layout
+from registry.attest.verifier import Verifier
+from registry.records import layout
 from tests.authority import DAY, SIGNER, Authority, StandingClock, revoking
 from tests.e2e.tampering import spoil
 from tests.e2e.tampering.world import Case, World

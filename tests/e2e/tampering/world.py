@@ -10,12 +10,13 @@ from pathlib import Path
 
 from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
 from registry.attest.signature import Signer
-from registry.attest.verify import Verifier
-from registry.audit.verify import verify
+from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference, Reference
-from registry.records import release as layout
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.release import sign as signing
 from registry.report import Verdict
+from registry.verification.steps import verify
 from tests.authority import SIGNER, Authority, Holder, StandingClock, root_pem
 from tests.sigstore_instance.tsa import TimestampAuthority
 
@@ -160,6 +161,6 @@ def run(world: World, case: Case, scratch: Path) -> tuple[int, str]:
     return code, fitting[0]
 
 
-def record(root: Path) -> layout.ReleaseRecord:
+def record(root: Path) -> ReleaseRecord:
     """The record of the release at `root`."""
-    return layout.ReleaseRecord.read(root / layout.RECORD)
+    return ReleaseRecord.read(root / layout.RECORD)

@@ -16,7 +16,7 @@ import pytest
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.sigstore import SigstoreSigner
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError
 from tests.registry.attest.conftest import STATEMENT
 from tests.sigstore_instance import ISSUER, SigstoreInstance

@@ -18,12 +18,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.attest import chain, oms
+from registry.attest import oms, x509_path
 from registry.attest.certificate import CertificateSigner
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import CertificateHolder, Policy
 from registry.attest.signature import SignedByCertificate
-from registry.attest.verify import Trust, Verifier
+from registry.attest.verifier import Trust, Verifier
 from registry.digest import sha256_bytes
 from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError
 from tests.authority import DAY, SIGNER, SIGNS, Authority, Holder
@@ -262,7 +262,7 @@ def test_a_certificate_that_breaks_the_rules_is_refused_and_no_warning_printed(
 def test_whoever_looks_is_told_the_authority_that_it_brings_or_the_one_that_was_asked_for(
     site: Authority, holder: Holder, bundle: bytes, tmp_path: Path
 ) -> None:
-    assert Trust().see(bundle).rule == CertificateHolder(identity=SIGNER, authorities=chain.pem([site.issuing]))
+    assert Trust().see(bundle).rule == CertificateHolder(identity=SIGNER, authorities=x509_path.pem([site.issuing]))
     asked = Trust(authorities=site.pem)
     assert asked.see(bundle).rule == CertificateHolder(identity=SIGNER, authorities=site.pem)
     with pytest.raises(SignatureError, match="does not hold"):
@@ -306,7 +306,7 @@ def test_nothing_but_our_errors_comes_of_a_hostile_authority(text: str) -> None:
 def test_an_authority_is_the_same_however_its_pem_is_written(site: Authority) -> None:
     text = f"made by hand\n{site.pem}".replace("\n", "\r\n")
     one, two = (CertificateHolder(identity="a", authorities=pem) for pem in (text, site.pem))
-    assert one == two and len(chain.load(text)) == 1
+    assert one == two and len(x509_path.load(text)) == 1
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cryptography import x509
 from registry.attest import oms
 from registry.attest.policy import CertificateHolder, Policy, PublicKey, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
 from registry.errors import SignatureError
 from tests.authority import SIGNER

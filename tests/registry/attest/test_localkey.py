@@ -18,7 +18,7 @@ from registry.attest.localkey import PASSWORD_VARIABLE, KeySigner
 from registry.attest.policy import Policy
 from registry.attest.signature import SignedByKey
 from registry.attest.statement import PAYLOAD_TYPE
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError, InputError, SignatureError, SignerError
 from tests.registry.attest.conftest import STATEMENT, write_key
 

@@ -18,7 +18,7 @@ from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
 from registry.errors import InputError, SignatureError
 from tests.registry.attest.conftest import MAINTAINER, STATEMENT

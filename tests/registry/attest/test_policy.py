@@ -29,7 +29,7 @@ from registry.attest.policy import (
 )
 from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey, Verified
 from registry.attest.sigstore import SigstoreSigner
-from registry.attest.verify import Trust, Verifier
+from registry.attest.verifier import Trust, Verifier
 from registry.errors import InputError, SignerError
 from tests.authority import DAY
 from tests.registry.attest.conftest import MAINTAINER, STATEMENT

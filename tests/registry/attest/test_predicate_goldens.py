@@ -9,7 +9,7 @@ import pytest
 from registry.attest.policy import Policy, PublicKey, SigstoreIdentity
 from registry.attest.predicates import Predicate
 from registry.attest.statement import Statement
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from tests.registry.attest.conftest import MAINTAINER
 from tests.registry.attest.make_predicate_goldens import GOLDENS, name
 from tests.registry.attest.test_predicates import EXAMPLES

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from registry.attest import revocation
 from registry.attest.policy import CertificateHolder, Policy
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import InputError, SignatureError, SignerError, Unavailable
 from tests.authority import DAY, SIGNER, Authority, Holder, StandingClock, revoking, root_pem
 from tests.registry.attest.conftest import STATEMENT

@@ -18,7 +18,7 @@ from registry import canonical
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
 from registry.attest.sigstore import SigstoreSigner
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError, Unavailable
 from tests.registry.attest.conftest import MAINTAINER, STATEMENT
 from tests.registry.attest.test_statement import VALUES

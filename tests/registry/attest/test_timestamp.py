@@ -26,7 +26,7 @@ from registry.attest.localkey import KeySigner
 from registry.attest.policy import CertificateHolder, Policy
 from registry.attest.signature import SignedByCertificate, SignedByKey
 from registry.attest.timestamp import TimestampService
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.errors import InputError, SignatureError, Unavailable
 from tests.authority import DAY, SIGNER, Authority, Holder, StandingClock, root_pem
 from tests.registry.attest.conftest import STATEMENT

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from registry import canonical
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.sigstore.tuf import trust_config
-from registry.attest.verify import Verifier
+from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError, InputError, SignatureError, Unavailable
 from tests.registry.attest.conftest import MAINTAINER, POLICY, STATEMENT

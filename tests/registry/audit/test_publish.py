@@ -19,11 +19,11 @@ from registry.audit.attest import Verdict
 from registry.audit.publish import proposal
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
-from registry.hub.server.tokens import Role
-from registry.records import release as layout
+from registry.records import layout
 from registry.release.publish import publish
+from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
-from tests.registry.audit.conftest import MAINTAINER
+from tests.registry.verification.conftest import MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 from tests.synthetic_release import REPO
 

@@ -34,7 +34,7 @@ HEAVY = ("torch", "mlflow", "transformers", "sigstore", "huggingface_hub", "mode
 
 
 @pytest.mark.parametrize(
-    ("module", "heavy"), [("registry.cli", (*HEAVY, "pydantic")), ("registry.audit.verify", HEAVY)]
+    ("module", "heavy"), [("registry.cli", (*HEAVY, "pydantic")), ("registry.verification.steps", HEAVY)]
 )
 def test_help_and_verification_with_a_key_import_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

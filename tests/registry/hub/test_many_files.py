@@ -15,9 +15,9 @@ from registry.errors import Refused
 from registry.hub.client import HubClient
 from registry.hub.client import folder as limits
 from registry.hub.client.folder import Folder
-from registry.hub.server.tokens import Role
 from registry.hub.transfer import RemoteFile
 from registry.manifest import Entry, Manifest
+from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
 
 

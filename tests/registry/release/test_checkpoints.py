@@ -12,9 +12,9 @@ import pytest
 from registry import canonical
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
-from registry.hub.checkpoints import OPTIMIZER, STATE, WEIGHTS, branch, locate
 from registry.hub.client import HubClient
-from registry.records.chain import Chain, Checkpoint, FileDigests, ProfileName
+from registry.hub.step_branches import OPTIMIZER, STATE, WEIGHTS, branch, locate
+from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, ProfileName
 from registry.release import checkpoints
 from registry.tensors import tensors_digest
 from tests.conftest import Released

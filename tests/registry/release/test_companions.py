@@ -12,22 +12,22 @@ import pytest
 
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
-from registry.attest.verify import Verifier
-from registry.audit.companions import on_hub
-from registry.audit.verify import verify
+from registry.attest.verifier import Verifier
 from registry.errors import DigestMismatch, InputError, Refused, VerificationError
 from registry.hub import metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.manifest import Manifest
-from registry.records import release as layout
-from registry.records.release import ReleaseRecord, SourceCode
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.release import companions, cut
-from registry.release.companions import Companion
+from registry.release.companions import PlannedCompanion
 from registry.release.config import FolderCompanion, ReleaseConfig
 from registry.release.publish import look, publish
 from registry.release.sign import sign
 from registry.report import Check, Verdict
+from registry.verification.companions import on_hub
+from registry.verification.steps import verify
 from tests import synthetic_release
 from tests.conftest import SMALL
 from tests.hub_instance import HubInstance
@@ -56,8 +56,12 @@ def release(tmp_path: Path, signer: KeySigner) -> Path:
     folder = tmp_path / "releases" / "v1.0.0"
     record = synthetic_release.write(folder)
     made = (
-        Companion(f"{name}-gguf", {"README.md": CARD.format(name).encode(), "model.gguf": b"GGUF" + bytes(5000)}),
-        Companion(f"datasets/{name}", {"README.md": b"---\nlicense: mit\n---\n", "documents.parquet": b"PAR1" * 99}),
+        PlannedCompanion(
+            f"{name}-gguf", {"README.md": CARD.format(name).encode(), "model.gguf": b"GGUF" + bytes(5000)}
+        ),
+        PlannedCompanion(
+            f"datasets/{name}", {"README.md": b"---\nlicense: mit\n---\n", "documents.parquet": b"PAR1" * 99}
+        ),
     )
     for companion in made:
         companion.write(companions.place(folder, companion.repo))

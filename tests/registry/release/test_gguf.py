@@ -22,7 +22,7 @@ from registry.errors import DigestMismatch, InputError, Refused
 from registry.files import write_atomic
 from registry.hub import metadata
 from registry.manifest import Manifest
-from registry.records import release as layout
+from registry.records import layout
 from registry.release import companions, gguf_file, gguf_source
 from registry.release.companions import Made
 from registry.release.config import ReleaseConfig

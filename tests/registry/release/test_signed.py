@@ -12,7 +12,7 @@ from registry.attest.localkey import KeySigner
 from registry.errors import GlasshouseError, Refused
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
-from registry.records import release as layout
+from registry.records import layout
 from registry.release import signed
 from registry.release.publish import publish
 from registry.release.sign import sign

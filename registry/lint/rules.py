@@ -1,0 +1,275 @@
+"""What has gone wrong in famous releases, looked for in any repository: by trees and digests, no weights.
+
+A rule is a pure function from what was read to what is wrong. Its number never changes its meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from registry import strict_yaml
+from registry.errors import InputError
+from registry.lint.series import INDEX, Published, Revision, is_optimizer, is_weights, missing_steps
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")
+DATA_RECORDS = ("provenance/data-manifest.json", "provenance/croissant.json", "croissant.json")
+LICENCES = {
+    "apache-2.0": ("Apache License", "Version 2.0"), "mit": ("Permission is hereby granted, free of charge",),
+    "agpl-3.0": ("GNU AFFERO GENERAL PUBLIC LICENSE",), "lgpl-3.0": ("GNU LESSER GENERAL PUBLIC LICENSE",),
+    "gpl-3.0": ("GNU GENERAL PUBLIC LICENSE", "Version 3"), "gpl-2.0": ("GNU GENERAL PUBLIC LICENSE", "Version 2"),
+    "cc0-1.0": ("CC0 1.0 Universal",), "cc-by-4.0": ("Attribution 4.0 International",),
+    "llama2": ("LLAMA 2 COMMUNITY LICENSE",), "llama3": ("META LLAMA 3 COMMUNITY LICENSE",),
+}  # fmt: skip
+"""Words that only this licence's text has, by its name on the Hub; the first that fits."""
+_FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_NUMBERED = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<end>\.[A-Za-z.]+)")
+
+
+class Level(StrEnum):
+    """How much it matters; the words are SARIF's."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault.
+
+    rule: its number.  where: branches or tags.  path: a file, or "" for the tree.  message: what was found.
+    """
+
+    rule: str
+    level: Level
+    where: tuple[str, ...]
+    path: str
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "rule": self.rule,
+            "level": str(self.level),
+            "where": list(self.where),
+            "path": self.path,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A fault that is looked for. look: yields the findings."""
+
+    number: str
+    title: str
+    look: Callable[[Published], Iterable[Finding]]
+
+
+def lint(published: Published) -> tuple[Finding, ...]:
+    """All faults, in the order of the rules. Pure."""
+    return tuple(finding for rule in RULES for finding in rule.look(published))
+
+
+def same_weights(published: Published) -> Iterator[Finding]:
+    """Steps that serve one and the same weights (pythia 195, 205, 206; OLMo 915); of step 0 (pythia 83)."""
+    for steps in published.series.values():
+        groups: dict[frozenset[tuple[str, str]], list[Revision]] = {}
+        for step in steps:
+            if step.weights:
+                groups.setdefault(frozenset(step.weights.items()), []).append(step)
+        for group in groups.values():
+            if len({step.step for step in group}) < 2:
+                continue
+            first = group[0].step == 0
+            words = "step 0 is a trained step: it serves the weights of" if first else "identical weights at"
+            others = group[1:] if first else group
+            yield _finding(
+                "GH102" if first else "GH101", Level.ERROR, group, f"{words} {_names(s.name for s in others)}"
+            )
+
+
+def gaps(published: Published) -> Iterator[Finding]:
+    """Steps that the spacing promises and that are not there (pythia 202, OLMo 726)."""
+    for name, steps in published.series.items():
+        if missing := missing_steps(sorted({step.step for step in steps})):
+            told = f"the series {name} lacks" if name else "the series lacks"
+            around = (steps[0].name, steps[-1].name)
+            message = f"{told} {len(missing)} of its steps: {_names(map(str, missing))}"
+            yield Finding("GH103", Level.ERROR, around, "", message)
+
+
+def main_is_last(published: Published) -> Iterator[Finding]:
+    """Main serves an earlier step, or weights of the same shape as the last step's that are no step's."""
+    if not published.steps or not published.main.weights:
+        return
+    equal = [step for step in published.steps if step.weights == published.main.weights]
+    lasts = [steps[-1] for steps in published.series.values()]
+    ends = {(last.series, last.step) for last in lasts}
+    if equal:
+        if not any((step.series, step.step) in ends for step in equal):
+            yield _finding("GH104", Level.ERROR, [published.main], f"main serves the weights of {equal[-1].name}")
+        return
+    if len(lasts) == 1 and _sizes(lasts[0]) == _sizes(published.main):
+        message = f"main is not the last step: its weights differ from {lasts[0].name}, and from every other step"
+        yield _finding("GH104", Level.WARNING, [published.main], message)
+
+
+def foreign_shards(published: Published) -> Iterator[Finding]:
+    """A shard of one step among the shards of another."""
+    for steps in published.series.values():
+        seen: dict[tuple[str, str], Revision] = {}
+        for step in steps:
+            if len(step.weights) < 2:
+                continue
+            for path, digest in step.weights.items():
+                before = seen.setdefault((path, digest), step)
+                if before.step != step.step and before.weights != step.weights:
+                    message = f"{before.name} and {step.name} serve the same bytes, and differ in other shards"
+                    yield _finding("GH105", Level.ERROR, [before, step], message, path)
+
+
+def optimizers(published: Published) -> Iterator[Finding]:
+    """Steps without the optimizer state that the others have."""
+    having = [step for step in published.steps if any(map(is_optimizer, step.files))]
+    lacking = [step for step in published.steps if step not in having]
+    if having and lacking:
+        yield _finding("GH106", Level.ERROR, lacking, f"no optimizer state at {_names(s.name for s in lacking)}")
+    elif lacking:
+        yield _finding("GH106", Level.NOTE, lacking, "no step has optimizer state: the training cannot be replayed")
+
+
+def missing_shards(published: Published) -> Iterator[Finding]:
+    """Shards that an index, or the numbers in their names, promise and that are not there."""
+    for revision in (published.main, *published.steps):
+        wanted: dict[str, str] = {}
+        for path in revision.files:
+            if path.endswith(INDEX):
+                wanted |= dict.fromkeys(published.indexes.get(revision.digest(path), frozenset()), path)
+            if (found := _NUMBERED.fullmatch(path)) and int(found["count"]) <= 10_000:
+                count = int(found["count"])
+                names = [f"{found['stem']}-{n:05d}-of-{found['count']}{found['end']}" for n in range(1, count + 1)]
+                wanted |= dict.fromkeys(names, path)
+        if missing := sorted(wanted.keys() - revision.files.keys()):
+            message = f"{revision.name} lacks {_names(missing)}"
+            yield _finding("GH107", Level.ERROR, [revision], message, wanted[missing[0]])
+
+
+def tokenizers(published: Published) -> Iterator[Finding]:
+    """A tokenizer that changes between steps."""
+    for name in TOKENIZERS:
+        having = [revision for revision in (published.main, *published.steps) if name in revision.files]
+        counts = Counter(revision.digest(name) for revision in having)
+        if len(counts) > 1:
+            usual = counts.most_common(1)[0][0]
+            other = [revision for revision in having if revision.digest(name) != usual]
+            message = f"{name} at {_names(r.name for r in other)} is another than at {len(having) - len(other)} others"
+            yield _finding("GH108", Level.ERROR, other, message, name)
+
+
+def pickles(published: Published) -> Iterator[Finding]:
+    """Files that run code when they are loaded; an error where there are no safetensors beside them."""
+    found: dict[tuple[tuple[str, ...], Level], list[Revision]] = {}
+    for revision in (published.main, *published.steps):
+        paths = tuple(path for path in sorted(revision.files) if path.lower().endswith(PICKLES))
+        safe = any(path.endswith(".safetensors") for path in revision.files)
+        if paths:
+            only = any(map(is_weights, paths)) and not safe
+            found.setdefault((paths, Level.ERROR if only else Level.WARNING), []).append(revision)
+    for (paths, level), revisions in found.items():
+        message = f"pickles at {_names(r.name for r in revisions)}: {_names(paths)}"
+        yield _finding("GH109", level, revisions, message, paths[0])
+
+
+def card(published: Published) -> Iterator[Finding]:
+    """A card without licence or without data, and a licence that is another in the card than in its file."""
+    text = published.texts.get("README.md")
+    metadata = _metadata(text or "")
+    if text is None or metadata is None:
+        what = "no README.md" if text is None else "its metadata is no plain YAML"
+        yield _finding("GH110", Level.ERROR, [published.main], f"the card cannot be read: {what}", "README.md")
+        return
+    licence = metadata.get("license")
+    if not licence:
+        yield _finding("GH110", Level.ERROR, [published.main], "the card names no licence", "README.md")
+    if not metadata.get("datasets") and not any(path in published.main.files for path in DATA_RECORDS):
+        yield _finding("GH111", Level.WARNING, [published.main], "the card names no data", "README.md")
+    for path, words in published.texts.items():
+        of_file = next((name for name, marks in LICENCES.items() if all(mark in words for mark in marks)), None)
+        stated = str(licence).lower()
+        if path != "README.md" and of_file and stated in LICENCES and stated != of_file:
+            message = f"the card says {licence}, and {path} is the text of {of_file}"
+            yield _finding("GH112", Level.ERROR, [published.main], message, path)
+
+
+def headers(published: Published) -> Iterator[Finding]:
+    """Safetensors with several metadata keys (their order is random, so the file's hash is), and what are none."""
+    for digest, keys in published.metadata.items():
+        if len(keys) > 1:
+            revision, path = _place(published, digest)
+            message = f"{len(keys)} metadata keys ({_names(keys)}): saved again, the file has another hash"
+            yield _finding("GH113", Level.WARNING, [revision], message, path)
+    for digest, why in published.unreadable.items():
+        revision, path = _place(published, digest)
+        yield _finding("GH114", Level.ERROR, [revision], f"no safetensors file: {why}", path)
+
+
+RULES = (
+    Rule("GH101", "Step branches serve identical weights", same_weights),
+    Rule("GH103", "The series of checkpoints has gaps", gaps),
+    Rule("GH104", "main is not the last step", main_is_last),
+    Rule("GH105", "A shard belongs to another step", foreign_shards),
+    Rule("GH106", "Optimizer state is missing", optimizers),
+    Rule("GH107", "Shards are missing", missing_shards),
+    Rule("GH108", "The tokenizer changes between steps", tokenizers),
+    Rule("GH109", "Pickles are served", pickles),
+    Rule("GH110", "The card is without licence or data, or contradicts the licence's text", card),
+    Rule("GH113", "Safetensors with several metadata keys, or unreadable", headers),
+)
+TITLES: Mapping[str, str] = {rule.number: rule.title for rule in RULES} | {
+    "GH102": "Step 0 serves the weights of a later step",
+    "GH111": "The card names no data",
+    "GH112": "The card's licence is not that of the licence file",
+    "GH114": "A safetensors file that is none",
+}
+
+
+def _finding(rule: str, level: Level, where: Iterable[Revision], message: str, path: str = "") -> Finding:
+    return Finding(rule, level, tuple(revision.name for revision in where), path, message)
+
+
+def _names(names: Iterable[str], most: int = 8) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def _sizes(revision: Revision) -> dict[str, int]:
+    return {path: revision.files[path].size for path in revision.weights}
+
+
+def _place(published: Published, digest: str) -> tuple[Revision, str]:
+    """Where a file of that digest stands first: in main, else in the lowest step."""
+    return next(
+        (revision, path)
+        for revision in (published.main, *published.steps)
+        for path in revision.files
+        if revision.digest(path) == digest
+    )
+
+
+def _metadata(text: str) -> dict[str, Any] | None:
+    """The metadata block of a card: {} where there is none, None where it is no map of plain YAML."""
+    found = _FRONT_MATTER.match(text)
+    if found is None:
+        return {}
+    try:
+        document = strict_yaml.parse(found[1].encode(), name="README.md")
+    except InputError:
+        return None
+    return document if isinstance(document, dict) else None

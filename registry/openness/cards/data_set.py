@@ -1,0 +1,125 @@
+"""The data set of a release, as others are told of it: its card, and Croissant for machines.
+
+Law: the same records give the same bytes. Source: the Croissant format, version 1.0, MLCommons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.manifest import Entry
+from registry.openness.cards.model_card import About, environment
+from registry.records.data_manifest import Summary
+
+TEMPLATE = "data_card.md.j2"
+COLUMNS = {
+    "id": "SHA-256 of the text's bytes",
+    "source": "which source it came from",
+    "path": "where in that source",
+    "license": "SPDX licence expression",
+    "use": "train, or validation",
+    "text": "the document",
+}
+"""Of documents.parquet, all strings."""
+_CONTEXT: Mapping[str, Any] = {
+    "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
+    "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/", "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty", "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract", "field": "cr:field", "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet", "format": "cr:format", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath", "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
+    "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated",
+    "replace": "cr:replace", "samplingRate": "cr:samplingRate", "sc": "https://schema.org/",
+    "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField", "transform": "cr:transform",
+}  # fmt: skip
+"""As the specification prints it: readers compare it."""
+_FORMATS = {".parquet": "application/x-parquet", ".jsonl": "application/jsonlines", ".json": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """What is known of it.
+
+    name: namespace/name.  about: the model's.  summary: of its manifest.  published: RFC 3339, UTC.  files: what stands
+    beside the card, `documents.parquet` among them.
+    """
+
+    name: str
+    about: About
+    version: str
+    published: str
+    summary: Summary
+    files: tuple[Entry, ...]
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return f"The data of {self.about.title}"
+
+
+def card(data: DataSet, licence: Mapping[str, str]) -> str:
+    """README.md. licence: the fields by which the Hub knows it."""
+    template = environment().get_template(TEMPLATE)
+    return template.render(
+        about=data.about, title=data.title, version=data.version, data=data.summary, licence=dict(licence)
+    )
+
+
+def croissant(data: DataSet) -> dict[str, Any]:
+    """croissant.json: where the files are, their digests, and what the columns of the texts mean."""
+    return {
+        "@context": dict(_CONTEXT),
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": data.name.split("/")[1],
+        "description": f"What {data.about.repo} {data.version} was trained and evaluated on, document by document.",
+        "citeAs": f"{data.title}, version {data.version}, {data.name.split('/')[0]}, {data.published[:4]}.",
+        "url": f"hf://datasets/{data.name}@v{data.version}",
+        "version": data.version,
+        "datePublished": data.published,
+        "inLanguage": [language for language in data.about.languages if language != "code"],
+        "license": [_licence(name) for name in sorted(data.summary.licenses)],
+        "creator": {"@type": "Organization", "name": data.name.split("/")[0]},
+        "distribution": [_file(entry) for entry in data.files],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "documents",
+                "name": "documents",
+                "key": {"@id": "documents/id"},
+                "field": [_field(name, words) for name, words in COLUMNS.items()],
+            }
+        ],
+    }
+
+
+def _file(entry: Entry) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": entry.path,
+        "name": entry.path,
+        "contentUrl": entry.path,
+        "contentSize": f"{entry.size} B",
+        "encodingFormat": _FORMATS["." + entry.path.rsplit(".", 1)[-1]],
+        "sha256": entry.sha256,
+    }
+
+
+def _field(name: str, words: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": f"documents/{name}",
+        "name": name,
+        "description": words,
+        "dataType": "sc:Text",
+        "source": {"fileObject": {"@id": "documents.parquet"}, "extract": {"column": name}},
+    }
+
+
+def _licence(expression: str) -> str:
+    """The SPDX page of a single licence; an expression as it is."""
+    return expression if " " in expression else f"https://spdx.org/licenses/{expression}"

@@ -1,0 +1,289 @@
+"""dvc.yaml: what each stage says that it reads and writes, before it runs.
+
+A lock tells only what a stage had read when it was over. Templates (`foreach`, `matrix`, `${...}`) are DVC's own to
+resolve, in the project where it runs (`resolved`). Of a release, whose dvc.yaml is hostile and whose other files of
+settings are not at hand, no template is evaluated: what the lock says has to fit it (registry.project.templates).
+Source: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from registry import strict_yaml
+from registry.errors import InputError, Refused, Unavailable
+from registry.manifest import check_path
+from registry.project import dvc_lock, templates
+from registry.project.templates import MARK
+
+FILE = "dvc.yaml"
+PARAMS = "params.yaml"
+READABLE = (".yaml", ".yml", ".json")
+"""Files of settings that are read key by key; any other counts as one dependency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of dvc.yaml. Paths are relative to the project's root.
+
+    commands: as DVC runs them, one after the other.  command: the same as one text, as `dvc.joined` gives it.
+    outs: all it writes, metrics and plots too.  kept: those that DVC leaves where they are when it runs the stage.
+    params: file of settings -> the keys it depends on, or None for all of them.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    kept: tuple[str, ...]
+    params: Mapping[str, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A dvc.yaml.
+
+    bodies: of each stage, by name, as written.  groups: the same of each `foreach` and `matrix`, from which come the
+    stages `NAME@KEY`.  known: by a stage's name, in place of the others: without templates, or with a plain `wdir`.
+    """
+
+    bodies: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether it has the stage `name`, as dvc.lock names it."""
+        return name in self.bodies or (name not in self.groups and name.partition("@")[0] in self.groups)
+
+    def is_template(self, name: str) -> bool:
+        """Whether DVC alone can tell what the stage `name` says."""
+        return (
+            name in self
+            and name not in self.known
+            and (name not in self.bodies or MARK in json.dumps(self.bodies[name]))
+        )
+
+    def folder(self, name: str) -> str:
+        """The directory that the paths of the stage `name` start from, as dvc.yaml has it; it can be a template."""
+        folder = self._body(name).get("wdir") or "."
+        if not isinstance(folder, str):
+            _refuse(f"the stage {name[:80]} has a wdir that is no path")
+        return folder
+
+    def located(self, folders: Mapping[str, str]) -> Pipeline:
+        """The same where the directory of each stage that `folders` names is known to be that."""
+        known = {name: {**self._body(name), "wdir": folder} for name, folder in folders.items()}
+        return replace(self, known={**self.known, **known})
+
+    def place(self, name: str, path: str) -> str:
+        """Where a `path` of the stage `name`, as dvc.yaml and dvc.lock have it, is from the project's root.
+
+        Raises InputError for a path outside the project, Unavailable where the stage's directory is a template.
+        """
+        folder = self.folder(name)
+        if MARK in folder and name not in self.known:
+            raise Unavailable(
+                f"the stage {name[:80]} works in {folder[:80]}, a template, and nothing tells what it stands for",
+                mend="glasshouse audit rebuild runs it",
+            )
+        whole = posixpath.normpath(posixpath.join(folder, path))
+        check_path(whole)
+        return whole
+
+    def placed(self, lock: dvc_lock.Lock) -> dvc_lock.Lock:
+        """The stages of `lock` that stand here, their paths from the project's root. Raises as `place` does."""
+
+        def moved(name: str, artifacts: tuple[dvc_lock.Artifact, ...]) -> tuple[dvc_lock.Artifact, ...]:
+            return tuple(replace(artifact, path=self.place(name, artifact.path)) for artifact in artifacts)
+
+        return dvc_lock.Lock(
+            {
+                name: replace(
+                    stage,
+                    deps=moved(name, stage.deps),
+                    outs=moved(name, stage.outs),
+                    params={self.place(name, path): values for path, values in stage.params.items()},
+                )
+                for name, stage in lock.stages.items()
+                if name in self
+            }
+        )
+
+    def stage(self, name: str) -> Stage:
+        """The stage `name`. Raises InputError where it is not there, or DVC alone can tell what it says."""
+        body = self._body(name)
+        if name not in self or self.is_template(name):
+            what = f"is a template in {FILE}" if name in self else f"is not in the project's {FILE}"
+            raise Refused(f"the stage {name[:80]} {what}", mend=f"write it out in the {FILE} at the project's root")
+        command, outs = _command(name, body), dict(self._outs(name, body))
+        return Stage(
+            name=name,
+            commands=tuple(_commands(body["cmd"])),
+            command=command,
+            deps=tuple(self.place(name, path) for path, _ in _items(name, body, "deps")),
+            outs=tuple(outs),
+            kept=tuple(path for path, settings in outs.items() if settings.get("persist")),
+            params=dict(self._params(name, body)),
+        )
+
+    def unlike(self, stage: dvc_lock.Stage) -> Iterator[str]:
+        """What a lock, whose paths are as it has them, says otherwise of a stage that stands here, in words.
+
+        Templates are not evaluated: they can stand for anything. Raises InputError where dvc.yaml says no such thing.
+        """
+        body = self._body(stage.name)
+        if not templates.fits(_command(stage.name, body), stage.command):
+            yield f"the command {stage.command[:100]!r}"
+        for sections, artifacts in ((("deps",), stage.deps), (("outs", "metrics", "plots"), stage.outs)):
+            declared = {path for section in sections for path, _ in _items(stage.name, body, section)}
+            yield from templates.unmatched(declared, (artifact.path for artifact in artifacts))
+
+    def _body(self, name: str) -> Mapping[str, Any]:
+        """What stands of the stage `name`, or of the template that it comes from; nothing where neither is there."""
+        for bodies, key in ((self.known, name), (self.bodies, name), (self.groups, name.partition("@")[0])):
+            if key in bodies:
+                return bodies[key]
+        return {}
+
+    def _outs(self, name: str, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for section in ("outs", "metrics", "plots"):
+            for path, settings in _items(name, body, section):
+                yield self.place(name, path), settings if isinstance(settings, dict) else {}
+
+    def _params(self, name: str, body: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+        named = _items(name, body, "params")
+        if here := tuple(key for key, settings in named if settings is PLAIN):
+            yield self.place(name, PARAMS), here
+        for path, keys in named:
+            if keys is not PLAIN:
+                if not isinstance(keys, list | None):
+                    _refuse(f"the stage {name[:80]} has params that are no list of keys")
+                yield self.place(name, path), tuple(map(str, keys)) if keys else None
+
+
+PLAIN: Any = object()
+"""In place of settings, where an item is a name alone."""
+
+
+def read(path: Path) -> Pipeline:
+    """The dvc.yaml at `path`. Raises InputError for anything that is none."""
+    return parse(strict_yaml.read(path))
+
+
+def parse(value: Any) -> Pipeline:
+    """The dvc.yaml that the YAML value `value` says. Raises InputError for anything else."""
+    match value:
+        case {"stages": dict(stages)}:
+            bodies: dict[str, dict[str, Any]] = {}
+            groups: dict[str, dict[str, Any]] = {}
+            for name, body in stages.items():
+                match body:
+                    case {"foreach": _, "do": dict(each)} | ({"matrix": _} as each):
+                        groups[name] = each
+                    case dict():
+                        bodies[name] = body
+                    case _:
+                        _refuse(f"the stage {name[:80]} is no map")
+            return Pipeline(bodies, groups)
+    _refuse("it needs a map of stages")
+
+
+def resolved(root: Path, names: Iterable[str]) -> Pipeline:
+    """The dvc.yaml of the project at `root`, in which no stage of `names` is a template: DVC has resolved them.
+
+    Only for a project that DVC is to run. Raises as `read` and `dvc.resolve` do.
+    """
+    plan = read(root / FILE)
+    if unknown := [name for name in names if plan.is_template(name)]:
+        return replace(plan, known=dvc_lock.resolve(root / FILE, unknown))
+    return plan
+
+
+def settings(root: Path, stage: Stage) -> dict[str, dict[str, Any]]:
+    """The settings that `stage` depends on, as they are now: {file: {key: value}}.
+
+    Files that are not YAML or JSON are left out: they count as dependencies. Raises InputError for a key that is not
+    there.
+    """
+    return {
+        path: _chosen(path, strict_yaml.read(root / path), keys)
+        for path, keys in stage.params.items()
+        if path.endswith(READABLE)
+    }
+
+
+def locked_settings(root: Path, params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings whose keys a lock names, as they are now: DVC writes numbers otherwise than their file does.
+
+    params: by file from the project's root, and key.
+    """
+    return {
+        path: _chosen(path, strict_yaml.read(root / path), tuple(values)) if path.endswith(READABLE) else dict(values)
+        for path, values in params.items()
+    }
+
+
+def deps(stage: Stage) -> tuple[str, ...]:
+    """The paths that `stage` depends on as a whole."""
+    return (*stage.deps, *(path for path in stage.params if not path.endswith(READABLE) and path not in stage.deps))
+
+
+def lookup(document: Any, key: str) -> Any:
+    """The value at the dotted `key`, or at a key that has dots itself. Raises KeyError where there is none."""
+    if isinstance(document, dict) and key in document:
+        return document[key]
+    for part in key.split("."):
+        if not isinstance(document, dict) or part not in document:
+            raise KeyError(key)
+        document = document[part]
+    return document
+
+
+def _chosen(path: str, document: Any, keys: tuple[str, ...] | None) -> dict[str, Any]:
+    if keys is None and isinstance(document, dict):
+        return document
+    try:
+        return {key: lookup(document, key) for key in (("(a map)",) if keys is None else keys)}
+    except KeyError as problem:
+        raise InputError(f"{path} has no {problem.args[0]}", mend=f"add it, or take it out of {FILE}") from problem
+
+
+def _command(stage: str, body: Mapping[str, Any]) -> str:
+    """The `cmd` of a stage as one text. Raises InputError where there is none."""
+    command = body.get("cmd")
+    if isinstance(command, list) and not all(isinstance(item, str) for item in command):
+        command = None
+    if not isinstance(command, str | list) or not list(_commands(command)):
+        _refuse(f"the stage {stage[:80]} has no command, or one that is no text")
+    return dvc_lock.joined(command)
+
+
+def _commands(command: str | list[str]) -> Iterator[str]:
+    """What DVC runs, one after the other: the lines of a text, or the items of a list."""
+    lines = command.splitlines() if isinstance(command, str) else command
+    yield from (line for line in lines if line.strip())
+
+
+def _items(stage: str, body: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
+    """(name, settings) of each item of a section: `- name` (PLAIN), or `- name: settings`."""
+    found: list[tuple[str, Any]] = []
+    items = body.get(section) or []
+    for item in items if isinstance(items, list) else [None]:
+        match item:
+            case str():
+                found.append((item, PLAIN))
+            case dict():
+                found += item.items()
+            case _:
+                _refuse(f"the stage {stage} has {section} that are no list of names")
+    return found
+
+
+def _refuse(found: str, mend: str = "mend it as `dvc status` says") -> NoReturn:
+    raise InputError(f"{FILE}: {found}", mend=mend)

@@ -1,0 +1,81 @@
+"""The SHA-256 of files and directories of a DVC project: what DVC would hash, by a digest that is evidence.
+
+Files of all directories are hashed at once, on every core; memory grows with their number, not with their size.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from registry.digest import sha256_files
+from registry.errors import InputError, Refused
+from registry.manifest import MAX_FILES, check_path, walk
+from registry.project.command import run
+from registry.records.run import MAX_LISTED, Measured, directory_digest
+
+DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
+"""What DVC never looks at in a directory. A .dvcignore is written as a .gitignore is, so git can read it."""
+
+NO_INDEX = ".dvc/tmp/no-index"
+"""A file that is never there: to git, with it for an index, every file is one to list."""
+
+
+def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
+    """Each of `paths`, files or directories below `root`, measured.
+
+    A path that is a link counts as what it leads to, and so does a link to a file inside a directory: DVC can keep
+    outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
+    devices that git lists, names that `check_path` refuses, and a million files or more.
+    """
+    found = {path: _files(root, path) for path in sorted(set(paths))}
+    every = [root / path / name if name else root / path for path, names in found.items() for name in names]
+    try:
+        digests = iter(sha256_files([_plain(path) for path in every]))
+    except OSError as problem:
+        raise InputError(
+            f"{problem.filename} cannot be read: {problem.strerror}", mend="mend it, and dvc repro"
+        ) from problem
+    return {path: _measured(path, names, digests) for path, names in found.items()}
+
+
+def _measured(path: str, names: list[str], digests: Iterator[str]) -> Measured:
+    if names == [""]:
+        return Measured(path=path, sha256=next(digests))
+    files = {name: next(digests) for name in names}
+    return Measured(path=path, sha256=directory_digest(files), files=files if len(files) <= MAX_LISTED else {})
+
+
+def _files(root: Path, path: str) -> list[str]:
+    """The files inside the directory at `path`; for a file, one empty name."""
+    if (root / path).is_file():
+        return [""]
+    if not (root / path).is_dir():
+        raise Refused(f"{path} is not there", mend="dvc pull, or dvc repro")
+    folder = (root / path).resolve()
+    if not folder.is_relative_to(root.resolve()):  # a link to another disk, say, of which git knows nothing
+        return [name for name, _ in walk(folder)]
+    command = ["git", "ls-files", "-z", "--others", *DVC_IGNORES, "--", "."]
+    said = run(command, folder, {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)})
+    names = sorted(name for name in said.split("\0") if name)
+    if len(names) >= MAX_FILES:
+        raise InputError(f"{path} holds {len(names)} files, more than {MAX_FILES}", mend="pack them into larger ones")
+    for name in names:
+        check_path(name)
+    return names
+
+
+def _plain(path: Path) -> Path:
+    """Where the bytes of `path` are: itself, or the file it is a link to."""
+    target = path.resolve() if path.is_symlink() else path
+    try:
+        kind = target.stat().st_mode
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="mend it, and dvc repro") from problem
+    if not stat.S_ISREG(kind):
+        raise InputError(
+            f"{path} is a link to a directory, a repository or a device",
+            mend="put plain files there; name what must not count in .dvcignore",
+        )
+    return target

@@ -1,0 +1,151 @@
+"""The runs behind what is about to be released, held to dvc.lock and to the files as they are now.
+
+A stage without a record of its run can be released all the same: what it read is then what DVC's lock says, and the
+digests are those of the files as they are at the release. That is said of it (`unrecorded`), and signed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import NoReturn
+
+from registry.errors import Refused
+from registry.project import dvc_lock, dvc_yaml, git, templates
+from registry.project.dvc_yaml import Pipeline
+from registry.project.measure import measure
+from registry.project.recorder import ran_here
+from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages, check_names
+
+AFTER_SLASH = chr(ord("/") + 1)
+MAX_FOLDERS = 8
+"""More directories than this, in which a stage can have worked, are not gone through."""
+
+
+class Makers(dict[str, str]):
+    """Path of an output -> the stage that wrote it, and which of them a path has to do with."""
+
+    def __init__(self, stages: Iterable[dvc_lock.Stage]) -> None:
+        """stages: their paths from the project's root."""
+        super().__init__({path: stage.name for stage in stages for path in written(stage)})
+        self._sorted = sorted(self)
+
+    def touching(self, path: str) -> dict[str, str]:
+        """The outputs that are `path`, lie inside it, or are directories that it lies inside, with their makers.
+
+        Asks for each folder above `path`, and for what is found, not for each output.
+        """
+        inside = slice(bisect_left(self._sorted, f"{path}/"), bisect_left(self._sorted, f"{path}{AFTER_SLASH}"))
+        above = accumulate(path.split("/"), "{}/{}".format)
+        return {one: self[one] for one in (*above, *self._sorted[inside]) if one in self}
+
+
+def gather(root: Path) -> Stages:
+    """Every stage of the project at `root` that writes something, with the run that made its outputs.
+
+    Everything that a stage read or wrote is hashed again. The tree must be clean: then what git holds of it is what
+    lies there. Raises Refused, with the mend, where a record is not of the present command, settings, dependencies or
+    outputs.
+    """
+    lock = dvc_lock.read_lock(root / dvc_lock.LOCK)
+    plan = dvc_yaml.resolved(root, lock.stages)
+    stages = writing(plan.placed(lock))
+    check_names([stage.name for stage in stages])
+    runs = {stage.name: recorded(root, stage) for stage in stages}
+    paths = {path for stage in stages for path in (*read(stage), *written(stage))}
+    paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
+    now, held = measure(root, paths), git.committed(root)
+    return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
+
+
+def writing(lock: dvc_lock.Lock) -> list[dvc_lock.Stage]:
+    """The stages of a lock that write something, by name."""
+    return [stage for _, stage in sorted(lock.stages.items()) if written(stage)]
+
+
+def read(stage: dvc_lock.Stage) -> tuple[str, ...]:
+    """The dependencies of a stage."""
+    return tuple(artifact.path for artifact in stage.deps)
+
+
+def written(stage: dvc_lock.Stage) -> tuple[str, ...]:
+    """Its outputs, but for the record of its run."""
+    return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(SUFFIX))
+
+
+def recorded(root: Path, stage: dvc_lock.Stage) -> Run | None:
+    """The record of its run, in the project at `root`; None where it has none.
+
+    Raises InputError for a spoilt one, Refused for one that is not that of the lock: DVC's caches and remotes give
+    what they hold, and it does not look. The record binds the outputs by SHA-256, and the lock, a file of the commit,
+    binds the record.
+    """
+    records = [artifact for artifact in stage.outs if artifact.path.endswith(SUFFIX)]
+    if len(records) != 1:
+        return None
+    path = root / records[0].path
+    if not path.is_file():
+        raise Refused(f"{records[0].path} is not there", mend="dvc pull, or dvc repro")
+    run = Run.read(path, max_bytes=MAX_BYTES)
+    if dvc_lock.file_md5(path) != records[0].md5:
+        _gap(stage.name, f"the record of its run, {records[0].path}, is not the one that dvc.lock names")
+    return run
+
+
+def folder(plan: Pipeline, stage: dvc_lock.Stage, run: Run) -> str | None:
+    """The directory that a stage of a lock, whose paths start from it, worked in by the record of its run.
+
+    None where that does not tell. The directory fits what dvc.yaml says, and all outputs are found from there.
+    """
+    paths = [posixpath.normpath(artifact.path) for artifact in stage.outs]
+    inside = [path for path in paths if path != "." and path.partition("/")[0] != ".." and not path.endswith(SUFFIX)]
+    wrote = {item.path for item in run.outs}
+    found = {path.removesuffix(f"/{inside[0]}") for path in wrote if path.endswith(f"/{inside[0]}")} if inside else ()
+    if len(found) > MAX_FOLDERS:
+        return None
+    for where in sorted(found):
+        places = {posixpath.normpath(posixpath.join(where, path)) for path in paths if not path.endswith(SUFFIX)}
+        if places == wrote and templates.fits(plan.folder(stage.name), where):
+            return where
+    return None
+
+
+def _known(found: tuple[Evidence, Run], held: frozenset[str]) -> StageRun:
+    evidence, run = found
+    ours = [dep.path for dep in run.deps if held.issuperset(dep.inside() or {dep.path})]
+    return StageRun(evidence=evidence, committed=tuple(sorted(ours)), run=run)
+
+
+def _stage_run(
+    root: Path, plan: Pipeline, stage: dvc_lock.Stage, run: Run | None, now: Mapping[str, Measured]
+) -> tuple[Evidence, Run]:
+    deps, outs = (tuple(now[path] for path in paths(stage)) for paths in (read, written))
+    if run is None:
+        params = dvc_yaml.locked_settings(root, stage.params)
+        run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
+        return "unrecorded", run
+    if (run.stage, run.command) != (stage.name, stage.command):
+        _gap(stage.name, "the record of its run is of another command")
+    if run.params != dvc_yaml.settings(root, plan.stage(stage.name)):
+        _gap(stage.name, "the settings are not those that it ran with")
+    _same(stage.name, "what it read", run.deps, deps, now)
+    _same(stage.name, "what it wrote", run.outs, outs, now)
+    return "ran" if ran_here(root, run) else "restored", run
+
+
+def _same(
+    stage: str, what: str, recorded: Iterable[Measured], needed: Iterable[Measured], now: Mapping[str, Measured]
+) -> None:
+    """What was recorded is there, as recorded; and what the lock names was recorded."""
+    found = {item.path: item for item in recorded}
+    wrong = [item.path for item in needed if item.path not in found]
+    wrong += [path for path, item in found.items() if now[path] != item]
+    if wrong:
+        _gap(stage, f"{', '.join(sorted(wrong)[:3])} is not {what} by the record of its run")
+
+
+def _gap(stage: str, found: str) -> NoReturn:
+    raise Refused(f"the stage {stage}: {found}", mend=f"run it again: dvc repro --force {stage}, and commit dvc.lock")

@@ -1,0 +1,293 @@
+"""The statements of a pipeline's stages: what each read must be what another wrote, from the weights back to the data.
+
+A stage is held to dvc.lock and params.yaml (same command, settings, dependencies and outputs), the lock to dvc.yaml, in
+which no template is evaluated; to the commit of the release, and to what the makers of its dependencies state. What
+nobody measured, or nobody states, is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from registry import strict_yaml
+from registry.attest.statement import Statement
+from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.project import dvc_lock, dvc_yaml, stage_runs
+from registry.project.templates import MARK
+from registry.provenance import slsa
+from registry.provenance.claims import Digests, need
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+
+Link = tuple[str, Callable[[], str]]
+"""What is linked with what, and a function that says what was found or raises."""
+RECORDS = (
+    layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT,
+    layout.EVALUATION,
+)  # fmt: skip
+"""Files of a release that some stage must have written, beside the weights."""
+HOW = {
+    "ran": "ran in the maintainer's working copy",
+    "restored": "not run there: taken from a cache or a remote of DVC, with the record of the run that made it",
+}
+RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
+ENDS = "weights <- every stage <- data manifest"
+
+
+class Gap(VerificationError):
+    """Two records of one release do not fit together."""
+
+    code = "lineage-gap"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found, mend="do not trust the release; report it to its maintainer")
+
+
+class Line:
+    """The pipeline of one release, read as far as it is asked for, and no part of it twice."""
+
+    def __init__(self, root: Path, statements: Mapping[str, Statement], digests: Digests) -> None:
+        """statements: the verified ones by short name.  digests: SHA-256 of every file by path."""
+        self._root, self._statements, self._digests = root, statements, digests
+
+    def links(self) -> Iterator[Link]:
+        """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
+        names = {name.removeprefix(layout.STAGE) for name in self._statements if name.startswith(layout.STAGE)}
+        with suppress(GlasshouseError):  # each link below says it
+            names |= self.locked.keys()
+        for name in sorted(names):
+            yield f"stage {name}", partial(self.stage, name)
+        yield ENDS, self.ends
+
+    @cached_property
+    def lock(self) -> dvc_lock.Lock:
+        """dvc.lock. Raises GlasshouseError where it is none, or missing."""
+        return dvc_lock.read_lock(need(self._root, layout.LOCK))
+
+    @cached_property
+    def _record(self) -> ReleaseRecord:
+        return ReleaseRecord.read(need(self._root, layout.RECORD))
+
+    @cached_property
+    def plan(self) -> dvc_yaml.Pipeline:
+        """dvc.yaml, where the directory of a stage is no template if its run tells what that stands for."""
+        plan = dvc_yaml.read(need(self._root, layout.PIPELINE))
+        folders = {
+            name: stage_runs.folder(plan, stage, self.recorded[name].run)
+            for name, stage in self.lock.stages.items()
+            if name in plan and MARK in plan.folder(name) and name in self.recorded
+        }
+        return plan.located({name: folder for name, folder in folders.items() if folder is not None})
+
+    @cached_property
+    def placed(self) -> dvc_lock.Lock:
+        """dvc.lock, its paths from the project's root."""
+        return self.plan.placed(self.lock)
+
+    @cached_property
+    def locked(self) -> dict[str, dvc_lock.Stage]:
+        """The stages of dvc.lock that there must be statements of."""
+        return {stage.name: stage for stage in stage_runs.writing(self.placed)}
+
+    @cached_property
+    def recorded(self) -> dict[str, StageRun]:
+        """stages.json, by name."""
+        return {known.run.stage: known for known in Stages.read(need(self._root, layout.STAGES)).stages}
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """What the statements say, of those that say anything sensible."""
+        found = {}
+        for name in self.locked:
+            try:
+                found[name] = self.said(name)[0].run
+            except GlasshouseError:
+                continue  # its own link says it
+        return found
+
+    @cached_property
+    def makers(self) -> stage_runs.Makers:
+        """Which stage wrote which output, by dvc.lock."""
+        return stage_runs.Makers(self.locked.values())
+
+    @cached_property
+    def stated(self) -> dict[tuple[str, str], Measured]:
+        """What the statements say that a stage, by name, wrote at a path."""
+        return {(name, out.path): out for name, run in self.runs.items() for out in run.outs}
+
+    @cached_property
+    def parents(self) -> dict[str, set[str]]:
+        """By a stage's name, those that it read from."""
+        return {
+            name: {maker for dep in run.deps for maker in self.makers.touching(dep.path).values()} - {name}
+            for name, run in self.runs.items()
+        }
+
+    def said(self, name: str) -> tuple[StageRun, str]:
+        """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
+        statement = self._statements.get(f"{layout.STAGE}{name}")
+        if statement is None:
+            raise Unavailable(f"no verified statement of the stage {name}", mend="ask the maintainer for one")
+        return slsa.stage_run(statement)
+
+    def stage(self, name: str) -> str:
+        """The statement of one stage fits the release, its lock, and the statements of those it read from."""
+        known, commit = self.said(name)
+        run, stage = known.run, self.locked.get(name)
+        if stage is None or run.stage != name:
+            raise Gap(f"the statement speaks of the stage {run.stage}, which dvc.lock does not have in this place")
+        expected = self._record.source.commit
+        if commit != expected:
+            raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
+        if self.recorded.get(name) != known:
+            raise Gap(f"it says something else of the stage than {layout.STAGES} does")
+        if self._statements[f"{layout.STAGE}{name}"] != slsa.stage(known, self._record):
+            raise Gap(f"it says more of the stage than {layout.STAGES} does")
+        self._as_locked(run, stage)
+        self._as_set(run)
+        made = self._as_made(run)
+        if known.evidence == "unrecorded":
+            raise Unavailable(
+                f"nobody measured what it read: DVC's lock alone says it, and its {len(run.outs)} outputs are as they "
+                "were at the release",
+                mend=RECORD,
+            )
+        return (
+            f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} by other stages, "
+            f"{len(known.committed)} in the commit) did not change meanwhile; {len(run.outs)} outputs"
+        )
+
+    def ends(self) -> str:
+        """A chain of stages leads from the one that made the weights to the one that made the data manifest."""
+        if absent := sorted(self.locked.keys() - self.runs.keys()) or not self.runs:
+            raise Unavailable(f"no statement to go by of {absent or 'any stage'}", mend="ask the maintainer for them")
+        weights = [file.path for file in self._record.weights]
+        made = {path: self._origins(path) for path in (*weights, *RECORDS) if path in self._digests}
+        if foreign := [path for path in weights if path not in made]:
+            raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release has not")
+        if orphans := sorted(path for path, names in made.items() if not names):
+            raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
+        ends = made.get(layout.DATA_SUMMARY)
+        if not ends:
+            raise Unavailable(f"the release has no {layout.DATA_SUMMARY}", mend="ask the maintainer for it")
+        route: list[str] = []
+        for path in weights:
+            route = self._route(made[path], ends)
+            if not route:
+                makers = ", ".join(sorted(made[path]))
+                raise Gap(f"{path} was made by {makers}: no dependency leads from there to the data manifest's stage")
+            if unmeasured := [name for name in route if self.said(name)[0].evidence == "unrecorded"]:
+                raise Unavailable(
+                    f"{' <- '.join(route)} fits, but nobody measured what {', '.join(unmeasured)} read", mend=RECORD
+                )
+        return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
+
+    def _as_locked(self, run: Run, stage: dvc_lock.Stage) -> None:
+        if run.command != stage.command:
+            raise Gap(f"it ran {run.command[:200]!r}, dvc.lock has {stage.command[:200]!r}")
+        read, written = set(stage_runs.read(stage)), set(stage_runs.written(stage))
+        if other := sorted((read - {item.path for item in run.deps}) | (written ^ {item.path for item in run.outs})):
+            raise Gap(f"{', '.join(other[:3])}: named in dvc.lock or in the statement, and not in the other")
+        if other := sorted(f"{path}: {key}" for path, key in _settings(run.params) ^ _settings(stage.params)):
+            raise Gap(f"{', '.join(other[:3])[:200]}: a setting in dvc.lock or in the statement, and not in the other")
+        if unlike := list(self.plan.unlike(self.lock.stages[stage.name])):
+            raise Gap(f"{', '.join(unlike[:3])[:300]}: in dvc.lock or in dvc.yaml, and not in the other")
+
+    def _as_set(self, run: Run) -> None:
+        """The settings are those of params.yaml; of other files the release tells nothing."""
+        values = run.params.get(dvc_yaml.PARAMS)
+        if values is None:
+            return
+        document = strict_yaml.read(need(self._root, layout.PARAMS))
+        for key, value in values.items():
+            try:
+                found = dvc_yaml.lookup(document, key)
+            except KeyError:
+                raise Gap(f"the setting {key[:100]} is not in {layout.PARAMS}") from None
+            if found != value:
+                raise Gap(f"the setting {key[:100]} is not that of {layout.PARAMS}")
+
+    def _as_made(self, run: Run) -> int:
+        """How many of the dependencies other stages made, each as its maker states it."""
+        count, unknown = 0, []
+        for dep in run.deps:
+            parts = self.makers.touching(dep.path)
+            count += bool(parts)
+            for path, maker in parts.items():
+                try:
+                    _compare(run.stage, dep, maker, self._out(maker, path))
+                except Unavailable as problem:
+                    unknown.append(problem.message)
+        if unknown:
+            raise Unavailable("; ".join(unknown[:3]), mend="ask the maintainer")
+        return count
+
+    def _out(self, maker: str, path: str) -> Measured:
+        if (maker, path) not in self.stated:
+            raise Unavailable(f"{maker} states nothing of {path}", mend="ask the maintainer for its statement")
+        return self.stated[maker, path]
+
+    def _origins(self, path: str) -> set[str]:
+        """The stages that wrote the bytes of the release's file at `path`, and did not have them from another."""
+        wanted = self._digests[path]
+        wrote = {
+            name
+            for name, run in self.runs.items()
+            if any(wanted == out.sha256 or wanted in (out.files or {}).values() for out in run.outs)
+        }
+        return {name for name in wrote if not wrote & (self._ancestors(name) - {name})}
+
+    def _ancestors(self, name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = deque([name])
+        while waiting:
+            new = self.parents[waiting.popleft()] - found
+            found |= new
+            waiting += new
+        return found
+
+    def _route(self, starts: set[str], ends: set[str]) -> list[str]:
+        """The shortest way back from one of `starts` to one of `ends`; empty where there is none."""
+        waiting = deque([name] for name in sorted(starts))
+        seen = set(starts)
+        while waiting:
+            route = waiting.popleft()
+            if route[-1] in ends:
+                return route
+            new = sorted(self.parents[route[-1]] - seen)
+            seen.update(new)
+            waiting += [[*route, name] for name in new]
+        return []
+
+
+def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """(file, key) of each setting that is read key by key."""
+    return {(path, key) for path, values in params.items() if path.endswith(dvc_yaml.READABLE) for key in values}
+
+
+def _compare(reader: str, dep: Measured, maker: str, out: Measured) -> None:
+    """What `reader` read is what `maker` wrote. One of the two can lie inside the other, where that lists its files."""
+    whole, part = (dep, out) if out.path.startswith(f"{dep.path}/") else (out, dep)
+    found = whole.sha256 if whole.path == part.path else _inside(whole, part)
+    if found != part.sha256 or (whole.path == part.path and (whole.files is None) != (part.files is None)):
+        one, other = (part.sha256, found) if part is dep else (found, part.sha256)
+        raise Gap(f"{reader} read {dep.path} as sha256:{one}, but {maker} wrote sha256:{other}")
+
+
+def _inside(whole: Measured, part: Measured) -> str | None:
+    """The digest in the directory `whole` of what lies where `part` does; None where there is nothing."""
+    if whole.files is None:
+        return None
+    if not whole.listed:
+        raise Unavailable(f"the files of {whole.path} are too many to be listed", mend="name the directory as a whole")
+    name = part.path.removeprefix(f"{whole.path}/")
+    if part.files is None:
+        return whole.files.get(name)
+    inside = {path.removeprefix(f"{name}/"): sha for path, sha in whole.files.items() if path.startswith(f"{name}/")}
+    return directory_digest(inside) if inside else None

@@ -1,0 +1,58 @@
+"""Where things stand in the directory of a release."""
+
+from __future__ import annotations
+
+PROVENANCE = "provenance"
+ATTESTATIONS = "attestations"
+RESULTS = ".eval_results"
+"""The folder where the Hub looks for figures."""
+CARD = "README.md"
+WEIGHTS = "model.safetensors"
+SIGNATURE = "model.sig"
+LICENSE = "LICENSE"
+GIT_ATTRIBUTES = ".gitattributes"
+AUDITS = "audits"
+"""The branch of what others found."""
+
+RECORD = "provenance/release.json"
+STAGES = "provenance/stages.json"
+LOCK = "provenance/dvc.lock"
+PIPELINE = "provenance/dvc.yaml"
+PARAMS = "provenance/params.yaml"
+REQUIREMENTS = "provenance/requirements.lock"
+ENVIRONMENT = "provenance/environment.json"
+DATA_SUMMARY = "provenance/data-manifest.json"
+DATA_ROWS = "provenance/data-manifest.jsonl"
+METRICS = "provenance/metrics.jsonl"
+TOKENS = "provenance/tokens.json"
+CHECKPOINTS = "provenance/checkpoints.json"
+EVALUATION = "provenance/evaluation.json"
+CURVE = "provenance/loss.png"
+
+
+def attestation(name: str) -> str:
+    """The path of the bundle of the statement `name`, such as data or stage-train."""
+    return f"{ATTESTATIONS}/{name}.sigstore.json"
+
+
+STAGE = "stage-"
+"""How the short name of a stage's attestation begins. It alone speaks of files that are not in the release."""
+
+
+RELEASE_ATTESTATION = attestation("release")
+
+CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
+"""What the model card is rendered from, beside the weights' header."""
+
+NOT_THE_MODEL = frozenset((CARD, LICENSE, SIGNATURE, GIT_ATTRIBUTES))
+"""Files at the root of a release that no stage wrote for `from_pretrained`."""
+
+
+def is_model_file(path: str) -> bool:
+    """Whether the file at `path` of a release came from the exported model's directory."""
+    return path not in NOT_THE_MODEL and path.split("/")[0] not in (PROVENANCE, ATTESTATIONS, RESULTS)
+
+
+COVERED_LAST = frozenset((SIGNATURE, RELEASE_ATTESTATION))
+"""Files that the release statement cannot list, because they are made after it. model.sig covers the release statement;
+nothing covers model.sig but its own signature."""

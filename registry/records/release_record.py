@@ -1,0 +1,94 @@
+"""The record of a release: which version it is, of which code, with which weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from registry.manifest import check_path
+from registry.records.record import Count, Record, Sha256
+
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+class SourceCode(Record):
+    """The commit that `dvc repro` ran from."""
+
+    commit: Commit
+    """HEAD of the maintainer's clean tree."""
+    committed_at: str
+    """When that commit was made: RFC 3339, UTC."""
+    remote: str | None
+    """Where others can fetch it; None where the maintainer's repository has no public `origin`."""
+
+    @property
+    def uri(self) -> str | None:
+        """The commit as in-toto names it; None without a remote."""
+        return f"git+{self.remote}@{self.commit}" if self.remote else None
+
+
+def _checked(path: str) -> str:
+    check_path(path)
+    return path
+
+
+class Weights(Record):
+    """One file of weights."""
+
+    path: Annotated[str, AfterValidator(_checked)]
+    """POSIX, relative to the release."""
+    sha256: Sha256
+    """Of the file."""
+    tensors: Sha256
+    """Of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
+
+
+class Companion(Record):
+    """What is published beside the model, in a repository of its own and under the same tag."""
+
+    repo: str
+    """namespace/name on the Hub, or datasets/namespace/name."""
+    content: Sha256
+    """Of its files: registry.manifest.Manifest.sha256."""
+    files: Count
+    """How many there are."""
+    size: Count
+    """Their bytes together."""
+
+
+class ReleaseRecord(Record):
+    """provenance/release.json. It is also the heart of the signed release statement."""
+
+    schema_: Literal["glasshouse.release/v1"] = Field("glasshouse.release/v1", alias="schema")
+    """The format, with its version."""
+    repo: str
+    """namespace/name on the Hub."""
+    version: str
+    """major.minor.patch; the tag is `v` and this."""
+    source: SourceCode
+    """Which code."""
+    license: str
+    """SPDX expression for the weights."""
+    parameters: Count
+    """How many numbers the weights hold."""
+    content: Sha256
+    """Digest of the draft's manifest: two releases with one content differ only in version and commit."""
+    lock: Sha256
+    """Of provenance/dvc.lock."""
+    weights: tuple[Weights, ...]
+    """Every file of weights."""
+    companions: tuple[Companion, ...] = Field((), max_length=20)
+    """What belongs to the release and stands elsewhere; left out of the JSON where there is nothing."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        value = super().as_json()
+        if not self.companions:
+            del value["companions"]
+        return value
+
+    @property
+    def tag(self) -> str:
+        """The name of the tag."""
+        return f"v{self.version}"

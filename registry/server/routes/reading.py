@@ -1,0 +1,195 @@
+"""Routes that say what is in a repository: info, tree, paths, refs, commits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry import canonical
+from registry.server import names
+from registry.server.bodies import MAX_JSON, PathsInfo, read_bytes
+from registry.server.problems import ENTRY_NOT_FOUND, Problem
+from registry.server.routes.declared import FORM, JSON, check_body, query, takes
+from registry.server.state import base_url, hub, repository, user
+from registry.server.store import git
+from registry.server.store.git import Row
+from registry.server.store.repository import BRANCHES, TAGS, Repository
+
+FLAG = {"type": "boolean"}
+TEXT = {"type": "string"}
+NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+PAGE = 1000
+"""Rows of a tree, and commits of a history, in one answer."""
+PAGE_EXPANDED = 100
+
+
+@takes(query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER})
+def listing(request: Request) -> JSONResponse:
+    """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it."""
+    kind, author, search = request.path_params["kind"], query(request, "author"), query(request, "search") or ""
+    found = [
+        repo
+        for repo in Repository.all(hub(request).repositories, kind)
+        if author in (None, repo.name.owner) and search.lower() in str(repo.name).lower()
+    ]
+    asking = user(request)
+    found = [repo for repo in found if not repo.private or (asking is not None and asking.may_read(repo.name))]
+    start, end, more = _page(request, len(found), f"{base_url(request)}/api/{kind}")
+    return JSONResponse([_summary(repo) for repo in found[start:end]], headers=more)
+
+
+@takes(query={"blobs": FLAG})
+def info(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
+    repo = repository(request)
+    commit = repo.resolve(names.revision(request.path_params.get("revision", "main")))
+    rows = [row for row in git.tree(repo.folder, commit, recursive=True) if not row.directory]
+    last = git.log(repo.folder, commit, limit=1)[0]
+    detailed = _flag(request, "blobs")
+    facts = {"sha": commit, "lastModified": last.date, "siblings": [_sibling(row, detailed) for row in rows]}
+    return JSONResponse(_summary(repo) | facts)
+
+
+@takes(query={"recursive": FLAG, "expand": FLAG, "cursor": NUMBER, "limit": NUMBER})
+def tree(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/tree/{revision}[/{path}]: its rows, PAGE at a time, all pages at one commit."""
+    repo = repository(request)
+    params = request.path_params
+    commit = repo.resolve(names.revision(params["revision"]))
+    path = names.file_path(params["path"].rstrip("/")) if params.get("path") else None
+    rows = git.tree(repo.folder, commit, [f"{path}/"] if path else [], recursive=_flag(request, "recursive"))
+    rows = [row for row in rows if row.path != path]
+    if path and not rows:
+        raise Problem(404, f"{path} is no directory at {commit}", ENTRY_NOT_FOUND)
+    tail = f"/{quote(path)}" if path else ""
+    url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
+    expand = _flag(request, "expand")
+    start, end, more = _page(request, len(rows), url, PAGE_EXPANDED if expand else PAGE)
+    return JSONResponse(_rows(repo, commit, rows[start:end], expand=expand), headers=more)
+
+
+@takes(PathsInfo, media=(JSON, FORM))
+async def paths_info(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/paths-info/{revision}: the rows of the paths that exist."""
+    check_body(request, PathsInfo)
+    data = await read_bytes(request, MAX_JSON)
+    if "json" in request.headers.get("content-type", ""):
+        asked = PathsInfo.model_validate(canonical.parse(data, name="the body", max_depth=8))
+    else:
+        form = parse_qs(data.decode("utf-8", "replace"), max_num_fields=2000)
+        asked = PathsInfo.model_validate({"paths": form.get("paths", []), "expand": form.get("expand", ["false"])[0]})
+    paths = [names.file_path(path.rstrip("/")) for path in asked.paths]
+    return await run_in_threadpool(_paths_info, request, paths, asked.expand)
+
+
+def refs(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/refs."""
+    found = git.refs(repository(request).folder)
+    answer: dict[str, list[dict[str, str]]] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
+    for key, prefix in (("branches", BRANCHES), ("tags", TAGS)):
+        answer[key] = [
+            {"name": ref.removeprefix(prefix), "ref": ref, "targetCommit": commit}
+            for ref, commit in found.items()
+            if ref.startswith(prefix)
+        ]
+    return JSONResponse(answer)
+
+
+@takes(query={"p": NUMBER})
+def commits(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/commits/{revision}: newest first, PAGE at a time by `p`."""
+    repo = repository(request)
+    commit = repo.resolve(names.revision(request.path_params["revision"]))
+    page = _number(request, "p", 0)
+    history = git.log(repo.folder, commit, limit=PAGE + 1, skip=page * PAGE)
+    response = JSONResponse(
+        [
+            {"id": c.oid, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
+            for c in history[:PAGE]
+        ]
+    )
+    if len(history) > PAGE:
+        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/commits/{commit}?p={page + 1}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    return response
+
+
+def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONResponse:
+    repo: Repository = repository(request)
+    commit = repo.resolve(names.revision(request.path_params["revision"]))
+    return JSONResponse(_rows(repo, commit, git.tree(repo.folder, commit, paths) if paths else [], expand=expand))
+
+
+def _page(request: Request, count: int, url: str, most: int = PAGE) -> tuple[int, int, dict[str, str]]:
+    """(start, end, headers) of the page that is asked for, of `count` rows: from `cursor` on, `limit` of them.
+
+    The headers hold a link to the next page, at `url`.
+    """
+    start = _number(request, "cursor", 0)
+    end = start + min(most, max(1, _number(request, "limit", most)))
+    if end >= count:
+        return start, end, {}
+    again = {key: value for key, value in request.query_params.items() if key != "cursor"}
+    return start, end, {"Link": f'<{url}?{urlencode(again | {"cursor": str(end)})}>; rel="next"'}
+
+
+def _summary(repo: Repository) -> dict[str, Any]:
+    return {
+        "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
+        "id": str(repo.name),
+        "author": repo.name.owner,
+        "createdAt": repo.created,
+        "private": repo.private,
+        "gated": False,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": [],
+    }
+
+
+def _rows(repo: Repository, commit: str, rows: list[Row], *, expand: bool) -> list[dict[str, Any]]:
+    """The rows; with `expand`, each with the commit that changed it last."""
+    answer = [_row(row) for row in rows]
+    last = git.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
+    for row in answer:
+        if (change := last.get(row["path"])) is not None:
+            row["lastCommit"] = {"id": change.oid, "title": change.title, "date": change.date}
+    return answer
+
+
+def _row(row: Row) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "type": "directory" if row.directory else "file",
+        "oid": row.oid,
+        "size": row.size,
+        "path": row.path,
+    }
+    if row.sha256 is not None:
+        answer["lfs"] = {"oid": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
+    return answer
+
+
+def _sibling(row: Row, detailed: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {"rfilename": row.path}
+    if detailed:
+        answer |= {"size": row.size, "blobId": row.oid}
+        if row.sha256 is not None:
+            answer["lfs"] = {"sha256": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
+    return answer
+
+
+def _flag(request: Request, key: str) -> bool:
+    return (query(request, key) or "").lower() in ("true", "1")
+
+
+def _number(request: Request, key: str, default: int) -> int:
+    text = query(request, key) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Problem(400, f"{key} is no number")
+    return int(text)

@@ -1,0 +1,61 @@
+"""Answers that carry a file: whole, one range of it, or its head alone.
+
+Source: RFC 9110, section 14 (ranges) and 13.1.5 (If-Range). Of several ranges none is honoured, which it allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from registry.server.problems import Problem
+
+Read = Callable[[int, int], Iterator[bytes]]
+"""(start, end) to the bytes from `start` up to `end`, a chunk at a time."""
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+def file(request: Request, read: Read, size: int, headers: dict[str, str], media_type: str) -> Response:
+    """`size` bytes as `request` asks for them. headers: an ETag among them."""
+    headers = {"Accept-Ranges": "bytes", **headers}
+    if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    asked = _range(request, size, headers["ETag"])
+    start, end = asked or (0, size)
+    headers["Content-Length"] = str(end - start)
+    if asked is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 200 if asked is None else 206
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(_chunks(read(start, end)), status, headers, media_type)
+
+
+def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
+    """The (start, end) that is asked for; None for all of it. Raises Problem 416 where there are no such bytes."""
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
+    if found is None or found[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+        return None
+    if found[1]:
+        start, end = int(found[1]), min(int(found[2] or size) + 1, size)
+        if found[2] and int(found[2]) < start:
+            return None  # no range at all, says section 14.1.1
+    else:
+        start, end = max(0, size - int(found[2])), size
+    if start >= end:
+        raise Problem(416, "there are no such bytes", headers={"Content-Range": f"bytes */{size}"})
+    return start, end
+
+
+async def _chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The same, read outside the event loop; let go of at the end, also where the client goes away."""
+    try:
+        while chunk := await run_in_threadpool(next, chunks, b""):
+            yield chunk
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()

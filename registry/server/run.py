@@ -1,0 +1,158 @@
+"""Starting and stopping the server: one process, or several over one listening socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import uvicorn
+
+from registry.errors import InputError, Unavailable
+from registry.files import write_atomic
+from registry.server.access.limits import Limits, prompt
+from registry.server.observe import Figures
+from registry.server.routes.app import create_app
+from registry.server.state import Hub
+
+GRACE_SECONDS = 10
+_URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+MAX_WORKERS = 64
+ORDERS = (signal.SIGTERM, signal.SIGINT)
+"""To stop."""
+RESTART_SECONDS = 1.0
+"""A worker that dies is replaced, no sooner than this after the last one."""
+
+
+def serve(
+    *,
+    root: Path,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    port_file: Path | None = None,
+    workers: int = 1,
+    access_log: Path | None = None,
+    blobs: str | None = None,
+    xet: bool = True,
+    url: str | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
+
+    port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
+    access_log: gets a line of JSON for each request; `-` means standard error.
+    blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
+    url: where clients reach it, behind a proxy.
+    Binds to loopback unless told; put a TLS proxy in front of anything else.
+    Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
+    """
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
+    if url is not None and not _URL.fullmatch(url):
+        raise InputError(f"{url!r} is no address of a server", mend="such as --url https://hub.example.org")
+    hub = Hub(root, limits or Limits(), blobs, xet, url and url.rstrip("/"))
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as problem:
+        raise Unavailable(f"{host}:{port} cannot be listened on: {problem}", mend="choose another --port") from problem
+    # asyncio leaves Nagle's algorithm on here, and each answer on a kept connection would take 40 ms more.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    figures = Figures(workers)
+    with listener:
+        if port_file is not None:
+            write_atomic(port_file, f"{listener.getsockname()[1]}\n".encode())
+        if workers == 1:
+            _work(hub, listener, figures, access_log)
+        else:
+            _Family(hub, listener, figures, access_log).run(workers)
+
+
+def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
+    """Answer requests until told to stop."""
+    log = _log(access_log)
+    config = uvicorn.Config(
+        create_app(hub, figures, log),
+        http=prompt(hub.limits),
+        limit_concurrency=hub.limits.connections,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    # An order that comes before uvicorn listens for one is heard all the same. And uvicorn raises the signal that
+    # stopped it once more: a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda order, frame: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])
+
+
+class _Family:
+    """A parent that starts workers, replaces those that die, and passes the order to stop on."""
+
+    def __init__(self, hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
+        self._work = (hub, listener, figures, access_log)
+        self._children: dict[int, int] = {}
+        self._stopping = False
+
+    def run(self, workers: int) -> None:
+        """Until SIGTERM or Ctrl-C; every worker has ended when it returns."""
+        for order in ORDERS:
+            signal.signal(order, self._stop)
+        for row in range(workers):
+            self._start(row)
+        while self._children:
+            try:
+                child, _ = os.wait()
+            except ChildProcessError:
+                return
+            row = self._children.pop(child)
+            self._work[2].settle(row)
+            if not self._stopping:
+                print(f"worker {row} has died, and is replaced", file=sys.stderr)
+                time.sleep(RESTART_SECONDS)
+                self._start(row)
+
+    def _start(self, row: int) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS)  # an order waits until the child can hear it
+        if self._stopping:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return
+        child = os.fork()
+        if child:
+            self._children[child] = row
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return
+        code = 1
+        try:
+            for order in ORDERS:
+                signal.signal(order, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            hub, listener, figures, access_log = self._work
+            figures.row = row
+            _work(hub, listener, figures, access_log)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _stop(self, order: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        for child in self._children:
+            with suppress(ProcessLookupError):  # it has died, and nobody has taken note yet
+                os.kill(child, signal.SIGTERM)
+
+
+def _log(path: Path | None) -> TextIO | None:
+    """Where the lines of the access log go; appended, a line at a time, so workers may share a file."""
+    if path is None:
+        return None
+    return sys.stderr if str(path) == "-" else path.open("a", buffering=1)

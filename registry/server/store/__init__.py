@@ -1,0 +1,1 @@
+"""Git repositories, and one store of large files by their SHA-256."""

@@ -1,0 +1,169 @@
+"""The body of a commit: lines of JSON `{key, value}`, read from a spooled file one line at a time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from registry import canonical
+from registry.server.bodies import Body, PathText, Sha256, Size, Text
+from registry.server.names import file_path
+from registry.server.problems import Problem
+from registry.server.store import git
+from registry.server.store.changes import Change, Delete, Put
+from registry.server.store.repository import Repository
+
+MAX_REGULAR = 10 << 20
+"""Bytes of a file that may stand in git itself; larger ones go to the blob store."""
+MAX_LINE = MAX_REGULAR * 4 // 3 + (64 << 10)
+MAX_BODY = 1 << 30
+MAX_CHANGES = 25_000
+
+
+class Header(Body):
+    """The first line: what the commit says of itself, and which commit it was made upon."""
+
+    summary: Text = ""
+    description: Text = ""
+    parent: Annotated[str | None, Field(alias="parentCommit", pattern=r"^[0-9a-f]{7,40}$")] = None
+
+
+class HeaderLine(Body):
+    """{key: header}."""
+
+    key: Literal["header"]
+    value: Header
+
+
+class RegularFile(Body):
+    """A file whose bytes come along."""
+
+    path: PathText
+    content: str
+    encoding: Literal["base64", "utf-8"] = "utf-8"
+
+
+class RegularLine(Body):
+    """{key: file}."""
+
+    key: Literal["file"]
+    value: RegularFile
+
+
+class LargeFile(Body):
+    """A file whose bytes are in the blob store already."""
+
+    path: PathText
+    oid: Sha256
+    algo: Literal["sha256"] = "sha256"
+    size: Size | None = None
+
+
+class LargeLine(Body):
+    """{key: lfsFile}."""
+
+    key: Literal["lfsFile"]
+    value: LargeFile
+
+
+class Gone(Body):
+    """What is to be deleted."""
+
+    path: PathText
+
+
+class GoneLine(Body):
+    """{key: deletedFile} or {key: deletedFolder}."""
+
+    key: Literal["deletedFile", "deletedFolder"]
+    value: Gone
+
+
+_Line = HeaderLine | RegularLine | LargeLine | GoneLine
+LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="key")])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A commit that is asked for. Its regular files are blobs in git already, which nothing refers to yet."""
+
+    summary: str
+    description: str
+    parent: str | None
+    changes: tuple[Change, ...]
+    size: int
+    """Bytes of the regular files together."""
+
+    @property
+    def message(self) -> str:
+        """The commit's message."""
+        return f"{self.summary}\n\n{self.description}".strip() + "\n"
+
+
+def read(body: Path, repo: Repository) -> Asked:
+    """Read the commit spooled at `body`, and store its files in the repository.
+
+    A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
+    InputError and ValidationError for what is no commit.
+    """
+    header = Header()
+    slots: list[Delete | str] = []
+    here, total = repo.contents.blobs(), 0
+    with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
+        files: list[Path] = []
+        for line in _lines(body):
+            match LINE.validate_python(line):
+                case HeaderLine(value=header):
+                    continue
+                case GoneLine(key=key, value=gone):
+                    directory = key == "deletedFolder"
+                    slots.append(Delete(file_path(gone.path.rstrip("/")), directory))
+                    continue
+                case RegularLine(value=regular):
+                    path, data = file_path(regular.path), _content(regular)
+                case LargeLine(value=large):
+                    path, data = file_path(large.path), _pointer(large, here)
+            files.append(Path(scratch) / str(len(files)))
+            files[-1].write_bytes(data)
+            total += len(data)
+            slots.append(path)
+        oids = iter(git.hash_objects(repo.folder, files))
+    changes = tuple(Put(slot, next(oids)) if isinstance(slot, str) else slot for slot in slots)
+    return Asked(header.summary, header.description, header.parent, changes, total)
+
+
+def _lines(body: Path) -> Iterator[Any]:
+    with body.open("rb") as stream:
+        for _ in range(MAX_CHANGES + 1):
+            line = stream.readline(MAX_LINE + 1)
+            if not line:
+                return
+            if len(line) > MAX_LINE:
+                raise Problem(413, f"a file of more than {MAX_REGULAR} bytes must go by LFS")
+            if line.strip():
+                yield canonical.parse(line, name="a line of the commit", max_depth=8)
+    raise Problem(413, f"more than {MAX_CHANGES} changes in one commit")
+
+
+def _content(file: RegularFile) -> bytes:
+    try:
+        data = base64.b64decode(file.content, validate=True) if file.encoding == "base64" else file.content.encode()
+    except (binascii.Error, ValueError) as problem:
+        raise Problem(400, f"the content of {file.path[:200]!r} is not base64") from problem
+    if len(data) > MAX_REGULAR:
+        raise Problem(413, f"{file.path[:200]!r} has more than {MAX_REGULAR} bytes and must go by LFS")
+    return data
+
+
+def _pointer(file: LargeFile, here: Mapping[str, int]) -> bytes:
+    size = here.get(file.oid)
+    if size is None or (file.size is not None and file.size != size):
+        raise Problem(400, f"LFS pointer pointed to a file that does not exist: {file.path[:200]}")
+    return git.pointer(file.oid, size)

@@ -1,0 +1,232 @@
+"""Pull requests of one repository: a ref `refs/pr/N` each, and a small record beside.
+
+Laws: a number is given once; what is merged is one commit with two parents, the branch and the request; merging again
+what is merged changes nothing, so a merge that a power cut interrupted is finished by asking again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from registry.errors import InputError
+from registry.files import write_atomic
+from registry.records.record import Record
+from registry.server.access.tokens import User
+from registry.server.problems import REVISION_NOT_FOUND, Problem
+from registry.server.store import git
+from registry.server.store.changes import Change
+from registry.server.store.repository import BRANCHES, Repository
+
+PULLS = "refs/pr/"
+FOLDER = "pulls"
+MAX_OPEN = 50
+"""Open requests of one author in one repository."""
+MAX_DIFF = 1 << 20
+Status = Literal["draft", "open", "closed", "merged"]
+
+
+class Pull(Record):
+    """One pull request."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Counted for each repository."""
+    title: Annotated[str, Field(max_length=500)]
+    """One line."""
+    description: Annotated[str, Field(max_length=65_536)]
+    """Markdown."""
+    author: str
+    """The user whose token it was."""
+    branch: str
+    """Where it would go."""
+    created: int
+    """Seconds since 1970."""
+    status: Status
+    """Where it stands."""
+    merged: str | None = None
+    """The commit it became."""
+
+    @property
+    def ref(self) -> str:
+        """The ref of its commits."""
+        return f"{PULLS}{self.number}"
+
+
+def listed(repo: Repository) -> list[Pull]:
+    """Every pull request, newest first."""
+    numbers = sorted((int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()), reverse=True)
+    refs = git.refs(repo.folder, PULLS)
+    return [_read(repo, number) for number in numbers if f"{PULLS}{number}" in refs]
+
+
+def find(repo: Repository, number: int) -> Pull:
+    """One pull request. Raises Problem 404 where there is none."""
+    if f"{PULLS}{number}" not in git.refs(repo.folder, f"{PULLS}{number}"):
+        raise Problem(404, f"there is no pull request {number}")
+    return _read(repo, number)
+
+
+def create(repo: Repository, user: User, title: str, description: str, branch: str = "main") -> Pull:
+    """A request without changes yet: a draft, to which commits are made. Raises Problem as `propose`."""
+    with repo.lock():
+        head = _head(repo, branch)
+        pull = _new(repo, user, title, description, branch, "draft")
+        git.run(repo.folder, "update-ref", pull.ref, head, git.ABSENT)
+    return pull
+
+
+def propose(
+    repo: Repository, user: User, branch: str, parent: str | None, changes: Sequence[Change], title: str, words: str
+) -> tuple[Pull, str]:
+    """A request with one commit upon the head of `branch`; (the request, the commit).
+
+    Raises Problem 412 unless `parent` is that head, where it is given; 404 for no such branch; 403 for an author with
+    too many open requests; what `Repository.write` raises.
+    """
+    with repo.lock():
+        head = _head(repo, branch)
+        if parent is not None and not head.startswith(parent):
+            raise Problem(412, "A commit has happened since. Please refresh and try again.")
+        pull = _new(repo, user, title, words, branch, "open")
+        commit = repo.write(pull.ref, head, changes, user, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
+    return pull, commit
+
+
+def add(repo: Repository, user: User, number: int, parent: str | None, changes: Sequence[Change], message: str) -> str:
+    """One more commit of a request; its id. Raises Problem 403 for anybody but its author and the owners, else as
+    `propose`."""
+    with repo.lock():
+        pull = _theirs(repo, user, number)
+        head = git.refs(repo.folder, pull.ref)[pull.ref]
+        if parent is not None and not head.startswith(parent):
+            raise Problem(412, "A commit has happened since. Please refresh and try again.")
+        return repo.write(pull.ref, head, changes, user, message)
+
+
+def set_status(repo: Repository, user: User, number: int, status: Literal["open", "closed"]) -> Pull:
+    """Close a request, or open it again. Raises Problem 403 as `add`."""
+    with repo.lock():
+        changed = _theirs(repo, user, number).model_copy(update={"status": status})
+        _write(repo, changed)
+    return changed
+
+
+def merge(repo: Repository, user: User, number: int) -> Pull:
+    """Bring a request to its branch, by one commit. Raises Problem 409 where it conflicts, is closed or has no change.
+
+    Whether `user` may write to the repository is for the caller to check.
+    """
+    with repo.lock():
+        pull = find(repo, number)
+        head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
+        if pull.status == "merged":
+            return pull
+        if pull.status == "closed":
+            raise Problem(409, f"pull request {number} is closed")
+        if _is_ancestor(repo, tip, head):
+            if pull.status == "draft":
+                raise Problem(409, f"pull request {number} changes nothing")
+            commit = head  # merged already, and only the record of it was lost
+        else:
+            tree, clashes = _merged_tree(repo, head, tip)
+            if clashes:
+                raise Problem(409, f"pull request {number} conflicts with {pull.branch} in {', '.join(clashes[:5])}")
+            message = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n"
+            commit = repo.write_commit(tree, ["-p", head, "-p", tip], user, message)
+            git.run(repo.folder, "update-ref", BRANCHES + pull.branch, commit, head)
+        done = pull.model_copy(update={"status": "merged", "merged": commit})
+        _write(repo, done)
+    return done
+
+
+def conflicts(repo: Repository, pull: Pull) -> list[str]:
+    """The files at which an open request conflicts with its branch."""
+    if pull.status in ("merged", "closed"):
+        return []
+    return _merged_tree(repo, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref])[1]
+
+
+def diff(repo: Repository, pull: Pull) -> str:
+    """What a request changes, as git writes it; of no more than MAX_DIFF bytes."""
+    tip = git.refs(repo.folder, pull.ref)[pull.ref]
+    base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch, tip)
+    if pull.merged:
+        base = git.run(repo.folder, "rev-parse", f"{pull.merged}^1").decode().strip()
+    options = ("--no-ext-diff", "--no-textconv", "--no-color")
+    return git.head_of(repo.folder, MAX_DIFF, "diff", *options, f"{base}...{tip}", "--").decode(errors="replace")
+
+
+def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
+    """The commits of a request that its branch has not, newest first."""
+    tip = git.refs(repo.folder, pull.ref)[pull.ref]
+    base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch)
+    found = git.log(repo.folder, tip, limit=100)
+    have = {commit.oid for commit in git.log(repo.folder, base, limit=1000)} if base and not pull.merged else set()
+    return [commit for commit in found if commit.oid not in have]
+
+
+def _theirs(repo: Repository, user: User, number: int) -> Pull:
+    """A request that `user` may change. Raises Problem 403, 404, and 409 for one that is merged."""
+    pull = find(repo, number)
+    if user.name != pull.author and not user.may_write(repo.name):
+        raise Problem(403, f"pull request {number} is of {pull.author}")
+    if pull.status == "merged":
+        raise Problem(409, f"pull request {number} is merged")
+    return pull
+
+
+def _head(repo: Repository, branch: str) -> str:
+    head = git.refs(repo.folder, BRANCHES + branch).get(BRANCHES + branch)
+    if head is None:
+        raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
+    return head
+
+
+def _new(repo: Repository, user: User, title: str, words: str, branch: str, status: Status) -> Pull:
+    """Give a number away and write the record; without its ref, it is not seen yet."""
+    mine = [pull for pull in listed(repo) if pull.author == user.name and pull.status in ("open", "draft")]
+    if len(mine) >= MAX_OPEN:
+        raise Problem(403, f"{user.name} has {MAX_OPEN} open pull requests here already")
+    taken = [int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()]
+    line = " ".join(title.split())[:500] or "A change"
+    pull = Pull(
+        number=max(taken, default=0) + 1,
+        title=line,
+        description=words[:65_536],
+        author=user.name,
+        branch=branch,
+        created=int(time.time()),
+        status=status,
+    )
+    _write(repo, pull)
+    return pull
+
+
+def _merged_tree(repo: Repository, head: str, tip: str) -> tuple[str, list[str]]:
+    """(the tree of both together, the files at which they conflict). Source: git-merge-tree(1)."""
+    words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", head, tip)
+    tree, *clashes = git.run(repo.folder, *words, allowed=(0, 1)).decode().rstrip("\0").split("\0")
+    return tree, clashes
+
+
+def _is_ancestor(repo: Repository, older: str, newer: str) -> bool:
+    return git.run(repo.folder, "merge-base", older, newer).decode().strip() == older
+
+
+def _read(repo: Repository, number: int) -> Pull:
+    try:
+        return Pull.read(_folder(repo) / f"{number}.json")
+    except InputError as problem:
+        raise Problem(404, f"there is no pull request {number}") from problem
+
+
+def _write(repo: Repository, pull: Pull) -> None:
+    write_atomic(_folder(repo) / f"{pull.number}.json", pull.to_bytes())
+
+
+def _folder(repo: Repository) -> Path:
+    return repo.folder / FOLDER

@@ -1,0 +1,277 @@
+"""One repository of the server: a bare git repository, read by anybody, written by whole commits only.
+
+Laws: a commit is there entirely or not at all; a branch only ever moves forward, one commit at a time; a tag never
+moves, and one that carries a release never goes away. What changes a ref holds the repository's lock, which keeps
+other processes out too.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry import canonical
+from registry.files import sync_directory, write_atomic
+from registry.server.access.tokens import User
+from registry.server.locks import locked
+from registry.server.names import RepoName
+from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+from registry.server.store import git
+from registry.server.store.changes import Change, Put, outcome
+from registry.server.store.ledger import Ledger
+
+BRANCHES = "refs/heads/"
+TAGS = "refs/tags/"
+SIGNATURE = "model.sig"
+"""A tag at a commit that holds this file carries a release."""
+LOCK = "glasshouse.lock"
+PRIVATE = "private"
+"""A repository whose folder holds a file of this name is for its owners only."""
+_REMAINS = {
+    "*/*/.new-*": 3600,
+    "*/*/.gone-*": 0,
+    "*/*/*.git/index-*": 3600,
+    "*/*/*.git/commit-*": 3600,
+    "*/*/*.git/refs/**/*.lock": 60,
+}
+"""Patterns below the folder of repositories, and how many seconds each is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The repository `name`, whose bare git repository is `folder`."""
+
+    name: RepoName
+    folder: Path
+
+    @classmethod
+    def open(cls, root: Path, name: RepoName) -> Repository:
+        """The repository of that name. Raises Problem 404 where there is none."""
+        found = cls(name, _folder(root, name))
+        if not (found.folder / "HEAD").is_file():
+            words = (
+                "Repository not found: it was deleted" if _tombstone(root, name).exists() else "Repository not found"
+            )
+            raise Problem(404, words, REPO_NOT_FOUND)
+        return found
+
+    @classmethod
+    def all(cls, root: Path, kind: str) -> list[Repository]:
+        """Every repository of a kind, by name."""
+        folders = sorted((root / kind).glob("[!.]*/[!.]*.git"))
+        return [cls(RepoName(kind, path.parent.name, path.name.removesuffix(".git")), path) for path in folders]
+
+    @property
+    def created(self) -> str:
+        """When it was made, as RFC 3339."""
+        return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime((self.folder / "HEAD").stat().st_mtime))
+
+    @property
+    def contents(self) -> Ledger:
+        """What it has a right to."""
+        return Ledger(self.folder)
+
+    @property
+    def private(self) -> bool:
+        """Whether only its owners may read it."""
+        return (self.folder / PRIVATE).exists()
+
+    def set_private(self, private: bool) -> None:
+        """Close it to all but its owners, or open it."""
+        with self.lock():
+            if private:
+                write_atomic(self.folder / PRIVATE, b"")
+            else:
+                (self.folder / PRIVATE).unlink(missing_ok=True)
+
+    @classmethod
+    def create(cls, root: Path, name: RepoName, user: User, files: dict[str, bytes], *, private: bool = False) -> bool:
+        """Make the repository, with a first commit of `files`, in one step. False where there is one already.
+
+        Raises Problem 403 for the name of one that was deleted: what was published by a name stays that or nothing.
+        """
+        place = _folder(root, name)
+        if place.exists():
+            return False
+        if _tombstone(root, name).exists():
+            raise Problem(403, f"{name} was deleted, and its name is not given again")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        try:
+            new = cls(name, beside)
+            git.run(beside, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
+            for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
+                git.run(beside, "config", key, "true")
+            puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
+                    for path, data in files.items()]  # fmt: skip
+            new.write(BRANCHES + "main", git.ABSENT, puts, user, "initial commit")
+            if private:
+                (beside / PRIVATE).touch()
+            beside.rename(place)  # fails where somebody was faster, for theirs is not empty
+        except FileExistsError:
+            return False
+        except OSError:
+            if place.exists():
+                return False
+            raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        sync_directory(place.parent)
+        return True
+
+    def resolve(self, revision: str) -> str:
+        """The commit that a commit, a branch, a tag or a full ref name stands for, in this order. Else Problem 404."""
+        if git.COMMIT.fullmatch(revision) and git.is_commit(self.folder, revision):
+            return revision  # no branch or tag looks like this
+        names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
+        found = git.refs(self.folder, *names)
+        for name in names:
+            if found.get(name):
+                return found[name]
+        raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
+
+    def commit(self, branch: str, parent: str | None, changes: Sequence[Change], user: User, message: str) -> str:
+        """One new commit on `branch`; its id.
+
+        Raises Problem 412 unless `parent` (or the first characters of it) is the branch's head, where it is given;
+        404 where there is no such branch, or nothing to delete; 400 for changes that cannot be together in one tree.
+        """
+        with self.lock():
+            head = git.refs(self.folder, BRANCHES + branch).get(BRANCHES + branch)
+            if head is None:
+                raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
+            if parent is not None and not head.startswith(parent):
+                raise Problem(412, "A commit has happened since. Please refresh and try again.")
+            return self.write(BRANCHES + branch, head, changes, user, message)
+
+    def branch(self, name: str, start: str) -> None:
+        """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
+        with self.lock():
+            self._refuse_taken(name)
+            git.run(self.folder, "update-ref", BRANCHES + name, start, git.ABSENT)
+
+    def delete_branch(self, name: str) -> None:
+        """Remove a branch. Raises Problem 403 for main, 404 where there is none."""
+        if name == "main":
+            raise Problem(403, "main cannot be deleted")
+        with self.lock():
+            head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
+            if head is None:
+                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
+            git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
+
+    def tag(self, name: str, commit: str, message: str, user: User) -> None:
+        """A new tag at `commit`. Raises Problem 409 if there is a branch or a tag of that name."""
+        with self.lock():
+            self._refuse_taken(name)
+            words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
+            git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(user))
+
+    def delete_tag(self, name: str) -> None:
+        """Remove a tag. Raises Problem 403 for one that carries a release, 404 where there is none."""
+        with self.lock():
+            commit = git.refs(self.folder, TAGS + name).get(TAGS + name)
+            if commit is None:
+                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
+            if git.tree(self.folder, commit, [SIGNATURE]):
+                raise Problem(403, f"{name} carries a signed release: such a tag is for ever")
+            git.run(self.folder, "update-ref", "-d", TAGS + name)
+
+    def delete(self, root: Path, user: User) -> None:
+        """Take the repository away, for good. Its tombstone tells who did it and which tags it had.
+
+        The large files stay in the store until `glasshouse serve --collect`.
+        """
+        with self.lock():
+            tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
+            told = {"name": self.name.url_path, "deletedBy": user.name, "deletedAt": int(time.time()), "tags": tags}
+            write_atomic(_tombstone(root, self.name), canonical.dumps(told))
+            gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
+            self.folder.rename(gone / "repository")
+        sync_directory(self.folder.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _refuse_taken(self, name: str) -> None:
+        for prefix in (BRANCHES, TAGS):
+            parents = [prefix + "/".join(name.split("/")[:depth]) for depth in range(1, name.count("/") + 1)]
+            taken = git.refs(self.folder, prefix + name, *parents)
+            if any(ref in (prefix + name, *parents) or ref.startswith(f"{prefix}{name}/") for ref in taken):
+                raise Problem(409, f"Reference already exists: {name}")
+
+    def write(
+        self, ref: str, head: str, changes: Sequence[Change], user: User, message: str, *, old: str | None = None
+    ) -> str:
+        """Build the tree upon `head`, then the commit, then move `ref` from `old` (`head` by default). Holds no lock.
+
+        Raises Problem as `commit` does.
+        """
+        with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as scratch:
+            index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+            before = {}
+            if head != git.ABSENT:
+                git.run(self.folder, "read-tree", head, extra=index)
+                before = dict.fromkeys(git.file_names(self.folder, head))
+            lines = [
+                f"100644 {oid}\t{path}" if oid else f"0 {git.ABSENT}\t{path}"
+                for path, oid in sorted(outcome(before, changes).items(), key=lambda item: item[1] is not None)
+            ]
+            try:
+                git.run(self.folder, "update-index", "-z", "--index-info", extra=index,
+                        given="".join(f"{line}\0" for line in lines).encode())  # fmt: skip
+            except git.GitFailed as problem:
+                if "nvalid path" in problem.words:
+                    raise Problem(400, "git refuses one of the paths") from problem
+                raise
+            tree = git.run(self.folder, "write-tree", extra=index).decode().strip()
+        parents = [] if head == git.ABSENT else ["-p", head]
+        made = self.write_commit(tree, parents, user, message)
+        git.run(self.folder, "update-ref", ref, made, head if old is None else old)
+        return made
+
+    def write_commit(self, tree: str, parents: Sequence[str], user: User, message: str) -> str:
+        """A commit that nothing refers to yet. parents: `-p`, commit, and so on."""
+        words = message.encode()
+        return git.run(self.folder, "commit-tree", tree, *parents, given=words, extra=_identity(user)).decode().strip()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold this repository against all other threads and processes. Raises Problem 404 where it has gone since."""
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError):
+                stack.enter_context(locked(self.folder / LOCK))
+            if not (self.folder / "HEAD").is_file():
+                raise Problem(404, "Repository not found: it was deleted", REPO_NOT_FOUND)
+            yield
+
+
+def sweep(root: Path) -> None:
+    """Remove what a power cut may have left below `root`: half-made repositories, scratch folders, locks of refs.
+
+    Only what has not been touched for a while goes, for other processes may be at work.
+    """
+    for pattern, seconds in _REMAINS.items():
+        for item in root.glob(pattern):
+            with suppress(FileNotFoundError):
+                if item.stat().st_mtime < time.time() - seconds:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+def _tombstone(root: Path, name: RepoName) -> Path:
+    return root / name.kind / name.owner / f"{name.name}.tombstone"
+
+
+def _folder(root: Path, name: RepoName) -> Path:
+    return root / name.kind / name.owner / f"{name.name}.git"
+
+
+def _identity(user: User) -> dict[str, str]:
+    return {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", user.name), ("EMAIL", f"{user.name}@users.invalid"))
+    }

@@ -1,0 +1,168 @@
+"""Large files on their way in: a local folder, whatever store they go to.
+
+Laws: what is here is nobody's yet; an upload that dies leaves its file here, which `collect` takes away; nothing leaves
+for the store before all of it has been hashed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from registry.digest import sha256_file
+from registry.server.problems import Problem
+
+MAX_OPEN = 1024
+PACKED = "xet-"
+"""How the folders of packed xorbs begin, one for each user."""
+_DATA = "data"
+
+
+class Upload:
+    """Bytes on their way into a file. hashed: whether their SHA-256 is taken as they come."""
+
+    def __init__(self, path: Path, limit: int, offset: int = 0, *, hashed: bool = True) -> None:
+        self.path = path
+        self.size = 0
+        self._limit = limit
+        self._offset = offset
+        self._digest = hashlib.sha256() if hashed else None
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def write(self, chunk: bytes) -> None:
+        """Add `chunk`. Raises Problem 413 beyond the announced size."""
+        if self.size + len(chunk) > self._limit:
+            raise Problem(413, f"more than the {self._limit} bytes that were announced")
+        if self._digest is not None:
+            self._digest.update(chunk)
+        view = memoryview(chunk)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._offset + self.size)
+            self.size += written
+            view = view[written:]
+
+    def finish(self, sha256: str, size: int) -> None:
+        """Flush to the disk. Raises Problem 422 unless what came has that digest and size."""
+        os.fsync(self._descriptor)
+        assert self._digest is not None
+        _check(self._digest.hexdigest(), self.size, sha256, size)
+
+    def close(self) -> None:
+        """Let go of the file, finished or not."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Uploads:
+    """The folder of uploads under way, at most `most` at once, of all workers."""
+
+    def __init__(self, folder: Path, most: int = MAX_OPEN) -> None:
+        self._folder = folder
+        self._most = most
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def one(self, limit: int) -> Iterator[Upload]:
+        """A place for at most `limit` bytes; gone at the end of the block, unless its file was moved away.
+
+        Raises Problem 429 where too many are under way.
+        """
+        self._refuse_too_many()
+        descriptor, name = tempfile.mkstemp(dir=self._folder)
+        os.close(descriptor)
+        upload = Upload(Path(name), limit)
+        try:
+            yield upload
+        finally:
+            upload.close()
+            upload.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def part(self, upload_id: str, number: int, offset: int, size: int) -> Iterator[Upload]:
+        """A place for part `number` of a file, of `size` bytes at `offset`; a part sent again replaces the first.
+
+        It counts once the block ends well. Raises Problem 422 where fewer bytes came, 429 as `one`.
+        """
+        folder = self._folder / upload_id
+        if not folder.exists():
+            self._refuse_too_many()
+            folder.mkdir(exist_ok=True)
+        upload = Upload(folder / _DATA, size, offset, hashed=False)
+        try:
+            yield upload
+        finally:
+            upload.close()
+        if upload.size != size:
+            raise Problem(422, f"announced {size} bytes, got {upload.size}")
+        (folder / f"part-{number}").touch()
+
+    @contextmanager
+    def joined(self, upload_id: str, parts: int, sha256: str, size: int) -> Iterator[Path | None]:
+        """The file whose parts have all come, hashed and flushed; gone at the end of a block that ends well.
+
+        None where there is no such upload, or no more: it was joined before, and the answer was lost. Raises Problem
+        400 if a part is missing, 422 if the whole is not `sha256`.
+        """
+        folder = self._folder / upload_id
+        try:
+            descriptor = os.open(folder / _DATA, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not (folder / _DATA).exists():  # somebody else has joined it meanwhile
+                yield None
+                return
+            if not all((folder / f"part-{number}").exists() for number in range(1, parts + 1)):
+                raise Problem(400, f"not all of the {parts} parts have come")
+            os.fsync(descriptor)
+            try:
+                _check(sha256_file(folder / _DATA), os.fstat(descriptor).st_size, sha256, size)
+            except Problem:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            yield folder / _DATA
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+    def open(self) -> int:
+        """How many uploads are under way, or lie about; what waits for a Xet shard is not counted."""
+        return sum(1 for item in os.scandir(self._folder) if not item.name.startswith(PACKED))
+
+    def collect(self, older_than: float) -> int:
+        """Remove uploads that have not been touched for `older_than` seconds; how many there were."""
+        stale = [item for item in self._folder.iterdir() if _touched(item) < time.time() - older_than]
+        for item in stale:
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+        return len(stale)
+
+    def _refuse_too_many(self) -> None:
+        if self.open() >= self._most:
+            raise Problem(429, "too many uploads are under way", headers={"Retry-After": "10"})
+
+
+def _touched(item: Path) -> float:
+    """When an upload last got a byte, seconds since 1970; now, for one that has just gone."""
+    times = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        times.append(item.stat().st_mtime)
+        times.append((item / _DATA).stat().st_mtime)
+    return max(times, default=time.time())
+
+
+def _check(found: str, came: int, sha256: str, size: int) -> None:
+    if (found, came) != (sha256, size):
+        raise Problem(422, f"announced {size} bytes of sha256:{sha256}, got {came} of sha256:{found}")

@@ -1,0 +1,136 @@
+"""What is known of a release while it is verified, and the words of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from registry.attest import oms, predicates
+from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
+from registry.attest.signature import Verified
+from registry.attest.statement import Statement, Subject
+from registry.attest.verifier import Verifier
+from registry.digest import Digests
+from registry.errors import GlasshouseError, Unavailable
+from registry.hub.reference import Reference
+from registry.records import layout
+from registry.report import Check, Verdict
+
+STEPS = ("bounds", "place", "bytes", "signatures", "complete", "lineage", "policy", "status")
+
+DigestMode = Literal["blake3", "sha256", "both"]
+"""By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A bundle from outside the release: another signature on it, a rebuild, its status. Nothing in it is verified.
+
+    name: where it came from, for the report.
+    """
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All the evidence at hand.  unanswered: why more could not be asked for; None where all was asked."""
+
+    evidence: tuple[Evidence, ...] = ()
+    unanswered: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it was found."""
+
+    size: int
+    digests: Digests
+
+
+@dataclass
+class Case:
+    """What is known of the release at `root` while it is verified; each step adds to it.
+
+    found: every file.  altered: those that step 2 did not find as the statements list them.  verified: the bundles
+    whose signatures held, by path.  signed: the release statement, once it is verified.
+    """
+
+    root: Path
+    reference: Reference
+    verifier: Verifier
+    digest: DigestMode = "blake3"
+    gathered: Gathered = Gathered()
+    found: dict[str, Found] = field(default_factory=dict)
+    altered: dict[str, str] = field(default_factory=dict)
+    verified: dict[str, Verified] = field(default_factory=dict)
+    signed: predicates.Release | None = None
+    _parsed: dict[str, Statement] = field(default_factory=dict)
+
+    @property
+    def bundles(self) -> list[str]:
+        """Paths of the bundles that are there, model.sig last."""
+        paths = [path for path in sorted(self.found) if path.startswith(f"{layout.ATTESTATIONS}/")]
+        return [*paths, *(path for path in self.found if path == layout.SIGNATURE)]
+
+    @cached_property
+    def bare(self) -> bool:
+        """Whether this never was a release of ours: a directory with a model.sig that speaks of no attestation.
+
+        To be asked once every file is found.
+        """
+        if layout.SIGNATURE not in self.found:
+            return False
+        try:
+            covered = set(oms.resources(self.unverified(layout.SIGNATURE)))
+        except GlasshouseError:
+            return False
+        ours = (layout.RECORD, f"{layout.ATTESTATIONS}/")
+        return not any(path.startswith(ours) for path in covered | self.found.keys())
+
+    @property
+    def subject(self) -> Subject | None:
+        """What others speak of when they speak of this release: the verified release statement's subject."""
+        statement = self.verified.get(layout.RELEASE_ATTESTATION)
+        return statement.statement.subjects[0] if statement and self.signed else None
+
+    @property
+    def sha256(self) -> Mapping[str, str]:
+        """SHA-256 by path: measured, or, where BLAKE3 was measured and is as signed, the one signed beside it."""
+        listed = {file.path: file for file in self.signed.files} if self.signed else {}
+        digests = {path: file.digests.sha256 for path, file in self.found.items()}
+        for path, file in listed.items():
+            if digests.get(path, "") is None and path not in self.altered:
+                digests[path] = file.sha256
+        return {path: digest for path, digest in digests.items() if digest is not None}
+
+    def unverified(self, path: str) -> Statement:
+        """What the bundle at `path` says, its signature not looked at. Raises GlasshouseError where unreadable."""
+        if path not in self._parsed:
+            self._parsed[path] = unverified((self.root / path).read_bytes())
+        return self._parsed[path]
+
+    def trusted(self, path: str) -> Path:
+        """The file at `path`, whose bytes are those of a verified release statement. Raises Unavailable otherwise."""
+        if self.signed is None or path not in self.found or path in self.altered:
+            raise Unavailable(f"there is no {path} that the signer stands for", mend="see steps 2 and 3")
+        return self.root / path
+
+
+def unverified(data: bytes) -> Statement:
+    """What the bundle `data` says, its signature not looked at. Raises GlasshouseError where it cannot be read."""
+    return Statement.parse(Bundle.parse(data, max_bytes=MAX_MODEL_BYTES).envelope.payload)
+
+
+def short(path: str) -> str:
+    """What a policy calls the bundle at `path`: `attestations/data.sigstore.json` is `data`."""
+    return path.removeprefix(f"{layout.ATTESTATIONS}/").removesuffix(".sigstore.json")
+
+
+def check(step: int, verdict: Verdict, subject: str, reason: str) -> Check:
+    """An answer of step `step`."""
+    return Check(step, STEPS[step], verdict, subject, reason)

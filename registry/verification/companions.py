@@ -1,0 +1,79 @@
+"""Step 6, for what belongs to a release and stands elsewhere: is it, there, what the signed record says?
+
+Every byte is fetched and hashed, and nothing kept: what a Hub lists of its files proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from registry.digest import Progress
+from registry.errors import GlasshouseError, VerificationError
+from registry.hub.client import HubClient
+from registry.manifest import Manifest
+from registry.records import layout
+from registry.records.release_record import Companion, ReleaseRecord
+from registry.report import Check, Verdict
+from registry.verification.case import Case, check
+
+
+class Measure(Protocol):
+    """The files of a companion under a tag, hashed.
+
+    Raises VerificationError where they are not as many, or as large, as was signed; another GlasshouseError where they
+    cannot be had.
+    """
+
+    def __call__(self, companion: Companion, tag: str) -> Manifest:
+        """At the commit that the tag stands for now."""
+        ...
+
+
+def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
+    """Looks at a Hub. No more is fetched than the signed record says that there is."""
+
+    def measure(companion: Companion, tag: str) -> Manifest:
+        commit = hub.resolve(companion.repo, tag)
+        listed = [file.size for file in hub.files(companion.repo, commit)]
+        if (len(listed), sum(listed)) != (companion.files, companion.size):
+            raise VerificationError(
+                f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
+                mend="do not use it; tell the maintainer",
+            )
+        return hub.measure(companion.repo, commit, progress)
+
+    return measure
+
+
+def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
+    """An answer for each companion.
+
+    FAIL for other bytes than the record says; UNKNOWN where nobody asked to look, where there is no such repository or
+    tag, or no answer.
+    """
+    try:
+        record = ReleaseRecord.read(case.trusted(layout.RECORD))
+    except GlasshouseError:
+        return  # told already: there is no record that anybody stands for
+    for companion in record.companions:
+        name = f"hf://{companion.repo}@{record.tag}"
+        if measure is None:
+            yield check(6, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions")
+        else:
+            yield _compared(name, companion, record.tag, measure)
+
+
+def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Check:
+    try:
+        found = measure(companion, tag)
+    except VerificationError as problem:
+        return check(6, Verdict.FAIL, name, problem.message)
+    except GlasshouseError as problem:
+        return check(6, Verdict.UNKNOWN, name, problem.message)
+    if found.sha256 != companion.content:
+        words = f"its {len(found.entries)} files are sha256:{found.sha256}, signed as sha256:{companion.content}"
+        return check(6, Verdict.FAIL, name, words)
+    return check(
+        6, Verdict.PASS, name, f"its {companion.files} files, {companion.size} bytes, are those that were signed"
+    )

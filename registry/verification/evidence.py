@@ -1,0 +1,89 @@
+"""What others say of a release: further signatures on it, rebuilds, its status. Gathered here, believed nowhere.
+
+It comes from files that an auditor has, and from two branches of the release's repository, `status` and `audits`, where
+a folder named like the tag holds bundles. Each is bounded before it is read; none is parsed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from registry.attest.bundle import MAX_BYTES
+from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.hub.client import HubClient
+from registry.hub.reference import HubReference, Reference
+from registry.hub.transfer import Limits
+from registry.manifest import walk
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
+from registry.verification.case import Evidence, Gathered
+
+BRANCHES = ("status", layout.AUDITS)
+SUFFIX = ".sigstore.json"
+MAX_BUNDLES = 200
+"""On one branch for one release, and in one folder."""
+LISTING = Limits(files=20_000, size=1 << 34)
+
+
+def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint: str | None) -> Gathered:
+    """The bundles at `paths` (files, or folders of them), and for a release on a Hub those of its two branches.
+
+    root: where the release lies; its record names the tag to look under. Raises InputError for a path that cannot be
+    read; a Hub that does not answer is told in the result.
+    """
+    evidence = [item for path in paths for item in _local(path)]
+    if not isinstance(reference, HubReference):
+        return Gathered(tuple(evidence))
+    try:
+        evidence += _remote(reference, root, HubClient(endpoint))
+    except Unavailable as problem:
+        return Gathered(tuple(evidence), problem.message)
+    return Gathered(tuple(evidence))
+
+
+def _local(path: Path) -> Iterator[Evidence]:
+    if not path.is_dir():
+        yield Evidence(str(path), read_bundle(path))
+        return
+    found = [name for name, _ in walk(path, max_files=LISTING.files) if name.endswith(SUFFIX)]
+    if len(found) > MAX_BUNDLES:
+        raise InputError(f"{path} holds {len(found)} bundles, more than {MAX_BUNDLES}", mend="give those that matter")
+    yield from (Evidence(str(path / name), read_bundle(path / name)) for name in found)
+
+
+def read_bundle(path: Path) -> bytes:
+    """The bytes of a bundle, not looked at. Raises InputError where there is none, or more than one can have."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path} has more than {MAX_BYTES} bytes", mend="a bundle is a small file; check the path")
+    return data
+
+
+def _remote(reference: HubReference, root: Path, hub: HubClient) -> Iterator[Evidence]:
+    """Of each branch that there is, the first MAX_BUNDLES bundles in the folder of this release."""
+    tag = _tag(root) or reference.revision
+    for branch in BRANCHES:
+        try:
+            commit = hub.head(reference.repository, branch)
+            names = [file.path for file in hub.files(reference.repository, commit, LISTING)]
+        except InputError:
+            continue  # no such branch: nobody has spoken there
+        wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(SUFFIX))
+        for name in wanted[:MAX_BUNDLES]:
+            try:
+                data = hub.read(reference.repository, commit, name, max_bytes=MAX_BYTES)
+            except InputError:
+                continue  # too large to be a bundle
+            yield Evidence(f"{branch}:{name}", data)
+
+
+def _tag(root: Path) -> str | None:
+    try:
+        return ReleaseRecord.read(root / layout.RECORD).tag
+    except GlasshouseError:
+        return None

@@ -1,0 +1,96 @@
+"""What a replay made against what the chain names: the same files, the same tensors, or neither; never an exception."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from registry import canonical
+from registry.audit.segments import first_step, same, steps_of
+from registry.digest import sha256_file
+from registry.errors import Unavailable
+from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
+from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, ProfileName
+from registry.tensors import tensors_digest
+
+
+def made(out: Path, *, loss: float = 2.5, mark: str = "") -> Checkpoint:
+    """A replay's folder that ends in step 1, and the entry of its chain. mark: in the files, beside the tensors."""
+    folder = out / "checkpoints" / branch(1)
+    folder.mkdir(parents=True)
+    for name, value in ((WEIGHTS, 1.0), (OPTIMIZER, 2.0)):
+        save_file({"a": np.full(3, value, "f4"), "b": np.zeros(2, "f4")}, folder / name, metadata={"mark": mark})
+    chain = Chain(tokens="1" * 64, recipe="2" * 64, profile=ProfileName(name="portable", digest="3" * 64), entries=())
+    digests = [
+        FileDigests(file=sha256_file(folder / name), tensors=tensors_digest(folder / name))
+        for name in (WEIGHTS, OPTIMIZER)
+    ]
+    chain = chain.extended(step=1, weights=digests[0], optimizer=digests[1], end=8, loss=loss)
+    (out / "checkpoints.json").write_bytes(chain.to_bytes())
+    return chain.entries[0]
+
+
+def test_the_same_files_the_same_tensors_or_neither(tmp_path: Path) -> None:
+    entry = made(tmp_path / "signed")
+    made(tmp_path / "again")
+    made(tmp_path / "laid-out", mark="otherwise")
+    made(tmp_path / "loss", loss=2.6)
+    assert (same(entry, tmp_path / "again") or "")[0] == "BITWISE"
+    assert (same(entry, tmp_path / "laid-out") or "")[0] == "TENSORS"
+    assert same(entry, tmp_path / "loss") is None, "the same tensors, and another loss beside them"
+    path = tmp_path / "again/checkpoints" / branch(1) / OPTIMIZER
+    save_file({"a": np.full(3, 2.1, "f4"), "b": np.zeros(2, "f4")}, path)
+    assert same(entry, tmp_path / "again") is None, "it says what it likes: its files are hashed here"
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff"])
+def test_where_nothing_was_made_nobody_is_accused(tmp_path: Path, data: bytes) -> None:
+    entry = made(tmp_path / "out")
+    (tmp_path / "out/checkpoints.json").write_bytes(data)
+    with pytest.raises(Unavailable, match="made no checkpoint"):
+        same(entry, tmp_path / "out")
+    with pytest.raises(Unavailable, match="made no checkpoint"):
+        same(entry, tmp_path / "nowhere")
+
+
+def test_a_file_that_is_missing_or_no_tensors_is_unavailable(tmp_path: Path) -> None:
+    entry = made(tmp_path / "out")
+    path = tmp_path / "out/checkpoints" / branch(1) / WEIGHTS
+    path.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(Unavailable, match="made no checkpoint"):
+        same(entry, tmp_path / "out")
+    path.unlink()
+    with pytest.raises(Unavailable, match="made no checkpoint"):
+        same(entry, tmp_path / "out")
+
+
+LINES = st.lists(
+    st.fixed_dictionaries({"step": st.integers(1, 4), "loss": st.floats(0, 9), "gradientNorm": st.just(1.0)}),
+    max_size=4,
+).map(lambda lines: b"".join(canonical.dumps(line) + b"\n" for line in lines))
+
+
+@given(LINES | st.binary(max_size=60), LINES | st.binary(max_size=60))
+def test_metrics_that_anybody_wrote_give_words(
+    tmp_path_factory: pytest.TempPathFactory, one: bytes, other: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("metrics")
+    (folder / "signed").write_bytes(one)
+    (folder / "made").write_bytes(other)
+    assert first_step(folder / "signed", folder / "made")
+    assert first_step(folder / "signed", folder / "nowhere")
+
+
+def test_steps_are_told_once_as_they_come(tmp_path: Path) -> None:
+    told: list[int] = []
+    count = steps_of(tmp_path, told.append)
+    count()
+    for lines in (b"{}\n", b"{}\n{}\n{}", b"{}\n{}\n{}\n"):
+        (tmp_path / "metrics.jsonl").write_bytes(lines)
+        count()
+    assert told == [1, 1, 1]

@@ -1,0 +1,276 @@
+"""Statements of stages, and those that follow from records: what fits passes, gaps are named, the rest is UNKNOWN.
+
+Signatures are looked at elsewhere: here every statement is one that its signer stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry import canonical
+from registry.attest.statement import Statement
+from registry.errors import InputError
+from registry.manifest import Manifest
+from registry.project import dvc_lock, stage_runs
+from registry.provenance import claims, lineage, slsa
+from registry.provenance.stage_lineage import ENDS
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord, SourceCode
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+from registry.report import Check, Verdict
+from tests import synthetic_release
+from tests.registry.attest.test_statement import STATEMENTS, VALUES
+from tests.registry.records.test_run import KNOWN
+
+SHA = "f" * 64
+RECORD = ReleaseRecord(
+    repo="a/b", version="1.0.0", license="MIT", parameters=1, content=SHA, lock=SHA, weights=(),
+    source=SourceCode(commit="0" * 40, committed_at="", remote=None),
+)  # fmt: skip
+
+
+class Signed:
+    """A synthetic release with all that its maintainer says, which a test may change: `tell` says it anew."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.record = synthetic_release.write(root)
+        self.statements: dict[str, Statement] = {}
+        self.tell()
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {entry.path: entry.sha256 for entry in Manifest.of_directory(self.root).entries}
+
+    def tell(self) -> None:
+        self.statements = dict(claims.every(self.root, self.record, self.digests))
+
+    def run(self, name: str, change: Callable[[Run], dict[str, Any]], **known: Any) -> None:
+        """Let a stage's run say something else, in the record and in the statement."""
+        stages = Stages.read(self.root / layout.STAGES)
+        changed = tuple(
+            one.model_copy(update={"run": one.run.model_copy(update=change(one.run)), **known})
+            if one.run.stage == name
+            else one
+            for one in stages.stages
+        )
+        (self.root / layout.STAGES).write_bytes(Stages(stages=changed).to_bytes())
+        self.tell()
+
+    def answers(self) -> dict[str, Check]:
+        return {check.subject: check for check in lineage.check(self.root, self.statements, self.digests)}
+
+    def otherwise(self) -> dict[str, tuple[str, str]]:
+        """What does not pass, and why."""
+        found = self.answers().items()
+        return {name: (str(check.verdict), check.reason) for name, check in found if check.verdict != Verdict.PASS}
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Signed:
+    return Signed(tmp_path / "release")
+
+
+def test_what_fits_passes_and_says_what_was_found(signed: Signed) -> None:
+    answers = signed.answers()
+    assert {check.verdict for check in answers.values()} == {Verdict.PASS}
+    assert "train <- corpus" in answers[ENDS].reason
+    assert "ran in the maintainer's working copy" in answers["stage corpus"].reason
+    assert "not run there: taken from a cache or a remote of DVC" in answers["stage train"].reason
+    assert "2 dependencies (2 by other stages, 0 in the commit)" in answers["stage evaluate@all"].reason
+
+
+@pytest.mark.parametrize("name", ["stage-train", "checkpoints", "evaluation"])
+def test_a_statement_that_is_not_there_is_unknown(signed: Signed, name: str) -> None:
+    del signed.statements[name]
+    found = signed.otherwise()
+    assert {verdict for verdict, _ in found.values()} == {"UNKNOWN"}
+    expected = (
+        {"stage train", "stage evaluate@all", ENDS} if name == "stage-train" else {f"{name} statement <- records"}
+    )
+    assert found.keys() == expected
+
+
+def test_a_release_without_statements_of_stages_is_unknown_throughout(signed: Signed) -> None:
+    (signed.root / layout.STAGES).unlink()
+    signed.statements = {name: said for name, said in signed.statements.items() if not name.startswith(layout.STAGE)}
+    found = signed.otherwise()
+    assert found.keys() == {"stage corpus", "stage train", "stage evaluate@all", ENDS}
+    assert {verdict for verdict, _ in found.values()} == {"UNKNOWN"}
+
+
+def test_statements_of_two_stages_swapped_are_a_gap(signed: Signed) -> None:
+    said = signed.statements
+    said["stage-train"], said["stage-evaluate@all"] = said["stage-evaluate@all"], said["stage-train"]
+    found = signed.otherwise()
+    assert found["stage train"][0] == found["stage evaluate@all"][0] == "FAIL"
+    assert "speaks of the stage evaluate@all" in found["stage train"][1]
+
+
+def test_a_statement_of_another_release_is_a_gap(signed: Signed, tmp_path: Path) -> None:
+    other = Signed(tmp_path / "other")
+    (other.root / layout.WEIGHTS).write_bytes(synthetic_release.safetensors({"layer": b"other"}))
+    (other.root / layout.STAGES).write_bytes(synthetic_release._stages(other.root).to_bytes())
+    other.tell()
+    signed.statements["stage-train"] = other.statements["stage-train"]
+    assert "something else of the stage than provenance/stages.json" in signed.otherwise()["stage train"][1]
+
+
+def test_another_commit_is_a_gap(signed: Signed) -> None:
+    source = signed.record.source.model_copy(update={"commit": "d" * 40})
+    other = signed.record.model_copy(update={"source": source})
+    signed.statements["stage-train"] = dict(claims.every(signed.root, other, signed.digests))["stage-train"]
+    assert signed.otherwise().keys() == {"stage train"} and "commit" in signed.otherwise()["stage train"][1]
+
+
+def test_more_than_the_record_says_is_a_gap(signed: Signed) -> None:
+    said = signed.statements["stage-train"]
+    details = {**said.predicate["runDetails"], "metadata": {"invocationId": "another"}}
+    changed = Statement(said.subjects, said.predicate_type, {**said.predicate, "runDetails": details})
+    signed.statements["stage-train"] = changed
+    assert "says more of the stage" in signed.otherwise()["stage train"][1]
+
+
+def _deps(path: str, sha256: str) -> Callable[[Run], dict[str, Any]]:
+    return lambda run: {"deps": tuple(Measured(path=d.path, sha256=sha256) if d.path == path else d for d in run.deps)}
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "words"),
+    [
+        ("train", _deps(layout.DATA_SUMMARY, SHA), "train read provenance/data-manifest.json as sha256:ffff"),
+        ("evaluate@all", _deps("build/model", SHA), "evaluate@all read build/model as sha256:ffff"),
+        ("evaluate@all", lambda run: {"deps": run.deps[:1]}, "provenance/tokens.json: named in dvc.lock"),
+        ("train", lambda run: {"outs": run.outs[:-1]}, "metrics.jsonl: named in dvc.lock"),
+        ("train", lambda run: {"outs": (*run.outs, Measured(path="more", sha256=SHA))}, "more: named in dvc.lock"),
+        ("train", lambda run: {"command": "python -m other"}, "it ran 'python -m other', dvc.lock has"),
+        ("train", lambda run: {"params": {"params.yaml": {"seed": 8}}}, "the setting seed is not that of"),
+        ("train", lambda run: {"params": {"params.yaml": {"absent": None}}}, "absent, params.yaml: seed: a setting"),
+    ],
+)  # fmt: skip
+def test_a_lie_that_is_signed_is_a_gap_all_the_same(
+    signed: Signed, stage: str, change: Callable[[Run], dict[str, Any]], words: str
+) -> None:
+    signed.run(stage, change)
+    verdict, reason = signed.otherwise()[f"stage {stage}"]
+    assert verdict == "FAIL" and words in reason
+
+
+def test_files_of_the_release_that_no_stage_wrote_are_a_gap(signed: Signed) -> None:
+    def other_outs(run: Run) -> dict[str, Any]:
+        files = {**(run.outs[0].files or {}), "model.safetensors": SHA}
+        return {"outs": (Measured(path="build/model", sha256=directory_digest(files), files=files), *run.outs[1:])}
+
+    signed.run("train", other_outs)
+    found = signed.otherwise()
+    assert "no stage states that it wrote model.safetensors" in found[ENDS][1] and found[ENDS][0] == "FAIL"
+    assert found["stage evaluate@all"][0] == "FAIL"
+
+
+def test_weights_that_do_not_come_of_the_data_are_a_gap(signed: Signed) -> None:
+    lock = canonical.read(signed.root / layout.LOCK)
+    lock["stages"]["train"]["deps"] = []
+    (signed.root / layout.LOCK).write_bytes(canonical.dumps(lock))
+    signed.run("train", lambda run: {"deps": ()})
+    assert "no dependency leads from there to the data manifest" in signed.otherwise()[ENDS][1]
+
+
+def test_what_nobody_measured_is_unknown_however_well_it_fits(signed: Signed) -> None:
+    signed.run("corpus", lambda run: {}, evidence="unrecorded")
+    found = signed.otherwise()
+    assert found.keys() == {"stage corpus", ENDS} and found["stage corpus"][0] == found[ENDS][0] == "UNKNOWN"
+    assert "DVC's lock alone" in found["stage corpus"][1]
+
+
+def test_a_part_of_a_directory_is_held_to_the_files_it_lists(signed: Signed) -> None:
+    inner = "build/model/config.json"
+    lock = canonical.read(signed.root / layout.LOCK)
+    lock["stages"]["evaluate@all"]["deps"][0]["path"] = inner
+    (signed.root / layout.LOCK).write_bytes(canonical.dumps(lock))
+    plan = canonical.read(signed.root / layout.PIPELINE)
+    plan["stages"]["evaluate"]["do"]["deps"][0] = inner
+    (signed.root / layout.PIPELINE).write_bytes(canonical.dumps(plan))
+
+    def reading(sha256: str) -> Callable[[Run], dict[str, Any]]:
+        return lambda run: {"deps": (Measured(path=inner, sha256=sha256), *run.deps[1:])}
+
+    signed.run("evaluate@all", reading(signed.digests["config.json"]))
+    assert "stage evaluate@all" not in signed.otherwise()
+    signed.run("evaluate@all", reading(SHA))
+    assert signed.otherwise()["stage evaluate@all"][0] == "FAIL"
+
+    def too_many(run: Run) -> dict[str, Any]:
+        return {"outs": (run.outs[0].model_copy(update={"files": {}}), *run.outs[1:])}
+
+    signed.run("train", too_many)
+    verdict, reason = signed.otherwise()["stage evaluate@all"]
+    assert verdict == "UNKNOWN" and "too many to be listed" in reason
+
+
+def test_statements_that_say_something_else_than_the_records_are_a_gap(signed: Signed) -> None:
+    for name, part, value in (
+        ("data", "rows", 39),
+        ("checkpoints", "head", SHA),
+        ("evaluation", "result", "FAILED"),
+        ("card", "parameters", 1),
+    ):
+        said = signed.statements[name]
+        signed.statements[name] = Statement(said.subjects, said.predicate_type, {**said.predicate, part: value})
+        verdict, reason = signed.otherwise()[f"{name} statement <- records"]
+        assert verdict == "FAIL" and reason.startswith(f"{part}: it says")
+
+
+@pytest.mark.parametrize(
+    ("reached", "result", "warned", "failed"),
+    [
+        (2.5, "PASSED", [], []),
+        (6.0, "WARNED", [claims.UNIGRAM], []),
+        (8.0, "FAILED", [claims.UNIGRAM], [claims.UNIFORM]),
+    ],
+)
+def test_an_evaluation_is_a_test_against_what_knows_no_context(
+    signed: Signed, reached: float, result: str, warned: list[str], failed: list[str]
+) -> None:
+    path = signed.root / layout.EVALUATION
+    document = canonical.read(path)
+    document["metrics"]["bitsPerByte"] = reached
+    path.write_bytes(canonical.dumps(document))
+    said = claims.CLAIMS["evaluation"](signed.root, signed.record, signed.digests)
+    assert [said.predicate[part] for part in ("result", "warnedTests", "failedTests")] == [result, warned, failed]
+    assert said.predicate["configuration"][2]["annotations"]["metrics"]["bitsPerByte"] == reached
+    assert said.digests == {layout.WEIGHTS: signed.digests[layout.WEIGHTS]}
+
+
+@given(KNOWN)
+def test_a_stage_s_statement_says_all_that_its_run_does(known: StageRun) -> None:
+    statement = Statement.parse(slsa.stage(known, RECORD).to_bytes())
+    assert slsa.stage_run(statement) == (known, "0" * 40)
+
+
+@given(STATEMENTS, KNOWN, VALUES)
+def test_nothing_but_input_error_comes_of_other_statements(statement: Statement, known: StageRun, value: Any) -> None:
+    good = slsa.stage(known, RECORD)
+    definition = good.predicate["buildDefinition"]
+    for part in definition:
+        changed = {**good.predicate, "buildDefinition": {**definition, part: value}}
+        for predicate in (changed, statement.predicate):
+            try:
+                slsa.stage_run(Statement(good.subjects, good.predicate_type, predicate))
+            except InputError as problem:
+                assert problem.mend
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "a-b", "a.b"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(PATHS), PATHS)
+def test_an_output_has_to_do_with_a_path_that_is_it_in_it_or_around_it(outs: set[str], path: str) -> None:
+    lock = [dvc_lock.Stage(f"stage {out}", "x", (), (dvc_lock.Artifact(out, "0" * 32, 1),)) for out in outs]
+    expected = {out for out in outs if f"{out}/".startswith(f"{path}/") or f"{path}/".startswith(f"{out}/")}
+    assert stage_runs.Makers(lock).touching(path) == {out: f"stage {out}" for out in expected}

@@ -1,0 +1,266 @@
+"""Steps 6 and 7: what a policy asks for is found, found wanting, or not known; the three are never mixed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.attest import revocation
+from registry.attest.policy import Policy
+from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
+from registry.attest.sigstore import SigstoreSigner
+from registry.attest.statement import Statement, Subject
+from registry.attest.verifier import Verifier
+from registry.digest import sha256_file
+from registry.hub.reference import DirectoryReference
+from registry.records import layout
+from registry.release import sign as signing
+from registry.report import Report, Verdict
+from registry.verification.case import Evidence, Gathered
+from registry.verification.steps import verify
+from tests.authority import DAY, SIGNER, Authority, revoking
+from tests.registry.verification.conftest import IDENTITY, MAINTAINER
+from tests.sigstore_instance import ISSUER, SigstoreInstance
+
+Sign = Callable[..., Evidence]
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+REBUILD: dict[str, Any] = {
+    "reason": "every file is the same",
+    "profile": "portable",
+    "machine": "x86_64",
+    "started_at": "2026-01-01T00:00:00Z",
+    "finished_at": "2026-01-01T01:00:00Z",
+}
+
+
+def named(identity: str) -> dict[str, Any]:
+    return {"kind": "identity", "identity": identity, "issuer": ISSUER}
+
+
+@pytest.fixture
+def ask(release: Path, verifier: Verifier) -> Callable[..., Report]:
+    """Verify the release by the maintainer's identity and what else a policy asks, with this evidence."""
+
+    def asked(*evidence: Evidence, folder: Path = release, unanswered: str | None = None, **fields: Any) -> Report:
+        policy = Policy.of({"signers": [IDENTITY.as_json()]} | fields)
+        gathered = Gathered(evidence, unanswered)
+        reference = DirectoryReference(folder)
+        return verify(folder, reference, "a copy", verifier.with_policy(policy), gathered=gathered)
+
+    return asked
+
+
+@pytest.fixture
+def say(release: Path, sigstore: SigstoreInstance) -> Sign:
+    """A bundle in which `identity` says something of the release."""
+    subject = _statement(release).subjects[0]
+
+    def said(identity: str, predicate: Predicate, about: Subject = subject) -> Evidence:
+        signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(identity))
+        return Evidence(identity, signer.sign(predicate.about([about])))
+
+    return said
+
+
+def _statement(folder: Path) -> Statement:
+    from registry.attest.bundle import Bundle
+
+    bundle = Bundle.parse((folder / layout.RELEASE_ATTESTATION).read_bytes())
+    return Statement.parse(bundle.envelope.payload)
+
+
+def answers(report: Report, step: int = 6) -> dict[str, Verdict]:
+    return {check.subject: check.verdict for check in report.checks if check.step == step}
+
+
+def reasons(report: Report, step: int) -> str:
+    return " ".join(check.reason for check in report.checks if check.step == step)
+
+
+def test_a_policy_that_asks_for_nothing_more_gets_its_signers_counted(ask: Callable[..., Report]) -> None:
+    report = ask()
+    assert report.verdict is Verdict.PASS
+    assert answers(report) == {"signers": Verdict.PASS}
+    assert [check.step for check in report.checks] == sorted(check.step for check in report.checks)
+    assert {check.step for check in report.checks} == set(range(8))
+
+
+@pytest.mark.parametrize(
+    ("asked", "subject", "verdict"),
+    [
+        ({"attestations": ["data", "card"]}, "attestation card", Verdict.PASS),
+        ({"attestations": ["absent"]}, "attestation absent", Verdict.FAIL),
+        ({"openness": "III"}, "openness", Verdict.UNKNOWN),
+        ({"licenses": {"weights": ["MIT", "Apache-2.0"]}}, "licence of the weights", Verdict.PASS),
+        ({"licenses": {"weights": ["MIT"]}}, "licence of the weights", Verdict.FAIL),
+        ({"licenses": {"weights": []}}, "licence of the weights", Verdict.FAIL),
+        ({"licenses": {"data": ["MIT", "CC0-1.0"]}}, "licences of the data", Verdict.PASS),
+        ({"licenses": {"data": ["MIT"]}}, "licences of the data", Verdict.FAIL),
+        ({"evaluation": {"bitsPerByte": {"max": 2.5}}}, "bitsPerByte", Verdict.PASS),
+        ({"evaluation": {"bitsPerByte": {"max": 2.49}}}, "bitsPerByte", Verdict.FAIL),
+        ({"evaluation": {"nextTokenAccuracy": {"min": 0.26}}}, "nextTokenAccuracy", Verdict.FAIL),
+        ({"evaluation": {"mmlu": {"min": 0}}}, "mmlu", Verdict.UNKNOWN),
+    ],
+)
+def test_each_requirement_has_its_own_answer(
+    ask: Callable[..., Report], asked: dict[str, Any], subject: str, verdict: Verdict
+) -> None:
+    report = ask(**asked)
+    assert answers(report)[subject] is verdict
+    assert report.verdict is verdict
+
+
+def test_figures_of_an_altered_record_are_not_known(ask: Callable[..., Report], copy: Path) -> None:
+    path = copy / layout.EVALUATION
+    path.write_bytes(path.read_bytes().replace(b"2.5", b"1.5"))
+    report = ask(folder=copy, evaluation={"bitsPerByte": {"max": 2}})
+    assert answers(report)["bitsPerByte"] is Verdict.UNKNOWN and report.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("reached", "verdict"), [("I", "PASS"), ("II", "PASS"), ("III", "FAIL"), (None, "FAIL")])
+def test_a_signed_openness_statement_is_compared(
+    ask: Callable[..., Report],
+    copy: Path,
+    signer: SigstoreSigner,
+    monkeypatch: pytest.MonkeyPatch,
+    reached: Any,
+    verdict: str,
+) -> None:
+    claims = signing._claims
+
+    def more(folder: Path, bare: Any, record: Any) -> Any:
+        yield from claims(folder, bare, record)
+        yield "openness", Openness(reached=reached).about([Subject("README.md", bare.by_path()["README.md"].sha256)])
+
+    monkeypatch.setattr(signing, "_claims", more)
+    signing.sign(copy, signer)
+    assert answers(ask(folder=copy, openness="II"))["openness"] == verdict
+
+
+def test_a_second_signer_is_counted_once_and_only_for_the_same_statement(
+    ask: Callable[..., Report], release: Path, sigstore: SigstoreInstance
+) -> None:
+    def cosigned(identity: str, statement: Statement) -> Evidence:
+        signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(identity))
+        return Evidence(identity, signer.sign(statement))
+
+    statement = _statement(release)
+    two = {"signers": [named(MAINTAINER), named("second@example.org"), named("third@example.org")], "threshold": 2}
+    other = Statement(statement.subjects, statement.predicate_type, {**statement.predicate, "version": "v9"})
+    assert answers(ask(**two))["signers"] is Verdict.FAIL
+    for evidence in (
+        cosigned(MAINTAINER, statement),
+        cosigned("stranger@example.org", statement),
+        cosigned("second@example.org", other),
+        Evidence("noise", b"{}"),
+    ):
+        assert answers(ask(evidence, evidence, **two))["signers"] is Verdict.FAIL, evidence.name
+    assert answers(ask(cosigned("second@example.org", statement), **two))["signers"] is Verdict.PASS
+
+
+def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], say: Sign) -> None:
+    asked = {"rebuilders": {"atLeast": 2, "verdict": "TENSORS", "signers": [named(f"{x}@audit.test") for x in "abc"]}}
+    one, two = (say(f"{x}@audit.test", Rebuild(verdict="BITWISE", **REBUILD)) for x in "ab")
+    weak = say("b@audit.test", Rebuild(verdict="WITHIN", **REBUILD))
+    stranger = say("d@audit.test", Rebuild(verdict="BITWISE", **REBUILD))
+    elsewhere = say("b@audit.test", Rebuild(verdict="BITWISE", **REBUILD), Subject("other@v1", "0" * 64))
+    for evidence in ((), (one,), (one, one), (one, weak), (one, stranger), (one, elsewhere)):
+        assert answers(ask(*evidence, **asked))["rebuilders"] is Verdict.UNKNOWN
+    assert answers(ask(one, two, **asked))["rebuilders"] is Verdict.PASS
+    against = say("c@audit.test", Rebuild(verdict="DIFFERENT", **REBUILD))
+    assert answers(ask(one, two, against, **asked))["rebuilders"] is Verdict.FAIL
+
+
+def test_a_rebuild_whose_outputs_are_not_the_release_does_not_count(
+    ask: Callable[..., Report], say: Sign, release: Path
+) -> None:
+    """It names what came out: all of the weights, and where it says BITWISE the signed bytes."""
+    asked = {"rebuilders": {"atLeast": 1, "signers": [named("a@audit.test")]}}
+    digests = {path: sha256_file(release / path) for path in (layout.WEIGHTS, layout.CARD)}
+    weights, card = (Rebuilt(path=path, verdict="BITWISE", sha256=digest) for path, digest in digests.items())
+    other = weights.model_copy(update={"sha256": "0" * 64})
+    for outputs, verdict in (
+        ((weights, card), Verdict.PASS),
+        ((other, card), Verdict.UNKNOWN),
+        ((card,), Verdict.UNKNOWN),
+    ):
+        said = say("a@audit.test", Rebuild(verdict="BITWISE", outputs=outputs, **REBUILD))
+        assert answers(ask(said, **asked))["rebuilders"] is verdict
+
+
+def test_the_maintainer_is_no_independent_rebuilder(ask: Callable[..., Report], say: Sign) -> None:
+    own = say(MAINTAINER, Rebuild(verdict="BITWISE", **REBUILD))
+    asked = {"rebuilders": {"atLeast": 1, "signers": [named(MAINTAINER)]}}
+    assert answers(ask(own, **asked))["rebuilders"] is Verdict.UNKNOWN
+
+
+def status(standing: Standing, **fields: Any) -> Status:
+    return Status(standing=standing, reason="so it is", stated_at="2026-01-01T00:00:00Z", **fields)
+
+
+def test_a_fresh_word_that_it_stands_passes_and_none_is_unknown(ask: Callable[..., Report], say: Sign) -> None:
+    fresh = {"status": {"maxAgeDays": 30}}
+    assert ask(**fresh).verdict is Verdict.UNKNOWN
+    assert ask(say(MAINTAINER, status("active")), **fresh).verdict is Verdict.PASS
+    assert ask(say("stranger@example.org", status("active")), **fresh).verdict is Verdict.UNKNOWN
+    elsewhere = say(MAINTAINER, status("active"), Subject("other@v1", "0" * 64))
+    assert ask(elsewhere, **fresh).verdict is Verdict.UNKNOWN
+
+
+def test_a_yanked_release_fails_whether_or_not_the_policy_asks(ask: Callable[..., Report], say: Sign) -> None:
+    before, yanked = say(MAINTAINER, status("active")), say(MAINTAINER, status("yanked"))
+    for asked in ({}, {"status": {"maxAgeDays": 30}}):
+        assert ask(before, yanked, **asked).verdict is Verdict.FAIL
+    assert ask(say("stranger@example.org", status("yanked"))).verdict is Verdict.PASS
+    words = reasons(ask(say(MAINTAINER, status("superseded", successor="v1.0.1"))), 7)
+    assert "superseded" in words and "v1.0.1" in words
+
+
+def test_an_old_word_is_not_enough(release: Path, verifier: Verifier, say: Sign, sigstore: SigstoreInstance) -> None:
+    policy = Policy.of({"signers": [IDENTITY.as_json()], "status": {"maxAgeDays": 30}})
+    gathered = Gathered((say(MAINTAINER, status("active")),))
+
+    def at(now: datetime) -> Report:
+        reference = DirectoryReference(release)
+        return verify(release, reference, "", verifier.with_policy(policy), gathered=gathered, now=now)
+
+    now = datetime.now(UTC)
+    assert at(now + timedelta(days=29)).verdict is Verdict.PASS
+    assert at(now + timedelta(days=31)).verdict is Verdict.UNKNOWN
+    assert at(now - timedelta(days=1)).verdict is Verdict.UNKNOWN  # a word from the future is none
+
+
+def test_a_hub_that_did_not_answer_leaves_the_status_unknown(ask: Callable[..., Report]) -> None:
+    report = ask(unanswered="the Hub does not answer")
+    assert report.verdict is Verdict.UNKNOWN and "does not answer" in reasons(report, 7)
+
+
+def test_who_is_on_a_list_that_does_not_tell_neither_counts_nor_is_passed_over(
+    ask: Callable[..., Report], release: Path, tmp_path: Path
+) -> None:
+    """A second signer, and whoever yanks it, by a certificate of which nobody knows whether it was taken back."""
+    site, now = Authority(tmp_path), datetime.now(UTC)
+    second, subject = site.issue(), _statement(release).subjects[0]
+    cosigned = Evidence("second", second.signer.sign(_statement(release)))
+    yanked = Evidence("yanked", second.signer.sign(status("yanked").about([subject])))
+    signers: list[Any] = []
+    for taken, lists_of_root in (({}, False), ({}, True), ({second.own: now}, True)):
+        lists = [revocation.pem(revoking(site.issuing, site.issuing_key, taken, begin=now - DAY, end=now + DAY))]
+        if lists_of_root:
+            lists.append(revocation.pem(revoking(site.root, site.root_key, {}, begin=now - DAY, end=now + DAY)))
+        rule = {"kind": "certificate", "identity": SIGNER, "authorities": site.pem, "revocationLists": lists}
+        signers.append([IDENTITY.as_json(), rule])
+    silent, clean, revoked = signers
+    for who, counted, standing in (
+        (silent, Verdict.UNKNOWN, Verdict.UNKNOWN),
+        (clean, Verdict.PASS, Verdict.FAIL),
+        (revoked, Verdict.FAIL, Verdict.PASS),
+    ):
+        assert answers(ask(cosigned, signers=who, threshold=2))["signers"] is counted
+        assert answers(ask(cosigned, signers=who))["signers"] is Verdict.PASS  # the first is enough
+        assert set(answers(ask(yanked, signers=who), 7).values()) == {standing}
+        assert set(answers(ask(cosigned, signers=who), 7).values()) == {Verdict.PASS}  # it is no word on that
