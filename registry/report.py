@@ -5,7 +5,8 @@ Law: a report FAILs if any check does; else it is UNKNOWN if any check is, or if
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -50,21 +51,53 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """The checks of one step, taken together, as a person reads them first.
+
+    number, name: as in its checks.  words: what was found, in half a line.  seconds: how long it took.
+    """
+
+    number: int
+    name: str
+    verdict: Verdict
+    words: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """What a verification that passed has shown: who signed what, made from which commit and data.
+
+    signer: in words.  release: `owner/name@version`.  commit: the git commit of its source, in full.
+    data_root: the Merkle root over its data, as the signed data statement has it; None where there is none.
+    """
+
+    signer: str
+    release: str
+    commit: str
+    data_root: str | None
+
+    def __str__(self) -> str:
+        data = f"data with Merkle root {self.data_root[:16]}…" if self.data_root else "data that nobody recorded"
+        return f"{self.signer} signed {self.release}, made from commit {self.commit[:12]} and {data}."
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The checks of one verification, in the order they were made."""
+    """The checks of one verification, in the order they were made.
+
+    steps: the same, a line each.  established: None unless it passed.
+    """
 
     subject: str
     checks: tuple[Check, ...]
+    steps: tuple[Step, ...] = field(default=(), compare=False)
+    established: Established | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The verdict over all checks, by the law above."""
-        verdicts = {check.verdict for check in self.checks}
-        if Verdict.FAIL in verdicts:
-            return Verdict.FAIL
-        if Verdict.UNKNOWN in verdicts or not verdicts:
-            return Verdict.UNKNOWN
-        return Verdict.PASS
+        return overall(self.checks)
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -73,3 +106,13 @@ class Report:
             "verdict": str(self.verdict),
             "checks": [check.as_json() for check in self.checks],
         }
+
+
+def overall(checks: Iterable[Check]) -> Verdict:
+    """The verdict over `checks`, by the law above."""
+    verdicts = {check.verdict for check in checks}
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    if Verdict.UNKNOWN in verdicts or not verdicts:
+        return Verdict.UNKNOWN
+    return Verdict.PASS

@@ -60,7 +60,12 @@ class SignedByIdentity:
 
     def __str__(self) -> str:
         when = self.signed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-        return f"{self.identity} (by {self.issuer}), entry {self.log_index} of {self.log}, {when}"
+        return f"{self.name}, entry {self.log_index} of {self.log}, {when}"
+
+    @property
+    def name(self) -> str:
+        """The signer in words, without when and where it was logged."""
+        return f"{self.identity} (by {self.issuer})"
 
     @property
     def who(self) -> tuple[str, ...]:
@@ -116,7 +121,12 @@ class SignedByKey:
     stamped: Stamped | None = None
 
     def __str__(self) -> str:
-        return f"key sha256:{self.sha256}, no transparency log{_when(self.stamped)}"
+        return f"{self.name}, no transparency log{_when(self.stamped)}"
+
+    @property
+    def name(self) -> str:
+        """The signer in words, without when."""
+        return f"key sha256:{self.sha256}"
 
     @property
     def signed_at(self) -> datetime | None:
@@ -156,6 +166,11 @@ class SignedByCertificate:
             f"{self.identity} (certified by {self.authority}, sha256:{self.authority_sha256[:16]}…, until {until}), "
             f"no transparency log{_when(self.stamped)}"
         )
+
+    @property
+    def name(self) -> str:
+        """The signer in words, without when and until when."""
+        return f"{self.identity} (certified by {self.authority})"
 
     @property
     def signed_at(self) -> datetime | None:

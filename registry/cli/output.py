@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ from registry.digest import Progress
 from registry.errors import GlasshouseError
 
 if TYPE_CHECKING:
-    from registry.report import Check, Report
+    from registry.report import Report
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNKNOWN": "bold yellow"}
+MOST = 10
+"""Checks that did not pass, listed without -v."""
 
 
 def say(words: str) -> None:
@@ -41,8 +43,81 @@ def error(problem: GlasshouseError, *, as_json: bool) -> None:
     say(f"glasshouse: {message}\n  to mend it: {mend}")
 
 
+def verification(result: Report) -> None:
+    """Show a line for each step, then each check that did not pass, then what was established.
+
+    A pipe gets the same as plain text, each line whole. What a step's line says is not said again below it.
+    """
+    lines = [
+        (f"{step.number} {step.name}", step.verdict, f"{step.seconds:.2f} s", printable(step.words))
+        for step in result.steps
+    ]
+    alone = {step.number for step in result.steps if sum(check.step == step.number for check in result.checks) == 1}
+    amiss = [check for check in result.checks if check.verdict != "PASS" and check.step not in alone]
+    amiss.sort(key=lambda check: check.verdict != "FAIL")
+    below = [
+        (check.verdict, f"{check.step} {check.name}: {printable(check.subject)}: {printable(check.reason)}")
+        for check in amiss[:MOST]
+    ]
+    more = f"and {len(amiss) - MOST} more that did not pass: -v shows all" if len(amiss) > MOST else ""
+    if sys.stdout.isatty():
+        _shown(lines, below, more)
+    else:
+        for step, verdict, seconds, words in lines:
+            print(f"{step:<12}  {verdict:<7}  {seconds:>8}  {words}")
+        for verdict, words in below:
+            print(f"{verdict:<7}  {words}")
+        print(more, end="\n" if more else "")
+    conclusion(result)
+
+
+def _shown(lines: Sequence[tuple[str, str, str, str]], below: Sequence[tuple[str, str]], more: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    steps, rest = Table.grid(padding=(0, 2, 0, 0)), Table.grid(padding=(0, 2, 0, 0))
+    steps.add_column(no_wrap=True)
+    steps.add_column(no_wrap=True)
+    steps.add_column(no_wrap=True, justify="right")
+    steps.add_column(overflow="fold")
+    for step, verdict, seconds, words in lines:
+        steps.add_row(step, Text(verdict, STYLES[verdict]), Text(seconds, "dim"), Text(words))
+    for verdict, words in below:
+        rest.add_row(Text(verdict, STYLES[verdict]), Text(words, overflow="fold"))
+    console.print(steps)
+    if below:
+        console.print(rest)
+    if more:
+        console.print(more)
+
+
+def conclusion(result: Report) -> None:
+    """Say in one sentence what was established, or how much was not."""
+    words = _sentence(result)
+    if not sys.stdout.isatty():
+        print(f"{result.verdict}: {words}")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(highlight=False).print(Text(f"{result.verdict}:", STYLES[result.verdict]), Text(words, overflow="fold"))
+
+
+def _sentence(result: Report) -> str:
+    name, every = printable(result.subject), len(result.checks)
+    amiss = sum(check.verdict == result.verdict for check in result.checks)
+    match result.verdict:
+        case "PASS":
+            return printable(str(result.established or f"{name}: each of {every} checks holds."))
+        case "FAIL":
+            return f"{name}: {amiss} of {every} checks failed. Do not load it; tell its maintainer."
+    return f"{name}: {amiss} of {every} checks could not be made. Nothing speaks against it; too little speaks for it."
+
+
 def report(result: Report) -> None:
-    """Show a report as a table, step by step, and its verdict."""
+    """Show every check of a report as a table, and what was established."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -60,12 +135,7 @@ def report(result: Report) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False)
     console.print(table)
-    console.print(Text(f"{result.verdict}:", STYLES[result.verdict]), Text(_summary(result.checks)))
-
-
-def _summary(checks: tuple[Check, ...]) -> str:
-    counts = {word: sum(check.verdict == word for check in checks) for word in STYLES}
-    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    conclusion(result)
 
 
 def printable(text: str) -> str:

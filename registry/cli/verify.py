@@ -114,6 +114,9 @@ def verify(
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
     into: Annotated[Path | None, typer.Option(help="Keep what is downloaded in this directory.")] = None,
     endpoint: Endpoint = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every check, not a line for each step.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify a release, step by step. Without a signer to expect there is no verification."""
@@ -135,12 +138,12 @@ def verify(
         report = verify_release(
             place.root, asked, place.words, checker, progress, digest=mode,
             gathered=lambda: gather(asked, place.root, attestation or (), endpoint=endpoint),
-            measure=on_hub(HubClient(endpoint), progress) if companions else None,
+            measure=on_hub(HubClient(endpoint), progress) if companions else None, fetching=place.seconds,
         )  # fmt: skip
     if as_json:
         output.data(report.as_json())
     else:
-        output.report(report)
+        (output.report if verbose else output.verification)(report)
     unknown = report.verdict is Verdict.UNKNOWN
     raise typer.Exit(Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
 

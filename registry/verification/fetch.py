@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from registry.digest import Progress
 from registry.hub.client import HubClient
@@ -15,10 +16,11 @@ from registry.hub.reference import DirectoryReference, HubReference, Reference
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a release lies, and how it came there."""
+    """Where a release lies, how it came there, and how many seconds that took."""
 
     root: Path
     words: str
+    seconds: float = 0.0
 
 
 @contextmanager
@@ -34,14 +36,14 @@ def fetched(
         case DirectoryReference(path):
             yield Place(path, "a directory, read in place")
         case HubReference(repository, revision):
-            hub = HubClient(endpoint)
+            started, hub = perf_counter(), HubClient(endpoint)
             commit = hub.resolve(repository, revision)
             words = f"commit {commit}, all files read at it"
             if into is not None:
                 hub.download(repository, commit, into, progress)
-                yield Place(into, words)
+                yield Place(into, words, perf_counter() - started)
                 return
             with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
                 root = Path(folder) / "release"
                 hub.download(repository, commit, root, progress)
-                yield Place(root, words)
+                yield Place(root, words, perf_counter() - started)

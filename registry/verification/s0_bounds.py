@@ -42,4 +42,4 @@ def check(root: Path) -> str:
             )
         if reason := formats.found(root / path):
             raise InputError(f"{path} {reason}", mend="do not load it; ask for safetensors")
-    return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, all paths inside the root"
+    return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"

@@ -92,12 +92,14 @@ def _departure(path: str, signed: ReleasedFile | None, found: Found | None) -> s
         return "missing: it is signed, and not there"
     if signed is None:
         return f"unexpected: it is there, and not signed{LEFTOVERS.get(path.split('/')[0], '')}"
+    if signed.size != found.size:
+        return f"altered: signed as {signed.size} bytes, found {found.size} bytes"
     pairs = ((signed.sha256, found.digests.sha256), (signed.blake3, found.digests.blake3))
     measured = [(want, got) for want, got in pairs if want is not None and got is not None]
-    if measured and signed.size == found.size and all(want == got for want, got in measured):
+    if measured and all(want == got for want, got in measured):
         return None
     want, got = next(((want, got) for want, got in measured if want != got), ("none", "none"))
-    return f"altered: signed as {signed.size} bytes {want[:16]}…, found {found.size} bytes {got[:16]}…"
+    return f"altered: signed as {want[:16]}…, found {got[:16]}…"
 
 
 def _against_model_signature(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[tuple[str, str]]:

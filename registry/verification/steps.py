@@ -16,8 +16,10 @@ complete against. Nothing in a release is executed, imported or rendered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
@@ -28,8 +30,8 @@ from registry.hub.reference import HubReference, Reference
 from registry.provenance import lineage
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.report import Check, Report, Verdict
-from registry.verification import s0_bounds
+from registry.report import Check, Report, Verdict, overall
+from registry.verification import s0_bounds, summary
 from registry.verification.case import STEPS, Case, DigestMode, Gathered, check, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
@@ -54,6 +56,7 @@ def verify(
     gathered: Gathered | Callable[[], Gathered] = Gathered(),  # noqa: B008 - frozen
     measure: Measure | None = None,
     now: datetime | None = None,
+    fetching: float = 0.0,
 ) -> Report:
     """The report on the release at `root`, which `reference` named and `place` says where it came from.
 
@@ -61,30 +64,51 @@ def verify(
     digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
+    fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
+    seconds = {1: fetching}
     try:
-        counted = s0_bounds.check(root)
+        with _timed(seconds, 0):
+            counted = s0_bounds.check(root)
     except GlasshouseError as problem:
         checks = [check(0, Verdict.FAIL, str(root), problem.message)]
         checks += [check(n, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for n in range(1, len(STEPS))]
-        return Report(str(reference), tuple(checks))
-    evidence = gathered() if callable(gathered) else gathered
+        return Report(str(reference), tuple(checks), summary.steps(checks, seconds))
+    with _timed(seconds, 1):
+        evidence = gathered() if callable(gathered) else gathered
     case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence)
     checks = [check(0, Verdict.PASS, str(root), counted), check(1, Verdict.PASS, str(reference), place)]
-    steps: tuple[Callable[[Case], Iterable[Check]], ...] = (
-        lambda case: contents(case, progress),
-        _signatures,
-        _complete,
-        _lineage,
-        lambda case: companions(case, measure),
-        requirements,
-        lambda case: status(case, now or datetime.now(UTC)),
+    steps: tuple[tuple[int, Callable[[Case], Iterable[Check]]], ...] = (
+        (2, lambda case: contents(case, progress)),
+        (3, _signatures),
+        (4, _complete),
+        (5, _lineage),
+        (6, lambda case: companions(case, measure)),
+        (6, requirements),
+        (7, lambda case: status(case, now or datetime.now(UTC))),
     )
-    for step in steps:
-        checks += step(case)
-    return Report(str(reference), tuple(checks))
+    for number, step in steps:
+        with _timed(seconds, number):
+            checks += step(case)
+    passed = overall(checks) is Verdict.PASS
+    return Report(
+        str(reference),
+        tuple(checks),
+        summary.steps(checks, seconds, case),
+        summary.established(case) if passed else None,
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[int, float], step: int) -> Iterator[None]:
+    """Within: what step `step` does; its time is added to `seconds`."""
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + perf_counter() - started
 
 
 def _signatures(case: Case) -> Iterator[Check]:

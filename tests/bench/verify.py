@@ -40,7 +40,7 @@ def main() -> None:
         scratch = Path(name)
         folder, public = _signed(scratch)
         stock = [str(BIN / "model_signing"), "verify", "key", str(folder), "--public_key", str(public)]
-        ours = [str(BIN / "glasshouse"), "verify", str(folder), "--key", str(public)]
+        ours = [str(BIN / "glasshouse"), "verify", str(folder), "--verbose", "--key", str(public)]
         commands = {
             "model_signing verify key": ([*stock, "--signature", str(folder / layout.SIGNATURE)], 0),
             "glasshouse verify": (ours, 1),

@@ -29,6 +29,8 @@ def test_a_stranger_verifies_it_from_the_hub(released: Released) -> None:
 
 def test_the_report_for_a_person_names_the_signer_and_the_log(released: Released) -> None:
     done = released.project.run("glasshouse", "verify", str(released.folder), *released.signer)
+    assert MAINTAINER in done.stdout and "PASS" in done.stdout and len(done.stdout.splitlines()) == len(STEPS) + 1
+    done = released.project.run("glasshouse", "verify", str(released.folder), *released.signer, "--verbose")
     assert MAINTAINER in done.stdout and "rekor1" in done.stdout and "PASS" in done.stdout
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +29,7 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.hub.client import HubClient
 from registry.release.publish import publish
 from registry.release.sign import sign
+from registry.verification.case import STEPS
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import MAINTAINER, write_key
@@ -97,6 +102,40 @@ def test_strictly_what_is_unknown_ends_in_1(by_key: tuple[Path, Path], tmp_path:
     assert run(*asked).returncode == 3
     assert run(*asked, "--strict").returncode == 1
     assert run(GLASSHOUSE, "verify", folder, "--key", public, "--strict").returncode == 0
+
+
+def test_a_person_reads_a_line_for_each_step_and_one_that_says_what_was_established(
+    released_offline: tuple[Path, Path, str, str],
+) -> None:
+    folder, root, identity, issuer = released_offline
+    signer = ("--identity", identity, "--issuer", issuer)
+    asked = (GLASSHOUSE, "verify", str(folder), *signer, "--trusted-root", str(root))
+    piped = run(*asked).stdout.splitlines()
+    assert [line.split()[:3] for line in piped[:-1]] == [[str(n), name, "PASS"] for n, name in enumerate(STEPS)]
+    release = f"{synthetic_release.REPO}@v1.0.0, made from commit {synthetic_release.COMMIT[:12]}"
+    assert piped[-1].startswith(f"PASS: {identity} (by {issuer}) signed {release} and data with Merkle root ")
+    shown = _in_a_terminal(*asked)
+    assert len(shown.strip().splitlines()) <= 15
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert plain != shown and max(map(len, plain.splitlines())) <= 80
+    assert " ".join(piped[-1].split()) in " ".join(plain.split())
+    every = run(*asked, "-v").stdout
+    assert every.count("signatures") > 5 and every.splitlines()[-1] == piped[-1]
+
+
+def test_one_file_altered_is_named_in_its_step_s_line_and_one_bundle_below(
+    by_key: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, public = Path(shutil.copytree(by_key[0], tmp_path / "release")), by_key[1]
+    with (folder / "config.json").open("ab") as file:
+        file.write(b" ")
+    (folder / "attestations/card.sigstore.json").unlink()
+    done = run(GLASSHOUSE, "verify", folder, "--key", public)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1 and lines[2].split()[:3] == ["2", "bytes", "FAIL"]
+    assert [line for line in lines if "config.json" in line and "altered" in line]
+    assert [line for line in lines if line.startswith("FAIL     4 complete: attestations/card.sigstore.json")]
+    assert lines[-1].startswith("FAIL: ") and "Do not load it" in lines[-1]
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "\u202ecod[bold].md"])
@@ -203,6 +242,24 @@ def _cancelled(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, out) == (130, "") and "cancelled" in err and "Traceback" not in err, err
+
+
+def _in_a_terminal(*command: str) -> str:
+    """What a terminal of 80 columns gets on standard output."""
+    terminal, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    surroundings = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    process = subprocess.Popen(command, stdout=side, stderr=subprocess.PIPE, env={**surroundings, "TERM": "xterm"})
+    os.close(side)
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:
+        pass  # Linux says so where the other side is closed
+    process.communicate(timeout=DEADLINE)
+    os.close(terminal)
+    return shown.decode()
 
 
 def _shown(terminal: int, *words: str) -> None:

@@ -1,0 +1,72 @@
+"""What a person reads first of a verification: a line for each step, and a sentence on what was established."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from registry.attest import predicates
+from registry.errors import GlasshouseError
+from registry.records import layout
+from registry.report import Check, Established, Step, Verdict, overall
+from registry.verification.case import STEPS, Case
+
+_COUNTED = {Verdict.PASS: "held", Verdict.FAIL: "failed", Verdict.UNKNOWN: "could not be checked"}
+
+
+def steps(checks: Iterable[Check], seconds: Mapping[int, float], case: Case | None = None) -> tuple[Step, ...]:
+    """A line for each of the steps.
+
+    seconds: how long each took.  case: what was found out; None where step 0 failed.
+    """
+    made: dict[int, list[Check]] = {number: [] for number in range(len(STEPS))}
+    for check in checks:
+        made[check.step].append(check)
+    return tuple(
+        Step(number, STEPS[number], overall(of_step), _words(number, of_step, case), seconds.get(number, 0.0))
+        for number, of_step in made.items()
+    )
+
+
+def established(case: Case) -> Established | None:
+    """Who signed what, from which commit and data. To be told of a release that passed; None where nobody signed."""
+    release = case.verified.get(layout.RELEASE_ATTESTATION)
+    if release is None or case.signed is None:
+        return None
+    name = f"{case.signed.name}@{case.signed.version}"
+    return Established(release.signer.name, name, case.signed.source.commit, _data_root(case))
+
+
+def _data_root(case: Case) -> str | None:
+    data = case.verified.get(layout.attestation("data"))
+    try:
+        return predicates.DataManifest.of(data.statement).root if data else None
+    except GlasshouseError:
+        return None
+
+
+def _words(step: int, checks: Sequence[Check], case: Case | None) -> str:
+    """What was found. The one check of a step says so itself: up to its first semicolon, where it passed."""
+    if len(checks) == 1:
+        (check,) = checks
+        if check.verdict is Verdict.PASS:
+            return check.reason.partition(";")[0]
+        whole = case is None or check.subject in (str(case.root), str(case.reference))
+        return check.reason if whole else f"{check.subject}: {check.reason}"
+    if overall(checks) is not Verdict.PASS:
+        counted = Counter(check.verdict for check in checks)
+        counts = [f"{counted[verdict]} {words}" for verdict, words in _COUNTED.items() if counted[verdict]]
+        return ", ".join(counts) or "nothing was checked"
+    match step:
+        case 3:
+            return f"{len(checks)} bundles, signed by {_signers(case)}"
+        case 4:
+            return f"{len(checks) - 1} attestations, each there and of this release"
+        case 5:
+            return f"{len(checks)} links hold, none is missing"
+    return f"{len(checks)} requirements hold"
+
+
+def _signers(case: Case | None) -> str:
+    names = sorted({verified.signer.name for verified in case.verified.values()}) if case else []
+    return names[0] if len(names) == 1 else f"{len(names)} signers whom the policy names"
