@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from registry import extras
 from registry.errors import InputError, Unavailable
 
 
@@ -28,7 +29,8 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] = Map
             check=False,
         )
     except FileNotFoundError as problem:
-        raise Unavailable(f"{command[0]} is not installed", mend=f"install {command[0]} and run again") from problem
+        mend = extras.mend("release") if command[0] == "dvc" else f"install {command[0]} and run again"
+        raise Unavailable(f"{command[0]} is not installed, or not on PATH", mend=mend) from problem
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines() or ["(it said nothing)"]
         raise InputError(

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from registry import canonical, strict_yaml
+from registry import canonical, extras, strict_yaml
 from registry.digest import CHUNK
-from registry.errors import InputError, Unavailable
+from registry.errors import InputError
 from registry.project.command import run
 
 LOCK = "dvc.lock"
@@ -96,15 +96,10 @@ def resolve(path: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     DVC reads the files that `vars` names, and looks values up in them; it runs nothing. Raises InputError where it
     cannot resolve one, Unavailable where its code is not to be had.
     """
-    try:
+    with extras.needed("release"):
         from dvc.dvcfile import load_file
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
-    except ImportError as problem:
-        raise Unavailable(
-            f"dvc cannot be imported: {problem}",
-            mend="install dvc where glasshouse is installed: pip install 'glasshouse[pipelines]'",
-        ) from problem
     found: dict[str, dict[str, Any]] = {}
     try:
         with Repo(str(path.parent)) as repo:

@@ -11,6 +11,7 @@ import logging
 import os
 from pathlib import Path
 
+from registry import extras
 from registry.errors import Unavailable
 
 WEIGHTS_TAG = "glasshouse.weights"
@@ -30,11 +31,9 @@ def mark_released(root: Path, *, name: str, weights: str, release: str, digest: 
     if not (os.environ.get("MLFLOW_TRACKING_URI") or store.is_file()):
         return None
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    try:
+    with extras.needed("release"):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
-    except ImportError as problem:
-        raise Unavailable("mlflow is not installed", mend="pip install 'glasshouse[pipelines]'") from problem
     tags = {"glasshouse.release": release, "glasshouse.release.sha256": digest, "glasshouse.lock": lock}
     try:
         client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store}")

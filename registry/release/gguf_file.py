@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from registry import extras
 from registry.errors import InputError, Refused
 from registry.release import gguf_source
 from registry.release.gguf_source import Llama, Placed
@@ -47,8 +48,8 @@ class Label:
 def write(model: Path, target: Path, kind: Type, label: Label) -> None:
     """Write the model in the directory `model` to the file `target`.
 
-    Raises InputError for another architecture than a plain Llama, another tokenizer than byte-level BPE, and where the
-    library is not installed; Refused for weights that the type cannot hold.
+    Raises InputError for another architecture than a plain Llama or another tokenizer than byte-level BPE, Unavailable
+    where the library is not installed, Refused for weights that the type cannot hold.
     """
     gguf = _library()
     config = Llama.read(model)
@@ -154,11 +155,9 @@ def _read(placed: Placed) -> Numbers:
 
 
 def _library() -> ModuleType:
-    """The library of the format. Raises InputError where it is not installed."""
-    try:
+    """The library of the format. Raises Unavailable where it is not installed."""
+    with extras.needed("gguf"):
         import gguf
-    except ImportError as problem:
-        raise InputError("the package gguf is not installed", mend="pip install 'glasshouse[gguf]'") from problem
     return gguf
 
 

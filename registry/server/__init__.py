@@ -12,6 +12,9 @@ git-lfs, transformers, datasets) to publish and to read. No database: what stand
     check locks state problems bodies            the check of the store, and what all share
 """
 
-from registry.server.run import serve
+from registry import extras
+
+with extras.needed("serve"):  # whatever of this package is imported, this is where it shows that the extra is missing
+    from registry.server.run import serve
 
 __all__ = ["serve"]

@@ -63,6 +63,16 @@ class Golden:
         """Where stands what was found."""
         return self.archive.with_name(self.archive.name.replace(".tar.gz", ".report.json"))
 
+    @property
+    def how_path(self) -> Path:
+        """Where stands how it is to be verified."""
+        return self.archive.with_name(self.archive.name.replace(".tar.gz", ".how.json"))
+
+    @property
+    def trusted_root(self) -> Path:
+        """The Sigstore that its signers used."""
+        return self.archive.with_name(TRUSTED_ROOT)
+
     @contextmanager
     def unpacked(self) -> Iterator[Path]:
         """A copy of the release, for as long as it is looked at."""
@@ -72,7 +82,7 @@ class Golden:
 
     def verified(self, root: Path) -> Report:
         """The report on the copy at `root`."""
-        verifier = Verifier(self.policy, self.archive.with_name(TRUSTED_ROOT))
+        verifier = Verifier(self.policy, self.trusted_root)
         return verify(root, DirectoryReference(root), "a golden release", verifier, now=self.now)
 
 

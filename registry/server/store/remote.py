@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from registry import extras
 from registry.errors import InputError, Unavailable
 from registry.server.problems import Problem
 from registry.server.store.blobs import Blob, missing, shard
@@ -128,7 +129,7 @@ class RemoteBlobs:
         try:
             files, root = fsspec.url_to_fs(self._url)
         except (ImportError, ValueError) as problem:
-            mend = "install what it needs, for s3:// pip install 'glasshouse[s3]'"
+            mend = f"install what fsspec needs for it; for s3://: {extras.mend('s3')}"
             raise InputError(f"{self._url} cannot be read here: {problem}", mend=mend) from problem
         return files, root.rstrip("/")
 

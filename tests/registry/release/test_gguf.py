@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipelines import tokenizer as stage
 from registry import tensors
 from registry.digest import sha256_file
-from registry.errors import DigestMismatch, InputError, Refused
+from registry.errors import DigestMismatch, InputError, Refused, Unavailable
 from registry.files import write_atomic
 from registry.hub import metadata
 from registry.manifest import Manifest
@@ -264,7 +264,7 @@ def test_without_the_library_it_is_said_how_to_have_it(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)
-    with pytest.raises(InputError, match="not installed") as refused:
+    with pytest.raises(Unavailable, match="not installed") as refused:
         written(model, tmp_path)
     assert "glasshouse[gguf]" in refused.value.mend
 
