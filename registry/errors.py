@@ -8,6 +8,7 @@
     │   ├── SignatureError  1  a signature, certificate or log entry does not verify
     │   └── SignerError     1  a good signature by somebody the policy does not name
     ├── Unavailable         3  could not check: a network, a service or a tool did not answer
+    │   └── Fault           3  nor can it be told what went wrong: nobody expected it
     └── CredentialsError    4  an identity or a token is needed
 
 Cancelling (Ctrl-C) ends in 130. No other exit code is used.
@@ -87,6 +88,12 @@ class Unavailable(GlasshouseError):
 
     exit_code = 3
     code = "could-not-check"
+
+
+class Fault(Unavailable):
+    """Something that nobody expected broke: nothing is known, of the release or of why."""
+
+    code = "fault"
 
 
 class CredentialsError(GlasshouseError):

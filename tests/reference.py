@@ -39,6 +39,8 @@ COMMAND = """# The command
 | 3 | it could not be checked |
 | 4 | credentials are needed |
 | 130 | cancelled |
+
+A fault that nobody expected ends in 3, too; with `GLASSHOUSE_TRACEBACK=1` it shows where it happened.
 """
 
 

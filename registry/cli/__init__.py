@@ -6,13 +6,28 @@ Nothing heavy is imported here: a command imports what it needs, when it runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from registry import __version__
-from registry.cli import attest, audit, data, lint, output, record, release, serve, status, tokens, trust, verify
-from registry.errors import GlasshouseError
+from registry.cli import (
+    attest,
+    audit,
+    data,
+    faults,
+    lint,
+    output,
+    record,
+    release,
+    serve,
+    status,
+    tokens,
+    trust,
+    verify,
+)
 
 app = typer.Typer(
     name="glasshouse",
@@ -54,14 +69,39 @@ def root(
 
 
 def main() -> None:
-    """Run the command, and end in one of the exit codes of registry.errors."""
+    """Run the command, and end in one of the exit codes of registry.errors, whatever happens."""
+    output.prepare()
+    sys.exit(_ended(_run))
+
+
+def _run() -> int:
+    """Run the command. Its exit code; 1 only where the command itself said so."""
     try:
         app()
-    except GlasshouseError as error:
-        output.error(error, as_json="--json" in sys.argv)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, SystemExit) as end:
-        if isinstance(end, SystemExit) and end.code != CANCELLED:  # in which typer ends a command that Ctrl-C reached
-            raise
+    except SystemExit as end:
+        cause = end.__context__
+        if end.code == 1 and not isinstance(cause, typer.Exit):  # typer ends in it what it knows no better word for
+            raise cause.__cause__ or cause if cause else RuntimeError("the command ended without a word") from None
+        output.flush()
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _ended(run: Callable[[], int]) -> int:
+    """The exit code of `run`, which may raise anything: that is told, to whoever still listens."""
+    try:
+        code = run()
+    except KeyboardInterrupt:
+        code = CANCELLED
+    except Exception as problem:  # noqa: BLE001 - the one place that no exception leaves
+        faults.trace(problem)
+        error = faults.explained(problem)
+        for as_json in ("--json" in sys.argv, False):
+            with suppress(OSError):
+                output.error(error, as_json=as_json)
+                output.flush()
+                break
+        return error.exit_code
+    if code == CANCELLED:  # in which typer ends a command that Ctrl-C reached, too
         output.say("cancelled; nothing half-written was left behind")
-        sys.exit(CANCELLED)
+    return code

@@ -10,11 +10,14 @@ any other 4xx                                                   InputError
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from registry.errors import CredentialsError, GlasshouseError, InputError, Refused, Unavailable
 
+_PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _MISSING = ("RepoNotFound", "RevisionNotFound", "EntryNotFound")
 
 
@@ -40,6 +43,24 @@ def reaching(endpoint: str, subject: str) -> Iterator[None]:
         raise _declined(endpoint, subject, problem) from problem
     except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
         raise _unreached(endpoint, subject, problem) from problem
+
+
+@contextmanager
+def setting_up(endpoint: str) -> Iterator[None]:
+    """Around the making of a client for `endpoint`: proxies and certificates that the environment names wrongly."""
+    import httpx2
+
+    try:
+        yield
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL) as problem:
+        named = _CERTIFICATES if isinstance(problem, OSError) else _PROXIES
+        given = " and ".join(
+            sorted(name for name in os.environ if os.environ[name] and name.upper() in named)
+        ) or " or ".join(named)
+        raise Unavailable(
+            f"{endpoint} cannot be reached with {given} as it is set: {_short(problem)}",
+            mend=f"correct or unset {given}",
+        ) from problem
 
 
 @contextmanager

@@ -83,6 +83,18 @@ class DirectoryReference:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def root(self) -> Path:
+        """The directory itself, even where a link leads there. Raises InputError where there is none."""
+        if self.path.is_dir():
+            return self.path.resolve() if self.path.is_symlink() else self.path
+        found = "not a directory" if self.path.exists() else "not there"
+        repository, _, revision = str(self.path).partition("@")
+        owner, _, name = repository.partition("/")
+        wish = f"{SCHEME}{repository}@{revision or 'v1.0.0'}"
+        hint = f"write {wish} for a release on a Hub, or the path of a directory"
+        raise InputError(f"{self.path} is {found}", mend=hint if is_name(owner) and is_name(name) else _MEND)
+
 
 Reference = HubReference | DirectoryReference
 

@@ -33,8 +33,8 @@ def fetched(
     (kept) or into a directory that goes away when the block ends. Raises what HubClient raises.
     """
     match reference:
-        case DirectoryReference(path):
-            yield Place(path, "a directory, read in place")
+        case DirectoryReference():
+            yield Place(reference.root, "a directory, read in place")
         case HubReference(repository, revision):
             started, hub = perf_counter(), HubClient(endpoint)
             commit = hub.resolve(repository, revision)

@@ -97,8 +97,8 @@ def signed_manifest(reference: Reference, verifier: Verifier, *, endpoint: str |
         case HubReference(repository, revision):
             hub = HubClient(endpoint)
             data = hub.read(repository, hub.resolve(repository, revision), path, max_bytes=MAX_BYTES)
-        case DirectoryReference(root):
-            data = read_bundle(root / path)
+        case DirectoryReference():
+            data = read_bundle(reference.root / path)
     return DataManifest.of(verifier.verify(data, name="data").statement)
 
 

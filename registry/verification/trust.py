@@ -66,7 +66,7 @@ def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tupl
     Raises InputError for a repository without releases and Unavailable for a Hub that does not answer.
     """
     if not isinstance(reference, HubReference):
-        return (_sighting(str(reference), read_bundle(reference.path / layout.RELEASE_ATTESTATION), None, trust),)
+        return (_sighting(str(reference), read_bundle(reference.root / layout.RELEASE_ATTESTATION), None, trust),)
     hub, seen = HubClient(endpoint), []
     for tag, commit in sorted(hub.tags(reference.repository).items(), key=lambda item: _order(item[0]))[:MAX_TAGS]:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from registry.digest import CHUNK
 from registry.errors import CredentialsError, InputError, Unavailable
-from registry.hub.faults import asking, reaching
+from registry.hub.faults import asking, reaching, setting_up
 from registry.hub.reference import DATASETS, check_repository
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def _library(endpoint: str, token: str | bool | None) -> HfApi:
     disable_progress_bars()
 
     def client() -> httpx2.Client:
-        made = default_client_factory()
+        with setting_up(endpoint):
+            made = default_client_factory()
         made.timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)  # the library would wait for ever
         return made
 
