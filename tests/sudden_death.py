@@ -28,7 +28,7 @@ from registry.manifest import Manifest
 from registry.records import layout as records
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.release.sign import sign
-from registry.server.check import check
+from registry.server.check import examine
 from registry.tensors import tensors_digest
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
@@ -102,7 +102,7 @@ def at_request(
 
 def left_behind(hub: HubInstance, release: Release) -> bool:
     """What a kill left: a whole release (True) or none (False). Raises AssertionError for half of one."""
-    assert check(hub.root).faults == (), check(hub.root).faults
+    assert examine(hub.root).faults == (), examine(hub.root).faults
     client = HubClient(hub.url, hub.token)
     tag = client.tags(release.repo).get(TAG)
     if tag is not None:
@@ -120,7 +120,7 @@ def finished(hub: HubInstance, release: Release, *, requests: int = 0) -> None:
     assert [pull.status for pull in client.pulls(release.repo)] == ["merged"] * requests
     if not requests:
         assert len(client.history(release.repo)) == 2
-    assert check(hub.root).faults == (), check(hub.root).faults
+    assert examine(hub.root).faults == (), examine(hub.root).faults
 
 
 def _is_whole(client: HubClient, release: Release, tag: str) -> None:

@@ -48,9 +48,9 @@ def serve(
         _check(root, collect)
         return
     from registry.server import serve as run
-    from registry.server.access.limits import Limits
+    from registry.server.access.limits import ServerLimits
 
-    limits = Limits(quota=quota, rate=rate)
+    limits = ServerLimits(quota=quota, rate=rate)
     run(
         root=root,
         host=host,
@@ -75,7 +75,7 @@ def _check(root: Path, collect: bool) -> None:
         raise InputError(f"{root} is no server's folder", mend="give the --root that `glasshouse serve` was given")
     try:
         with output.progress("checking blobs") as progress:
-            found = check.check(root, progress)
+            found = check.examine(root, progress)
     except Problem as problem:
         raise Unavailable(str(problem), mend="try again later") from problem
     for fault in found.faults:

@@ -144,12 +144,30 @@ def check(folder: Path) -> None:
         check_results(path.read_bytes()[: strict_yaml.MAX_BYTES + 1], name=f"{RESULTS}/{path.name}")
 
 
+def front_matter(data: bytes) -> bytes | None:
+    """The YAML between the lines `---` that a card begins with; None for a card without."""
+    found = _FRONT_MATTER.match(data)
+    return found[1] if found is not None else None
+
+
+def fault(card: bytes) -> str | None:
+    """What keeps a card's metadata from being read at all, in a sentence; None for a card without, too."""
+    block = front_matter(card)
+    if block is None:
+        return None
+    try:
+        document = strict_yaml.parse(block, name=f"the metadata of {CARD}")
+    except InputError as problem:
+        return problem.message
+    return None if isinstance(document, dict) else f"the metadata of {CARD} is not a map"
+
+
 def check_card(data: bytes) -> Card:
     """The metadata of a card. Raises InputError for one without, or with a value the Hub does not know."""
-    found = _FRONT_MATTER.match(data)
-    if found is None:
+    block = front_matter(data)
+    if block is None:
         raise InputError(f"{CARD} has no metadata block", mend=f"begin {CARD} with lines `---`, `license: …`, `---`")
-    document = strict_yaml.parse(found[1], name=f"the metadata of {CARD}")
+    document = strict_yaml.parse(block, name=f"the metadata of {CARD}")
     try:
         return Card.model_validate(document)
     except ValidationError as problem:

@@ -16,6 +16,7 @@ DEFAULT_REVISION = "main"
 DATASETS = "datasets/"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
 _REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/+-]{0,253}[A-Za-z0-9_+-])?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _MEND = "write hf://OWNER/NAME@REVISION (or hf://datasets/OWNER/NAME@REVISION), or the path of a directory"
 
 
@@ -43,6 +44,11 @@ def check_revision(revision: str) -> None:
     """Refuse, with InputError, what cannot be a branch, a tag or a commit. Source: git-check-ref-format(1)."""
     if not is_revision(revision):
         raise InputError(f"{revision[:200]!r} can be no branch, tag or commit", mend=_MEND)
+
+
+def is_commit(text: str) -> bool:
+    """Whether `text` is the full name of a commit: 40 hex characters."""
+    return _COMMIT.fullmatch(text) is not None
 
 
 def is_revision(text: str) -> bool:

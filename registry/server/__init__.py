@@ -3,13 +3,16 @@
 It speaks enough of the Hugging Face Hub's protocol for the unmodified clients (huggingface_hub, the `hf` command, git,
 git-lfs, transformers, datasets) to publish and to read. No database: what stands on the disk is all there is.
 
-    run app declared openapi limits observe      starting, routes, what they take, what nobody gets more of, figures
-    reading content smart                        routes that read: facts, files, git
-    writing large ingest proposing               routes that write: commits, large files by LFS and Xet, pull requests
-    repository pulls commits changes git ledger  one repository: its git, its pull requests, which contents it has
-    blobs remote uploads serving xet             large files: where they are kept, on their way in and out
-    auth tokens publishers issuers names         who may do what, and what may be named
-    check locks state problems bodies            the check of the store, and what all share
+Imports go down only, and import contracts hold it:
+
+    run check           starting and stopping; the look at everything that is kept, and what takes away the unused
+    routes protocol     what is asked over HTTP, and answered; HTTP on the wire. Nothing below knows HTTP
+    state figures       one server with all its parts; how much it has done
+    access              people: tokens, rights, limits, signed links, trusted publishers
+    store               git repositories, pull requests, large files; it knows no person
+    shapes              what bodies are made of
+    names locks         what may be named; locks between processes
+    problems            what it says no with
 """
 
 from registry import extras

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from registry.errors import GlasshouseError
-from registry.server.access.limits import Limits
+from registry.server.access.limits import ServerLimits
 from registry.server.run import serve
 
 
@@ -24,12 +24,12 @@ def main() -> int:
     parser.add_argument("--blobs", help="URL of the store of large files; without it, the folder")
     parser.add_argument("--url", help="where clients reach it, behind a proxy: https://hub.example.org")
     parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
-    defaults = asdict(Limits())
+    defaults = asdict(ServerLimits())
     for name, value in defaults.items():
         kind = int if value is None else type(value)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see Limits")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see ServerLimits")
     options = vars(parser.parse_args())
-    limits = Limits(**{name: options.pop(name) for name in defaults})
+    limits = ServerLimits(**{name: options.pop(name) for name in defaults})
     try:
         serve(**options, limits=limits)
     except GlasshouseError as problem:

@@ -10,11 +10,12 @@ from pathlib import Path
 from registry.digest import Progress
 from registry.server.locks import locked
 from registry.server.problems import Problem
-from registry.server.state import COLLECT_LOCK, UPLOADS
 from registry.server.store import git
-from registry.server.store.blobs import BlobStore, blob_store
+from registry.server.store.blobs import BlobStore
 from registry.server.store.ledger import Ledger
+from registry.server.store.places import COLLECT_LOCK, REPOSITORIES, UPLOADS
 from registry.server.store.repository import LOCK
+from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
 
 YOUNG_SECONDS = 24 * 3600
@@ -22,8 +23,8 @@ YOUNG_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a check found. faults: sentences.  unused: digests of blobs that no repository has a right to."""
+class Examined:
+    """What was found. faults: sentences.  unused: digests of blobs that no repository has a right to."""
 
     repositories: int
     blobs: int
@@ -32,7 +33,7 @@ class Found:
     unused: tuple[str, ...]
 
 
-def check(root: Path, progress: Progress | None = None) -> Found:
+def examine(root: Path, progress: Progress | None = None) -> Examined:
     """Have git check every repository, hash every blob, and look for each blob that a repository says it has.
 
     progress: is told bytes of blobs.  Raises Problem 503 where the store of blobs does not answer.
@@ -57,10 +58,10 @@ def check(root: Path, progress: Progress | None = None) -> Found:
             progress(blob.size)
         if blob.sha256 not in used:
             unused.append(blob.sha256)
-    return Found(len(folders), count, size, tuple(faults), tuple(unused))
+    return Examined(len(folders), count, size, tuple(faults), tuple(unused))
 
 
-def collect(root: Path, found: Found, younger: float = YOUNG_SECONDS) -> int:
+def collect(root: Path, found: Examined, younger: float = YOUNG_SECONDS) -> int:
     """Remove the unused blobs that are not young, abandoned uploads, and what commits that were cut off left in git.
 
     The bytes that it freed, of blobs and of git.
@@ -92,7 +93,7 @@ def _tidy(folder: Path, younger: float) -> int:
 
 
 def _check_repository(root: Path, folder: Path, store: BlobStore) -> list[str]:
-    where = folder.relative_to(root / "repos").as_posix().removesuffix(".git")
+    where = folder.relative_to(root / REPOSITORIES).as_posix().removesuffix(".git")
     faults = []
     try:
         git.run(folder, "fsck", "--strict", "--no-dangling", "--no-progress")
@@ -109,4 +110,4 @@ def _used(folders: Iterable[Path]) -> set[str]:
 
 
 def _repositories(root: Path) -> list[Path]:
-    return sorted((root / "repos").glob("*/*/*.git"))
+    return sorted((root / REPOSITORIES).glob("*/*/*.git"))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.errors import InputError
-from registry.hub.reference import is_name, is_revision
+from registry.hub.reference import is_commit, is_name, is_revision
 from registry.manifest import check_path
 from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
-from registry.server.store.git import COMMIT
 
 KINDS = ("models", "datasets")
 _RESERVED = frozenset(
@@ -53,9 +52,16 @@ def revision(text: str) -> str:
 
 def new_ref(text: str) -> str:
     """A name for a new branch or tag. Raises Problem 400 for one that is not allowed or looks like a commit."""
-    if not is_revision(text) or COMMIT.fullmatch(text) or text.startswith("refs/") or text == "HEAD":
+    if not is_revision(text) or is_commit(text) or text.startswith("refs/") or text == "HEAD":
         raise Problem(400, f"Invalid reference name: {text[:100]}")
     return text
+
+
+def pull_number(text: str) -> int:
+    """The number of a pull request. Raises Problem 404 for what can be none."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Problem(404, f"there is no pull request {text[:20]}")
+    return int(text)
 
 
 def file_path(text: str) -> str:

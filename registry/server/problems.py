@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse
-
 REPO_NOT_FOUND = "RepoNotFound"
 REVISION_NOT_FOUND = "RevisionNotFound"
 ENTRY_NOT_FOUND = "EntryNotFound"
 
 
 class Problem(Exception):
-    """A request that is declined.
+    """A request that is declined. Any room of the server raises it; `routes/answers.py` makes the answer of it.
 
     status: a 4xx, for clients try again after a 5xx.  code: for X-Error-Code, or None.  extra: more of the body.
     headers: more of them.
@@ -30,11 +28,3 @@ class Problem(Exception):
         self.code = code
         self.extra = extra or {}
         self.headers = headers or {}
-
-    def response(self) -> JSONResponse:
-        """The answer as the Hub's clients read it; what a header cannot carry is left out of the header."""
-        headers = {"X-Error-Message": "".join(c if " " <= c <= "~" else "?" for c in self.message[:500]).strip()}
-        headers |= self.headers
-        if self.code is not None:
-            headers["X-Error-Code"] = self.code
-        return JSONResponse({"error": self.message, **self.extra}, self.status, headers)

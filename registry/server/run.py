@@ -17,8 +17,9 @@ import uvicorn
 
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
-from registry.server.access.limits import Limits, prompt
-from registry.server.observe import Figures
+from registry.server.access.limits import ServerLimits
+from registry.server.figures import Figures
+from registry.server.protocol import prompt
 from registry.server.routes.app import create_app
 from registry.server.state import Hub
 
@@ -42,7 +43,7 @@ def serve(
     blobs: str | None = None,
     xet: bool = True,
     url: str | None = None,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
 
@@ -57,7 +58,7 @@ def serve(
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
     if url is not None and not _URL.fullmatch(url):
         raise InputError(f"{url!r} is no address of a server", mend="such as --url https://hub.example.org")
-    hub = Hub(root, limits or Limits(), blobs, xet, url and url.rstrip("/"))
+    hub = Hub.open(root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"))
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:

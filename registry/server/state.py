@@ -1,62 +1,86 @@
-"""What the routes share: where things are, who may write, and how to get at both from a request."""
+"""One server: its folder, with all that is in it put together, and its limits."""
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.requests import Request
-
-from registry.server.access import auth
+from registry.server.access import rights
 from registry.server.access.auth import Links
-from registry.server.access.limits import Limits
+from registry.server.access.limits import ServerLimits
 from registry.server.access.tokens import TokenStore, User
-from registry.server.locks import locked
-from registry.server.names import KINDS, RepoName
-from registry.server.problems import REPO_NOT_FOUND, Problem
-from registry.server.store.blobs import BlobStore, blob_store
-from registry.server.store.ledger import usage
+from registry.server.names import RepoName, pull_number
+from registry.server.store import pulls
+from registry.server.store.commits import Asked
+from registry.server.store.large_files import LargeFiles
+from registry.server.store.placement import GIT_ATTRIBUTES
+from registry.server.store.places import REPOSITORIES, UPLOADS
+from registry.server.store.pulls import PULLS, Pull
+from registry.server.store.quota import Quota
 from registry.server.store.repository import Repository, sweep
+from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
 
 STALE_UPLOAD_SECONDS = 24 * 3600
 COLLECT_SECONDS = 600
-COLLECT_LOCK = "collect.lock"
-UPLOADS = "blobs/uploads"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A commit that was made. pull: the pull request that it opened; None where it opened none."""
+
+    oid: str
+    pull: Pull | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
-    """One server's folder.
-
-    root: holds `repos/`, `blobs/`, `tokens.json` and `secret`.  limits: what nobody gets more of.
-    blobs_url: where large files are kept, if not in the folder; see `blob_store`.
-    xet: whether uploads by Xet are taken.
-    url: where clients reach it, behind a proxy; without a slash at the end.
-    """
+    """One server. Its state is on the disk only, so any number of processes may be a Hub over one folder."""
 
     root: Path
-    limits: Limits = field(default_factory=Limits)
-    blobs_url: str | None = None
-    xet: bool = True
-    url: str | None = None
-    tokens: TokenStore = field(init=False)
-    blobs: BlobStore = field(init=False)
-    uploads: Uploads = field(init=False)
-    links: Links = field(init=False)
+    """Its folder."""
+    limits: ServerLimits
+    """What nobody gets more of."""
+    xet: bool
+    """Whether uploads by Xet are taken."""
+    url: str | None
+    """Where clients reach it, behind a proxy; without a slash at the end."""
+    tokens: TokenStore
+    """Who is who."""
+    links: Links
+    """Signs links, and knows its own."""
+    large: LargeFiles
+    """The large files, and the quota."""
 
-    def __post_init__(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
-        object.__setattr__(self, "tokens", TokenStore(self.root))
-        object.__setattr__(self, "blobs", blob_store(self.root, self.blobs_url))
-        object.__setattr__(self, "uploads", Uploads(self.root / UPLOADS, self.limits.open_uploads))
-        object.__setattr__(self, "links", Links(self.root))
-        self.uploads.collect(STALE_UPLOAD_SECONDS)
-        sweep(self.repositories)
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        limits: ServerLimits | None = None,
+        *,
+        blobs_url: str | None = None,
+        xet: bool = True,
+        url: str | None = None,
+    ) -> Hub:
+        """The server over the folder `root`, made if missing, after what a power cut left in it was swept away.
+
+        blobs_url: where large files are kept, if not in the folder. Raises as `blob_store` does.
+        """
+        limits = limits or ServerLimits()
+        root.mkdir(parents=True, exist_ok=True)
+        blobs = blob_store(root, blobs_url)
+        uploads = Uploads(root / UPLOADS, limits.open_uploads)
+        uploads.collect(STALE_UPLOAD_SECONDS)
+        sweep(root / REPOSITORIES)
+        large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
+        return cls(root, limits, xet, url, TokenStore(root), Links(root), large)
+
+    @property
+    def repositories(self) -> Path:
+        """The folder of bare git repositories."""
+        return self.root / REPOSITORIES
 
     def collect(self) -> None:
         """Take away what abandoned uploads left, at most once in COLLECT_SECONDS over all workers."""
@@ -65,103 +89,48 @@ class Hub:
             if stamp.stat().st_mtime > time.time() - COLLECT_SECONDS:
                 return
         stamp.touch()
-        self.uploads.collect(STALE_UPLOAD_SECONDS)
+        self.large.uploads.collect(STALE_UPLOAD_SECONDS)
 
-    @property
-    def repositories(self) -> Path:
-        """The folder of bare git repositories."""
-        return self.root / "repos"
+    def readable(self, name: RepoName, user: User | None) -> Repository:
+        """The repository of that name. Raises Problem 404 where there is none that `user` may read."""
+        return rights.readable(self.repositories, name, user)
 
+    def visible(self, kind: str, user: User | None, *, owner: str | None = None, search: str = "") -> list[Repository]:
+        """The repositories that `user` may read, by name: of `owner`, and with `search` in their name."""
+        return [
+            repo
+            for repo in Repository.all(self.repositories, kind)
+            if owner in (None, repo.name.owner)
+            and search.lower() in str(repo.name).lower()
+            and rights.may_read(user, repo)
+        ]
 
-def hub(request: Request) -> Hub:
-    """The server that got this request."""
-    found = request.app.state.hub
-    assert isinstance(found, Hub)
-    return found
+    def create(self, name: RepoName, user: User, *, private: bool) -> bool:
+        """Make a repository; False where there is one. Raises Problem 403 for a name that is not theirs to give."""
+        rights.check_create(user, name)
+        files = {".gitattributes": GIT_ATTRIBUTES}
+        return Repository.create(self.repositories, name, user.name, files, private=private)
 
+    def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> Made:
+        """Make the commit that is asked for: upon a branch, upon `refs/pr/N`, or as a new pull request to a branch.
 
-def base_url(request: Request) -> str:
-    """The server's address, without a slash at the end: what it was told, else what the client asked for."""
-    return hub(request).url or str(request.base_url).rstrip("/")
-
-
-def user(request: Request) -> User | None:
-    """Who sent the request; None for nobody. Raises Problem 401 for a token that is not known."""
-    found = auth.user(hub(request).tokens, request.headers.get("authorization"))
-    if found is not None and "seen" in request.scope:
-        request.scope["seen"]["user"] = found.name
-    return found
-
-
-def member(request: Request) -> User:
-    """Who sent the request. Raises Problem 401 for nobody."""
-    found = user(request)
-    if found is None:
-        raise Problem(401, "a token is needed: set HF_TOKEN")
-    return found
+        Raises Problem 403 where it is not theirs to make, or beyond the quota; else as `Repository.commit`.
+        """
+        with self.large.quota.spending(repo.name.owner, asked.size):
+            made = _made(repo, user, revision, asked, proposed)
+            with repo.lock():
+                repo.contents.append({made.oid: asked.size})
+        return made
 
 
-def repository(request: Request) -> Repository:
-    """The repository that the path names, for reading.
-
-    Raises Problem 404, also for a private one that is not theirs to read, and 401 for a token that is not known.
-    """
-    params = request.path_params
-    name = RepoName(params.get("kind", "models"), params["owner"], params["name"].removesuffix(".git"))
-    return readable(request, name)
-
-
-def readable(request: Request, name: RepoName) -> Repository:
-    """The repository of that name. Raises Problem as `repository` does."""
-    asking = user(request)
-    found = Repository.open(hub(request).repositories, name)
-    if found.private and (asking is None or not asking.may_read(name)):
-        raise Problem(404, "Repository not found", REPO_NOT_FOUND)
-    return found
-
-
-def writable(request: Request) -> tuple[Repository, User]:
-    """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
-    asking = member(request)
-    found = repository(request)
-    if not asking.may_write(found.name):
-        raise Problem(403, f"the token of {asking.name} may not write to {found.name.owner}")
-    return found, asking
-
-
-def proposable(request: Request) -> tuple[Repository, User]:
-    """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
-    asking = member(request)
-    found = repository(request)
-    if not asking.may_propose:
-        raise Problem(403, f"the token of {asking.name} is for reading only")
-    return found, asking
-
-
-def check_quota(request: Request, repo: Repository, more: int) -> None:
-    """Raise Problem 403 where `more` bytes would take the namespace beyond its quota, or have no room on the disk."""
-    if more > shutil.disk_usage(hub(request).root).free:
-        raise Problem(403, f"the server's disk has no room for {more} bytes more")
-    quota = hub(request).limits.quota
-    if quota is None or more == 0:
-        return
-    used = sum(usage(hub(request).repositories / kind / repo.name.owner) for kind in KINDS)
-    if used + more > quota:
-        raise Problem(403, f"{repo.name.owner} has {used} of its {quota} bytes, and {more} more do not fit")
-
-
-@contextmanager
-def spending(request: Request, repo: Repository, more: int) -> Iterator[None]:
-    """Around what makes a namespace `more` bytes larger, and enters them in its ledger: one at a time, where there is a
-    quota, so that two together do not exceed it. Raises Problem 403 as `check_quota`."""
-    if hub(request).limits.quota is None:
-        yield
-        return
-    with locked(hub(request).root / "quota.lock"):
-        check_quota(request, repo, more)
-        yield
-
-
-def collecting(request: Request) -> AbstractContextManager[None]:
-    """Around putting a blob and entering it in a ledger: meanwhile `glasshouse serve --collect` takes none away."""
-    return locked(hub(request).root / COLLECT_LOCK, shared=True)
+def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> Made:
+    if proposed:
+        rights.check_propose(user)
+        summary, words = asked.summary, asked.description
+        pull, oid = pulls.propose(repo, user.name, revision, asked.parent, asked.changes, summary, words)
+        return Made(oid, pull)
+    if revision.startswith(PULLS):
+        pull = rights.changeable(user, repo, pull_number(revision.removeprefix(PULLS)))
+        return Made(pulls.add(repo, user.name, pull.number, asked.parent, asked.changes, asked.message))
+    rights.check_write(user, repo)
+    return Made(repo.commit(revision, asked.parent, asked.changes, user.name, asked.message))

@@ -26,7 +26,7 @@ from huggingface_hub import constants
 
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
-from registry.server.check import check
+from registry.server.check import examine
 from tests.hub_instance import HubInstance
 
 BYTES = int(os.environ.get("GLASSHOUSE_BENCH_BYTES", 5_000_000_000))
@@ -85,7 +85,7 @@ def mixed(scratch: Path) -> None:
         with ThreadPoolExecutor(CLIENTS) as pool:
             counts = sum(pool.map(lambda n: _client(hub, n, end), range(CLIENTS)), Counter[int]())
         peak = peak_memory(hub)
-    found = check(scratch / "hub")
+    found = examine(scratch / "hub")
     print(f"{CLIENTS} clients, {SECONDS:.0f} s, {sum(counts.values()) / SECONDS:.0f} requests a second: {dict(counts)}")
     print(f"store: {found.repositories} repositories, {found.blobs} blobs, {len(found.faults)} faults")
     print(f"server peak {peak / 1e6:.0f} MB")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
-from registry.server.check import check
+from registry.server.check import examine
 from tests.hub_instance import HubInstance
 
 VERSIONS = ("2.4.0", "2.3.0", "1.33.0")
@@ -66,7 +66,7 @@ def main() -> None:
                     home = root / f"home-{version}-{xet}"
                     exercise(hub, python, home, repo, {} if xet else {"HF_HUB_DISABLE_XET": "1"})
                     print(f"huggingface_hub {version}, large files by {'Xet' if xet else 'LFS'}: everything held")
-        found = check(root / "hub")
+        found = examine(root / "hub")
     print(f"store: {found.repositories} repositories, {found.blobs} blobs, {len(found.faults)} faults")
     assert not found.faults, found.faults
 

@@ -22,7 +22,7 @@ from schemathesis.checks import not_a_server_error, response_schema_conformance
 
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
-from registry.server.check import check
+from registry.server.check import examine
 from tests.hub_instance import HubInstance
 
 SECONDS = float(os.environ.get("GLASSHOUSE_BENCH_SECONDS", 180))
@@ -50,7 +50,7 @@ def main() -> None:
             while time.monotonic() < end:
                 counts += fuzz(hub, REPO if seed % 4 else None, examples=20, seed=seed, end=end)
                 seed += 1
-        found = check(root)
+        found = examine(root)
     print(f"{SECONDS:.0f} s, {counts.total()} requests, the last seed {seed - 1}: {dict(sorted(counts.items()))}")
     print(f"store: {found.repositories} repositories, {len(found.faults)} faults")
     assert not found.faults, found.faults

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from registry.hub.client import HubClient
-from registry.server.check import check
+from registry.server.check import examine
 from tests.bench.hub import REPO, Client, workers
 from tests.hub_instance import HubInstance
 
@@ -35,7 +35,7 @@ def main() -> None:
         root = Path(name) / "hub"
         for number in range(KILLS):
             counts += killed(root, chance.uniform(0.2, 3.0), CLIENTS, number)
-            found = check(root)
+            found = examine(root)
             assert not found.faults, found.faults
         print(f"{KILLS} kills amid {counts.total()} answers of {CLIENTS} clients: {dict(sorted(counts.items()))}")
         print(f"store: {found.repositories} repositories, {found.blobs} blobs, no faults after any of them")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from registry.digest import CHUNK
 from registry.errors import CredentialsError, InputError, Unavailable
 from registry.hub.faults import asking, reaching, setting_up
-from registry.hub.reference import DATASETS, check_repository
+from registry.hub.reference import DATASETS, check_repository, is_commit
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -23,7 +22,6 @@ RESOURCE = "HF_OIDC_RESOURCE"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
 """A commit of many files is answered when all of it is done."""
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Connection:
@@ -114,7 +112,7 @@ def named(repo: str) -> tuple[str, str]:
 
 def commit_id(text: str | None) -> str:
     """`text`, which a Hub calls a commit. Raises Unavailable for 40 other characters than hex, or none."""
-    if text is None or not _COMMIT.fullmatch(text):
+    if text is None or not is_commit(text):
         raise Unavailable(f"the Hub names {str(text)[:80]!r} as a commit", mend="check the endpoint")
     return text
 

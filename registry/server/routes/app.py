@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
-import shutil
 from typing import Any, TextIO
 from urllib.parse import unquote
 
@@ -16,16 +14,27 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import InputError
-from registry.server.access.limits import Limited
-from registry.server.observe import Figures, Observed
+from registry.server.figures import Figures
 from registry.server.problems import Problem
-from registry.server.routes import content, ingest, large, openapi, proposing, reading, smart, writing
+from registry.server.routes import (
+    account,
+    content,
+    ingest,
+    large,
+    openapi,
+    proposing,
+    reading,
+    references,
+    repositories,
+    smart,
+    writing,
+)
+from registry.server.routes.answers import declined
+from registry.server.routes.asking import hub
+from registry.server.routes.middleware import Limited, Observed, Strict
 from registry.server.state import Hub
-
-_HOST = re.compile(rb"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 class _Segment(Convertor[str]):
@@ -52,44 +61,8 @@ class _Kind(_Segment):
     regex = "models|datasets"
 
 
-class Strict:
-    """Routes by the path as it was sent, so that an encoded slash stays in its segment; refuses what is ambiguous.
-
-    That is: what is no UTF-8; control characters (a CR and LF could end up in a header); a Host that is none (it comes
-    back in addresses); two ways at once of saying how long the body is (a proxy in front may believe the other one).
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        fault = _fault(scope)
-        if fault is not None:
-            return await Problem(400, fault, headers={"Connection": "close"}).response()(scope, receive, send)
-        return await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
-
-
-def _fault(scope: Scope) -> str | None:
-    """What is wrong with the head of a request."""
-    try:
-        plain = "".join(unquote(scope[part].decode("ascii"), errors="strict") for part in ("raw_path", "query_string"))
-    except UnicodeError:
-        return "the address is not UTF-8"
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in plain):
-        return "the address holds control characters"
-    names = [name for name, _ in scope["headers"]]
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-        return "the Host header names no host"
-    if b"content-length" in names and b"transfer-encoding" in names:
-        return "both Content-Length and Transfer-Encoding"
-    return None
-
-
-def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = None) -> Starlette:
-    """The ASGI application over `hub`. State is on the disk only, so any number of processes may serve one folder.
+def create_app(served: Hub, figures: Figures | None = None, log: TextIO | None = None) -> Starlette:
+    """The ASGI application over one Hub.
 
     figures: shared by the workers of one server.  log: gets a line of JSON for each request.
     """
@@ -100,7 +73,7 @@ def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = No
         routes=[*_account(), *_api(), *_files()],
         middleware=[
             Middleware(Observed, figures=figures, log=log),
-            Middleware(Limited, limits=hub.limits),
+            Middleware(Limited, limits=served.limits),
             Middleware(Strict),
         ],
         exception_handlers={
@@ -113,7 +86,7 @@ def create_app(hub: Hub, figures: Figures | None = None, log: TextIO | None = No
         },
     )
     app.router.redirect_slashes = False
-    app.state.hub = hub
+    app.state.hub = served
     app.state.figures = figures
     return app
 
@@ -123,11 +96,11 @@ def _account() -> list[Route]:
         Route("/healthz", _health),
         Route("/metrics", _metrics),
         Route("/openapi.json", _openapi),
-        Route("/api/whoami-v2", writing.whoami),
-        Route("/oauth/token", writing.exchange, methods=["POST"]),
-        Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
-        Route("/api/repos/create", writing.create, methods=["POST"]),
-        Route("/api/repos/delete", writing.delete_repository, methods=["DELETE"]),
+        Route("/api/whoami-v2", account.whoami),
+        Route("/oauth/token", account.exchange, methods=["POST"]),
+        Route("/api/validate-yaml", account.validate_yaml, methods=["POST"]),
+        Route("/api/repos/create", repositories.create, methods=["POST"]),
+        Route("/api/repos/delete", repositories.delete, methods=["DELETE"]),
         Route("/lfs/object", large.put, methods=["PUT"]),
         Route("/lfs/object", large.get),
         Route("/lfs/part", large.put_part, methods=["PUT"]),
@@ -151,9 +124,9 @@ def _api() -> list[Route]:
         Route(f"{repo}/paths-info/{at}", reading.paths_info, methods=["POST"]),
         Route(f"{repo}/refs", reading.refs),
         Route(f"{repo}/commits/{at}", reading.commits),
-        Route(f"{repo}/auth-check", writing.auth_check),
-        Route(f"{repo}/auth-check/write", writing.auth_check),
-        Route(f"{repo}/settings", writing.settings, methods=["PUT"]),
+        Route(f"{repo}/auth-check", repositories.auth_check),
+        Route(f"{repo}/auth-check/write", repositories.auth_check),
+        Route(f"{repo}/settings", repositories.settings, methods=["PUT"]),
         Route(f"{repo}/xet-write-token/{at}", ingest.write_token),
         Route(f"{repo}/discussions", proposing.listing),
         Route(f"{repo}/discussions", proposing.create, methods=["POST"]),
@@ -162,10 +135,10 @@ def _api() -> list[Route]:
         Route(f"{repo}/discussions/{{number}}/merge", proposing.merge, methods=["POST"]),
         Route(f"{repo}/preupload/{at}", writing.preupload, methods=["POST"]),
         Route(f"{repo}/commit/{at}", writing.commit, methods=["POST"]),
-        Route(f"{repo}/branch/{at}", writing.branch, methods=["POST"]),
-        Route(f"{repo}/branch/{at}", writing.delete_branch, methods=["DELETE"]),
-        Route(f"{repo}/tag/{at}", writing.tag, methods=["POST"]),
-        Route(f"{repo}/tag/{at}", writing.delete_tag, methods=["DELETE"]),
+        Route(f"{repo}/branch/{at}", references.branch, methods=["POST"]),
+        Route(f"{repo}/branch/{at}", references.delete_branch, methods=["DELETE"]),
+        Route(f"{repo}/tag/{at}", references.tag, methods=["POST"]),
+        Route(f"{repo}/tag/{at}", references.delete_tag, methods=["DELETE"]),
     ]
 
 
@@ -197,35 +170,34 @@ def _metrics(request: Request) -> PlainTextResponse:
     """GET /metrics, as Prometheus reads it. Keep it from the outside at the proxy."""
     figures = request.app.state.figures
     text = figures.render() if figures is not None else ""
-    hub: Hub = request.app.state.hub
-    free = shutil.disk_usage(hub.root).free
-    text += f"glasshouse_hub_uploads_open {hub.uploads.open()}\nglasshouse_hub_disk_free_bytes {free}\n"
+    large = hub(request).large
+    text += f"glasshouse_hub_uploads_open {large.uploads.open()}\nglasshouse_hub_disk_free_bytes {large.quota.free}\n"
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _problem(request: Request, problem: Any) -> Response:
-    return problem.response()  # type: ignore[no-any-return]
+    return declined(problem)
 
 
 async def _bad_input(request: Request, problem: Any) -> Response:
-    return Problem(400, problem.message).response()
+    return declined(Problem(400, problem.message))
 
 
 async def _bad_shape(request: Request, problem: Any) -> Response:
     first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part)[:40] for part in first["loc"])
-    return Problem(400, f"{where or 'the body'}: {first['msg']}").response()
+    return declined(Problem(400, f"{where or 'the body'}: {first['msg']}"))
 
 
 async def _http(request: Request, problem: Any) -> Response:
-    return Problem(problem.status_code, f"{request.method} {request.url.path[:200]}: {problem.detail}").response()
+    return declined(Problem(problem.status_code, f"{request.method} {request.url.path[:200]}: {problem.detail}"))
 
 
 async def _system(request: Request, problem: Any) -> Response:
     """507 for a full disk, which a client may try again later; any other fault of the system is one of the server."""
     if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise problem
-    return Problem(507, "the server's disk is full", headers={"Retry-After": "60"}).response()
+    return declined(Problem(507, "the server's disk is full", headers={"Retry-After": "60"}))
 
 
 async def _gone(request: Request, problem: Any) -> Response:

@@ -12,10 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from registry.server import bodies
+from registry.server import names
+from registry.server.access import rights
 from registry.server.problems import Problem
+from registry.server.routes import bodies, receiving
+from registry.server.routes.asking import base_url, proposable, repository, writable
 from registry.server.routes.declared import query, takes
-from registry.server.state import base_url, proposable, repository, writable
 from registry.server.store import pulls
 from registry.server.store.pulls import Pull
 from registry.server.store.repository import BRANCHES, Repository
@@ -35,11 +37,10 @@ PAGE = 50
 def listing(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/discussions: newest first, PAGE at a time by `p`; by `type`, `status` and `author`."""
     repo = repository(request)
-    found = pulls.listed(repo) if query(request, "type") in (None, "all", "pull_request") else []
-    wanted = {"open": ("open", "draft"), "closed": ("closed", "merged")}.get(query(request, "status") or "")
-    found = [pull for pull in found if wanted is None or pull.status in wanted]
-    author = query(request, "author")
-    found = [pull for pull in found if author in (None, pull.author)]
+    is_open = {"open": True, "closed": False}.get(query(request, "status") or "")
+    found = pulls.listed(repo, author=query(request, "author"), is_open=is_open)
+    if query(request, "type") not in (None, "all", "pull_request"):
+        found = []
     page = query(request, "p") or "0"
     if not (page.isascii() and page.isdigit() and len(page) <= 6):
         raise Problem(400, "p is no number")
@@ -48,14 +49,14 @@ def listing(request: Request) -> JSONResponse:
     return JSONResponse({"discussions": rows, "count": len(found), "start": start})
 
 
-@takes(bodies.Discussion)
+@takes(bodies.CreateDiscussion)
 async def create(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions: a draft, to which commits are made at refs/pr/N."""
     repo, user = await run_in_threadpool(proposable, request)
-    body = await bodies.read(request, bodies.Discussion)
+    body = await receiving.read(request, bodies.CreateDiscussion)
     if not body.pull_request:
         raise Problem(400, "this server takes pull requests, and no discussions")
-    pull = await run_in_threadpool(pulls.create, repo, user, body.title, body.description)
+    pull = await run_in_threadpool(pulls.create, repo, user.name, body.title, body.description)
     return JSONResponse({"num": pull.number, "url": url(request, repo, pull), "pullRequest": True})
 
 
@@ -83,12 +84,13 @@ def details(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
-@takes(bodies.Status)
+@takes(bodies.SetStatus)
 async def status(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions/{number}/status: close it, or open it again."""
     repo, user = await run_in_threadpool(proposable, request)
-    body = await bodies.read(request, bodies.Status)
-    pull = await run_in_threadpool(pulls.set_status, repo, user, _number(request), body.status)
+    body = await receiving.read(request, bodies.SetStatus)
+    theirs = await run_in_threadpool(rights.changeable, user, repo, _number(request))
+    pull = await run_in_threadpool(pulls.set_status, repo, theirs.number, body.status)
     event = {"id": f"{pull.number}-{int(time.time())}", "type": "status-change", "createdAt": _date(int(time.time()))}
     return JSONResponse({"newStatus": event | {"author": {"name": user.name}, "data": {"status": pull.status}}})
 
@@ -96,8 +98,8 @@ async def status(request: Request) -> JSONResponse:
 async def merge(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions/{number}/merge. 409 where it conflicts."""
     repo, user = await run_in_threadpool(writable, request)
-    await bodies.read_bytes(request, bodies.MAX_JSON)
-    pull = await run_in_threadpool(pulls.merge, repo, user, _number(request))
+    await receiving.read_bytes(request, receiving.MAX_JSON)
+    pull = await run_in_threadpool(pulls.merge, repo, user.name, _number(request))
     return JSONResponse({"mergeCommitId": pull.merged})
 
 
@@ -123,7 +125,4 @@ def _date(seconds: int) -> str:
 
 
 def _number(request: Request) -> int:
-    text = str(request.path_params["number"])
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Problem(404, "there is no such pull request")
-    return int(text)
+    return names.pull_number(str(request.path_params["number"]))

@@ -12,12 +12,13 @@ from starlette.responses import JSONResponse
 
 from registry import canonical
 from registry.server import names
-from registry.server.bodies import MAX_JSON, PathsInfo, read_bytes
-from registry.server.problems import ENTRY_NOT_FOUND, Problem
+from registry.server.problems import Problem
+from registry.server.routes.asking import base_url, hub, repository, user
+from registry.server.routes.bodies import PathsInfo
 from registry.server.routes.declared import FORM, JSON, check_body, query, takes
-from registry.server.state import base_url, hub, repository, user
+from registry.server.routes.receiving import MAX_JSON, read_bytes
 from registry.server.store import git
-from registry.server.store.git import Row
+from registry.server.store.git import TreeRow
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
 FLAG = {"type": "boolean"}
@@ -32,13 +33,7 @@ PAGE_EXPANDED = 100
 def listing(request: Request) -> JSONResponse:
     """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it."""
     kind, author, search = request.path_params["kind"], query(request, "author"), query(request, "search") or ""
-    found = [
-        repo
-        for repo in Repository.all(hub(request).repositories, kind)
-        if author in (None, repo.name.owner) and search.lower() in str(repo.name).lower()
-    ]
-    asking = user(request)
-    found = [repo for repo in found if not repo.private or (asking is not None and asking.may_read(repo.name))]
+    found = hub(request).visible(kind, user(request), owner=author, search=search)
     start, end, more = _page(request, len(found), f"{base_url(request)}/api/{kind}")
     return JSONResponse([_summary(repo) for repo in found[start:end]], headers=more)
 
@@ -48,7 +43,7 @@ def info(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params.get("revision", "main")))
-    rows = [row for row in git.tree(repo.folder, commit, recursive=True) if not row.directory]
+    rows = [row for row in repo.rows(commit, recursive=True) if not row.directory]
     last = git.log(repo.folder, commit, limit=1)[0]
     detailed = _flag(request, "blobs")
     facts = {"sha": commit, "lastModified": last.date, "siblings": [_sibling(row, detailed) for row in rows]}
@@ -62,10 +57,7 @@ def tree(request: Request) -> JSONResponse:
     params = request.path_params
     commit = repo.resolve(names.revision(params["revision"]))
     path = names.file_path(params["path"].rstrip("/")) if params.get("path") else None
-    rows = git.tree(repo.folder, commit, [f"{path}/"] if path else [], recursive=_flag(request, "recursive"))
-    rows = [row for row in rows if row.path != path]
-    if path and not rows:
-        raise Problem(404, f"{path} is no directory at {commit}", ENTRY_NOT_FOUND)
+    rows = repo.rows(commit, path, recursive=_flag(request, "recursive"))
     tail = f"/{quote(path)}" if path else ""
     url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
     expand = _flag(request, "expand")
@@ -153,7 +145,7 @@ def _summary(repo: Repository) -> dict[str, Any]:
     }
 
 
-def _rows(repo: Repository, commit: str, rows: list[Row], *, expand: bool) -> list[dict[str, Any]]:
+def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool) -> list[dict[str, Any]]:
     """The rows; with `expand`, each with the commit that changed it last."""
     answer = [_row(row) for row in rows]
     last = git.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
@@ -163,7 +155,7 @@ def _rows(repo: Repository, commit: str, rows: list[Row], *, expand: bool) -> li
     return answer
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: TreeRow) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "type": "directory" if row.directory else "file",
         "oid": row.oid,
@@ -175,7 +167,7 @@ def _row(row: Row) -> dict[str, Any]:
     return answer
 
 
-def _sibling(row: Row, detailed: bool) -> dict[str, Any]:
+def _sibling(row: TreeRow, detailed: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {"rfilename": row.path}
     if detailed:
         answer |= {"size": row.size, "blobId": row.oid}

@@ -6,22 +6,27 @@ Source: RFC 9110, section 14 (ranges) and 13.1.5 (If-Range). Of several ranges n
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from registry.server.problems import Problem
+from registry.server.store.large_files import Content
 
-Read = Callable[[int, int], Iterator[bytes]]
-"""(start, end) to the bytes from `start` up to `end`, a chunk at a time."""
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
-def file(request: Request, read: Read, size: int, headers: dict[str, str], media_type: str) -> Response:
-    """`size` bytes as `request` asks for them. headers: an ETag among them."""
-    headers = {"Accept-Ranges": "bytes", **headers}
+def etag(content: Content) -> str:
+    """The ETag of a file: its digest."""
+    return f'"{content.digest}"'
+
+
+def file(request: Request, content: Content, headers: dict[str, str], media_type: str) -> Response:
+    """A file as `request` asks for it. headers: more of them."""
+    size = content.size
+    headers = {"Accept-Ranges": "bytes", "ETag": etag(content), **headers}
     if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     asked = _range(request, size, headers["ETag"])
@@ -32,13 +37,13 @@ def file(request: Request, read: Read, size: int, headers: dict[str, str], media
     status = 200 if asked is None else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    return StreamingResponse(_chunks(read(start, end)), status, headers, media_type)
+    return StreamingResponse(_chunks(content.read(start, end)), status, headers, media_type)
 
 
-def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
+def _range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
     """The (start, end) that is asked for; None for all of it. Raises Problem 416 where there are no such bytes."""
     found = _RANGE.fullmatch(request.headers.get("range", ""))
-    if found is None or found[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+    if found is None or found[0] == "bytes=-" or request.headers.get("if-range", tag) != tag:
         return None
     if found[1]:
         start, end = int(found[1]), min(int(found[2] or size) + 1, size)

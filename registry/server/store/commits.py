@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from registry import canonical
-from registry.server.bodies import Body, PathText, Sha256, Size, Text
+from registry.records.record import Sha256
 from registry.server.names import file_path
 from registry.server.problems import Problem
+from registry.server.shapes import Body, PathText, Size, Text
 from registry.server.store import git
 from registry.server.store.changes import Change, Delete, Put
+from registry.server.store.placement import MAX_REGULAR
 from registry.server.store.repository import Repository
 
-MAX_REGULAR = 10 << 20
-"""Bytes of a file that may stand in git itself; larger ones go to the blob store."""
 MAX_LINE = MAX_REGULAR * 4 // 3 + (64 << 10)
 MAX_BODY = 1 << 30
 MAX_CHANGES = 25_000

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ABSENT = "0" * 40
-COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONFIG = ("safe.directory=*", "core.fsync=committed,loose-object", "gc.auto=0", "core.hooksPath=/dev/null")
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
 _FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
@@ -33,7 +32,7 @@ class GitFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TreeRow:
     """One line of a tree.
 
     path: from the root of the repository.  oid: git's SHA-1 of the blob or tree.  size: bytes of the content (of the
@@ -121,7 +120,7 @@ def is_commit(folder: Path, oid: str) -> bool:
     return run(folder, "cat-file", "--batch-check", given=oid.encode() + b"\n").startswith(oid.encode() + b" commit ")
 
 
-def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: bool = False) -> list[Row]:
+def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: bool = False) -> list[TreeRow]:
     """The rows of `commit`, all of them or those of `paths`; a path that ends in `/` means what is in the directory."""
     options = ["-r", "-t"] if recursive else []
     listing = run(folder, "ls-tree", "-z", "-l", "--full-tree", *options, commit, "--", *paths).decode()
@@ -129,7 +128,7 @@ def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: boo
     for line in listing.split("\0")[:-1]:
         facts, path = line.split("\t", 1)
         _, kind, oid, size = facts.split()
-        rows.append(Row(path, oid, 0 if size == "-" else int(size), directory=kind == "tree"))
+        rows.append(TreeRow(path, oid, 0 if size == "-" else int(size), directory=kind == "tree"))
     return _with_large_files(folder, rows)
 
 
@@ -139,7 +138,7 @@ def file_names(folder: Path, commit: str) -> list[str]:
     return listing.split("\0")[:-1]
 
 
-def read_file(folder: Path, commit: str, path: str) -> tuple[Row, bytes] | None:
+def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | None:
     """The file `path` at `commit` and its bytes in git (of a large file: the pointer), by one process; None for none.
 
     No blob in git is larger than what a commit may carry, so it fits into memory.
@@ -153,8 +152,8 @@ def read_file(folder: Path, commit: str, path: str) -> tuple[Row, bytes] | None:
             return None
     large = _POINTER.fullmatch(data)
     if large is None:
-        return Row(path, oid, len(data)), data
-    return Row(path, oid, int(large[2]), sha256=large[1].decode(), pointer_size=len(data)), data
+        return TreeRow(path, oid, len(data)), data
+    return TreeRow(path, oid, int(large[2]), sha256=large[1].decode(), pointer_size=len(data)), data
 
 
 def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
@@ -203,14 +202,14 @@ def _commits(log: bytes) -> list[Commit]:
     return found
 
 
-def _with_large_files(folder: Path, rows: list[Row]) -> list[Row]:
+def _with_large_files(folder: Path, rows: list[TreeRow]) -> list[TreeRow]:
     """The same rows, pointers replaced by what they point to."""
     asked = sorted({row.oid for row in rows if not row.directory and row.size in _POINTER_SIZES})
     if not asked:
         return rows
     found = _pointers(run(folder, "cat-file", "--batch", given="\n".join(asked).encode() + b"\n"))
     return [
-        Row(row.path, row.oid, found[row.oid][1], sha256=found[row.oid][0], pointer_size=row.size)
+        TreeRow(row.path, row.oid, found[row.oid][1], sha256=found[row.oid][0], pointer_size=row.size)
         if row.oid in found and not row.directory
         else row
         for row in rows

@@ -2,6 +2,8 @@
 
 Laws: a number is given once; what is merged is one commit with two parents, the branch and the request; merging again
 what is merged changes nothing, so a merge that a power cut interrupted is finished by asking again.
+
+Who may do any of it is for the caller to check: `access/rights.py` knows.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from pydantic import Field
 from registry.errors import InputError
 from registry.files import write_atomic
 from registry.records.record import Record
-from registry.server.access.tokens import User
 from registry.server.problems import REVISION_NOT_FOUND, Problem
 from registry.server.store import git
 from registry.server.store.changes import Change
@@ -55,12 +56,18 @@ class Pull(Record):
         """The ref of its commits."""
         return f"{PULLS}{self.number}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits to be merged, or for its first commit."""
+        return self.status in ("open", "draft")
 
-def listed(repo: Repository) -> list[Pull]:
-    """Every pull request, newest first."""
+
+def listed(repo: Repository, *, author: str | None = None, is_open: bool | None = None) -> list[Pull]:
+    """The pull requests, newest first: of `author`, that are open or are not; None for all."""
     numbers = sorted((int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()), reverse=True)
     refs = git.refs(repo.folder, PULLS)
-    return [_read(repo, number) for number in numbers if f"{PULLS}{number}" in refs]
+    found = [_read(repo, number) for number in numbers if f"{PULLS}{number}" in refs]
+    return [pull for pull in found if author in (None, pull.author) and is_open in (None, pull.is_open)]
 
 
 def find(repo: Repository, number: int) -> Pull:
@@ -70,17 +77,17 @@ def find(repo: Repository, number: int) -> Pull:
     return _read(repo, number)
 
 
-def create(repo: Repository, user: User, title: str, description: str, branch: str = "main") -> Pull:
+def create(repo: Repository, author: str, title: str, description: str, branch: str = "main") -> Pull:
     """A request without changes yet: a draft, to which commits are made. Raises Problem as `propose`."""
     with repo.lock():
         head = _head(repo, branch)
-        pull = _new(repo, user, title, description, branch, "draft")
+        pull = _new(repo, author, title, description, branch, "draft")
         git.run(repo.folder, "update-ref", pull.ref, head, git.ABSENT)
     return pull
 
 
 def propose(
-    repo: Repository, user: User, branch: str, parent: str | None, changes: Sequence[Change], title: str, words: str
+    repo: Repository, author: str, branch: str, parent: str | None, changes: Sequence[Change], title: str, words: str
 ) -> tuple[Pull, str]:
     """A request with one commit upon the head of `branch`; (the request, the commit).
 
@@ -91,35 +98,31 @@ def propose(
         head = _head(repo, branch)
         if parent is not None and not head.startswith(parent):
             raise Problem(412, "A commit has happened since. Please refresh and try again.")
-        pull = _new(repo, user, title, words, branch, "open")
-        commit = repo.write(pull.ref, head, changes, user, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
+        pull = _new(repo, author, title, words, branch, "open")
+        commit = repo.write(pull.ref, head, changes, author, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
     return pull, commit
 
 
-def add(repo: Repository, user: User, number: int, parent: str | None, changes: Sequence[Change], message: str) -> str:
-    """One more commit of a request; its id. Raises Problem 403 for anybody but its author and the owners, else as
-    `propose`."""
+def add(repo: Repository, author: str, number: int, parent: str | None, changes: Sequence[Change], message: str) -> str:
+    """One more commit of a request; its id. Raises Problem 409 where it is merged, else as `propose`."""
     with repo.lock():
-        pull = _theirs(repo, user, number)
+        pull = _unmerged(repo, number)
         head = git.refs(repo.folder, pull.ref)[pull.ref]
         if parent is not None and not head.startswith(parent):
             raise Problem(412, "A commit has happened since. Please refresh and try again.")
-        return repo.write(pull.ref, head, changes, user, message)
+        return repo.write(pull.ref, head, changes, author, message)
 
 
-def set_status(repo: Repository, user: User, number: int, status: Literal["open", "closed"]) -> Pull:
-    """Close a request, or open it again. Raises Problem 403 as `add`."""
+def set_status(repo: Repository, number: int, status: Literal["open", "closed"]) -> Pull:
+    """Close a request, or open it again. Raises Problem 409 where it is merged."""
     with repo.lock():
-        changed = _theirs(repo, user, number).model_copy(update={"status": status})
+        changed = _unmerged(repo, number).model_copy(update={"status": status})
         _write(repo, changed)
     return changed
 
 
-def merge(repo: Repository, user: User, number: int) -> Pull:
-    """Bring a request to its branch, by one commit. Raises Problem 409 where it conflicts, is closed or has no change.
-
-    Whether `user` may write to the repository is for the caller to check.
-    """
+def merge(repo: Repository, author: str, number: int) -> Pull:
+    """Bring a request to its branch, by one commit. Raises Problem 409 where it conflicts, is closed or is empty."""
     with repo.lock():
         pull = find(repo, number)
         head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
@@ -136,7 +139,7 @@ def merge(repo: Repository, user: User, number: int) -> Pull:
             if clashes:
                 raise Problem(409, f"pull request {number} conflicts with {pull.branch} in {', '.join(clashes[:5])}")
             message = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n"
-            commit = repo.write_commit(tree, ["-p", head, "-p", tip], user, message)
+            commit = repo.write_commit(tree, ["-p", head, "-p", tip], author, message)
             git.run(repo.folder, "update-ref", BRANCHES + pull.branch, commit, head)
         done = pull.model_copy(update={"status": "merged", "merged": commit})
         _write(repo, done)
@@ -169,11 +172,9 @@ def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
     return [commit for commit in found if commit.oid not in have]
 
 
-def _theirs(repo: Repository, user: User, number: int) -> Pull:
-    """A request that `user` may change. Raises Problem 403, 404, and 409 for one that is merged."""
+def _unmerged(repo: Repository, number: int) -> Pull:
+    """A request that can still change. Raises Problem 404, and 409 for one that is merged."""
     pull = find(repo, number)
-    if user.name != pull.author and not user.may_write(repo.name):
-        raise Problem(403, f"pull request {number} is of {pull.author}")
     if pull.status == "merged":
         raise Problem(409, f"pull request {number} is merged")
     return pull
@@ -186,18 +187,17 @@ def _head(repo: Repository, branch: str) -> str:
     return head
 
 
-def _new(repo: Repository, user: User, title: str, words: str, branch: str, status: Status) -> Pull:
+def _new(repo: Repository, author: str, title: str, words: str, branch: str, status: Status) -> Pull:
     """Give a number away and write the record; without its ref, it is not seen yet."""
-    mine = [pull for pull in listed(repo) if pull.author == user.name and pull.status in ("open", "draft")]
-    if len(mine) >= MAX_OPEN:
-        raise Problem(403, f"{user.name} has {MAX_OPEN} open pull requests here already")
+    if len(listed(repo, author=author, is_open=True)) >= MAX_OPEN:
+        raise Problem(403, f"{author} has {MAX_OPEN} open pull requests here already")
     taken = [int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()]
     line = " ".join(title.split())[:500] or "A change"
     pull = Pull(
         number=max(taken, default=0) + 1,
         title=line,
         description=words[:65_536],
-        author=user.name,
+        author=author,
         branch=branch,
         created=int(time.time()),
         status=status,

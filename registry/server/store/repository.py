@@ -17,12 +17,13 @@ from pathlib import Path
 
 from registry import canonical
 from registry.files import sync_directory, write_atomic
-from registry.server.access.tokens import User
+from registry.hub.reference import is_commit
 from registry.server.locks import locked
 from registry.server.names import RepoName
-from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 from registry.server.store import git
 from registry.server.store.changes import Change, Put, outcome
+from registry.server.store.git import TreeRow
 from registry.server.store.ledger import Ledger
 
 BRANCHES = "refs/heads/"
@@ -90,7 +91,7 @@ class Repository:
                 (self.folder / PRIVATE).unlink(missing_ok=True)
 
     @classmethod
-    def create(cls, root: Path, name: RepoName, user: User, files: dict[str, bytes], *, private: bool = False) -> bool:
+    def create(cls, root: Path, name: RepoName, author: str, files: dict[str, bytes], *, private: bool = False) -> bool:
         """Make the repository, with a first commit of `files`, in one step. False where there is one already.
 
         Raises Problem 403 for the name of one that was deleted: what was published by a name stays that or nothing.
@@ -109,7 +110,7 @@ class Repository:
                 git.run(beside, "config", key, "true")
             puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
                     for path, data in files.items()]  # fmt: skip
-            new.write(BRANCHES + "main", git.ABSENT, puts, user, "initial commit")
+            new.write(BRANCHES + "main", git.ABSENT, puts, author, "initial commit")
             if private:
                 (beside / PRIVATE).touch()
             beside.rename(place)  # fails where somebody was faster, for theirs is not empty
@@ -126,7 +127,7 @@ class Repository:
 
     def resolve(self, revision: str) -> str:
         """The commit that a commit, a branch, a tag or a full ref name stands for, in this order. Else Problem 404."""
-        if git.COMMIT.fullmatch(revision) and git.is_commit(self.folder, revision):
+        if is_commit(revision) and git.is_commit(self.folder, revision):
             return revision  # no branch or tag looks like this
         names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
         found = git.refs(self.folder, *names)
@@ -135,7 +136,15 @@ class Repository:
                 return found[name]
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
-    def commit(self, branch: str, parent: str | None, changes: Sequence[Change], user: User, message: str) -> str:
+    def rows(self, commit: str, directory: str | None = None, *, recursive: bool = False) -> list[TreeRow]:
+        """What is in a directory at `commit`, the root for None. Raises Problem 404 for what is no directory there."""
+        found = git.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
+        rows = [row for row in found if row.path != directory]
+        if directory and not rows:
+            raise Problem(404, f"{directory} is no directory at {commit}", ENTRY_NOT_FOUND)
+        return rows
+
+    def commit(self, branch: str, parent: str | None, changes: Sequence[Change], author: str, message: str) -> str:
         """One new commit on `branch`; its id.
 
         Raises Problem 412 unless `parent` (or the first characters of it) is the branch's head, where it is given;
@@ -147,7 +156,7 @@ class Repository:
                 raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
             if parent is not None and not head.startswith(parent):
                 raise Problem(412, "A commit has happened since. Please refresh and try again.")
-            return self.write(BRANCHES + branch, head, changes, user, message)
+            return self.write(BRANCHES + branch, head, changes, author, message)
 
     def branch(self, name: str, start: str) -> None:
         """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
@@ -165,12 +174,12 @@ class Repository:
                 raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
             git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
 
-    def tag(self, name: str, commit: str, message: str, user: User) -> None:
+    def tag(self, name: str, commit: str, message: str, author: str) -> None:
         """A new tag at `commit`. Raises Problem 409 if there is a branch or a tag of that name."""
         with self.lock():
             self._refuse_taken(name)
             words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
-            git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(user))
+            git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(author))
 
     def delete_tag(self, name: str) -> None:
         """Remove a tag. Raises Problem 403 for one that carries a release, 404 where there is none."""
@@ -182,14 +191,14 @@ class Repository:
                 raise Problem(403, f"{name} carries a signed release: such a tag is for ever")
             git.run(self.folder, "update-ref", "-d", TAGS + name)
 
-    def delete(self, root: Path, user: User) -> None:
+    def delete(self, root: Path, by: str) -> None:
         """Take the repository away, for good. Its tombstone tells who did it and which tags it had.
 
         The large files stay in the store until `glasshouse serve --collect`.
         """
         with self.lock():
             tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
-            told = {"name": self.name.url_path, "deletedBy": user.name, "deletedAt": int(time.time()), "tags": tags}
+            told = {"name": self.name.url_path, "deletedBy": by, "deletedAt": int(time.time()), "tags": tags}
             write_atomic(_tombstone(root, self.name), canonical.dumps(told))
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
             self.folder.rename(gone / "repository")
@@ -204,7 +213,7 @@ class Repository:
                 raise Problem(409, f"Reference already exists: {name}")
 
     def write(
-        self, ref: str, head: str, changes: Sequence[Change], user: User, message: str, *, old: str | None = None
+        self, ref: str, head: str, changes: Sequence[Change], author: str, message: str, *, old: str | None = None
     ) -> str:
         """Build the tree upon `head`, then the commit, then move `ref` from `old` (`head` by default). Holds no lock.
 
@@ -229,14 +238,16 @@ class Repository:
                 raise
             tree = git.run(self.folder, "write-tree", extra=index).decode().strip()
         parents = [] if head == git.ABSENT else ["-p", head]
-        made = self.write_commit(tree, parents, user, message)
+        made = self.write_commit(tree, parents, author, message)
         git.run(self.folder, "update-ref", ref, made, head if old is None else old)
         return made
 
-    def write_commit(self, tree: str, parents: Sequence[str], user: User, message: str) -> str:
+    def write_commit(self, tree: str, parents: Sequence[str], author: str, message: str) -> str:
         """A commit that nothing refers to yet. parents: `-p`, commit, and so on."""
         words = message.encode()
-        return git.run(self.folder, "commit-tree", tree, *parents, given=words, extra=_identity(user)).decode().strip()
+        return (
+            git.run(self.folder, "commit-tree", tree, *parents, given=words, extra=_identity(author)).decode().strip()
+        )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -269,9 +280,9 @@ def _folder(root: Path, name: RepoName) -> Path:
     return root / name.kind / name.owner / f"{name.name}.git"
 
 
-def _identity(user: User) -> dict[str, str]:
+def _identity(name: str) -> dict[str, str]:
     return {
         f"GIT_{role}_{key}": value
         for role in ("AUTHOR", "COMMITTER")
-        for key, value in (("NAME", user.name), ("EMAIL", f"{user.name}@users.invalid"))
+        for key, value in (("NAME", name), ("EMAIL", f"{name}@users.invalid"))
     }

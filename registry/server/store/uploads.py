@@ -14,15 +14,34 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from registry.digest import sha256_file
 from registry.server.problems import Problem
 
 MAX_OPEN = 1024
+MAX_PARTS = 10_000
 PACKED = "xet-"
 """How the folders of packed xorbs begin, one for each user."""
 _DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes of a file from `offset` on, `size` of them, that travel by themselves. number: from 1 on."""
+
+    number: int
+    offset: int
+    size: int
+
+
+def parts(size: int, each: int) -> list[Part]:
+    """The parts of `each` bytes, the last one maybe fewer, of a file. Raises Problem 413 for too many."""
+    count = -(-size // each)
+    if count > MAX_PARTS:
+        raise Problem(413, f"an object of more than {MAX_PARTS} parts of {each} bytes")
+    return [Part(number + 1, number * each, min(each, size - number * each)) for number in range(count)]
 
 
 class Upload:

@@ -40,7 +40,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Span:
     """The chunks `start` up to `end` of a xorb, which become `size` bytes."""
 
     xorb: str
@@ -50,16 +50,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file: its SHA-256, and what it is put together from."""
+class PackedFile:
+    """A file of a shard: its SHA-256, and what it is put together from."""
 
     sha256: str
-    segments: tuple[Segment, ...]
+    spans: tuple[Span, ...]
 
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return sum(segment.size for segment in self.segments)
+        return sum(span.size for span in self.spans)
 
 
 def chunks(stream: BinaryIO, size: int) -> list[Chunk]:
@@ -93,7 +93,7 @@ def unpack(data: bytes, chunk: Chunk) -> bytes:
     return _interleave(data) if chunk.scheme == 2 else data
 
 
-def files(shard: bytes) -> Iterator[File]:
+def files(shard: bytes) -> Iterator[PackedFile]:
     """The files of a shard. Raises Problem 400 for what is no shard, or names no SHA-256."""
     if not shard.startswith(_SHARD_TAG):
         raise Problem(400, "a malformed shard")
@@ -108,13 +108,13 @@ def files(shard: bytes) -> Iterator[File]:
             if len(rows) != _ROW * count or not flags & _WITH_METADATA:
                 raise Problem(400, "a malformed shard, or a file in it without its SHA-256")
             place += _ROW * count * (2 if flags & _WITH_VERIFICATION else 1)
-            segments = tuple(
-                Segment(hexadecimal(xorb), start, end, size)
+            spans = tuple(
+                Span(hexadecimal(xorb), start, end, size)
                 for xorb, _, size, start, end in struct.iter_unpack("<32sIIII", rows)
             )
             (sha256,) = struct.unpack_from("<32s16x", shard, place)
             place += _ROW
-            yield File(hexadecimal(sha256), segments)
+            yield PackedFile(hexadecimal(sha256), spans)
     except struct.error as problem:
         raise Problem(400, "a malformed shard") from problem
 

@@ -18,7 +18,7 @@ import pytest
 from registry.errors import GlasshouseError
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
-from registry.server.check import check
+from registry.server.check import examine
 from registry.server.problems import Problem
 from registry.server.store.uploads import Uploads
 from tests.bench import hub_kills
@@ -28,7 +28,7 @@ from tests.registry.server.routes.test_protocol import ask, commit, put
 
 def check_store(root: Path) -> None:
     """Every repository passes git's check, every blob has the digest of its name."""
-    assert check(root).faults == ()
+    assert examine(root).faults == ()
 
 
 def test_sigterm_is_a_graceful_stop_and_nothing_is_lost(tmp_path: Path, folder: Path) -> None:

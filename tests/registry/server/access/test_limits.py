@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.hub.client import HubClient
-from registry.server import check as checking
+from registry.server import check
 from registry.server.access.limits import Rates
-from registry.server.observe import Figures
+from registry.server.figures import Figures
 from registry.server.store import git
 from tests.hub_instance import HubInstance
 from tests.registry.server.routes.test_protocol import ask, batch, commit, put, upload
@@ -205,7 +205,7 @@ def test_several_workers_lose_nothing_and_are_replaced(tmp_path: Path) -> None:
         hub.process.send_signal(signal.SIGTERM)
         assert hub.process.wait(timeout=60) == 0
         assert not any(Path(f"/proc/{child}").exists() for child in last)
-    assert checking.check(tmp_path / "hub").faults == ()
+    assert check.examine(tmp_path / "hub").faults == ()
 
 
 def _children(hub: HubInstance) -> list[int]:
@@ -220,12 +220,12 @@ def test_what_a_commit_left_that_was_cut_off_is_collected(tmp_path: Path) -> Non
         folder = root / "repos" / "models" / f"{REPO}.git"
         left = [git.run(folder, "hash-object", "-w", "--stdin", given=os.urandom(5000)).decode().strip() for _ in "ab"]
         os.utime(folder / "objects" / left[0][:2] / left[0][2:], (0, 0))
-        assert checking.collect(root, checking.check(root)) > 0
+        assert check.collect(root, check.examine(root)) > 0
         here = [git.run(folder, "cat-file", "--batch-check", given=oid.encode()).split()[1] for oid in left]
         assert here == [b"missing", b"blob"]  # the other one is young
         assert ask(hub, "GET", f"/{REPO}/resolve/main/a.txt")[2] == b"kept"
         assert commit(hub, REPO, put("b.txt"))[0] == 200
-    assert checking.check(root).faults == ()
+    assert check.examine(root).faults == ()
 
 
 def test_the_check_names_what_is_amiss_and_collects_what_is_not_used(tmp_path: Path, folder: Path) -> None:
@@ -246,9 +246,9 @@ def test_the_check_names_what_is_amiss_and_collects_what_is_not_used(tmp_path: P
     done = serve_check()
     assert done.returncode == 0 and "0 faults; 1 blobs that nothing refers to" in done.stdout
     assert serve_check("--collect").returncode == 0 and hub.blob(orphan).exists()  # it is young
-    found = checking.check(root)
+    found = check.examine(root)
     os.utime(hub.blob(orphan), (0, 0))
-    assert checking.collect(root, found) >= 600 and not hub.blob(orphan).exists()
+    assert check.collect(root, found) >= 600 and not hub.blob(orphan).exists()
     blob = hub.blob(sha256)
     data = bytearray(blob.read_bytes())
     data[5] ^= 1

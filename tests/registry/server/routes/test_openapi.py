@@ -19,7 +19,7 @@ from tests.registry.server.routes.test_protocol import ask
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
-    app = create_app(Hub(tmp_path_factory.mktemp("hub")))
+    app = create_app(Hub.open(tmp_path_factory.mktemp("hub")))
     assert all(isinstance(route, Route) for route in app.routes)
     return [route for route in app.routes if isinstance(route, Route)]
 

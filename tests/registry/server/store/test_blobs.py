@@ -14,10 +14,13 @@ from moto.server import ThreadedMotoServer
 from registry.errors import InputError, Unavailable
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
-from registry.server import check as checking
+from registry.server import check
 from registry.server.problems import Problem
-from registry.server.store.blobs import Blob, BlobStore, LocalBlobs, blob_store
+from registry.server.store import stores
+from registry.server.store.blobs import Blob, BlobStore
+from registry.server.store.local import LocalBlobs
 from registry.server.store.remote import RemoteBlobs
+from registry.server.store.stores import blob_store
 from tests.hub_instance import HubInstance
 from tests.registry.server.routes.test_protocol import ask, upload
 
@@ -114,17 +117,17 @@ def test_a_server_whose_large_files_are_in_s3(s3: str, tmp_path: Path, folder: P
         assert (status, body) == (206, (folder / "model.safetensors").read_bytes()[300:310])
         orphan = upload(hub, REPO, b"orphan" * 100)
     assert not list((root / "blobs").glob("sha256/??/??/*")) and not list((root / "blobs" / "uploads").iterdir())
-    found = checking.check(root)  # the folder knows where they are
+    found = check.examine(root)  # the folder knows where they are
     assert found.faults == () and found.blobs == 2
     ledger = root / "repos" / "models" / f"{REPO}.git" / "contents"
     ledger.write_text("".join(line for line in ledger.read_text().splitlines(True) if orphan not in line))
-    found = checking.check(root)
-    checking.collect(root, found)
+    found = check.examine(root)
+    check.collect(root, found)
     assert found.unused == (orphan,) and blob_store(root).size(orphan) == 600  # it is young
-    assert checking.collect(root, found, younger=-60) >= 600 and blob_store(root).size(orphan) is None
+    assert check.collect(root, found, younger=-60) >= 600 and blob_store(root).size(orphan) is None
     sha256 = Manifest.of_directory(folder).by_path()["model.safetensors"].sha256
     blob_store(root).remove(str(sha256))
-    assert "is not in the store" in checking.check(root).faults[0]
+    assert "is not in the store" in check.examine(root).faults[0]
 
 
 def test_a_store_that_does_not_answer_is_a_503_and_recovers(tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_a_store_that_does_not_answer_is_a_503_and_recovers(tmp_path: Path) -> N
         upload(hub, REPO, data)
         hub.process.send_signal(signal.SIGTERM)
         assert hub.process.wait(timeout=60) == 0
-    assert checking.check(tmp_path / "hub").faults == ()
+    assert check.examine(tmp_path / "hub").faults == ()
     log = (tmp_path / "hub" / "server.log").read_text()
     assert "Traceback" not in log
 
@@ -172,3 +175,17 @@ def test_a_folder_keeps_to_its_store(tmp_path: Path) -> None:
     put(blob_store(tmp_path / "two"), tmp_path, b"x")
     with pytest.raises(InputError, match="in it already"):
         blob_store(tmp_path / "two", f"file://{tmp_path}/store")
+
+
+def test_a_store_of_ones_own_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `stores.py` says of adding one: the scheme of the URL chooses it, now and at the next start."""
+
+    class Shelf(LocalBlobs):
+        def __init__(self, url: str) -> None:
+            super().__init__(Path(url.removeprefix("shelf://")))
+
+    monkeypatch.setitem(stores.STORES, "shelf", Shelf)
+    name = put(blob_store(tmp_path / "hub", f"shelf://{tmp_path}/books"), tmp_path, b"a book")
+    again = blob_store(tmp_path / "hub")
+    assert isinstance(again, Shelf) and again.size(name) == 6
+    assert isinstance(blob_store(tmp_path / "other", f"file://{tmp_path}/more"), RemoteBlobs)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
-from registry.server.check import check
+from registry.server.check import examine
 from registry.server.problems import Problem
 from registry.server.store import xet
 from tests.hub_instance import HubInstance
@@ -92,7 +92,7 @@ def test_shards_are_read_as_they_are_written(rows: list[tuple[bytes, int, int]])
     segments = [(xet.hexadecimal(xorb), start, start + 1, size) for xorb, start, size in rows]
     (found,) = xet.files(shard(("ab" * 32, segments)))
     assert found.sha256 == "ab" * 32 and found.size == sum(size for *_, size in rows)
-    assert [(s.xorb, s.start, s.end, s.size) for s in found.segments] == segments
+    assert [(s.xorb, s.start, s.end, s.size) for s in found.spans] == segments
 
 
 def test_the_real_client_sends_by_xet_and_again_to_another_repository(
@@ -113,7 +113,7 @@ def test_the_real_client_sends_by_xet_and_again_to_another_repository(
         ledger = (hub.root / "repos" / "models" / f"{name}.git" / "contents").read_text()
         assert hashlib.sha256(weights).hexdigest() in ledger
     assert not list((hub.root / "blobs" / "uploads" / "xet-builder").iterdir())  # maps have taken their place
-    assert check(hub.root).faults == ()
+    assert examine(hub.root).faults == ()
 
 
 @pytest.fixture

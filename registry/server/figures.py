@@ -1,17 +1,9 @@
-"""What the server tells of itself: a line of JSON for each request, and figures for Prometheus.
-
-Neither names a token, a signature or a query: only the path.
-"""
+"""What the server tells of itself in figures, as Prometheus reads them."""
 
 from __future__ import annotations
 
-import json
 import mmap
 import struct
-import time
-from typing import Any, TextIO
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0)
 """Upper ends, in seconds, of the histogram of durations; one more has no end."""
@@ -36,6 +28,14 @@ class Figures:
         place = self.row * _WIDTH + 8 * _NAMES.index(name)
         (before,) = struct.unpack_from("<Q", self._memory, place)
         struct.pack_into("<Q", self._memory, place, before + amount)
+
+    def answer(self, status: int, seconds: float, *, sent: int, received: int) -> None:
+        """Count a request that was answered. sent, received: bytes of the bodies."""
+        self.add(_CLASSES[status // 100 - 1])
+        self.add("sent", sent)
+        self.add("received", received)
+        self.add("microseconds", int(seconds * 1e6))
+        self.add(next((str(end) for end in BUCKETS if seconds <= end), "+Inf"))
 
     def settle(self, row: int) -> None:
         """A worker has died: what it had begun is not in progress any more."""
@@ -66,55 +66,3 @@ class Figures:
         lines += [f"glasshouse_hub_request_seconds_sum {self.total('microseconds') / 1e6}"]
         lines += [f"glasshouse_hub_request_seconds_count {count}"]
         return "\n".join(lines) + "\n"
-
-
-class Observed:
-    """Outermost: sees every request and its answer, also those that are declined or break."""
-
-    def __init__(self, app: ASGIApp, figures: Figures | None, log: TextIO | None) -> None:
-        self._app = app
-        self._figures = figures
-        self._log = log
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        seen: dict[str, Any] = {"status": 0, "sent": 0, "received": 0, "user": None}
-        started = time.monotonic()
-
-        async def heard() -> Message:
-            message = await receive()
-            seen["received"] += len(message.get("body", b""))
-            return message
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
-            await send(message)
-            seen["sent"] += len(message.get("body", b""))
-
-        if self._figures is not None:
-            self._figures.add("started")
-        try:
-            await self._app({**scope, "seen": seen}, heard, told)
-        finally:
-            self._done(scope, seen, time.monotonic() - started)
-
-    def _done(self, scope: Scope, seen: dict[str, Any], seconds: float) -> None:
-        if self._figures is not None:
-            status = seen["status"] or 500
-            self._figures.add(_CLASSES[int(status) // 100 - 1])
-            for name in ("sent", "received"):
-                self._figures.add(name, int(seen[name] or 0))
-            self._figures.add("microseconds", int(seconds * 1e6))
-            self._figures.add(next((str(end) for end in BUCKETS if seconds <= end), "+Inf"))
-        if self._log is not None:
-            row = {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "client": (scope.get("client") or ("?",))[0],
-                "method": scope["method"],
-                "path": scope["raw_path"].decode("ascii", "replace")[:2000],
-                "seconds": round(seconds, 4),
-                **seen,
-            }
-            print(json.dumps(row), file=self._log, flush=True)

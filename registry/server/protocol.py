@@ -1,0 +1,76 @@
+"""HTTP on the wire, as uvicorn speaks it, that hangs up on who crawls."""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from registry.server.access.limits import ServerLimits
+
+
+class PromptProtocol(H11Protocol):
+    """HTTP that hangs up on a client whose request's head is not whole after `head_seconds`, drop by drop or not.
+
+    Also on one that has taken nothing of a waiting answer for `send_seconds`.
+    """
+
+    limits: ServerLimits
+    _head: asyncio.TimerHandle | None = None
+    _answer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection opens: its first head is awaited."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come. While no head is whole, the time that is left is not renewed by them."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head()
+        elif self._head is None:
+            self._await_head()
+
+    def pause_writing(self) -> None:
+        """More of an answer waits than the client takes."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """The client has taken what waited."""
+        self._stop_answer()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and so is the wait."""
+        self._stop_head()
+        self._stop_answer()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head = self.loop.call_later(self.limits.head_seconds, self.transport.close)
+
+    def _await_taking(self, before: int | None = None) -> None:
+        """Hang up unless less waits than `before`; look again later."""
+        waiting = self.transport.get_write_buffer_size()
+        if before is not None and waiting >= before:
+            self.transport.abort()
+        else:
+            self._answer = self.loop.call_later(self.limits.send_seconds, self._await_taking, waiting)
+
+    def _stop_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _stop_answer(self) -> None:
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
+
+
+def prompt(limits: ServerLimits) -> type[PromptProtocol]:
+    """The protocol with these limits."""
+    return type("Prompt", (PromptProtocol,), {"limits": limits})

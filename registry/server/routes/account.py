@@ -1,0 +1,55 @@
+"""Routes of the account, and of no repository: who am I, a token for a workflow, a look at a card's metadata."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry.hub import metadata
+from registry.server.access import publishers
+from registry.server.access.tokens import Role
+from registry.server.routes import bodies, receiving
+from registry.server.routes.asking import hub, member
+from registry.server.routes.declared import takes
+
+
+async def whoami(request: Request) -> JSONResponse:
+    """GET /api/whoami-v2."""
+    user = member(request)
+    may = "read" if user.role is Role.READ else "write"
+    return JSONResponse(
+        {
+            "type": "user",
+            "id": user.name,
+            "name": user.name,
+            "fullname": user.name,
+            "isPro": False,
+            "orgs": [{"type": "org", "name": name, "roleInOrg": may} for name in user.namespaces],
+            "auth": {"type": "access_token", "accessToken": {"displayName": user.name, "role": may}},
+        }
+    )
+
+
+@takes(bodies.Exchange)
+async def exchange(request: Request) -> JSONResponse:
+    """POST /oauth/token: a token for the identity token of a workflow that is trusted with a repository."""
+    body = await receiving.read(request, bodies.Exchange)
+    here = hub(request)
+    token, seconds = await run_in_threadpool(
+        publishers.exchange, here.root, here.tokens, body.subject_token, body.resource
+    )
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    return JSONResponse(
+        {"access_token": token, "token_type": "bearer", "expires_in": seconds, "issued_token_type": kind},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@takes(bodies.ValidateYaml)
+async def validate_yaml(request: Request) -> JSONResponse:
+    """POST /api/validate-yaml: whether the metadata of a README.md is plain YAML. 400 names what is wrong."""
+    body = await receiving.read(request, bodies.ValidateYaml)
+    fault = metadata.fault(body.content.encode())
+    errors = [] if fault is None else [{"message": fault}]
+    return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)

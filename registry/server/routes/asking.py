@@ -1,0 +1,73 @@
+"""What a request says of itself: who asks which server, about which repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from registry.server.access import auth, rights
+from registry.server.access.tokens import User
+from registry.server.names import RepoName
+from registry.server.problems import Problem
+from registry.server.state import Hub
+from registry.server.store.repository import Repository
+
+
+def hub(request: Request) -> Hub:
+    """The server that got this request."""
+    found = request.app.state.hub
+    assert isinstance(found, Hub)
+    return found
+
+
+def base_url(request: Request) -> str:
+    """The server's address, without a slash at the end: what it was told, else what the client asked for."""
+    return hub(request).url or str(request.base_url).rstrip("/")
+
+
+def user(request: Request) -> User | None:
+    """Who sent the request; None for nobody. Raises Problem 401 for a token that is not known."""
+    found = auth.user(hub(request).tokens, request.headers.get("authorization"))
+    if found is not None and "seen" in request.scope:
+        request.scope["seen"]["user"] = found.name
+    return found
+
+
+def member(request: Request) -> User:
+    """Who sent the request. Raises Problem 401 for nobody."""
+    found = user(request)
+    if found is None:
+        raise Problem(401, "a token is needed: set HF_TOKEN")
+    return found
+
+
+def repository(request: Request) -> Repository:
+    """The repository that the path names, for reading.
+
+    Raises Problem 404, also for a private one that is not theirs to read, and 401 for a token that is not known.
+    """
+    params = request.path_params
+    name = RepoName(params.get("kind", "models"), params["owner"], params["name"].removesuffix(".git"))
+    return hub(request).readable(name, user(request))
+
+
+def writable(request: Request) -> tuple[Repository, User]:
+    """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
+    asking = member(request)
+    found = repository(request)
+    rights.check_write(asking, found)
+    return found, asking
+
+
+def proposable(request: Request) -> tuple[Repository, User]:
+    """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
+    asking = member(request)
+    found = repository(request)
+    rights.check_propose(asking)
+    return found, asking
+
+
+def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
+    """The repository that a link was signed for. Raises Problem 404 where it has gone since."""
+    return Repository.open(hub(request).repositories, RepoName(*claims["repo"].split("/")))

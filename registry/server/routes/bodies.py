@@ -1,0 +1,118 @@
+"""The bodies that the routes take, but for a commit's: `store/commits.py` has that one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from registry.records.record import Sha256
+from registry.server.shapes import Body, PathText, Size, Text
+
+
+class CreateRepository(Body):
+    """POST /api/repos/create."""
+
+    name: Text
+    organization: Text | None = None
+    type: Literal["model", "dataset"] | None = None
+    private: bool = False
+    visibility: Literal["public", "private"] | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only its owners may read it."""
+        return self.private if self.visibility is None else self.visibility == "private"
+
+
+class Exchange(Body):
+    """POST /oauth/token."""
+
+    grant: Annotated[Literal["urn:ietf:params:oauth:grant-type:token-exchange"], Field(alias="grant_type")]
+    kind: Annotated[Literal["urn:ietf:params:oauth:token-type:id_token"], Field(alias="subject_token_type")]
+    subject_token: Annotated[str, Field(max_length=16_384)]
+    resource: Text
+
+
+class DeleteRepository(Body):
+    """DELETE /api/repos/delete."""
+
+    name: Text
+    organization: Text | None = None
+    type: Literal["model", "dataset"] | None = None
+
+
+class Settings(Body):
+    """PUT /api/{kind}/{repo}/settings."""
+
+    visibility: Literal["public", "private"]
+
+
+class CreateDiscussion(Body):
+    """POST /api/{kind}/{repo}/discussions."""
+
+    title: Annotated[Text, Field(min_length=1)]
+    description: Text = ""
+    pull_request: Annotated[bool, Field(alias="pullRequest")] = False
+
+
+class SetStatus(Body):
+    """POST /api/{kind}/{repo}/discussions/{number}/status."""
+
+    status: Literal["open", "closed"]
+
+
+class ValidateYaml(Body):
+    """POST /api/validate-yaml. content: a README.md with its metadata block."""
+
+    content: Text = ""
+
+
+class UploadQuestion(Body):
+    """One file of a preupload. sample: base64 of its first 512 bytes."""
+
+    path: PathText
+    size: Size
+    sample: Annotated[str, Field(max_length=1024)] = ""
+
+
+class Preupload(Body):
+    """POST /api/{kind}/{repo}/preupload/{revision}."""
+
+    files: Annotated[list[UploadQuestion], Field(max_length=256)]
+
+
+class PathsInfo(Body):
+    """POST /api/{kind}/{repo}/paths-info/{revision}."""
+
+    paths: Annotated[list[PathText], Field(max_length=1000)]
+    expand: bool = False
+
+
+class Branch(Body):
+    """POST /api/{kind}/{repo}/branch/{name}."""
+
+    start: Annotated[Text | None, Field(alias="startingPoint")] = None
+
+
+class Tag(Body):
+    """POST /api/{kind}/{repo}/tag/{revision}."""
+
+    tag: Text
+    message: Text | None = None
+
+
+class LargeObject(Body):
+    """An object of the LFS batch. Source: git-lfs, docs/api/batch.md."""
+
+    oid: Sha256
+    size: Size
+
+
+class Batch(Body):
+    """POST {repo}.git/info/lfs/objects/batch."""
+
+    operation: Literal["upload", "download"]
+    transfers: tuple[Text, ...] = ()
+    objects: Annotated[list[LargeObject], Field(max_length=1000)]
+    hash_algo: Literal["sha256"] = "sha256"

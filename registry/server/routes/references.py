@@ -1,0 +1,47 @@
+"""Routes that make and delete branches and tags."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry.server import names
+from registry.server.routes import bodies, receiving
+from registry.server.routes.asking import writable
+from registry.server.routes.declared import takes
+
+
+@takes(bodies.Branch)
+async def branch(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/branch/{name}: a new branch. 409 where the name is taken."""
+    repo, _ = writable(request)
+    body = await receiving.read(request, bodies.Branch)
+    name = names.new_ref(request.path_params["revision"])
+    start = names.revision(body.start or "main")
+    await run_in_threadpool(lambda: repo.branch(name, repo.resolve(start)))
+    return JSONResponse({})
+
+
+def delete_branch(request: Request) -> JSONResponse:
+    """DELETE /api/{kind}/{repo}/branch/{name}; never main."""
+    repo, _ = writable(request)
+    repo.delete_branch(names.revision(request.path_params["revision"]))
+    return JSONResponse({})
+
+
+@takes(bodies.Tag)
+async def tag(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/tag/{revision}: a new tag. 409 where the name is taken."""
+    repo, user = writable(request)
+    body = await receiving.read(request, bodies.Tag)
+    name, revision = names.new_ref(body.tag), names.revision(request.path_params["revision"])
+    await run_in_threadpool(lambda: repo.tag(name, repo.resolve(revision), body.message or "", user.name))
+    return JSONResponse({})
+
+
+def delete_tag(request: Request) -> JSONResponse:
+    """DELETE /api/{kind}/{repo}/tag/{name}: declined for a tag that carries a release."""
+    repo, _ = writable(request)
+    repo.delete_tag(names.revision(request.path_params["revision"]))
+    return JSONResponse({})

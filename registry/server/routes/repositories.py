@@ -1,0 +1,55 @@
+"""Routes that make, close, open and delete a repository."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry.server import names
+from registry.server.access import rights
+from registry.server.problems import Problem
+from registry.server.routes import bodies, receiving
+from registry.server.routes.asking import base_url, hub, member, repository, writable
+from registry.server.routes.declared import takes
+
+
+@takes(bodies.CreateRepository)
+async def create(request: Request) -> JSONResponse:
+    """POST /api/repos/create. 409, with the URL, where it exists."""
+    user = member(request)
+    body = await receiving.read(request, bodies.CreateRepository)
+    name = names.new_repo_name(f"{body.type or 'model'}s", body.organization or user.name, body.name)
+    answer: dict[str, object] = {"url": f"{base_url(request)}/{name.url_path}", "name": str(name)}
+    if not await run_in_threadpool(hub(request).create, name, user, private=body.is_private):
+        raise Problem(409, "You already created this repo", extra=answer)
+    return JSONResponse(answer)
+
+
+@takes(bodies.DeleteRepository)
+async def delete(request: Request) -> JSONResponse:
+    """DELETE /api/repos/delete: for an admin. A tombstone keeps its name."""
+    user = member(request)
+    body = await receiving.read(request, bodies.DeleteRepository)
+    name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
+    repo = await run_in_threadpool(hub(request).readable, name, user)
+    rights.check_delete(user)
+    await run_in_threadpool(repo.delete, hub(request).repositories, user.name)
+    return JSONResponse({})
+
+
+@takes(bodies.Settings)
+async def settings(request: Request) -> JSONResponse:
+    """PUT /api/{kind}/{repo}/settings: private or public."""
+    repo, _ = writable(request)
+    body = await receiving.read(request, bodies.Settings)
+    await run_in_threadpool(repo.set_private, body.visibility == "private")
+    return JSONResponse({"private": body.visibility == "private"})
+
+
+def auth_check(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/auth-check[/write]."""
+    repository(request)
+    if request.url.path.endswith("/write"):
+        writable(request)
+    return JSONResponse({})

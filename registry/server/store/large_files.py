@@ -1,0 +1,97 @@
+"""The large files of one server: which a repository has, how they are let in, and what their bytes are.
+
+Law: what is entered in a repository's ledger is whole in the store of blobs, and within the quota of its namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from registry.server.locks import locked
+from registry.server.problems import ENTRY_NOT_FOUND, Problem
+from registry.server.store import git
+from registry.server.store.blobs import BlobStore, missing
+from registry.server.store.git import TreeRow
+from registry.server.store.places import COLLECT_LOCK
+from registry.server.store.quota import Quota
+from registry.server.store.repository import Repository
+from registry.server.store.uploads import Uploads
+
+Read = Callable[[int, int], Iterator[bytes]]
+"""(start, end) to the bytes from `start` up to `end`, a chunk at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file.
+
+    digest: SHA-256 of a large file, git's SHA-1 of any other.  size: in bytes.  large: whether it is a large file.
+    """
+
+    digest: str
+    size: int
+    read: Read
+    large: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LargeFiles:
+    """Those of the server whose folder is `root`."""
+
+    root: Path
+    blobs: BlobStore
+    uploads: Uploads
+    quota: Quota
+
+    def here(self, repo: Repository, asked: Iterable[str]) -> dict[str, int]:
+        """{sha256: bytes} of those asked for that the repository has a right to, and that are whole in the store."""
+        entered = repo.contents.blobs()
+        return {oid: entered[oid] for oid in set(asked) if oid in entered and self.blobs.size(oid) == entered[oid]}
+
+    def content(self, repo: Repository, commit: str, path: str) -> Content:
+        """The file `path` at `commit`. Raises Problem 404 where there is none, or its large file is lost."""
+        found = git.read_file(repo.folder, commit, path)
+        if found is None:
+            raise Problem(404, f"{path} is not at {commit}", ENTRY_NOT_FOUND)
+        row, data = found
+        if row.sha256 is None:
+            return Content(row.oid, len(data), lambda start, end: iter((data[start:end],)), large=False)
+        return self._linked(repo, row, row.sha256)
+
+    def blob(self, sha256: str) -> Content:
+        """A large file, of whatever repository. Raises Problem 404 where it is not here."""
+        size = self.blobs.size(sha256)
+        if size is None:
+            raise missing(sha256)
+        return Content(sha256, size, partial(self.blobs.read, sha256), large=True)
+
+    def keep(self, repo: Repository, path: Path, sha256: str, size: int) -> None:
+        """Put the checked file `path` into the store, and enter it in the ledger of `repo`.
+
+        Meanwhile `glasshouse serve --collect` takes none away. Raises Problem 403 beyond the quota.
+        """
+        owner = repo.name.owner
+        with locked(self.root / COLLECT_LOCK, shared=True):
+            self.quota.check(owner, size)
+            self.blobs.put(path, sha256, size)
+            more = 0 if sha256 in repo.contents.read() else size
+            with self.quota.spending(owner, more), repo.lock():
+                repo.contents.append({sha256: size})
+
+    def join(self, repo: Repository, upload_id: str, parts: int, sha256: str, size: int) -> None:
+        """Keep the file whose parts have all come; harmless where that was done before. Raises as `Uploads.joined`."""
+        with self.uploads.joined(upload_id, parts, sha256, size) as path:
+            if path is not None:
+                self.keep(repo, path, sha256, size)
+            elif repo.contents.blobs().get(sha256) != size:
+                raise Problem(400, f"none of the {parts} parts has come")
+
+    def _linked(self, repo: Repository, row: TreeRow, sha256: str) -> Content:
+        """The large file that `row` points to, should the repository have a right to it."""
+        size = self.blobs.size(sha256) if sha256 in repo.contents.read() else None
+        if size is None:
+            raise Problem(404, f"the content of {row.path} is lost", ENTRY_NOT_FOUND)
+        return Content(sha256, size, partial(self.blobs.read, sha256), large=True)

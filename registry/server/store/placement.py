@@ -1,0 +1,60 @@
+"""Which files go to the blob store, and which stand in git itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry.server.problems import Problem
+from registry.server.store import git
+from registry.server.store.repository import Repository
+
+MAX_REGULAR = 10 << 20
+"""Bytes of a file that may stand in git itself; larger ones go to the blob store."""
+LARGE_SUFFIXES = (
+    ".7z", ".arrow", ".bin", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".parquet", ".pt",
+    ".pth", ".safetensors", ".sqlite", ".tar", ".zip", ".zst",
+)  # fmt: skip
+GIT_ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LARGE_SUFFIXES).encode()
+"""The first `.gitattributes` of a repository: what tells git-lfs the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A file that a client is about to send. path: checked.  size: in bytes.  sample: base64 of its first bytes."""
+
+    path: str
+    size: int
+    sample: str
+
+    @property
+    def large(self) -> bool:
+        """Whether it goes to the blob store. Raises Problem 400 for a sample that is no base64."""
+        try:
+            sample = base64.b64decode(self.sample, validate=True)
+        except (binascii.Error, ValueError) as problem:
+            raise Problem(400, f"the sample of {self.path[:200]!r} is not base64") from problem
+        by_name = self.path.lower().endswith(LARGE_SUFFIXES)
+        return self.size > 0 and (b"\0" in sample or self.size > MAX_REGULAR or by_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an announced file goes. standing: the digest of what is at its path, in the same store; None for none."""
+
+    path: str
+    large: bool
+    standing: str | None
+
+
+def place(repo: Repository, commit: str, files: Sequence[Announced]) -> list[Placed]:
+    """Where each of `files` goes, and what stands there at `commit`."""
+    here = {row.path: row for row in git.tree(repo.folder, commit, [file.path for file in files])} if files else {}
+    placed = []
+    for file in files:
+        row, large = here.get(file.path), file.large
+        same_store = row is not None and (row.sha256 is not None) == large
+        placed.append(Placed(file.path, large, (row.sha256 or row.oid) if row is not None and same_store else None))
+    return placed

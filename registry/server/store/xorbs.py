@@ -1,0 +1,130 @@
+"""What is kept of Xet uploads: xorbs until their chunks are in whole files, then a small map of where they are.
+
+A client that remembers having sent a xorb need not send it again. A xorb is for who sent it, and for nobody else:
+knowing its hash opens nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.files import write_atomic
+from registry.server.problems import Problem
+from registry.server.store import xet
+from registry.server.store.large_files import LargeFiles
+from registry.server.store.places import UPLOADS, XORB_MAPS
+from registry.server.store.repository import Repository
+from registry.server.store.uploads import PACKED, Upload
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_STALE = "your client remembers sending what is not here any more: remove $HF_HOME/xet, or set HF_HUB_DISABLE_XET=1"
+_Places = list[tuple[xet.Span, int]]
+"""At which offset of a file each of its spans starts."""
+
+
+def check_hash(name: str) -> str:
+    """The name of a xorb. Raises Problem 400 for what is none."""
+    if not _HASH.fullmatch(name):
+        raise Problem(400, "a xorb is named by 64 hex characters")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Xorbs:
+    """The xorbs that the user `user` has sent: packed, until their chunks are in files; then a map of where they are.
+
+    A map is {sizes: of each chunk, runs: [first chunk, end, SHA-256 of a file, offset in it]}.
+    """
+
+    large: LargeFiles
+    user: str
+
+    @property
+    def _packed(self) -> Path:
+        return self.large.root / UPLOADS / f"{PACKED}{self.user}"
+
+    @property
+    def _maps(self) -> Path:
+        return self.large.root / XORB_MAPS / self.user
+
+    def check_room(self, owner: str) -> None:
+        """Raise Problem 403 where what is packed would take the namespace `owner` beyond its quota."""
+        if self._packed.is_dir():
+            self.large.quota.check(owner, sum(item.stat().st_size for item in os.scandir(self._packed)))
+
+    def keep(self, upload: Upload, name: str) -> bool:
+        """Keep a xorb; whether it is new. Raises Problem 400 for what is none."""
+        with upload.path.open("rb") as stream:
+            if not xet.chunks(stream, upload.size):
+                raise Problem(400, "a malformed xorb")
+        place = self._packed / name
+        new = not place.exists()
+        place.parent.mkdir(exist_ok=True)
+        upload.path.replace(place)
+        return new
+
+    def unpack(self, repo: Repository, shard: bytes) -> None:
+        """Put the files of a shard together and keep them in `repo`. Raises Problem 422 but for the SHA-256 of each."""
+        for file in xet.files(shard):
+            if self.large.here(repo, [file.sha256]).get(file.sha256) == file.size:
+                continue
+            self.large.quota.check(repo.name.owner, file.size)
+            with self.large.uploads.one(file.size) as upload:
+                places = self._assemble(file, upload)
+                upload.finish(file.sha256, file.size)
+                self.large.keep(repo, upload.path, file.sha256, file.size)
+            self._remember(file.sha256, places)
+
+    def _assemble(self, file: xet.PackedFile, upload: Upload) -> _Places:
+        """Write the file to `upload`. Raises Problem 400 where a chunk is missing."""
+        places = []
+        for span in file.spans:
+            places.append((span, upload.size))
+            for data in self._read(span):
+                upload.write(data)
+            if upload.size != places[-1][1] + span.size:
+                raise Problem(400, f"the chunks of {span.xorb} do not have the size that the shard says")
+        return places
+
+    def _remember(self, sha256: str, places: _Places) -> None:
+        """Note that each span now stands in the file `sha256`; let go of xorbs of which every chunk does."""
+        for span, offset in places:
+            packed, where = self._packed / span.xorb, self._maps / span.xorb
+            if not packed.exists():
+                continue
+            with packed.open("rb") as stream:
+                sizes = [chunk.size for chunk in xet.chunks(stream, packed.stat().st_size)]
+            known: dict[str, Any] = json.loads(where.read_bytes()) if where.exists() else {"sizes": sizes, "runs": []}
+            known["runs"].append([span.start, span.end, sha256, offset])
+            write_atomic(where, json.dumps(known).encode())
+            covered = {number for start, end, *_ in known["runs"] for number in range(start, end)}
+            if covered >= set(range(len(sizes))):
+                packed.unlink(missing_ok=True)
+
+    def _read(self, span: xet.Span) -> Iterator[bytes]:
+        """The bytes of a span, from the packed xorb or from where its map says."""
+        packed, where = self._packed / span.xorb, self._maps / span.xorb
+        if packed.exists():
+            with packed.open("rb") as stream:
+                for chunk in xet.chunks(stream, packed.stat().st_size)[span.start : span.end]:
+                    stream.seek(chunk.offset)
+                    yield xet.unpack(stream.read(chunk.packed), chunk)
+            return
+        known = json.loads(where.read_bytes()) if where.exists() else {"sizes": [], "runs": []}
+        number = span.start
+        while number < span.end:
+            for start, end, sha256, offset in known["runs"]:
+                if start <= number < end and self.large.blobs.size(sha256) is not None:
+                    first = offset + sum(known["sizes"][start:number])
+                    until = min(end, span.end)
+                    yield from self.large.blobs.read(sha256, first, first + sum(known["sizes"][number:until]))
+                    number = until
+                    break
+            else:
+                raise Problem(400, _STALE)
