@@ -2,7 +2,7 @@
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
 #   make bench   throughput, as ratios to a named peer
-#   make docs    the generated parts of docs/
+#   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
 #   make lock    pin every dependency anew, with hashes
 #   make clean   remove what the above made
 
@@ -55,6 +55,8 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m tests.reference --write
+	$(BIN)/zensical build --strict --clean --config-file docs/zensical.toml
+	@echo "Open docs/site/index.html"
 
 UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra gguf --extra serve --extra s3 --extra dev \
 	--universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --find-links ""
@@ -67,4 +69,4 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench build releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench build docs/site docs/.cache releases mlflow.db mlartifacts

@@ -124,7 +124,7 @@ def farewell(tag: str, trust: Sequence[str], signer: Sequence[str], seconds: flo
         f"  printf x >> releases/tiny-llama/{tag}/config.json   # and verify again: it names the file\n"
         f"  dvc dag; dvc plots show\n"
         f"  edit params.yaml, commit, and `make demo` again: only what changed is rebuilt\n"
-        f"  docs/tutorial.md explains what you saw"
+        f"  docs/tutorials/demo.md explains what you saw"
     )
 
 

@@ -1,4 +1,4 @@
-"""`make docs`: the pages of docs/reference that are made from the code they describe. A test holds docs/ to it."""
+"""`make docs`: the parts of docs/ that are made from the code they describe. A test holds docs/ to it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from pipelines.params import Params
 from registry.attest.policy import Policy
 from registry.cli import app
 from registry.release.config import ReleaseConfig
+from tests.docs import console
+from tests.docs.picture import picture
 from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FOLDER = DOCS / "reference"
+FIRST = DOCS / "tutorials" / "verify.md"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = """# The command
 
@@ -349,6 +353,8 @@ def _docstrings(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 PAGES: Mapping[Path, Callable[[], str]] = {
+    DOCS / "assets" / "picture.svg": picture,
+    FIRST: lambda: console.renewed(FIRST),
     FOLDER / "command.md": command,
     FOLDER / "params.md": params,
     FOLDER / "policy.md": policy,
