@@ -1,8 +1,7 @@
 """The folder of one training, which outlives kills and power cuts.
 
-    checkpoints/step-000000/   model.safetensors, optimizer.safetensors, state.json
-    checkpoints.json           the chain, written after the folder it speaks of
-    metrics.jsonl              a line for each step, flushed to the disk before the chain
+It is laid out as registry.records.training_folder says. The chain is written after the checkpoint that it ends in, and
+the lines of metrics are flushed to the disk before the chain.
 
 Law: `resume` leaves exactly what an undisturbed training would have had when it wrote the last checkpoint that is
 whole: no more steps, no fewer, no remains.
@@ -23,11 +22,9 @@ from registry.errors import DigestMismatch, GlasshouseError
 from registry.files import directory_beside, write_atomic
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests
 from registry.records.record import Record, Sha256
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, TrainingFolder
 from registry.tensors import tensors_digest
 
-WEIGHTS = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-STATE = "state.json"
 MAX_LINE = 4096
 
 
@@ -41,24 +38,8 @@ class State(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """Where one training keeps what it made."""
-
-    root: Path
-
-    @property
-    def chain(self) -> Path:
-        """The file of the chain."""
-        return self.root / "checkpoints.json"
-
-    @property
-    def metrics(self) -> Path:
-        """The file of metrics."""
-        return self.root / "metrics.jsonl"
-
-    def checkpoint(self, step: int) -> Path:
-        """The folder of the checkpoint after `step` steps."""
-        return self.root / f"checkpoints/step-{step:06d}"
+class RunFolder(TrainingFolder):
+    """Where one training keeps what it made, and goes on from."""
 
     def save(
         self, chain: Chain, tensors: Mapping[str, Mapping[str, Any]], *, step: int, end: int, loss: float | None
@@ -157,9 +138,8 @@ class RunFolder:
     def _remove_later(self, chain: Chain) -> None:
         """Remove checkpoints that the chain does not name, and half-written ones."""
         named = {self.checkpoint(entry.step).name for entry in chain.entries}
-        folder = self.root / "checkpoints"
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        for path in self.checkpoints.iterdir():
             if path.name not in named:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         for path in self.root.glob(".*"):  # what write_atomic had begun

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import curve, determinism, params, stage, tracking
-from pipelines.checkpoints import WEIGHTS, RunFolder
+from pipelines.checkpoints import RunFolder
 from pipelines.export import OUT as MODEL
 from pipelines.params import Params
 from pipelines.train import OUT as TRAINED
@@ -26,6 +26,7 @@ from registry.digest import sha256_file
 from registry.files import directory_beside
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
+from registry.records.training_folder import WEIGHTS
 
 if TYPE_CHECKING:  # they load torch, which has to come after the profile
     import torch

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from pipelines import determinism, params, recipe, stage, tracking
-from pipelines.checkpoints import WEIGHTS, RunFolder
+from pipelines.checkpoints import RunFolder
 from pipelines.params import Params
 from pipelines.train import OUT as TRAINED
 from pipelines.train import TOKENIZER, TOKENS
@@ -21,6 +21,7 @@ from registry.errors import InputError, VerificationError
 from registry.files import directory_beside
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.tokens import Tokens
+from registry.records.training_folder import WEIGHTS
 
 OUT = Path("build/model")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")

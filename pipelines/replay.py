@@ -5,7 +5,7 @@
     python -m pipelines.replay --environment OUT    only environment.json: does the profile hold here?
 
 AFTER and UNTIL are steps, CHECKPOINT is the folder of the checkpoint at AFTER. OUT becomes what
-`pipelines.checkpoints.RunFolder` says, with the chain up to the checkpoint that was made, and the metrics of the steps
+`registry.records.training_folder` says, with the chain up to the checkpoint that was made, and the metrics of the steps
 in between. Segments are trained one after the other by the same processes, so that starting them is paid for once.
 Nothing that DVC tracks is touched: build/tokens and build/tokenizer are read.
 
@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pipelines import determinism, params, recipe, stage, supervise
 from pipelines import train as training
-from pipelines.checkpoints import OPTIMIZER, WEIGHTS, RunFolder
+from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.params import Params
 from registry.errors import InputError, Refused, VerificationError
 from registry.files import write_atomic
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import NumericProfile
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
     from pipelines.worker import Place
@@ -152,7 +153,7 @@ def _describe(folder: RunFolder, numeric: NumericProfile, settings: Params) -> N
     """Write environment.json: the machine and the software that work here."""
     from pipelines import environment
 
-    write_atomic(folder.root / training.ENVIRONMENT, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
+    write_atomic(folder.environment, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
 
 
 def _empty(folder: Path) -> RunFolder:

@@ -125,7 +125,7 @@ class _Follower:
     def end(self, status: str) -> None:
         """Send the rest and end the run."""
         self.send(all_of_it=True)
-        if status == "FINISHED" and (environment := self._folder.root / "environment.json").is_file():
+        if status == "FINISHED" and (environment := self._folder.environment).is_file():
             self._client.log_artifact(self._run, str(environment))
         self._client.set_terminated(self._run, status)
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # it loads torch, which has to come after the profile
 TOKENS = Path("build/tokens")
 TOKENIZER = Path("build/tokenizer")
 OUT = Path("build/train")
-ENVIRONMENT = "environment.json"
 
 
 def main() -> None:
@@ -73,7 +72,7 @@ def _train(settings: Params, profile: Profile, place: Place, numeric: NumericPro
     chain = worker.agree(folder, recipe.chain(settings, TOKENS / "tokens.json"), place)
     train, held = TokenSplit.open(TOKENS, "train"), TokenSplit.open(TOKENS, "validation")
     if place.rank == 0:
-        write_atomic(folder.root / ENVIRONMENT, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
+        write_atomic(folder.environment, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
     with model.arithmetic(profile), _bar(settings, place.rank) as advance:
         config = model.configuration(
             settings.model, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(TOKENIZER)

@@ -21,12 +21,13 @@ from transformers import PreTrainedModel
 
 from pipelines import model as models
 from pipelines import order, reduce, schedule
-from pipelines.checkpoints import OPTIMIZER, WEIGHTS, RunFolder
+from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.params import Params, Train
 from pipelines.tokens import TokenSplit
 from registry.errors import InputError, VerificationError
 from registry.records.checkpoint_chain import Chain
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 Advance = Callable[[int, float], None]
 """Called with the number of steps done, and the loss of the last."""

@@ -1,4 +1,4 @@
-"""Answers to questions of trust: PASS, FAIL, and UNKNOWN, which is never folded into either.
+"""Answers to questions of trust: PASS, FAIL, and UNKNOWN, which is never folded into either; and which question it was.
 
 Law: a report FAILs if any check does; else it is UNKNOWN if any check is, or if there is none; else it PASSes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 
@@ -24,25 +24,51 @@ class Verdict(StrEnum):
         return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 3}[self]
 
 
+class Step(IntEnum):
+    """The questions, in the order in which they are asked: 0 to 7 by verification, 8 and 9 by a replay.
+
+    docs/architecture.md says what each asks.
+    """
+
+    BOUNDS = 0
+    PLACE = 1
+    BYTES = 2
+    SIGNATURES = 3
+    COMPLETE = 4
+    LINEAGE = 5
+    POLICY = 6
+    STATUS = 7
+    CHAIN = 8
+    REPLAY = 9
+
+    @property
+    def word(self) -> str:
+        """Its name, such as "bytes"."""
+        return self.name.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One question and its answer.
 
-    step: 0 to 7, as docs/architecture.md numbers them.  name: the step's word, such as "bytes".
-    subject: what was looked at: a path, a bundle, a reference.
+    step: which question.  subject: what was looked at: a path, a bundle, a reference.
     reason: what was found; for FAIL and UNKNOWN also what was expected.
     """
 
-    step: int
-    name: str
+    step: Step
     verdict: Verdict
     subject: str
     reason: str
 
+    @property
+    def name(self) -> str:
+        """The step's word, such as "bytes"."""
+        return self.step.word
+
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
         return {
-            "step": self.step,
+            "step": int(self.step),
             "name": self.name,
             "verdict": str(self.verdict),
             "subject": self.subject,
@@ -51,14 +77,13 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepSummary:
     """The checks of one step, taken together, as a person reads them first.
 
-    number, name: as in its checks.  words: what was found, in half a line.  seconds: how long it took.
+    step: which.  words: what was found, in half a line.  seconds: how long it took.
     """
 
-    number: int
-    name: str
+    step: Step
     verdict: Verdict
     words: str
     seconds: float
@@ -91,7 +116,7 @@ class Report:
 
     subject: str
     checks: tuple[Check, ...]
-    steps: tuple[Step, ...] = field(default=(), compare=False)
+    steps: tuple[StepSummary, ...] = field(default=(), compare=False)
     established: Established | None = None
 
     @property

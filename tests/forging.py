@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from pipelines.checkpoints import STATE, State
+from pipelines.checkpoints import State
 from registry.digest import sha256_file
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
 from registry.records.checkpoint_chain import Chain, FileDigests
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
 from registry.tensors import tensors_digest
 
 CHECKPOINTS = "build/train/checkpoints"
@@ -20,20 +20,20 @@ CHECKPOINTS = "build/train/checkpoints"
 
 def replace(folder: Path, step: int, other: Path) -> None:
     """Put the checkpoint of another training in the place of one."""
-    shutil.rmtree(folder / branch(step))
-    shutil.copytree(other / branch(step), folder / branch(step))
+    shutil.rmtree(folder / step_name(step))
+    shutil.copytree(other / step_name(step), folder / step_name(step))
 
 
 def swap(folder: Path, one: int, other: int) -> None:
     """Let two checkpoints change places."""
-    (folder / branch(one)).rename(folder / "aside")
-    (folder / branch(other)).rename(folder / branch(one))
-    (folder / "aside").rename(folder / branch(other))
+    (folder / step_name(one)).rename(folder / "aside")
+    (folder / step_name(other)).rename(folder / step_name(one))
+    (folder / "aside").rename(folder / step_name(other))
 
 
 def alter(folder: Path, step: int) -> str:
     """Make one number of one first moment a little larger: finite, in shape, plausible. Returns the tensor's name."""
-    path = folder / branch(step) / OPTIMIZER
+    path = folder / step_name(step) / OPTIMIZER
     arrays = {name: array.copy() for name, array in load_file(path).items()}
     altered: str = next(name for name in sorted(arrays) if name.endswith("exp_avg"))
     arrays[altered].reshape(-1)[0] += np.float32(1e-4)
@@ -57,7 +57,7 @@ def relinked(chain: Chain, folder: Path) -> Chain:
         files = {
             name: FileDigests(file=sha256_file(path), tensors=tensors_digest(path))
             for name in (WEIGHTS, OPTIMIZER)
-            for path in [folder / branch(entry.step) / name]
+            for path in [folder / step_name(entry.step) / name]
         }
         forged = forged.extended(
             step=entry.step,
@@ -74,6 +74,6 @@ def make_good(train: Path) -> None:
     chain = relinked(Chain.read(train / "checkpoints.json"), train / "checkpoints")
     chain.verify()
     for entry in chain.entries:
-        path = train / "checkpoints" / branch(entry.step) / STATE
+        path = train / "checkpoints" / step_name(entry.step) / STATE
         path.write_bytes(State.read(path).model_copy(update={"entry": entry}).to_bytes())
     (train / "checkpoints.json").write_bytes(chain.to_bytes())

@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry import canonical
 from registry.attest.localkey import KeySigner
 from registry.digest import sha256_file
-from registry.hub import step_branches as layout
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records import layout as records
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
 from registry.release.sign import sign
 from registry.server.check import examine
 from registry.tensors import tensors_digest
@@ -62,12 +62,12 @@ class Release:
             tokens="1" * 64, recipe="2" * 64, profile=ProfileName(name="portable", digest="3" * 64), entries=()
         )
         for step in range(steps):
-            folder = made.checkpoints / layout.branch(step)
+            folder = made.checkpoints / step_name(step)
             folder.mkdir(parents=True)
-            files = [_tensors(folder / name, size) for name in (layout.WEIGHTS, layout.OPTIMIZER)]
+            files = [_tensors(folder / name, size) for name in (WEIGHTS, OPTIMIZER)]
             loss = 1.0 if step else None
             chain = chain.extended(step=step, weights=files[0], optimizer=files[1], end=step, loss=loss)
-            (folder / layout.STATE).write_bytes(canonical.dumps({"entry": chain.entries[-1].as_json()}))
+            (folder / STATE).write_bytes(canonical.dumps({"entry": chain.entries[-1].as_json()}))
         (made.folder / records.CHECKPOINTS).write_bytes(chain.to_bytes())
         sign(made.folder, KeySigner(private_key(root / "private.pem")))
         return made

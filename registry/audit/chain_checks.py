@@ -24,15 +24,12 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 from registry import canonical, strict_yaml, tensors
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain, Checkpoint
-from registry.report import Check, Verdict
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
+from registry.report import Check, Step, Verdict
 from registry.tensors import Tensor
 
-STEP, NAME = 8, "chain"
-"""After the steps 0 to 7 of verification."""
-METRICS = "provenance/metrics.jsonl"
 MAX_LINE = 4096
 CHUNK = 1 << 20
 FORMATS = {"F32": "f", "F64": "d", "F16": "e"}
@@ -85,7 +82,7 @@ def second_moments(root: Path, found: Chain) -> Mapping[int, float]:
         schedule = Schedule.read(root / layout.PARAMS)
         if schedule.clip is None or schedule.beta2 is None:
             return {}
-        for step, line in enumerate(metrics(root / METRICS), start=1):
+        for step, line in enumerate(metrics(root / layout.METRICS), start=1):
             match line:
                 case {"gradientNorm": int() | float() as norm}:
                     total = schedule.beta2 * total + (1 - schedule.beta2) * min(norm, schedule.clip) ** 2
@@ -101,10 +98,10 @@ def _answer(subject: str, question: Callable[[], str]) -> Check:
     try:
         words = question()
     except Unavailable as problem:
-        return Check(STEP, NAME, Verdict.UNKNOWN, subject, problem.message)
+        return Check(Step.CHAIN, Verdict.UNKNOWN, subject, problem.message)
     except GlasshouseError as problem:
-        return Check(STEP, NAME, Verdict.FAIL, subject, problem.message)
-    return Check(STEP, NAME, Verdict.PASS, subject, words)
+        return Check(Step.CHAIN, Verdict.FAIL, subject, problem.message)
+    return Check(Step.CHAIN, Verdict.PASS, subject, words)
 
 
 def _links(found: Chain) -> str:
@@ -130,7 +127,7 @@ def _metrics(root: Path, found: Chain) -> str:
     steps = found.entries[-1].step
     losses: dict[int, float | None] = {entry.step: entry.loss for entry in found.entries if entry.step}
     count = 0
-    for line in metrics(root / METRICS):
+    for line in metrics(root / layout.METRICS):
         count += 1
         match line:
             case {  # a whole float is written as an integer

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable
-from registry.hub import step_branches as places
+from registry.hub import step_branches
 from registry.hub.client import HubClient
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS
 from registry.records.checkpoint_chain import Checkpoint
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 
 FETCHED = "checkpoints"
 """The folder, in the scratch folder of an audit, of those that were fetched."""
@@ -31,13 +31,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InFolder:
-    """A folder with `step-000100/` for each checkpoint, as training leaves it in build/train/checkpoints."""
+    """A folder with one for each checkpoint, such as step-000100: the checkpoints of a training."""
 
     root: Path
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
         """As Source says."""
-        folder = self.root / places.branch(entry.step)
+        folder = self.root / step_name(entry.step)
         if not folder.is_dir():
             raise InputError(f"there is no {folder.name} in {self.root}", mend="give another folder: --checkpoints DIR")
         return folder
@@ -52,9 +52,9 @@ class OnHub:
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
         """As Source says."""
-        folder = into / places.branch(entry.step)
+        folder = into / step_name(entry.step)
         if not folder.exists():
-            self.hub.download(self.repo, places.locate(self.hub, self.repo, entry), folder)
+            self.hub.download(self.repo, step_branches.locate(self.hub, self.repo, entry), folder)
         return folder
 
 

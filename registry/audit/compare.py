@@ -32,7 +32,6 @@ JOINED_LATER = frozenset(
     (layout.CARD, layout.RECORD, layout.STAGES, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE)
 )
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
-METRICS = "provenance/metrics.jsonl"
 MAX_FIGURES = 64 << 20
 
 
@@ -155,7 +154,7 @@ def _following(
                 [(entry.step, entry.positions) for entry in Chain.read(place).entries] for place in (signed, found)
             )
             return ("WITHIN" if theirs == ours else "DIFFERENT"), True, "its digests follow from the weights"
-        if path == METRICS:
+        if path == layout.METRICS:
             pairs: Iterator[tuple[Any, ...]] = zip_longest(chain_checks.metrics(signed), chain_checks.metrics(found))
         elif path == layout.EVALUATION:
             pairs = iter([tuple(canonical.read(place, max_bytes=MAX_FIGURES)["metrics"] for place in (signed, found))])

@@ -15,7 +15,7 @@ from pathlib import Path
 from registry import canonical, strict_yaml
 from registry.attest.predicates import Rebuild, RebuildVerdict, Rebuilt
 from registry.audit import segments
-from registry.audit.compare import METRICS, Output, outputs, overall
+from registry.audit.compare import Output, outputs, overall
 from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
@@ -27,6 +27,7 @@ from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.record import Record
 from registry.records.run import SUFFIX, Run
+from registry.records.training_folder import ENVIRONMENT, TrainingFolder
 
 TRAINED = "build/train"
 LOG = "rebuild"
@@ -158,13 +159,13 @@ def _departures(workshop: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
     except GlasshouseError as problem:
         yield f"which stage departs first is not known: {problem.message}"
     try:
-        trained = Chain.read(tree / TRAINED / "checkpoints.json")
+        trained = Chain.read(TrainingFolder(tree / TRAINED).chain)
     except GlasshouseError as problem:
         yield f"no chain of checkpoints came out: {problem.message}"
     else:
         if (step := first_checkpoint(workshop.audited.chain, trained)) is not None:
             yield f"the first checkpoint that departs is that of step {step}"
-            yield segments.first_step(root / METRICS, tree / TRAINED / "metrics.jsonl")
+            yield segments.first_step(root / layout.METRICS, TrainingFolder(tree / TRAINED).metrics)
     for output in found:
         if output.counted and output.verdict == "DIFFERENT":
             yield f"{output.path}: {output.reason}"
@@ -208,7 +209,7 @@ def first_stage(signed: dvc_lock.Lock, made: dvc_lock.Lock, runs: Mapping[str, t
         else:
             theirs, ours = ({out.path: out.md5 for out in lock.outs_of(name)} for lock in (signed, made))
         other = [path for path in theirs | ours if theirs.get(path) != ours.get(path)]
-        if counted := [path for path in other if not path.endswith(("environment.json", SUFFIX))]:
+        if counted := [path for path in other if not path.endswith((ENVIRONMENT, SUFFIX))]:
             return f"{name}: {counted[0]}"
     return None
 

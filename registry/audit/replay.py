@@ -27,7 +27,7 @@ from registry.audit.segments import MAX_REASON, SOONEST, Effort, Progress, Segme
 from registry.audit.subject import Audited, rfc3339
 from registry.audit.workshop import Options, Workshop
 from registry.errors import InputError, Unavailable, VerificationError
-from registry.report import Check, Report, Verdict
+from registry.report import Check, Report, Step, Verdict
 
 WORDS: tuple[ReplayVerdict, ...] = get_args(ReplayVerdict)
 
@@ -72,7 +72,7 @@ class Findings:
     def made(self, subject: str, verdict: ReplayVerdict, reason: str) -> None:
         """Something was made anew, and compared."""
         self.said = (*self.said, verdict)
-        self.checks.append(Check(9, "replay", answer(verdict), subject, f"{verdict}: {reason}"))
+        self.checks.append(Check(Step.REPLAY, answer(verdict), subject, f"{verdict}: {reason}"))
 
     @property
     def failed(self) -> bool:

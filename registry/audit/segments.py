@@ -14,15 +14,14 @@ from pathlib import Path
 from registry import strict_yaml, tensors
 from registry.attest.audits import Challenge, ReplayVerdict, Segment
 from registry.audit import chain_checks, checkpoint_sources, compare
-from registry.audit.chain_checks import METRICS
 from registry.audit.checkpoint_sources import Source
 from registry.audit.pace import Pace, soonest
 from registry.audit.workshop import PROCESSES, REPLAY, Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain, Checkpoint
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder, step_name
 
 Progress = Callable[[int], None]
 """Called with the number of training steps just done."""
@@ -65,7 +64,7 @@ class Segments:
         self.workshop, self.asked, self.tolerance, self.progress = workshop, asked, effort.tolerance, progress
         self.chain: Chain = workshop.audited.chain
         self.made_first = workshop.scratch / "seed"
-        self.sources = (*sources, checkpoint_sources.InFolder(self.made_first / "checkpoints"))
+        self.sources = (*sources, checkpoint_sources.InFolder(TrainingFolder(self.made_first).checkpoints))
         entries = self.chain.entries
         self.steps = {number: entries[number + 1].step - entries[number].step for number in asked.chosen}
         self.pace = self._pace(effort.at_once)
@@ -131,7 +130,7 @@ class Segments:
             verdict, reason = self._other(found.message)
         except GlasshouseError as found:
             verdict, reason = "UNAVAILABLE", found.message
-        made = self._out(number) / "checkpoints" / branch(after.step)
+        made = TrainingFolder(self._out(number)).checkpoint(after.step)
         return Segment(
             number=number,
             after=before.step,
@@ -193,7 +192,7 @@ class Segments:
         """The checkpoint's files where a sandboxed child can see them."""
         if start.is_relative_to(self.workshop.scratch):
             return start
-        inside = self.workshop.scratch / "given" / branch(entry.step)
+        inside = self.workshop.scratch / "given" / step_name(entry.step)
         inside.mkdir(parents=True, exist_ok=True)
         for name in (WEIGHTS, OPTIMIZER):
             (inside / name).write_bytes((start / name).read_bytes())
@@ -204,8 +203,8 @@ class Segments:
         """How what was made in `out` compares with the checkpoint `after`; where it departs, as far as can be told."""
         if found := same(after, out):
             return found
-        made = out / "checkpoints" / branch(after.step)
-        words = [first_step(self.workshop.audited.root / METRICS, out / "metrics.jsonl")]
+        made = TrainingFolder(out).checkpoint(after.step)
+        words = [first_step(self.workshop.audited.root / layout.METRICS, TrainingFolder(out).metrics)]
         theirs, ours = {"loss": after.loss}, {"loss": last(out).loss}
         if theirs != ours:
             words.append(f"the chain says loss {theirs['loss']}, the replay {ours['loss']}")
@@ -238,7 +237,7 @@ def steps_of(out: Path, progress: Progress) -> Callable[[], None]:
     def count() -> None:
         nonlocal read
         try:
-            with (out / "metrics.jsonl").open("rb") as stream:
+            with TrainingFolder(out).metrics.open("rb") as stream:
                 stream.seek(read)
                 new = stream.read()
         except OSError:
@@ -252,7 +251,7 @@ def steps_of(out: Path, progress: Progress) -> Callable[[], None]:
 def last(out: Path) -> Checkpoint:
     """The last checkpoint that the source says it made in `out`. Raises Unavailable where it made none."""
     try:
-        return Chain.read(out / "checkpoints.json").entries[-1]
+        return Chain.read(TrainingFolder(out).chain).entries[-1]
     except (GlasshouseError, IndexError) as problem:
         raise Unavailable(f"the source made no checkpoint: {problem}", mend="--keep DIR leaves the logs") from problem
 
@@ -262,7 +261,7 @@ def same(entry: Checkpoint, out: Path) -> tuple[ReplayVerdict, str] | None:
 
     Raises Unavailable where nothing was made.
     """
-    folder = out / "checkpoints" / branch(entry.step)
+    folder = TrainingFolder(out).checkpoint(entry.step)
     made = last(out)
     try:
         files = {

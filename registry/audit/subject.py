@@ -15,10 +15,8 @@ from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.release_record import ReleaseRecord
-from registry.report import Report, Verdict
+from registry.report import Report, Step, Verdict
 
-LINEAGE = 5
-"""The last step of verification that must hold before code of the release is run."""
 CPU_BOUND = ("native", "cuda")
 """Profiles whose bits are promised on one type of machine only; those of others are promised on every one."""
 PACKAGES = ("torch", "numpy", "blas", "transformers")
@@ -47,7 +45,7 @@ def admit(root: Path, report: Report, verifier: Verifier) -> Audited:
     Steps up to lineage must PASS; what a policy asks for beyond (other rebuilders, say) does not keep one from looking.
     """
     for check in report.checks:
-        if check.verdict is Verdict.FAIL or (check.verdict is Verdict.UNKNOWN and check.step <= LINEAGE):
+        if check.verdict is Verdict.FAIL or (check.verdict is Verdict.UNKNOWN and check.step <= Step.LINEAGE):
             kind = VerificationError if check.verdict is Verdict.FAIL else Unavailable
             raise kind(
                 f"it does not verify, so none of its code is run: {check.name}: {check.subject}: {check.reason}",

@@ -14,6 +14,7 @@ from registry.audit.source import Setup, fetch
 from registry.audit.subject import Audited, foreign
 from registry.errors import Unavailable
 from registry.records.environment import Environment
+from registry.records.training_folder import TrainingFolder
 
 PROCESSES = "GLASSHOUSE_PROCESSES"
 """The variable that tells a training how many processes to use."""
@@ -110,7 +111,7 @@ def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environmen
         sandbox.run([*REPLAY, "--environment", str(out)], tree, log="profile", variables={"PYTHONPATH": str(tree)})
     except Unavailable as problem:
         return None, (problem.message,)
-    here = Environment.read(out / "environment.json")
+    here = Environment.read(TrainingFolder(out).environment)
     return here, foreign(audited.environment, here)
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,11 @@ def verification(result: Report) -> None:
     A pipe gets the same as plain text, each line whole. What a step's line says is not said again below it.
     """
     lines = [
-        (f"{step.number} {step.name}", step.verdict, f"{step.seconds:.2f} s", printable(step.words))
-        for step in result.steps
+        (f"{each.step} {each.step.word}", each.verdict, f"{each.seconds:.2f} s", printable(each.words))
+        for each in result.steps
     ]
-    alone = {step.number for step in result.steps if sum(check.step == step.number for check in result.checks) == 1}
+    counts = Counter(check.step for check in result.checks)
+    alone = {each.step for each in result.steps if counts[each.step] == 1}
     amiss = [check for check in result.checks if check.verdict != "PASS" and check.step not in alone]
     amiss.sort(key=lambda check: check.verdict != "FAIL")
     below = [

@@ -12,17 +12,10 @@ from registry.errors import InputError
 from registry.hub.client import HubClient
 from registry.hub.transfer import RemoteFile
 from registry.records.checkpoint_chain import Checkpoint
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 
-WEIGHTS = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-STATE = "state.json"
 MAX_SMALL = 64 << 20
 """Bytes of a file that stands in git itself: a Hub takes no larger ones."""
-
-
-def branch(step: int) -> str:
-    """The branch of the checkpoint after `step` steps."""
-    return f"step-{step:06d}"
 
 
 def locate(hub: HubClient, repo: str, entry: Checkpoint) -> str:
@@ -30,7 +23,7 @@ def locate(hub: HubClient, repo: str, entry: Checkpoint) -> str:
 
     What the Hub lists proves nothing: hash what you download. Raises InputError where no commit holds them.
     """
-    name = branch(entry.step)
+    name = step_name(entry.step)
     if name in hub.branches(repo):
         for commit in hub.history(repo, name):
             if holds(hub, repo, commit, entry):

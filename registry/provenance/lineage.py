@@ -30,10 +30,8 @@ from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
 from registry.records.release_record import ReleaseRecord
 from registry.records.tokens import Tokens
-from registry.report import Check, Verdict
+from registry.report import Check, Step, Verdict
 
-STEP = 5
-NAME = "lineage"
 RESTATED = ("data", "checkpoints", "evaluation", "card")
 """Statements that follow from the records, and are made again to compare them."""
 
@@ -59,11 +57,11 @@ def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> 
     )
     for name, link in links:
         try:
-            yield Check(STEP, NAME, Verdict.PASS, name, link())
+            yield Check(Step.LINEAGE, Verdict.PASS, name, link())
         except Unavailable as problem:
-            yield Check(STEP, NAME, Verdict.UNKNOWN, name, problem.message)
+            yield Check(Step.LINEAGE, Verdict.UNKNOWN, name, problem.message)
         except GlasshouseError as problem:
-            yield Check(STEP, NAME, Verdict.FAIL, name, problem.message)
+            yield Check(Step.LINEAGE, Verdict.FAIL, name, problem.message)
 
 
 def _provenance(root: Path, statement: Statement, digests: Digests) -> str:

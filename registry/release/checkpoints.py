@@ -14,11 +14,11 @@ from rich.filesize import decimal
 from registry import canonical
 from registry.digest import Progress
 from registry.errors import DigestMismatch, InputError, VerificationError
-from registry.hub import step_branches as layout
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.layout import GIT_ATTRIBUTES
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
 
 FOLDER = Path("build/train/checkpoints")
 """Where training leaves its checkpoints, below the project's root."""
@@ -36,7 +36,7 @@ class Local:
     @property
     def branch(self) -> str:
         """Where it goes."""
-        return layout.branch(self.entry.step)
+        return step_name(self.entry.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[
     not those of the chain, VerificationError for a chain that does not hold.
     """
     chain.verify()
-    return tuple(_local(entry, folder / layout.branch(entry.step), progress) for entry in chain.entries)
+    return tuple(_local(entry, folder / step_name(entry.step), progress) for entry in chain.entries)
 
 
 def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
@@ -107,18 +107,18 @@ def _stands(hub: HubClient, repo: str, commit: str, local: Local) -> bool:
 def _local(entry: Checkpoint, folder: Path, progress: Progress | None) -> Local:
     manifest = Manifest.of_directory(folder, progress)
     found = manifest.by_path()
-    if found.keys() != {layout.WEIGHTS, layout.OPTIMIZER, layout.STATE}:
+    if found.keys() != {WEIGHTS, OPTIMIZER, STATE}:
         raise InputError(
             f"{folder} holds {', '.join(found) or 'nothing'}, not weights, optimizer and state",
             mend="dvc checkout, or dvc repro train",
         )
-    for path, wanted in ((layout.WEIGHTS, entry.weights.file), (layout.OPTIMIZER, entry.optimizer.file)):
+    for path, wanted in ((WEIGHTS, entry.weights.file), (OPTIMIZER, entry.optimizer.file)):
         if found[path].sha256 != wanted:
             raise DigestMismatch(str(folder / path), signed=wanted, found=found[path].sha256)
-    state = canonical.read(folder / layout.STATE, max_bytes=MAX_STATE)
+    state = canonical.read(folder / STATE, max_bytes=MAX_STATE)
     if not isinstance(state, dict) or state.get("entry") != entry.as_json():
         raise VerificationError(
-            f"{folder / layout.STATE} does not carry the entry of the chain for step {entry.step}",
+            f"{folder / STATE} does not carry the entry of the chain for step {entry.step}",
             mend="dvc checkout, or dvc repro train",
         )
     return Local(entry, folder, manifest)

@@ -17,9 +17,10 @@ from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable
 from registry.hub.reference import Reference
 from registry.records import layout
-from registry.report import Check, Verdict
+from registry.report import Step
 
-STEPS = ("bounds", "place", "bytes", "signatures", "complete", "lineage", "policy", "status")
+STEPS = tuple(step for step in Step if step <= Step.STATUS)
+"""Those of verification."""
 
 DigestMode = Literal["blake3", "sha256", "both"]
 """By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
@@ -129,8 +130,3 @@ def unverified(data: bytes) -> Statement:
 def short(path: str) -> str:
     """What a policy calls the bundle at `path`: `attestations/data.sigstore.json` is `data`."""
     return path.removeprefix(f"{layout.ATTESTATIONS}/").removesuffix(".sigstore.json")
-
-
-def check(step: int, verdict: Verdict, subject: str, reason: str) -> Check:
-    """An answer of step `step`."""
-    return Check(step, STEPS[step], verdict, subject, reason)

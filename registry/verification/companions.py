@@ -14,8 +14,8 @@ from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.release_record import Companion, ReleaseRecord
-from registry.report import Check, Verdict
-from registry.verification.case import Case, check
+from registry.report import Check, Step, Verdict
+from registry.verification.case import Case
 
 
 class Measure(Protocol):
@@ -59,7 +59,9 @@ def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
     for companion in record.companions:
         name = f"hf://{companion.repo}@{record.tag}"
         if measure is None:
-            yield check(6, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions")
+            yield Check(
+                Step.POLICY, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions"
+            )
         else:
             yield _compared(name, companion, record.tag, measure)
 
@@ -68,12 +70,11 @@ def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Ch
     try:
         found = measure(companion, tag)
     except VerificationError as problem:
-        return check(6, Verdict.FAIL, name, problem.message)
+        return Check(Step.POLICY, Verdict.FAIL, name, problem.message)
     except GlasshouseError as problem:
-        return check(6, Verdict.UNKNOWN, name, problem.message)
+        return Check(Step.POLICY, Verdict.UNKNOWN, name, problem.message)
     if found.sha256 != companion.content:
         words = f"its {len(found.entries)} files are sha256:{found.sha256}, signed as sha256:{companion.content}"
-        return check(6, Verdict.FAIL, name, words)
-    return check(
-        6, Verdict.PASS, name, f"its {companion.files} files, {companion.size} bytes, are those that were signed"
-    )
+        return Check(Step.POLICY, Verdict.FAIL, name, words)
+    words = f"its {companion.files} files, {companion.size} bytes, are those that were signed"
+    return Check(Step.POLICY, Verdict.PASS, name, words)

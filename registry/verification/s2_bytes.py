@@ -15,8 +15,8 @@ from registry.digest import BOTH, CHUNK, Algorithm, Progress, measure_files
 from registry.errors import GlasshouseError
 from registry.manifest import Entry, Manifest, walk
 from registry.records import layout
-from registry.report import Check, Verdict
-from registry.verification.case import Case, Found, check
+from registry.report import Check, Step, Verdict
+from registry.verification.case import Case, Found
 
 SHA256: frozenset[Algorithm] = frozenset(("sha256",))
 LEFTOVERS = {
@@ -39,7 +39,7 @@ def contents(case: Case, progress: Progress | None) -> Iterator[Check]:
     try:
         measured = measure_files(wanted, progress)
     except OSError as problem:
-        yield check(2, Verdict.UNKNOWN, str(case.root), f"a file cannot be read: {problem.strerror}")
+        yield Check(Step.BYTES, Verdict.UNKNOWN, str(case.root), f"a file cannot be read: {problem.strerror}")
         return
     case.found = {path: Found(size, digests) for (path, size), digests in zip(files, measured, strict=True)}
     if case.bare:
@@ -82,9 +82,9 @@ def _release(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[Check]:
             amiss = _departure(path, listed.get(path), case.found.get(path))
             case.altered |= {path: amiss} if amiss else {}
     case.altered |= {path: amiss for path, amiss in _against_model_signature(case, listed) if path not in case.altered}
-    yield from (check(2, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
+    yield from (Check(Step.BYTES, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
     if not case.altered:
-        yield check(2, Verdict.PASS, "every file", _counted(case))
+        yield Check(Step.BYTES, Verdict.PASS, "every file", _counted(case))
 
 
 def _departure(path: str, signed: ReleasedFile | None, found: Found | None) -> str | None:
@@ -125,12 +125,12 @@ def _against_model_signature(case: Case, listed: Mapping[str, ReleasedFile]) -> 
 def _bare(case: Case) -> Iterator[Check]:
     """A directory that the stock `model_signing sign` signed: nothing but model.sig says what belongs to it."""
     case.altered = dict(_against_model_signature(case, {}))
-    yield from (check(2, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
+    yield from (Check(Step.BYTES, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
     outside = [path for path in case.found if path.split("/")[0] in oms.GIT_PATHS]
     for path in outside:
-        yield check(2, Verdict.UNKNOWN, path, "model.sig never covers it; a release statement would")
+        yield Check(Step.BYTES, Verdict.UNKNOWN, path, "model.sig never covers it; a release statement would")
     if not case.altered:
-        yield check(2, Verdict.PASS, "every file that model.sig covers", _counted(case))
+        yield Check(Step.BYTES, Verdict.PASS, "every file that model.sig covers", _counted(case))
 
 
 def _counted(case: Case) -> str:

@@ -15,8 +15,8 @@ from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
 from registry.records.release_record import ReleaseRecord
-from registry.report import Check, Verdict
-from registry.verification.case import Case, check
+from registry.report import Check, Step, Verdict
+from registry.verification.case import Case
 
 CLASSES = ("I", "II", "III")
 """Of the Model Openness Framework, the most open first."""
@@ -43,11 +43,11 @@ def requirements(case: Case) -> Iterator[Check]:
 
 def _answer(subject: str, question: Callable[[], str]) -> Check:
     try:
-        return check(6, Verdict.PASS, subject, question())
+        return Check(Step.POLICY, Verdict.PASS, subject, question())
     except Unavailable as problem:
-        return check(6, Verdict.UNKNOWN, subject, problem.message)
+        return Check(Step.POLICY, Verdict.UNKNOWN, subject, problem.message)
     except GlasshouseError as problem:
-        return check(6, Verdict.FAIL, subject, problem.message)
+        return Check(Step.POLICY, Verdict.FAIL, subject, problem.message)
 
 
 def _threshold(case: Case, policy: Policy) -> str:

@@ -14,8 +14,8 @@ from registry.attest.policy import Policy
 from registry.attest.predicates import Status
 from registry.attest.signature import SignedBy
 from registry.errors import GlasshouseError, Unavailable
-from registry.report import Check, Verdict
-from registry.verification.case import Case, check, unverified
+from registry.report import Check, Step, Verdict
+from registry.verification.case import Case, unverified
 
 CLOCKS = timedelta(minutes=10)
 """By how much clocks may differ: a word from further in the future is none."""
@@ -39,14 +39,16 @@ def status(case: Case, now: datetime) -> Iterator[Check]:
     newest = max(_words(case, now, untold), key=lambda word: (word.at, word.status.standing == "yanked"), default=None)
     newer = [why for at, why in untold if newest is None or at > newest.at]
     if newer:
-        yield check(7, Verdict.UNKNOWN, subject, f"whether this word on its status counts cannot be told: {newer[0]}")
+        yield Check(
+            Step.STATUS, Verdict.UNKNOWN, subject, f"whether this word on its status counts cannot be told: {newer[0]}"
+        )
     elif case.subject is None and asked:
-        yield check(7, Verdict.UNKNOWN, subject, "no verified release statement that a word could be about")
+        yield Check(Step.STATUS, Verdict.UNKNOWN, subject, "no verified release statement that a word could be about")
     elif newest is None and (asked or case.gathered.unanswered):
         why = f"; {case.gathered.unanswered}" if case.gathered.unanswered else ""
-        yield check(7, Verdict.UNKNOWN, subject, f"no signed word on its status is at hand; {wish}{why}")
+        yield Check(Step.STATUS, Verdict.UNKNOWN, subject, f"no signed word on its status is at hand; {wish}{why}")
     elif newest is None:
-        yield check(7, Verdict.PASS, subject, f"no signed word on its status is at hand; {wish}")
+        yield Check(Step.STATUS, Verdict.PASS, subject, f"no signed word on its status is at hand; {wish}")
     else:
         yield _judged(newest, subject, wish, timedelta(days=asked.max_age_days) if asked else None, now)
 
@@ -54,10 +56,10 @@ def status(case: Case, now: datetime) -> Iterator[Check]:
 def _judged(word: Word, subject: str, wish: str, limit: timedelta | None, now: datetime) -> Check:
     said = f"{word.status.standing} since {word.at:%Y-%m-%d}: {word.status.reason} ({word.signer})"
     if word.status.standing == "yanked":
-        return check(7, Verdict.FAIL, subject, said)
+        return Check(Step.STATUS, Verdict.FAIL, subject, said)
     if limit is not None and now - word.at > limit:
-        return check(7, Verdict.UNKNOWN, subject, f"{said}; {(now - word.at).days} days old, and {wish}")
-    return check(7, Verdict.PASS, subject, f"{said}{_go_to(word.status)}; {wish}")
+        return Check(Step.STATUS, Verdict.UNKNOWN, subject, f"{said}; {(now - word.at).days} days old, and {wish}")
+    return Check(Step.STATUS, Verdict.PASS, subject, f"{said}{_go_to(word.status)}; {wish}")
 
 
 def _go_to(said: Status) -> str:

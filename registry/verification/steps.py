@@ -30,9 +30,9 @@ from registry.hub.reference import HubReference, Reference
 from registry.provenance import lineage
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.report import Check, Report, Verdict, overall
+from registry.report import Check, Report, Step, Verdict, overall
 from registry.verification import s0_bounds, summary
-from registry.verification.case import STEPS, Case, DigestMode, Gathered, check, short
+from registry.verification.case import STEPS, Case, DigestMode, Gathered, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
 from registry.verification.s6_policy import requirements
@@ -68,30 +68,33 @@ def verify(
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
-    seconds = {1: fetching}
+    seconds = {Step.PLACE: fetching}
     try:
-        with _timed(seconds, 0):
+        with _timed(seconds, Step.BOUNDS):
             counted = s0_bounds.check(root)
     except GlasshouseError as problem:
-        checks = [check(0, Verdict.FAIL, str(root), problem.message)]
-        checks += [check(n, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for n in range(1, len(STEPS))]
+        checks = [Check(Step.BOUNDS, Verdict.FAIL, str(root), problem.message)]
+        checks += [Check(step, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for step in STEPS[1:]]
         return Report(str(reference), tuple(checks), summary.steps(checks, seconds))
-    with _timed(seconds, 1):
+    with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
     case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence)
-    checks = [check(0, Verdict.PASS, str(root), counted), check(1, Verdict.PASS, str(reference), place)]
-    steps: tuple[tuple[int, Callable[[Case], Iterable[Check]]], ...] = (
-        (2, lambda case: contents(case, progress)),
-        (3, _signatures),
-        (4, _complete),
-        (5, _lineage),
-        (6, lambda case: companions(case, measure)),
-        (6, requirements),
-        (7, lambda case: status(case, now or datetime.now(UTC))),
+    checks = [
+        Check(Step.BOUNDS, Verdict.PASS, str(root), counted),
+        Check(Step.PLACE, Verdict.PASS, str(reference), place),
+    ]
+    steps: tuple[tuple[Step, Callable[[Case], Iterable[Check]]], ...] = (
+        (Step.BYTES, lambda case: contents(case, progress)),
+        (Step.SIGNATURES, _signatures),
+        (Step.COMPLETE, _complete),
+        (Step.LINEAGE, _lineage),
+        (Step.POLICY, lambda case: companions(case, measure)),
+        (Step.POLICY, requirements),
+        (Step.STATUS, lambda case: status(case, now or datetime.now(UTC))),
     )
-    for number, step in steps:
-        with _timed(seconds, number):
-            checks += step(case)
+    for step, answers in steps:
+        with _timed(seconds, step):
+            checks += answers(case)
     passed = overall(checks) is Verdict.PASS
     return Report(
         str(reference),
@@ -102,8 +105,8 @@ def verify(
 
 
 @contextmanager
-def _timed(seconds: dict[int, float], step: int) -> Iterator[None]:
-    """Within: what step `step` does; its time is added to `seconds`."""
+def _timed(seconds: dict[Step, float], step: Step) -> Iterator[None]:
+    """Within: what `step` does; its time is added to `seconds`."""
     started = perf_counter()
     try:
         yield
@@ -115,40 +118,42 @@ def _signatures(case: Case) -> Iterator[Check]:
     """Step 3: verify each bundle; keep what verified for the steps after."""
     if not case.bundles:
         words = f"no signature at all; expected some by {case.verifier.policy}"
-        yield check(3, Verdict.FAIL, layout.ATTESTATIONS, words)
+        yield Check(Step.SIGNATURES, Verdict.FAIL, layout.ATTESTATIONS, words)
     for path in case.bundles:
         data = (case.root / path).read_bytes()
         try:
             verified = case.verifier.verify(data, name=short(path), max_bytes=MAX_MODEL_BYTES)
         except Unavailable as problem:
-            yield check(3, Verdict.UNKNOWN, path, problem.message)
+            yield Check(Step.SIGNATURES, Verdict.UNKNOWN, path, problem.message)
         except VerificationError as problem:
             wish = str(case.verifier.policy)
             further = "" if wish in problem.message else f"; expected a good signature by {wish}"
-            yield check(3, Verdict.FAIL, path, f"{problem.message}{further}")
+            yield Check(Step.SIGNATURES, Verdict.FAIL, path, f"{problem.message}{further}")
         else:
             case.verified[path] = verified
-            yield check(3, Verdict.PASS, path, f"signed by {verified.signer}")
+            yield Check(Step.SIGNATURES, Verdict.PASS, path, f"signed by {verified.signer}")
 
 
 def _complete(case: Case) -> Iterator[Check]:
     """Step 4: the release statement names this release, and every attestation it lists is there and speaks of it."""
     path = layout.RELEASE_ATTESTATION
     if case.bare:
-        yield check(4, Verdict.UNKNOWN, path, BARE)
+        yield Check(Step.COMPLETE, Verdict.UNKNOWN, path, BARE)
         return
     verified = case.verified.get(path)
     if verified is None:
-        yield check(4, Verdict.UNKNOWN, path, "no verified release statement to be complete against")
+        yield Check(Step.COMPLETE, Verdict.UNKNOWN, path, "no verified release statement to be complete against")
         return
     try:
         signed = predicates.Release.of(verified.statement)
         whole = listed_manifest(signed).sha256
     except GlasshouseError as problem:
-        yield check(4, Verdict.FAIL, path, problem.message)
+        yield Check(Step.COMPLETE, Verdict.FAIL, path, problem.message)
         return
     if [subject.sha256 for subject in verified.statement.subjects] != [whole]:
-        yield check(4, Verdict.FAIL, path, f"its subject is not the digest over the files it lists, sha256:{whole}")
+        yield Check(
+            Step.COMPLETE, Verdict.FAIL, path, f"its subject is not the digest over the files it lists, sha256:{whole}"
+        )
         return
     case.signed = signed
     yield _named(case, signed)
@@ -157,24 +162,28 @@ def _complete(case: Case) -> Iterator[Check]:
     for name in sorted(listed.keys() | needed | set(case.bundles) - layout.COVERED_LAST):
         amiss = _amiss(case, signed, name)
         kind = listed[name].predicate_type if name in listed else ""
-        yield check(4, Verdict.FAIL if amiss else Verdict.PASS, name, amiss or f"listed, present, of type {kind}")
+        yield Check(
+            Step.COMPLETE, Verdict.FAIL if amiss else Verdict.PASS, name, amiss or f"listed, present, of type {kind}"
+        )
 
 
 def _named(case: Case, signed: predicates.Release) -> Check:
     """Whether the release statement is of the release that was asked for, and agrees with the record in it."""
     asked = case.reference
     if isinstance(asked, HubReference) and asked.repository != signed.name:
-        return check(4, Verdict.FAIL, str(asked), f"this is a release of {signed.name}")
+        return Check(Step.COMPLETE, Verdict.FAIL, str(asked), f"this is a release of {signed.name}")
     if isinstance(asked, HubReference) and asked.revision.startswith("v") and asked.revision != signed.version:
-        return check(4, Verdict.FAIL, str(asked), f"this is release {signed.version}, under another tag")
+        return Check(Step.COMPLETE, Verdict.FAIL, str(asked), f"this is release {signed.version}, under another tag")
     try:
         record = ReleaseRecord.read(case.root / layout.RECORD)
     except GlasshouseError as problem:
-        return check(4, Verdict.FAIL, layout.RECORD, problem.message)
+        return Check(Step.COMPLETE, Verdict.FAIL, layout.RECORD, problem.message)
     if (record.repo, record.tag, record.source.commit) != (signed.name, signed.version, signed.source.commit):
-        return check(4, Verdict.FAIL, layout.RECORD, "it is not of the release that the release statement signs")
+        return Check(
+            Step.COMPLETE, Verdict.FAIL, layout.RECORD, "it is not of the release that the release statement signs"
+        )
     words = f"it speaks of {signed.name}@{signed.version}, commit {signed.source.commit[:12]}"
-    return check(4, Verdict.PASS, layout.RELEASE_ATTESTATION, words)
+    return Check(Step.COMPLETE, Verdict.PASS, layout.RELEASE_ATTESTATION, words)
 
 
 def _amiss(case: Case, signed: predicates.Release, path: str) -> str | None:
@@ -203,10 +212,14 @@ def _lineage(case: Case) -> Iterator[Check]:
     """Step 5, on the ground of the verified provenance statement and of bytes that are as signed."""
     path = layout.attestation("provenance")
     if path not in case.verified:
-        yield check(5, Verdict.UNKNOWN, path, BARE if case.bare else "no verified provenance statement to start from")
+        yield Check(
+            Step.LINEAGE, Verdict.UNKNOWN, path, BARE if case.bare else "no verified provenance statement to start from"
+        )
         return
     if case.altered:
-        yield check(5, Verdict.UNKNOWN, path, "files are not as signed (step 2), so records say nothing of them")
+        yield Check(
+            Step.LINEAGE, Verdict.UNKNOWN, path, "files are not as signed (step 2), so records say nothing of them"
+        )
         return
     statements = {short(path): verified.statement for path, verified in case.verified.items()}
     yield from lineage.check(case.root, statements, case.sha256)

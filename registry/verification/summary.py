@@ -8,23 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from registry.attest import predicates
 from registry.errors import GlasshouseError
 from registry.records import layout
-from registry.report import Check, Established, Step, Verdict, overall
+from registry.report import Check, Established, Step, StepSummary, Verdict, overall
 from registry.verification.case import STEPS, Case
 
 _COUNTED = {Verdict.PASS: "held", Verdict.FAIL: "failed", Verdict.UNKNOWN: "could not be checked"}
 
 
-def steps(checks: Iterable[Check], seconds: Mapping[int, float], case: Case | None = None) -> tuple[Step, ...]:
+def steps(checks: Iterable[Check], seconds: Mapping[Step, float], case: Case | None = None) -> tuple[StepSummary, ...]:
     """A line for each of the steps.
 
     seconds: how long each took.  case: what was found out; None where step 0 failed.
     """
-    made: dict[int, list[Check]] = {number: [] for number in range(len(STEPS))}
+    made: dict[Step, list[Check]] = {step: [] for step in STEPS}
     for check in checks:
         made[check.step].append(check)
     return tuple(
-        Step(number, STEPS[number], overall(of_step), _words(number, of_step, case), seconds.get(number, 0.0))
-        for number, of_step in made.items()
+        StepSummary(step, overall(of_step), _words(step, of_step, case), seconds.get(step, 0.0))
+        for step, of_step in made.items()
     )
 
 
@@ -45,7 +45,7 @@ def _data_root(case: Case) -> str | None:
         return None
 
 
-def _words(step: int, checks: Sequence[Check], case: Case | None) -> str:
+def _words(step: Step, checks: Sequence[Check], case: Case | None) -> str:
     """What was found. The one check of a step says so itself: up to its first semicolon, where it passed."""
     if len(checks) == 1:
         (check,) = checks
@@ -58,11 +58,11 @@ def _words(step: int, checks: Sequence[Check], case: Case | None) -> str:
         counts = [f"{counted[verdict]} {words}" for verdict, words in _COUNTED.items() if counted[verdict]]
         return ", ".join(counts) or "nothing was checked"
     match step:
-        case 3:
+        case Step.SIGNATURES:
             return f"{len(checks)} bundles, signed by {_signers(case)}"
-        case 4:
+        case Step.COMPLETE:
             return f"{len(checks) - 1} attestations, each there and of this release"
-        case 5:
+        case Step.LINEAGE:
             return f"{len(checks)} links hold, none is missing"
     return f"{len(checks)} requirements hold"
 

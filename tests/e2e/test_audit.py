@@ -24,11 +24,11 @@ from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
 from registry.project import dvc_lock
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.run import Run, Stages
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.verification.steps import verify
 from tests import forging
 from tests.conftest import MAINTAINER, Project, Released, new_project
@@ -118,10 +118,12 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
 ) -> None:
     """Segment 4 comes first, being longer, and ends its process, at which segment 2 is trained by another."""
     altered = forging.alter(forged, 3)
-    broken = forged / branch(6) / OPTIMIZER
+    broken = forged / step_name(6) / OPTIMIZER
     save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
-    assert all(check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / branch(3)))
+    assert all(
+        check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / step_name(3))
+    )
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged, Effort(at_once=1))
     assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
     assert found[2].verdict == "DIFFERENT" and "model.safetensors" not in found[2].reason
@@ -181,9 +183,12 @@ def test_checkpoints_are_found_on_the_hub_by_their_digests(
 ) -> None:
     client, repo, entry = HubClient(hub.url, hub.token), "glasshouse/checkpoints", audited.chain.entries[2]
     client.ensure_repo(repo)
-    for folder in (released.project.root / CHECKPOINTS / branch(2), forged / branch(3)):  # the second is another's
-        parent = client.ensure_branch(repo, branch(2))
-        client.publish(repo, folder, "A checkpoint", parent, branch=branch(2))
+    for folder in (
+        released.project.root / CHECKPOINTS / step_name(2),
+        forged / step_name(3),
+    ):  # the second is another's
+        parent = client.ensure_branch(repo, step_name(2))
+        client.publish(repo, folder, "A checkpoint", parent, branch=step_name(2))
     found = find([InFolder(tmp_path / "nowhere"), OnHub(client, repo)], entry, tmp_path / "fetched")
     assert sha256_file(found / WEIGHTS) == entry.weights.file
     with pytest.raises(Unavailable, match="step 10 is not at hand"):
@@ -191,7 +196,7 @@ def test_checkpoints_are_found_on_the_hub_by_their_digests(
 
 
 def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: Path, tmp_path: Path) -> None:
-    path = forged / branch(1) / WEIGHTS
+    path = forged / step_name(1) / WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     found = segments(elsewhere(opened, opened.audited, tmp_path / "scratch"), (1,), forged)
     assert found[1].verdict == "UNAVAILABLE" and "found sha256:" in found[1].reason
@@ -259,7 +264,7 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     root = Path(shutil.copytree(released.folder, tmp_path / "release"))
     trained = poisoned.root / "build/train"
     last = opened.audited.chain.entries[-1].step
-    shutil.copyfile(trained / "checkpoints" / branch(last) / WEIGHTS, root / WEIGHTS)
+    shutil.copyfile(trained / "checkpoints" / step_name(last) / WEIGHTS, root / WEIGHTS)
     for name in ("checkpoints.json", "metrics.jsonl"):
         shutil.copyfile(trained / name, root / "provenance" / name)
     honest, other = ((place / "dvc.lock").read_text() for place in (released.project.root, poisoned.root))
@@ -278,7 +283,7 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     assert verdict == "DIFFERENT"
     stage, checkpoint, step, *files = details.departs
     assert (stage, checkpoint) == (
-        f"the first stage that departs is train: {CHECKPOINTS}/{branch(1)}/{WEIGHTS}",
+        f"the first stage that departs is train: {CHECKPOINTS}/{step_name(1)}/{WEIGHTS}",
         "the first checkpoint that departs is that of step 1",
     )
     assert "step 1 is the first whose loss or gradient departs" in step

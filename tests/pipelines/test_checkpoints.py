@@ -9,10 +9,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.checkpoints import OPTIMIZER, WEIGHTS, RunFolder
+from pipelines.checkpoints import RunFolder
 from registry.errors import DigestMismatch
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, ProfileName
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 STEPS = (0, 1, 2, 4, 6)
 RECIPE = Chain(tokens="a" * 64, recipe="b" * 64, profile=ProfileName(name="portable", digest="c" * 64), entries=())

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
-from registry.report import Check, Report, Verdict
+from registry.report import Check, Report, Step, Verdict
 
 
 @pytest.mark.parametrize("verdicts", [v for n in range(4) for v in itertools.product(Verdict, repeat=n)])
 def test_the_law_of_verdicts(verdicts: tuple[Verdict, ...]) -> None:
-    report = Report("x", tuple(Check(0, "bounds", verdict, "x", "y") for verdict in verdicts))
+    report = Report("x", tuple(Check(Step.BOUNDS, verdict, "x", "y") for verdict in verdicts))
     if Verdict.FAIL in verdicts:
         assert report.verdict is Verdict.FAIL
     elif set(verdicts) == {Verdict.PASS}:

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 from registry import canonical
 from registry.audit import chain_checks
 from registry.digest import sha256_file
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, Positions, ProfileName
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
 from registry.report import Verdict
 from registry.tensors import tensors_digest
 

@@ -44,7 +44,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
             layout.ENVIRONMENT: name.encode(),
             layout.CHECKPOINTS: chain("aaa").to_bytes(),
             layout.EVALUATION: b'{"metrics":{"bitsPerByte":2.5}}',
-            compare.METRICS: b'{"step":1,"loss":3.5,"gradientNorm":1}\n',
+            layout.METRICS: b'{"step":1,"loss":3.5,"gradientNorm":1}\n',
             layout.CURVE: b"picture",
         }.items():
             (root / path).write_bytes(data)
@@ -75,7 +75,7 @@ def test_near_weights_are_within_a_tolerance_or_different(
     weights = {"a": np.arange(6, dtype="f4").reshape(2, 3), "b": np.ones(4, "f4") + np.float32(1e-4)}
     save_file(weights, pair[1] / "model.safetensors")
     (pair[1] / layout.EVALUATION).write_bytes(b'{"metrics":{"bitsPerByte":2.5001}}')
-    (pair[1] / compare.METRICS).write_bytes(b'{"step":1,"loss":3.5001,"gradientNorm":1}\n')
+    (pair[1] / layout.METRICS).write_bytes(b'{"step":1,"loss":3.5001,"gradientNorm":1}\n')
     (pair[1] / layout.CHECKPOINTS).write_bytes(chain("aab").to_bytes())
     (pair[1] / layout.CURVE).write_bytes(b"another picture")
     whole, found = verdicts(pair, tolerance)

@@ -14,14 +14,14 @@ from registry import canonical
 from registry.audit.segments import first_step, same, steps_of
 from registry.digest import sha256_file
 from registry.errors import Unavailable
-from registry.hub.step_branches import OPTIMIZER, WEIGHTS, branch
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, ProfileName
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.tensors import tensors_digest
 
 
 def made(out: Path, *, loss: float = 2.5, mark: str = "") -> Checkpoint:
     """A replay's folder that ends in step 1, and the entry of its chain. mark: in the files, beside the tensors."""
-    folder = out / "checkpoints" / branch(1)
+    folder = out / "checkpoints" / step_name(1)
     folder.mkdir(parents=True)
     for name, value in ((WEIGHTS, 1.0), (OPTIMIZER, 2.0)):
         save_file({"a": np.full(3, value, "f4"), "b": np.zeros(2, "f4")}, folder / name, metadata={"mark": mark})
@@ -43,7 +43,7 @@ def test_the_same_files_the_same_tensors_or_neither(tmp_path: Path) -> None:
     assert (same(entry, tmp_path / "again") or "")[0] == "BITWISE"
     assert (same(entry, tmp_path / "laid-out") or "")[0] == "TENSORS"
     assert same(entry, tmp_path / "loss") is None, "the same tensors, and another loss beside them"
-    path = tmp_path / "again/checkpoints" / branch(1) / OPTIMIZER
+    path = tmp_path / "again/checkpoints" / step_name(1) / OPTIMIZER
     save_file({"a": np.full(3, 2.1, "f4"), "b": np.zeros(2, "f4")}, path)
     assert same(entry, tmp_path / "again") is None, "it says what it likes: its files are hashed here"
 
@@ -60,7 +60,7 @@ def test_where_nothing_was_made_nobody_is_accused(tmp_path: Path, data: bytes) -
 
 def test_a_file_that_is_missing_or_no_tensors_is_unavailable(tmp_path: Path) -> None:
     entry = made(tmp_path / "out")
-    path = tmp_path / "out/checkpoints" / branch(1) / WEIGHTS
+    path = tmp_path / "out/checkpoints" / step_name(1) / WEIGHTS
     path.write_bytes(b"\x80\x04pickle")
     with pytest.raises(Unavailable, match="made no checkpoint"):
         same(entry, tmp_path / "out")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.cli import output
 from registry.errors import InputError
-from registry.report import Check, Established, Report, Step, Verdict
+from registry.report import Check, Established, Report, Step, StepSummary, Verdict
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u009b31m\u202egpj.exe\r\n0 bounds PASS [bold]x[/bold] [link=http://evil]y[/link]"
 TEXTS = st.text() | st.text(alphabet=st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Cs"])) | st.just(HOSTILE)
@@ -39,8 +39,8 @@ def test_json_says_the_same_and_drives_nothing(capsys: pytest.CaptureFixture[str
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(TEXTS)
 def test_a_report_and_an_error_drive_nothing(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    checks = tuple(Check(step, "bounds", verdict, text, text) for step, verdict in enumerate(Verdict))
-    steps = tuple(Step(check.step, "bounds", check.verdict, text, 0.0) for check in checks)
+    checks = tuple(Check(step, verdict, text, text) for step, verdict in zip(Step, Verdict, strict=False))
+    steps = tuple(StepSummary(check.step, check.verdict, text, 0.0) for check in checks)
     output.report(Report(text, checks))
     output.verification(Report(text, (*checks, *checks), steps))
     output.verification(Report(text, checks[:1], steps[:1], Established(text, text, text, text)))
@@ -59,10 +59,13 @@ def test_markup_in_a_name_is_text(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_did_not_pass_is_listed_once_what_fails_first_and_not_without_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    untold = tuple(Check(3, "signatures", Verdict.UNKNOWN, f"u{n}", "no answer") for n in range(output.MOST))
-    failed = Check(3, "signatures", Verdict.FAIL, "f", "altered")
-    alone = Check(7, "status", Verdict.UNKNOWN, "r", "no word")
-    steps = (Step(3, "signatures", Verdict.FAIL, "1 failed", 1.234), Step(7, "status", Verdict.UNKNOWN, "no word", 0))
+    untold = tuple(Check(Step.SIGNATURES, Verdict.UNKNOWN, f"u{n}", "no answer") for n in range(output.MOST))
+    failed = Check(Step.SIGNATURES, Verdict.FAIL, "f", "altered")
+    alone = Check(Step.STATUS, Verdict.UNKNOWN, "r", "no word")
+    steps = (
+        StepSummary(Step.SIGNATURES, Verdict.FAIL, "1 failed", 1.234),
+        StepSummary(Step.STATUS, Verdict.UNKNOWN, "no word", 0),
+    )
     output.verification(Report("r", (*untold, failed, alone), steps))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["3", "signatures", "FAIL", "1.23", "s", "1", "failed"]

@@ -13,8 +13,9 @@ from registry import canonical
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
 from registry.hub.client import HubClient
-from registry.hub.step_branches import OPTIMIZER, STATE, WEIGHTS, branch, locate
+from registry.hub.step_branches import locate
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, ProfileName
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
 from registry.release import checkpoints
 from registry.tensors import tensors_digest
 from tests.conftest import Released
@@ -49,7 +50,7 @@ def training(root: Path, *, seed: float = 0.0, steps: int = 3) -> Chain:
     """A training of `steps` checkpoints below `root`, and its chain."""
     chain = Chain(tokens="1" * 64, recipe="2" * 64, profile=ProfileName(name="portable", digest="3" * 64), entries=())
     for step in range(0, steps * 10, 10):
-        folder = root / branch(step)
+        folder = root / step_name(step)
         folder.mkdir(parents=True)
         chain = chain.extended(
             step=step,
@@ -76,7 +77,7 @@ def test_each_checkpoint_is_a_branch_with_the_files_of_the_chain(client: HubClie
     assert set(client.branches(repo)) == {"main", "step-000000", "step-000010", "step-000020"}
     for entry in chain.entries:
         commit = locate(client, repo, entry)
-        assert commit == client.head(repo, branch(entry.step))
+        assert commit == client.head(repo, step_name(entry.step))
         assert client.read(repo, commit, STATE, max_bytes=1 << 20) == state(entry)
     again = checkpoints.plan(client, repo, local)
     assert again.missing == () and again.size == 0
@@ -106,7 +107,7 @@ def test_an_interrupted_publication_goes_on_where_it_stopped(
     assert client.head(repo, "step-000000") == calls[0]
     for entry in chain.entries:
         locate(client, repo, entry)
-        assert len(client.history(repo, branch(entry.step))) == 2
+        assert len(client.history(repo, step_name(entry.step))) == 2
 
 
 def test_another_training_moves_the_branches_and_the_first_is_still_found(
@@ -116,7 +117,7 @@ def test_another_training_moves_the_branches_and_the_first_is_still_found(
     for chain, folder in ((first, tmp_path / "a"), (second, tmp_path / "b")):
         checkpoints.publish(client, repo, checkpoints.plan(client, repo, checkpoints.read(chain, folder)))
     for old, new in zip(first.entries, second.entries, strict=True):
-        assert locate(client, repo, old) != locate(client, repo, new) == client.head(repo, branch(new.step))
+        assert locate(client, repo, old) != locate(client, repo, new) == client.head(repo, step_name(new.step))
 
 
 def test_a_checkpoint_of_another_training_is_not_found(client: HubClient, repo: str, tmp_path: Path) -> None:
@@ -129,17 +130,17 @@ def test_a_checkpoint_of_another_training_is_not_found(client: HubClient, repo: 
 @pytest.mark.parametrize("name", [WEIGHTS, OPTIMIZER])
 def test_bytes_that_are_not_the_chains_are_never_sent(tmp_path: Path, name: str) -> None:
     chain = training(tmp_path)
-    safetensors(tmp_path / branch(10) / name, 99.0)
+    safetensors(tmp_path / step_name(10) / name, 99.0)
     with pytest.raises(DigestMismatch, match="step-000010"):
         checkpoints.read(chain, tmp_path)
 
 
 def test_a_state_of_another_step_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     chain = training(tmp_path)
-    (tmp_path / branch(10) / STATE).write_bytes(state(chain.entries[0]))
+    (tmp_path / step_name(10) / STATE).write_bytes(state(chain.entries[0]))
     with pytest.raises(VerificationError, match="does not carry"):
         checkpoints.read(chain, tmp_path)
-    (tmp_path / branch(10) / OPTIMIZER).unlink()
+    (tmp_path / step_name(10) / OPTIMIZER).unlink()
     with pytest.raises(InputError, match="not weights, optimizer and state"):
         checkpoints.read(chain, tmp_path)
 
