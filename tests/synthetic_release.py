@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 SETTINGS = {"params.yaml": {"seed": 7}}
 
 
-def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096) -> ReleaseRecord:
-    """Write a release, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`."""
+def write(
+    folder: Path, *, repo: str = REPO, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096
+) -> ReleaseRecord:
+    """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`."""
     for path, data in {
         layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
         layout.LICENSE: b"Apache License 2.0\n",
@@ -63,7 +66,7 @@ def write(folder: Path, *, version: str = "1.0.0", seed: int = 0, weights_bytes:
     }.items():
         write_atomic(folder / path, data)
     _records(folder)
-    return _record(folder, version)
+    return _record(folder, repo, version)
 
 
 def safetensors(named: dict[str, bytes]) -> bytes:
@@ -112,14 +115,14 @@ def _records(folder: Path) -> None:
     write_atomic(folder / layout.STAGES, _stages(folder).to_bytes())
 
 
-def _record(folder: Path, version: str) -> ReleaseRecord:
+def _record(folder: Path, repo: str, version: str) -> ReleaseRecord:
     weights = Weights(
         path=layout.WEIGHTS,
         sha256=sha256_file(folder / layout.WEIGHTS),
         tensors=tensors.tensors_digest(folder / layout.WEIGHTS),
     )
     record = ReleaseRecord(
-        repo=REPO,
+        repo=repo,
         version=version,
         source=SourceCode(commit=COMMIT, committed_at="2026-01-01T00:00:00Z", remote="https://git.example/model"),
         license="Apache-2.0",
@@ -129,7 +132,7 @@ def _record(folder: Path, version: str) -> ReleaseRecord:
         weights=(weights,),
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
-    write_atomic(folder / layout.CARD, model_card.render(folder, ABOUT, version=version).encode())
+    write_atomic(folder / layout.CARD, model_card.render(folder, replace(ABOUT, repo=repo), version=version).encode())
     return record
 
 

@@ -75,11 +75,11 @@ def sign(
     as_json: Json = False,
 ) -> None:
     """Sign a prepared release: its attestations, the release statement, and model.sig over everything."""
-    from registry.release.sign import sign as sign_release
+    from registry import api
 
     signer = who.signer()
     if not dry_run:
-        sign_release(folder, signer)
+        api.sign(folder, signer)
     _told(as_json, f"{'would sign' if dry_run else 'signed'} {folder} as {signing.name(signer)}", folder=str(folder))
 
 

@@ -1,0 +1,219 @@
+"""What programs import, as `glasshouse`: verify, lint, sign and publish releases of open models.
+
+    verify         is this release what its signer signed, without a gap back to its data?
+    lint           faults of any repository on a Hub
+    sign, publish  for tools that cut releases
+
+`verify` needs a `Policy`: who may sign. There is no verification without one.
+
+>>> from pathlib import Path
+>>> import glasshouse
+>>> maintainer = glasshouse.PublicKey(pem=Path("public.pem").read_text())
+>>> policy = glasshouse.Policy(signers=(maintainer,))
+>>> report = glasshouse.verify("model", policy)
+>>> print(report.verdict)
+PASS
+
+Laws: what goes wrong is a `GlasshouseError`, whose subclasses say of what kind it is. A function prints nothing, and
+asks nothing of a person. What these names mean does not change within a major version; everything else in the package
+may. Nothing is loaded before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.attest.certificate import CertificateSigner
+    from registry.attest.localkey import KeySigner
+    from registry.attest.policy import Policy
+    from registry.attest.signature import Signer
+    from registry.attest.signers import CertificateHolder, CiWorkflow, IdentityPattern, PublicKey, SigstoreIdentity
+    from registry.attest.sigstore import SigstoreSigner
+    from registry.attest.timestamp import TimestampService
+    from registry.digest import Progress
+    from registry.errors import (
+        CredentialsError,
+        DigestMismatch,
+        GlasshouseError,
+        InputError,
+        Refused,
+        SignatureError,
+        SignerError,
+        Unavailable,
+        VerificationError,
+    )
+    from registry.lint.report import LintReport
+    from registry.lint.rules import Finding, Level
+    from registry.report import Check, Report, Verdict
+    from registry.verification.case import DigestMode
+
+__all__ = [
+    "CertificateHolder",
+    "CertificateSigner",
+    "Check",
+    "CiWorkflow",
+    "CredentialsError",
+    "DigestMismatch",
+    "Finding",
+    "GlasshouseError",
+    "IdentityPattern",
+    "InputError",
+    "KeySigner",
+    "Level",
+    "LintReport",
+    "Policy",
+    "PublicKey",
+    "Refused",
+    "Report",
+    "SignatureError",
+    "Signer",
+    "SignerError",
+    "SigstoreIdentity",
+    "SigstoreSigner",
+    "TimestampService",
+    "Unavailable",
+    "Verdict",
+    "VerificationError",
+    "lint",
+    "publish",
+    "sign",
+    "verify",
+]
+
+_HOMES = {
+    "registry.attest.certificate": ("CertificateSigner",),
+    "registry.attest.localkey": ("KeySigner",),
+    "registry.attest.policy": ("Policy",),
+    "registry.attest.signature": ("Signer",),
+    "registry.attest.signers": ("CertificateHolder", "CiWorkflow", "IdentityPattern", "PublicKey", "SigstoreIdentity"),
+    "registry.attest.sigstore": ("SigstoreSigner",),
+    "registry.attest.timestamp": ("TimestampService",),
+    "registry.errors": (
+        "CredentialsError", "DigestMismatch", "GlasshouseError", "InputError", "Refused", "SignatureError",
+        "SignerError", "Unavailable", "VerificationError",
+    ),
+    "registry.lint.report": ("LintReport",),
+    "registry.lint.rules": ("Finding", "Level"),
+    "registry.report": ("Check", "Report", "Verdict"),
+}  # fmt: skip
+"""Where the public classes are defined: the same as above, for when the program runs. A test compares the two."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """A public class, loaded. Raises AttributeError for any other name."""
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(home), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def verify(
+    ref: str | Path,
+    policy: Policy,
+    *,
+    trust: Path | None = None,
+    attestations: Iterable[Path] = (),
+    companions: bool = False,
+    digest: DigestMode = "blake3",
+    into: Path | None = None,
+    endpoint: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify a release, step by step, and report each check.
+
+    `ref` is `hf://org/model@v1.0.0`, another revision of it, or a directory. `policy` says who may sign, and what else
+    the release must show. `trust` is the Sigstore trusted root or trust config to tell signers by; None is the public
+    instance's, as this machine knows it. `attestations` are bundles by others, or folders of them. `companions` also
+    fetches and hashes what belongs to the release in other repositories. `digest` says by which digests files are
+    compared. `into` keeps what is downloaded there. `endpoint` is the Hub; None is HF_ENDPOINT, or the public one.
+    `progress` is called with the number of bytes just done.
+
+    What is wrong with the release is in the report. Raises InputError for a reference or file that is not what it must
+    be, and Unavailable or CredentialsError where the release cannot be had.
+
+    >>> report = glasshouse.verify("model", policy)
+    >>> report.verdict is glasshouse.Verdict.PASS
+    True
+    >>> [check.reason for check in report.checks if check.subject == "signers"]
+    ['1 of 1 signers that the policy names signed it; it asks for 1']
+    """
+    from registry.attest.verifier import Verifier
+    from registry.hub.client import HubClient
+    from registry.hub.reference import parse
+    from registry.verification import steps
+    from registry.verification.companions import on_hub
+    from registry.verification.evidence import gather
+    from registry.verification.fetch import fetched
+
+    asked = parse(str(ref))
+    with fetched(asked, endpoint=endpoint, into=into, progress=progress) as place:
+        return steps.verify(
+            place.root, asked, place.words, Verifier(policy, trust), progress, digest=digest,
+            gathered=lambda: gather(asked, place.root, attestations, endpoint=endpoint),
+            measure=on_hub(HubClient(endpoint), progress) if companions else None,
+        )  # fmt: skip
+
+
+def lint(ref: str, *, endpoint: str | None = None) -> LintReport:
+    """Look for what has gone wrong in famous releases: equal steps, gaps, foreign shards, pickles, licences.
+
+    `ref` is `hf://org/model`, anybody's. `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. Reads trees,
+    digests and headers of main and of every step; fetches no weights, and trusts nobody.
+
+    Raises InputError for what is not a repository, and Unavailable or CredentialsError where it cannot be read.
+
+    >>> found = glasshouse.lint("hf://org/model")
+    >>> found.clean
+    True
+    """
+    from registry.errors import InputError
+    from registry.hub.client import HubClient
+    from registry.hub.reference import HubReference, parse
+    from registry.lint.report import look
+
+    place = parse(ref)
+    if not isinstance(place, HubReference):
+        raise InputError(f"{ref} is a directory", mend="lint reads repositories: glasshouse audit lint hf://OWNER/NAME")
+    return look(HubClient(endpoint), place.repository)
+
+
+def sign(folder: Path, signer: Signer) -> None:
+    """Sign a prepared release: its attestations, the release statement, and model.sig over everything.
+
+    `folder` is what `glasshouse release prepare` laid out. `signer` is a `SigstoreSigner`, a `CertificateSigner`, a
+    `KeySigner`, or whatever signs statements as they do. What was signed there before is replaced.
+
+    Raises Refused for weights that are not those of its record, and what the signer raises.
+
+    >>> glasshouse.sign(Path("prepared"), glasshouse.KeySigner(Path("private.pem")))
+    >>> print(glasshouse.verify("prepared", policy).verdict)
+    PASS
+    """
+    from registry.release.sign import sign as sign_release
+
+    sign_release(folder, signer)
+
+
+def publish(folder: Path, *, endpoint: str | None = None, progress: Progress | None = None) -> str:
+    """Publish a signed release to the repository that its record names, and return its reference.
+
+    One commit, its checksums compared, and only then the tag; an interrupted publication goes on where it stopped.
+    `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. The token is the one that `hf auth login` or
+    HF_TOKEN left. `progress` is called with the number of bytes just hashed, and then of bytes just sent.
+
+    Raises Refused where the release is not signed, has changed since, or stands there with other files;
+    VerificationError where the Hub holds other bytes than were sent; CredentialsError and Unavailable.
+
+    >>> glasshouse.publish(Path("model"))
+    'hf://org/model@v1.0.0'
+    """
+    from registry.hub.client import HubClient
+    from registry.release.publish import look, send
+
+    hub = HubClient(endpoint)
+    return str(send(look(folder, hub, progress), hub, progress))
