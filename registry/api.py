@@ -155,7 +155,7 @@ def verify(
         return steps.verify(
             place.root, asked, place.words, Verifier(policy, trust), progress, digest=digest,
             gathered=lambda: gather(asked, place.root, attestations, endpoint=endpoint),
-            measure=on_hub(HubClient(endpoint), progress) if companions else None,
+            measure=on_hub(HubClient(endpoint), progress) if companions else None, fetching=place.seconds,
         )  # fmt: skip
 
 

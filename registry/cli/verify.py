@@ -120,32 +120,20 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Verify a release, step by step. Without a signer to expect there is no verification."""
-    from registry.hub.client import HubClient
-    from registry.hub.reference import parse
-    from registry.report import Verdict
-    from registry.verification.companions import on_hub
-    from registry.verification.evidence import gather
-    from registry.verification.fetch import fetched
-    from registry.verification.steps import verify as verify_release
+    from registry import api
 
-    checker = trust.verifier()
-    mode = _mode(digest)
-    asked = parse(reference)
-    with (
-        output.progress("fetching and hashing") as progress,
-        fetched(asked, endpoint=endpoint, into=into, progress=progress) as place,
-    ):
-        report = verify_release(
-            place.root, asked, place.words, checker, progress, digest=mode,
-            gathered=lambda: gather(asked, place.root, attestation or (), endpoint=endpoint),
-            measure=on_hub(HubClient(endpoint), progress) if companions else None, fetching=place.seconds,
+    checker, mode = trust.verifier(), _mode(digest)
+    with output.progress("fetching and hashing") as progress:
+        report = api.verify(
+            reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
+            digest=mode, into=into, endpoint=endpoint, progress=progress,
         )  # fmt: skip
     if as_json:
         output.data(report.as_json())
     else:
         (output.report if verbose else output.verification)(report)
-    unknown = report.verdict is Verdict.UNKNOWN
-    raise typer.Exit(Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
+    unknown = report.verdict is api.Verdict.UNKNOWN
+    raise typer.Exit(api.Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
 
 
 def _mode(digest: str) -> DigestMode:

@@ -46,4 +46,6 @@ def home() -> Path:
         for line in pointer.read_text().splitlines():
             if (Path(line) / NAME / "api.py").is_file():
                 return (Path(line) / NAME).resolve()
-    raise ImportError("glasshouse is not installed whole. To mend it: pip install --force-reinstall glasshouse")
+    raise ImportError(
+        "the package `registry` of glasshouse is missing. To mend it: pip install --force-reinstall glasshouse"
+    )

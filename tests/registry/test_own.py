@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from registry import __version__
+from registry import __version__, glasshouse
+from registry.errors import Unavailable
 
 BIN = Path(sys.executable).parent
 COMMANDS = {"command": [str(BIN / "glasshouse")], "module": [sys.executable, "-m", "glasshouse"]}
@@ -56,3 +58,13 @@ def test_a_program_that_has_imported_the_other_is_told(tmp_path: Path) -> None:
     code += "; import glasshouse; glasshouse.verify"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and str(tmp_path / "registry.py") in done.stderr.splitlines()[-1]
+
+
+def test_a_command_that_is_not_installed_whole_could_not_check(tmp_path: Path) -> None:
+    shutil.copytree(Path(glasshouse.__file__).parent, tmp_path / "glasshouse")
+    done = run(sys.executable, "-m", "glasshouse", "--version", project=tmp_path)
+    assert done.returncode == Unavailable.exit_code
+    assert (
+        done.stderr.startswith("glasshouse: the package `registry` of glasshouse is missing")
+        and "pip install" in done.stderr
+    )
