@@ -20,13 +20,14 @@ from pipelines.params import Params
 from registry.attest.policy import Policy
 from registry.cli import app
 from registry.release.config import ReleaseConfig
-from tests.docs import console
+from tests.docs import console, house
 from tests.docs.picture import picture
 from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "reference"
 FIRST = DOCS / "tutorials" / "verify.md"
+ARCHITECTURE = DOCS / "architecture.md"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = """# The command
 
@@ -354,6 +355,7 @@ def _docstrings(model: type[BaseModel]) -> Mapping[str, str]:
 
 PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "assets" / "picture.svg": picture,
+    ARCHITECTURE: lambda: house.renewed(ARCHITECTURE),
     FIRST: lambda: console.renewed(FIRST),
     FOLDER / "command.md": command,
     FOLDER / "params.md": params,

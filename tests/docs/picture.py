@@ -21,6 +21,8 @@ CHIP, LETTER = 30, 9.1
 """The height of a chip, and the width of a letter in it: 15 pixels of a monospaced font."""
 HEADING, CAPTION, BETWEEN = 30, 24, 58
 """How far down a line of text goes; and the space for an arrow between two bands."""
+WORDS = [f"{step} {step.word}" for step in STEPS]
+"""The steps of verification, as its report writes them."""
 
 STYLE = """
     svg { --ground: #ffffff; --ink: #16202c; --soft: #56636f; --line: #d5dde5; --wash: #f2f6f9; --glass: #0f766e }
@@ -74,7 +76,7 @@ def bands() -> tuple[Band, ...]:
         Band(
             "Steps",
             "each answers PASS, FAIL or UNKNOWN",
-            tuple(f"{number} {name}" for number, name in enumerate(STEPS)),
+            WORDS,
         ),
     )
 
