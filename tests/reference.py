@@ -17,8 +17,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipelines.params import Params
+from registry.attest import namespace
 from registry.attest.policy import Policy
 from registry.cli import app
+from registry.provenance import slsa
 from registry.release.config import ReleaseConfig
 from tests.docs import console, house
 from tests.docs.picture import picture
@@ -160,7 +162,7 @@ cannot be read, is FAIL, whoever is trusted. With a key, a timestamp that counts
 | status | active or superseded, and fresh | yanked, asked for or not | no word, or too old a word |
 """
 
-PREDICATES = """# What is signed
+PREDICATES = f"""# What is signed
 
 <!-- Made by `make docs` from the models that read and write it; edits here are lost. -->
 
@@ -170,10 +172,13 @@ are refused; a change of meaning gets a new version in the URI. What is optional
 [predicates.schema.json](predicates.schema.json) holds the JSON Schema of each, by its URI. Beside them stands
 `model.sig`, whose predicate is that of OpenSSF Model Signing.
 
+A URI of ours is a name, which nobody fetches. It is written under `{namespace.WRITTEN}`, and read alike, for ever,
+under each of {" and ".join(f"`{prefix}`" for prefix in namespace.PREFIXES)}.
+
 | attestation | subjects | predicate |
 |---|---|---|
-| `provenance` | the weights | Provenance, of build type `https://glasshouse.dev/build/dvc-repro/v1` |
-| `stage-NAME` | what the stage wrote | Provenance, of build type `https://glasshouse.dev/build/dvc-stage/v1` |
+| `provenance` | the weights | Provenance, of build type `{slsa.BUILD_TYPE}` |
+| `stage-NAME` | what the stage wrote | Provenance, of build type `{slsa.STAGE_TYPE}` |
 | `data` | data-manifest.json and its rows | DataManifest |
 | `checkpoints` | checkpoints.json | Checkpoints |
 | `evaluation` | the weights | TestResult |
@@ -183,14 +188,14 @@ are refused; a change of meaning gets a new version in the URI. What is optional
 
 ## The build types
 
-Both name the builder `https://glasshouse.dev/builder/maintainer/v1`: the maintainer, on a machine of theirs. The first
+Both name the builder `{slsa.BUILDER}`: the maintainer, on a machine of theirs. The first
 resolved dependency is the git commit, called `source`.
 
-**`https://glasshouse.dev/build/dvc-repro/v1`** is all of `dvc repro`. `externalParameters`: `command`, and `params`,
+**`{slsa.BUILD_TYPE}`** is all of `dvc repro`. `externalParameters`: `command`, and `params`,
 the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), `params`, `lock`, `requirements`,
 `environment`, each with the path in the release as its `uri`.
 
-**`https://glasshouse.dev/build/dvc-stage/v1`** is one stage of dvc.yaml.
+**`{slsa.STAGE_TYPE}`** is one stage of dvc.yaml.
 
 - `externalParameters`: `stage`, its name in dvc.lock; `command`, its command there, of several each on a line;
   `params`, by file and key the settings that it depends on.
@@ -216,6 +221,15 @@ The tests are `bitsPerByte < baselines.uniform.bitsPerByte` and `bitsPerByte < b
 than guessing, better than counting tokens. A model that fails the first has FAILED, one that fails only the second is
 WARNED of. The figures (`metrics`, `baselines`, `validation`, as in evaluation.json) are annotations of the descriptor
 of `provenance/evaluation.json`, for test-result has no field for them.
+"""
+
+
+SITE = "https://OWNER.github.io/glasshouse/"
+"""Where the pages will stand. OWNER is filled in by whoever claims the namespace."""
+CLAIM = """# https://w3id.org/glasshouse/: the names of what Glasshouse signs (in-toto predicates and build types).
+# Contact: see README.md. OWNER is the account that holds the project.
+Options +FollowSymLinks
+RewriteEngine on
 """
 
 
@@ -256,6 +270,18 @@ def predicates() -> str:
         parts = _sections(type(example)).replace("## The whole file", f"## {type(example).__name__}", 1)
         text += f"{parts}\nType: `{example.TYPE}`. Example:\n\n```json\n{body}\n```\n"
     return text
+
+
+def claim() -> str:
+    """docs/w3id/glasshouse/.htaccess: each of our URIs leads to its section of the page above."""
+    sections = {example.TYPE: type(example).__name__.lower() for example in PREDICATE_EXAMPLES}
+    sections |= dict.fromkeys((slsa.BUILD_TYPE, slsa.STAGE_TYPE, slsa.BUILDER), "the-build-types")
+    rules = (
+        f"RewriteRule ^{uri.removeprefix(namespace.WRITTEN)}$ {SITE}reference/predicates/#{section} [R=302,NE,L]\n"
+        for uri, section in sorted(sections.items())
+        if uri.startswith(namespace.WRITTEN)
+    )
+    return f"{CLAIM}{''.join(rules)}RewriteRule ^$ {SITE} [R=302,L]\n"
 
 
 def policy_schema() -> str:
@@ -363,6 +389,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     FOLDER / "policy.schema.json": policy_schema,
     FOLDER / "predicates.md": predicates,
     FOLDER / "predicates.schema.json": predicate_schemas,
+    DOCS / "w3id" / "glasshouse" / ".htaccess": claim,
 }
 
 

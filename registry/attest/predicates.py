@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from registry import canonical
+from registry.attest import namespace
 from registry.attest.statement import Statement, Subject
 from registry.errors import InputError
 from registry.records.record import Count, Record, Sha256
 
-BASE = "https://glasshouse.dev/attestation/"
+BASE = namespace.WRITTEN + "attestation/"
 """Where our own predicate types stand."""
 
 GitCommit = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
@@ -61,9 +62,14 @@ class Predicate(Model):
         return Statement(tuple(subjects), self.TYPE, self.as_json())
 
     @classmethod
+    def is_of(cls, statement: Statement) -> bool:
+        """Whether `statement` is of this type, under whichever of our prefixes it was written."""
+        return namespace.read(statement.predicate_type) == cls.TYPE
+
+    @classmethod
     def of(cls, statement: Statement) -> Self:
         """The predicate of `statement`. Raises InputError for another type or shape."""
-        if statement.predicate_type != cls.TYPE:
+        if not cls.is_of(statement):
             raise InputError(
                 f"a statement of {statement.predicate_type} stands where {cls.TYPE} is expected",
                 mend="check that no attestation was put in another's place",

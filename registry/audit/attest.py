@@ -23,8 +23,8 @@ from registry.files import write_atomic
 from registry.records.record import Record
 
 SUFFIX = ".sigstore.json"
-KINDS: dict[str, type[Predicate]] = {kind.TYPE: kind for kind in (Rebuild, Replay)}
-"""What an auditor signs: predicate type -> its model."""
+KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay)
+"""What an auditor signs."""
 
 
 class Verdict(Record):
@@ -43,7 +43,7 @@ class Verdict(Record):
     def signable(self) -> Statement:
         """The statement, held to its model. Raises InputError unless it is one that an auditor makes."""
         statement = Statement.parse(canonical.dumps(self.statement))
-        kind = KINDS.get(statement.predicate_type)
+        kind = next((kind for kind in KINDS if kind.is_of(statement)), None)
         if kind is None:
             raise InputError(
                 f"a statement of {statement.predicate_type} is no auditor's to sign",

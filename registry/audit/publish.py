@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.attest import namespace
 from registry.attest.predicates import BASE
 from registry.attest.statement import Statement
 from registry.digest import sha256_bytes
@@ -40,7 +41,7 @@ def proposal(statement: Statement) -> Proposal:
             f"the verdict is of {subject[:200]!r}, no release on a Hub", mend="audit hf://OWNER/NAME@TAG, then publish"
         )
     release = HubReference(repository, tag)
-    kind = statement.predicate_type.removeprefix(BASE).split("/")[0]
+    kind = namespace.read(statement.predicate_type).removeprefix(BASE).split("/")[0]
     name = f"{kind}-{sha256_bytes(statement.to_bytes())[:DIGITS]}"
     return Proposal(release, f"{tag}/{name}{SUFFIX}", f"Audit of {tag}: {statement.predicate['verdict']} ({name})")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from registry import strict_yaml
+from registry.attest import namespace
 from registry.attest.intoto import BuildDefinition, Builder, BuildMetadata, Provenance, Resource, RunDetails
 from registry.attest.statement import Statement, Subject
 from registry.errors import InputError
@@ -23,9 +24,9 @@ from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Evidence, Measured, StageRun
 
-BUILD_TYPE = "https://glasshouse.dev/build/dvc-repro/v1"
-STAGE_TYPE = "https://glasshouse.dev/build/dvc-stage/v1"
-BUILDER = "https://glasshouse.dev/builder/maintainer/v1"
+BUILD_TYPE = namespace.WRITTEN + "build/dvc-repro/v1"
+STAGE_TYPE = namespace.WRITTEN + "build/dvc-stage/v1"
+BUILDER = namespace.WRITTEN + "builder/maintainer/v1"
 
 RESOLVED = {
     "data-manifest": layout.DATA_SUMMARY,
@@ -102,9 +103,25 @@ def stage(known: StageRun, record: ReleaseRecord) -> Statement:
     ).about(subject for item in run.outs for subject in _subjects(item))
 
 
+def renamed(statement: Statement) -> Statement:
+    """The provenance `statement` with those of its names that are ours as they would be written today."""
+    match statement.predicate:
+        case {
+            "buildDefinition": {"buildType": str(build), **definition},
+            "runDetails": {"builder": {"id": str(identity), **builder}, **details},
+            **rest,
+        }:
+            predicate = {
+                "buildDefinition": {"buildType": namespace.read(build), **definition},
+                "runDetails": {"builder": {"id": namespace.read(identity), **builder}, **details},
+            }
+            return Statement(statement.subjects, statement.predicate_type, {**predicate, **rest})
+    return statement
+
+
 def stage_run(statement: Statement) -> tuple[StageRun, str]:
     """What a stage's statement says: its run, and the git commit. Raises InputError for any other statement."""
-    predicate = Provenance.of(statement)
+    predicate = Provenance.of(renamed(statement))
     definition, details = predicate.build_definition, predicate.run_details
     if definition.build_type != STAGE_TYPE or details.builder.id != BUILDER or not definition.resolved_dependencies:
         raise InputError(f"it is no provenance of {STAGE_TYPE}", mend="do not trust the release")

@@ -147,7 +147,7 @@ class Line:
             raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
         if self.recorded.get(name) != known:
             raise Gap(f"it says something else of the stage than {layout.STAGES} does")
-        if self._statements[f"{layout.STAGE}{name}"] != slsa.stage(known, self._record):
+        if slsa.renamed(self._statements[f"{layout.STAGE}{name}"]) != slsa.stage(known, self._record):
             raise Gap(f"it says more of the stage than {layout.STAGES} does")
         self._as_locked(run, stage)
         self._as_set(run)

@@ -148,7 +148,7 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
     for item in case.gathered.evidence:
         try:
             verified = verifier.verify(item.data, name="rebuild")
-            if verified.statement.predicate_type != Rebuild.TYPE or list(verified.statement.subjects) != [case.subject]:
+            if not Rebuild.is_of(verified.statement) or list(verified.statement.subjects) != [case.subject]:
                 continue
             rebuilt = Rebuild.of(verified.statement)
         except GlasshouseError:

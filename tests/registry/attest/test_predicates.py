@@ -36,6 +36,7 @@ from registry.attest.predicates import (
 )
 from registry.attest.statement import Statement, Subject
 from registry.errors import InputError
+from registry.provenance import slsa
 from tests.registry.attest.test_statement import STATEMENTS, VALUES
 
 SHA = "0" * 64
@@ -54,7 +55,7 @@ RELEASE = Release(
 EXAMPLES: list[Predicate] = [
     Provenance(
         build_definition=BuildDefinition(
-            build_type="https://glasshouse.dev/build/dvc-stage/v1",
+            build_type=slsa.STAGE_TYPE,
             external_parameters={
                 "stage": "tokenizer",
                 "command": "glasshouse record -- python -m pipelines.tokenizer",
@@ -70,7 +71,7 @@ EXAMPLES: list[Predicate] = [
             ),
         ),
         run_details=RunDetails(
-            builder=Builder(id="https://glasshouse.dev/builder/maintainer/v1"),
+            builder=Builder(id=slsa.BUILDER),
             metadata=BuildMetadata(invocation_id=f"sha256:{SHA}"),
         ),
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from registry.attest import revocation
+from registry.attest import namespace, revocation
 from registry.attest.policy import Policy
 from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
 from registry.attest.sigstore import SigstoreSigner
@@ -173,6 +173,23 @@ def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], 
     assert answers(ask(one, two, **asked))["rebuilders"] is Verdict.PASS
     against = say("c@audit.test", Rebuild(verdict="DIFFERENT", **REBUILD))
     assert answers(ask(one, two, against, **asked))["rebuilders"] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("prefix", namespace.PREFIXES)
+def test_an_auditors_word_and_a_yank_count_under_each_prefix(
+    ask: Callable[..., Report], say: Sign, prefix: str
+) -> None:
+    class OldRebuild(Rebuild):
+        TYPE = prefix + "attestation/rebuild/v1"
+
+    class OldStatus(Status):
+        TYPE = prefix + "attestation/status/v1"
+
+    asked = {"rebuilders": {"atLeast": 1, "verdict": "BITWISE", "signers": [named("a@audit.test")]}}
+    rebuilt = say("a@audit.test", OldRebuild(verdict="BITWISE", **REBUILD))
+    assert answers(ask(rebuilt, **asked))["rebuilders"] is Verdict.PASS
+    yanked = OldStatus(standing="yanked", reason="so it is", stated_at="2026-01-01T00:00:00Z")
+    assert ask(say(MAINTAINER, yanked)).verdict is Verdict.FAIL
 
 
 def test_a_rebuild_whose_outputs_are_not_the_release_does_not_count(
