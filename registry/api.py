@@ -1,10 +1,11 @@
-"""What programs import, as `glasshouse`: verify, lint, sign and publish releases of open models.
+"""What programs import, as `glasshouse`: verify, fetch, lint, sign and publish releases of open models.
 
     verify         is this release what its signer signed, without a gap back to its data?
+    fetch          a directory to load a model from, that was verified
     lint           faults of any repository on a Hub
     sign, publish  for tools that cut releases
 
-`verify` needs a `Policy`: who may sign. There is no verification without one.
+Verifying needs a `Policy`: who may sign. There is no verification without one.
 
 >>> from pathlib import Path
 >>> import glasshouse
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     )
     from registry.lint.report import LintReport
     from registry.lint.rules import Finding, Level
-    from registry.report import Check, Report, Verdict
-    from registry.verification.case import DigestMode
+    from registry.report import Check, Established, FailedReport, Report, Step, StepSummary, UnknownReport, Verdict
+    from registry.verification.case import DigestMode, Hashing
 
 __all__ = [
     "CertificateHolder",
@@ -58,6 +59,8 @@ __all__ = [
     "CiWorkflow",
     "CredentialsError",
     "DigestMismatch",
+    "Established",
+    "FailedReport",
     "Finding",
     "GlasshouseError",
     "IdentityPattern",
@@ -74,10 +77,14 @@ __all__ = [
     "SignerError",
     "SigstoreIdentity",
     "SigstoreSigner",
+    "Step",
+    "StepSummary",
     "TimestampService",
     "Unavailable",
+    "UnknownReport",
     "Verdict",
     "VerificationError",
+    "fetch",
     "lint",
     "publish",
     "sign",
@@ -98,7 +105,9 @@ _HOMES = {
     ),
     "registry.lint.report": ("LintReport",),
     "registry.lint.rules": ("Finding", "Level"),
-    "registry.report": ("Check", "Report", "Verdict"),
+    "registry.report": (
+        "Check", "Established", "FailedReport", "Report", "Step", "StepSummary", "UnknownReport", "Verdict",
+    ),
 }  # fmt: skip
 """Where the public classes are defined: the same as above, for when the program runs. A test compares the two."""
 
@@ -157,6 +166,57 @@ def verify(
             gathered=lambda: gather(asked, place.root, attestations, endpoint=endpoint),
             measure=on_hub(HubClient(endpoint), progress) if companions else None, fetching=place.seconds,
         )  # fmt: skip
+
+
+def fetch(
+    ref: str | Path,
+    policy: Policy,
+    *,
+    trust: Path | None = None,
+    attestations: Iterable[Path] = (),
+    companions: bool = False,
+    into: Path | None = None,
+    trust_cache: bool = False,
+    endpoint: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch a release, verify it, and only then give the directory that it lies in: plain files, ready to be loaded.
+
+    It is downloaded at one commit, to `into`, or to a place of its own in GLASSHOUSE_CACHE (else in the user's folder
+    of caches), and appears there after every check has passed. A second call downloads nothing, and verifies what is
+    there: every byte is hashed again. With `trust_cache` a file that was not touched since it was hashed is not; its
+    size, times and inode tell. A directory as `ref` is verified where it lies. The other arguments are those of
+    `verify`.
+
+    Raises FailedReport, a VerificationError, where the release does not hold, and UnknownReport, an Unavailable, where
+    something could not be checked: `report` has each check. What is there already and fails stays as it is. Raises what
+    `verify` raises besides.
+
+    >>> folder = glasshouse.fetch("hf://org/model@v1.0.0", policy)
+    >>> (folder / "model.safetensors").is_file()
+    True
+    """
+    from registry.attest.verifier import Verifier
+    from registry.hub.client import HubClient
+    from registry.hub.reference import DirectoryReference, parse
+    from registry.verification import kept, steps
+    from registry.verification.companions import on_hub
+    from registry.verification.evidence import gather
+
+    asked = parse(str(ref))
+    if isinstance(asked, DirectoryReference):
+        verify(ref, policy, trust=trust, attestations=attestations, companions=companions, progress=progress).require()
+        return asked.root
+    hub, verifier = HubClient(endpoint), Verifier(policy, trust)
+
+    def verified(root: Path, words: str, hashing: Hashing) -> Report:
+        return steps.verify(
+            root, asked, words, verifier, progress, hashing=hashing,
+            gathered=lambda: gather(asked, root, attestations, endpoint=endpoint),
+            measure=on_hub(hub, progress) if companions else None,
+        )  # fmt: skip
+
+    return kept.keep(hub, asked, into, verified, believe=trust_cache, progress=progress)
 
 
 def lint(ref: str, *, endpoint: str | None = None) -> LintReport:

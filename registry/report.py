@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from registry.errors import Unavailable, VerificationError
+
+MAX_TOLD = 3
+
 
 class Verdict(StrEnum):
     """The three answers, and the exit code of each."""
@@ -124,6 +128,14 @@ class Report:
         """The verdict over all checks, by the law above."""
         return overall(self.checks)
 
+    def require(self) -> None:
+        """Do nothing where the verdict is PASS. Raises FailedReport for FAIL, and UnknownReport for UNKNOWN."""
+        match self.verdict:
+            case Verdict.FAIL:
+                raise FailedReport(self)
+            case Verdict.UNKNOWN:
+                raise UnknownReport(self)
+
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
         return {
@@ -141,3 +153,31 @@ def overall(checks: Iterable[Check]) -> Verdict:
     if Verdict.UNKNOWN in verdicts or not verdicts:
         return Verdict.UNKNOWN
     return Verdict.PASS
+
+
+class FailedReport(VerificationError):
+    """A release was verified, and it does not hold."""
+
+    def __init__(self, report: Report, *, mend: str | None = None) -> None:
+        usual = "do not load it; tell its maintainer, by another way than the Hub"
+        super().__init__(_amiss(report, "failed"), mend=mend or usual)
+        self.report = report
+        """Each check, with what was found and what was expected."""
+
+
+class UnknownReport(Unavailable):
+    """A release was looked at, and too little speaks for it to say that it holds."""
+
+    def __init__(self, report: Report) -> None:
+        mend = "bring what is missing, which the message names, before it is loaded"
+        super().__init__(_amiss(report, "could not be made"), mend=mend)
+        self.report = report
+        """Each check, with what is missing."""
+
+
+def _amiss(report: Report, what: str) -> str:
+    """How many checks of the verdict's kind there are, and what the first of them found."""
+    found = [check for check in report.checks if check.verdict is report.verdict]
+    told = [f"step {int(check.step)} {check.name}, {check.subject}: {check.reason}" for check in found[:MAX_TOLD]]
+    more = ["…"] if len(found) > MAX_TOLD else []
+    return f"{report.subject}: {len(found)} of {len(report.checks)} checks {what}: {'; '.join(told + more)}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from registry.attest import oms, predicates
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.signature import Verified
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
-from registry.digest import Digests
+from registry.digest import Algorithm, Digests, Progress, measure_files
 from registry.errors import GlasshouseError, Unavailable
 from registry.hub.reference import Reference
 from registry.records import layout
@@ -24,6 +24,16 @@ STEPS = tuple(step for step in Step if step <= Step.STATUS)
 
 DigestMode = Literal["blake3", "sha256", "both"]
 """By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
+
+
+class Hashing(Protocol):
+    """Measures files as `registry.digest.measure_files` does."""
+
+    def __call__(
+        self, files: Sequence[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, /
+    ) -> list[Digests]:
+        """The digests of each of `files`, in their order. Raises OSError for one that cannot be read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,8 @@ class Found:
 class Case:
     """What is known of the release at `root` while it is verified; each step adds to it.
 
-    found: every file.  altered: those that step 2 did not find as the statements list them.  verified: the bundles
-    whose signatures held, by path.  signed: the release statement, once it is verified.
+    hashing: measures files.  found: every file.  altered: those that step 2 did not find as the statements list them.
+    verified: the bundles whose signatures held, by path.  signed: the release statement, once it is verified.
     """
 
     root: Path
@@ -66,6 +76,7 @@ class Case:
     verifier: Verifier
     digest: DigestMode = "blake3"
     gathered: Gathered = Gathered()
+    hashing: Hashing = measure_files
     found: dict[str, Found] = field(default_factory=dict)
     altered: dict[str, str] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)

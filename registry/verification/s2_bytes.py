@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from registry.attest import oms, predicates
 from registry.attest.predicates import ReleasedFile
-from registry.digest import BOTH, CHUNK, Algorithm, Progress, measure_files
+from registry.digest import BOTH, CHUNK, Algorithm, Progress
 from registry.errors import GlasshouseError
 from registry.manifest import Entry, Manifest, walk
 from registry.records import layout
@@ -37,7 +37,7 @@ def contents(case: Case, progress: Progress | None) -> Iterator[Check]:
     files = walk(case.root)
     wanted = [(case.root / path, _algorithms(case, path, size, listed.get(path))) for path, size in files]
     try:
-        measured = measure_files(wanted, progress)
+        measured = case.hashing(wanted, progress)
     except OSError as problem:
         yield Check(Step.BYTES, Verdict.UNKNOWN, str(case.root), f"a file cannot be read: {problem.strerror}")
         return

@@ -24,7 +24,7 @@ from time import perf_counter
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.verifier import Verifier
-from registry.digest import Progress
+from registry.digest import Progress, measure_files
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.hub.reference import HubReference, Reference
 from registry.provenance import lineage
@@ -32,7 +32,7 @@ from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Report, Step, Verdict, overall
 from registry.verification import s0_bounds, summary
-from registry.verification.case import STEPS, Case, DigestMode, Gathered, short
+from registry.verification.case import STEPS, Case, DigestMode, Gathered, Hashing, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
 from registry.verification.s6_policy import requirements
@@ -57,6 +57,7 @@ def verify(
     measure: Measure | None = None,
     now: datetime | None = None,
     fetching: float = 0.0,
+    hashing: Hashing = measure_files,
 ) -> Report:
     """The report on the release at `root`, which `reference` named and `place` says where it came from.
 
@@ -65,6 +66,7 @@ def verify(
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
     fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
+    hashing: measures files; for who knows some digests already.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
@@ -78,7 +80,7 @@ def verify(
         return Report(str(reference), tuple(checks), summary.steps(checks, seconds))
     with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
-    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence)
+    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence, hashing)
     checks = [
         Check(Step.BOUNDS, Verdict.PASS, str(root), counted),
         Check(Step.PLACE, Verdict.PASS, str(reference), place),

@@ -148,14 +148,16 @@ class HubReader(Connection):
         folder: Path,
         progress: Progress | None = None,
         limits: Limits = Limits(),  # noqa: B008
+        accept: Callable[[Path], object] | None = None,
     ) -> Manifest:
-        """Fetch all of `repo` at `commit` into `folder`, which appears when everything has come.
+        """Fetch all of `repo` at `commit` into `folder`, which appears when everything has come, and `accept` raised
+        nothing for it.
 
         The manifest is of the bytes that came. That they are the signed ones is for the caller to check: a Hub's own
         listing proves nothing. Raises as `transfer.check_listing` and `transfer.download` do.
         """
         files = self.files(repo, commit, limits)
-        return transfer.download(partial(self._stream, repo, commit), files, folder, progress)
+        return transfer.download(partial(self._stream, repo, commit), files, folder, progress, accept)
 
     def measure(
         self,

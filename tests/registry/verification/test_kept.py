@@ -1,0 +1,160 @@
+"""A release that is fetched is there after it was verified, and is verified again each time it is asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from registry import api
+from registry.attest.policy import Policy, Status
+from registry.attest.signers import PublicKey
+from registry.hub.client import HubClient
+from registry.manifest import Manifest
+from registry.verification import kept
+from tests.published import REFERENCE, World, published
+from tests.registry.attest.conftest import write_key
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with published(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@pytest.fixture
+def fetch(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """`glasshouse.fetch` with an empty store, by the right policy unless another is given."""
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "store"))
+    return lambda policy=world.policy, **named: api.fetch(REFERENCE, policy, **named)
+
+
+@pytest.fixture
+def no_download(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, nothing can be downloaded."""
+
+    def fail(*arguments: object, **named: object) -> None:
+        raise AssertionError("it is downloaded again")
+
+    return lambda: monkeypatch.setattr(HubClient, "download", fail)
+
+
+def flip(path: Path, *, at: int) -> None:
+    """Change one byte, and nothing else that a user could change back."""
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=times)
+
+
+def test_what_is_given_is_the_release_and_nothing_else(
+    world: World, fetch: Callable[..., Path], tmp_path: Path, no_download: Callable[[], None]
+) -> None:
+    folder = fetch()
+    commit = HubClient().resolve("org/model", "v1.0.0")
+    host = world.hub.url.removeprefix("http://").replace(":", "_")
+    assert folder == tmp_path / "store" / "releases" / host / "org" / "model" / commit
+    assert Manifest.of_directory(folder) == Manifest.of_directory(world.folder / "model")
+    no_download()
+    assert fetch() == folder
+
+
+def test_into_a_directory_of_ones_own(world: World, fetch: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert fetch(into=tmp_path / "mine") == tmp_path / "mine"
+    assert Manifest.of_directory(tmp_path / "mine") == Manifest.of_directory(world.folder / "model")
+    assert fetch(into=tmp_path / "mine") == tmp_path / "mine"
+
+
+def test_a_directory_is_verified_where_it_lies(world: World, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(world.folder / "model", tmp_path / "model"))
+    assert api.fetch(folder, world.policy) == folder
+    flip(folder / WEIGHTS, at=-1)
+    with pytest.raises(api.FailedReport, match=WEIGHTS):
+        api.fetch(folder, world.policy)
+
+
+@pytest.mark.parametrize("trust_cache", [False, True])
+def test_a_flipped_byte_in_what_is_kept_is_seen(
+    fetch: Callable[..., Path], no_download: Callable[[], None], trust_cache: bool
+) -> None:
+    folder = fetch(trust_cache=trust_cache)
+    flip(folder / WEIGHTS, at=1 << 20)
+    no_download()
+    with pytest.raises(api.FailedReport, match=WEIGHTS) as problem:
+        fetch(trust_cache=trust_cache)
+    assert str(folder) in problem.value.mend and (folder / WEIGHTS).is_file()
+    assert {check.subject for check in problem.value.report.checks if check.verdict is api.Verdict.FAIL} >= {WEIGHTS}
+
+
+def test_only_who_trusts_the_cache_is_spared_the_hashing(
+    fetch: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[int] = []
+    folder = fetch()
+    whole = Manifest.of_directory(folder).size
+    fetch(progress=hashed.append)
+    assert sum(hashed) == whole
+    hashed.clear()
+    fetch(trust_cache=True, progress=hashed.append)
+    assert hashed == []
+    (folder / "config.json").touch()
+    fetch(trust_cache=True, progress=hashed.append)
+    assert sum(hashed) == (folder / "config.json").stat().st_size
+
+
+def test_who_trusts_the_cache_trusts_no_signer_more_for_it(fetch: Callable[..., Path], tmp_path: Path) -> None:
+    fetch(trust_cache=True)
+    stranger = api.KeySigner(write_key(tmp_path / "other.pem")).public_key
+    with pytest.raises(api.FailedReport, match="signature"):
+        fetch(policy=Policy(signers=(stranger,)), trust_cache=True)
+
+
+def test_a_note_that_cannot_be_read_is_not_believed(fetch: Callable[..., Path]) -> None:
+    folder = fetch(trust_cache=True)
+    note = folder.with_name(f".{folder.name}.measured.json")
+    assert note.is_file()
+    note.write_bytes(b'{"schema": "glasshouse.measured/v1", "files": {"model.safetensors": {}}}')
+    flip(folder / WEIGHTS, at=1 << 20)
+    with pytest.raises(api.FailedReport, match=WEIGHTS):
+        fetch(trust_cache=True)
+
+
+def test_what_does_not_hold_never_appears(world: World, fetch: Callable[..., Path], tmp_path: Path) -> None:
+    manifest = Manifest.of_directory(world.folder / "model").by_path()
+    blob = world.hub.blob(manifest[WEIGHTS].sha256)
+    blob.chmod(0o644)
+    flip(blob, at=1 << 20)
+    try:
+        with pytest.raises(api.FailedReport, match=WEIGHTS):
+            fetch(into=tmp_path / "new" / "model")
+    finally:
+        flip(blob, at=1 << 20)
+    assert list((tmp_path / "new").iterdir()) == []
+    assert fetch(into=tmp_path / "new" / "model").is_dir()
+
+
+def test_what_could_not_be_checked_never_appears(world: World, fetch: Callable[..., Path], tmp_path: Path) -> None:
+    (key,) = world.policy.signers
+    assert isinstance(key, PublicKey)
+    with pytest.raises(api.UnknownReport, match="no signed word on its status"):
+        fetch(policy=Policy(signers=(key,), status=Status(max_age_days=1)), into=tmp_path / "new" / "model")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_where_releases_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(kept.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert kept.store() == Path("/caches/glasshouse")
+    assert kept.place("https://hub.example:8080/a", "org/model", "c" * 40) == Path(
+        f"/caches/glasshouse/releases/hub.example_8080_a/org/model/{'c' * 40}"
+    )
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert kept.store() == Path("/home/me/.cache/glasshouse")
