@@ -52,6 +52,33 @@ def check_path(path: str) -> None:
         )
 
 
+_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?")
+"""Names that Windows keeps for devices, with or without a suffix."""
+_GIT = re.compile(r"(?i)\.git|git~[0-9]+")
+"""Names of git's own folder, on disks that fold case or shorten names."""
+_FORBIDDEN = frozenset('<>:"|?*\\')
+"""Characters that Windows allows in no name; `a:b` is a stream of the file `a` there."""
+
+
+def check_portable(path: str) -> None:
+    """Refuse, with InputError, a path of a release that is not the same name, of a plain file, on every machine.
+
+    Allowed is what `check_path` allows, of letters, marks, numbers, punctuation, symbols and the plain space; without
+    characters that are not seen or that turn the direction of writing, names of devices, and git's own folder.
+    """
+    check_path(path)
+    for part in path.split("/"):
+        strange = [c for c in part if c in _FORBIDDEN or (c != " " and unicodedata.category(c)[0] not in "LMNPS")]
+        if strange or part.startswith(" "):
+            shown = ", ".join(f"U+{ord(c):04X}" for c in strange[:3]) or "a space at its start"
+            raise InputError(f"the path {path[:200]!r} holds {shown}, and is not allowed", mend="rename the file")
+        if _DEVICES.fullmatch(part) or _GIT.fullmatch(part):
+            raise InputError(
+                f"the path {path[:200]!r} names a device, or git's own folder, and is not allowed",
+                mend="rename the file, or leave it out",
+            )
+
+
 def twins(paths: Iterable[str]) -> list[str]:
     """Those of `paths`, or of the folders that they lie in, that are one with another on some disks.
 

@@ -87,9 +87,18 @@ def tensor_digests(path: Path) -> dict[str, str]:
         return {tensor.name: _digest(stream, tensor) for tensor in read_header(path)}
 
 
-def tensors_digest(path: Path) -> str:
-    """One SHA-256 for all tensors of a file, whatever their order in it: over the canonical map of `tensor_digests`."""
-    return canonical.digest(tensor_digests(path))
+def tensors_digest(*paths: Path) -> str:
+    """One SHA-256 for all tensors of some files, however they are parted: over the canonical map of `tensor_digests`.
+
+    Raises InputError as `read_header` does, and for a name that stands in two of the files.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        more = tensor_digests(path)
+        if twice := found.keys() & more.keys():
+            _refuse(path, f"tensor {min(twice)!r} stands in another file, too")
+        found |= more
+    return canonical.digest(found)
 
 
 def _digest(stream: BinaryIO, tensor: Tensor) -> str:

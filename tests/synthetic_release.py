@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from registry import canonical, tensors
@@ -24,7 +25,7 @@ from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import Row, Source, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.release_record import ReleaseRecord, SourceCode, Weights
+from registry.records.release_record import Declared, ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer, Tokens
 
@@ -47,9 +48,20 @@ SETTINGS = {"params.yaml": {"seed": 7}}
 
 
 def write(
-    folder: Path, *, repo: str = REPO, version: str = "1.0.0", seed: int = 0, weights_bytes: int = 4096
+    folder: Path,
+    *,
+    repo: str = REPO,
+    version: str = "1.0.0",
+    seed: int = 0,
+    weights_bytes: int = 4096,
+    extra: Mapping[str, bytes] = MappingProxyType({}),
+    declared: tuple[Declared, ...] = (),
 ) -> ReleaseRecord:
-    """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`."""
+    """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
+
+    extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights.
+    declared: what the record says of unusual files.
+    """
     for path, data in {
         layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
         layout.LICENSE: b"Apache License 2.0\n",
@@ -63,10 +75,11 @@ def write(
         layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
         layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
         layout.ENVIRONMENT: _environment().to_bytes(),
+        **extra,
     }.items():
         write_atomic(folder / path, data)
     _records(folder)
-    return _record(folder, repo, version)
+    return _record(folder, repo, version, declared)
 
 
 def safetensors(named: dict[str, bytes]) -> bytes:
@@ -115,11 +128,10 @@ def _records(folder: Path) -> None:
     write_atomic(folder / layout.STAGES, _stages(folder).to_bytes())
 
 
-def _record(folder: Path, repo: str, version: str) -> ReleaseRecord:
-    weights = Weights(
-        path=layout.WEIGHTS,
-        sha256=sha256_file(folder / layout.WEIGHTS),
-        tensors=tensors.tensors_digest(folder / layout.WEIGHTS),
+def _record(folder: Path, repo: str, version: str, declared: tuple[Declared, ...]) -> ReleaseRecord:
+    weights = tuple(
+        Weights(path=path, sha256=sha256_file(folder / path), tensors=tensors.tensors_digest(folder / path))
+        for path in sorted(found.relative_to(folder).as_posix() for found in folder.rglob("*.safetensors"))
     )
     record = ReleaseRecord(
         repo=repo,
@@ -129,7 +141,8 @@ def _record(folder: Path, repo: str, version: str) -> ReleaseRecord:
         parameters=tensors.parameters(folder / layout.WEIGHTS),
         content=Manifest.of_directory(folder).sha256,
         lock=sha256_file(folder / layout.LOCK),
-        weights=(weights,),
+        weights=weights,
+        declared=declared,
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
     write_atomic(folder / layout.CARD, model_card.render(folder, replace(ABOUT, repo=repo), version=version).encode())

@@ -20,6 +20,7 @@ from registry.attest import namespace
 from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable
+from registry.formats.known import identify
 from registry.manifest import walk
 from registry.project import dvc_lock
 from registry.provenance import slsa
@@ -69,7 +70,7 @@ def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
     """The signed provenance names these weights, this commit, and these records."""
     subjects, resolved = statement.digests, slsa.resolved(Provenance.of(statement))
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    weights = {path for path, _ in walk(root) if path.endswith(".safetensors")}
+    weights = {path for path, _ in walk(root) if identify(root / path).weights}
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
     for path in weights:
@@ -88,11 +89,9 @@ def _checkpoints(root: Path) -> str:
     """The chain of checkpoints holds, and ends in these weights."""
     chain = Chain.read(need(root, layout.CHECKPOINTS))
     chain.verify()
-    _same(
-        "the tensors of the weights",
-        chain.entries[-1].weights.tensors,
-        tensors.tensors_digest(need(root, layout.WEIGHTS)),
-    )
+    record = ReleaseRecord.read(need(root, layout.RECORD))
+    found = tensors.tensors_digest(*(need(root, file.path) for file in record.weights))
+    _same("the tensors of all weights", chain.entries[-1].weights.tensors, found)
     return f"{len(chain.entries)} checkpoints, the last at step {chain.entries[-1].step}, in an unbroken chain"
 
 

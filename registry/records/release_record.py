@@ -57,6 +57,15 @@ class Companion(Record):
     """Their bytes together."""
 
 
+class Declared(Record):
+    """A file that is of no known format, or code, and why it is in the release."""
+
+    path: Annotated[str, AfterValidator(_checked)]
+    """POSIX, relative to the release."""
+    why: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+    """In the maintainer's words."""
+
+
 class ReleaseRecord(Record):
     """provenance/release.json. It is also the heart of the signed release statement."""
 
@@ -80,12 +89,15 @@ class ReleaseRecord(Record):
     """Every file of weights."""
     companions: tuple[Companion, ...] = Field((), max_length=20)
     """What belongs to the release and stands elsewhere; left out of the JSON where there is nothing."""
+    declared: tuple[Declared, ...] = Field((), max_length=1000)
+    """Files that a stranger cannot tell to be harmless; left out of the JSON where there are none."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json()
-        if not self.companions:
-            del value["companions"]
+        for name in ("companions", "declared"):
+            if not value[name]:
+                del value[name]
         return value
 
     @property

@@ -23,6 +23,7 @@ from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import check_path
 from registry.openness.cards.model_card import About
+from registry.records.release_record import Declared
 from registry.release.gguf_file import Type
 
 PARAMS = "params.yaml"
@@ -121,6 +122,8 @@ class ReleaseConfig(BaseModel):
     """Models of the Hub that this one was trained from; none for one that was trained from its seed."""
     companions: tuple[Annotated[DataCompanion | GgufCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
     """What is published beside the model, in repositories of their own, under the same tag."""
+    declared: tuple[Declared, ...] = ()
+    """Files of the release that a stranger cannot tell to be harmless, such as code, each with why it is there."""
 
     @field_validator("model", "output", "provenance")
     @classmethod

@@ -42,7 +42,8 @@ def _lay_out(root: Path, config: ReleaseConfig, draft: Path) -> None:
     """Copy the model to the root of the draft, the records below provenance/, the licence beside the model."""
     model = root / config.model
     files = [path for path, _ in walk(model)]
-    if not [path for path in files if weights.check(model / path)]:
+    told = {row.path for row in config.declared}
+    if not [path for path in files if weights.check(model / path, declared=path in told)]:
         raise Refused(f"{config.model} holds no safetensors", mend="run `dvc repro` first")
     places = {path: model / path for path in files}
     for source in config.provenance:

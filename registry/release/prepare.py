@@ -53,7 +53,8 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
         raise Refused(f"there is no draft at {config.output}", mend="dvc repro")
     source = git.source(root)
     manifest = Manifest.of_directory(draft)
-    files = [entry for entry in manifest.entries if weights.check(draft / entry.path)]
+    told = {row.path for row in config.declared}
+    files = [entry for entry in manifest.entries if weights.check(draft / entry.path, declared=entry.path in told)]
     code = SourceCode(commit=source.commit, committed_at=source.committed_at, remote=source.remote)
     beside = companions.planned(root, config, version, code)
     record = ReleaseRecord(
@@ -69,6 +70,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
             for entry in files
         ),
         companions=tuple(companion.record for companion in beside),
+        declared=config.declared,
     )
     return Plan(record, stage_runs.gather(root), root / RELEASES / config.name / record.tag, beside)
 

@@ -15,7 +15,7 @@ from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_file
 from registry.errors import Refused
 from registry.files import write_atomic
-from registry.manifest import Manifest
+from registry.manifest import Manifest, check_portable
 from registry.provenance import claims
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
@@ -75,7 +75,12 @@ def _release_statement(
 
 
 def _check_weights(folder: Path, bare: Manifest, record: ReleaseRecord) -> None:
-    found = {entry.path: entry.sha256 for entry in bare.entries if weights.check(folder / entry.path)}
+    told = {row.path for row in record.declared}
+    found = {}
+    for entry in bare.entries:
+        check_portable(entry.path)
+        if weights.check(folder / entry.path, declared=entry.path in told):
+            found[entry.path] = entry.sha256
     if found != {file.path: file.sha256 for file in record.weights}:
         raise Refused(
             "the weights are not those that the release record names",

@@ -1,27 +1,37 @@
-"""Which files of a model directory may be released: safetensors, and files that hold no weights."""
+"""Which files may be released: weights as safetensors, and files that are known not to run code, or declared."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from registry import formats, tensors
-from registry.errors import InputError, Refused
+from registry.errors import Refused
+from registry.formats.known import Trust, identify
 
 _MEND = "save the weights with safetensors and leave this file out of the model directory"
 
 
-def check(path: Path) -> bool:
-    """Whether `path` holds weights. Raises Refused for weights in any form but safetensors.
+def check(path: Path, *, declared: bool = False) -> bool:
+    """Whether `path` holds weights.
 
-    A file counts by what it holds, not by what it is called: a pickle, or a zip as torch.save writes it, is refused
-    under any name; what is called .safetensors must be one.
+    declared: whether the maintainer says why a file of no known format is there (`release.declared` in params.yaml).
+    Raises Refused for weights in any form but safetensors, for what runs code when it is loaded, by what it holds and
+    whatever it is called, and for a file of no known format that is not declared.
     """
-    if reason := formats.found(path):
-        raise Refused(f"{path.name} {reason}", mend=_MEND)
-    if path.suffix != ".safetensors":
-        return False
-    try:
-        tensors.read_header(path)
-    except InputError as problem:
-        raise Refused(problem.message, mend=_MEND) from problem
-    return True
+    check_harmless(path)
+    found = identify(path)
+    if found.weights and (found.trust is not Trust.KNOWN or path.suffix != ".safetensors"):
+        words = found.words if found.trust is not Trust.KNOWN else f"holds weights as {found.words}"
+        raise Refused(f"{path.name} {words}: no safetensors file", mend=_MEND)
+    if found.trust is Trust.UNKNOWN and not declared:
+        raise Refused(
+            f"{path.name} {found.words}: nobody can tell that it is harmless",
+            mend="leave it out, or declare it in params.yaml: release.declared: [{path: ..., why: ...}]",
+        )
+    return found.weights
+
+
+def check_harmless(path: Path) -> None:
+    """Raise Refused for a file that runs code when it is loaded, by what it holds and whatever it is called."""
+    found = identify(path)
+    if found.trust is Trust.DANGER:
+        raise Refused(f"{path.name} {found.words}", mend=_MEND)

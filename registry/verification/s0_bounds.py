@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry import formats
 from registry.errors import InputError
-from registry.manifest import twins, walk
+from registry.manifest import check_portable, twins, walk
 from registry.records import layout
 
 MAX_FILES = 100_000
@@ -26,20 +25,19 @@ def limit(path: str) -> int:
     return MAX_WEIGHTS_BYTES
 
 
-def check(root: Path) -> str:
-    """Say what was counted.
+def check(root: Path) -> list[tuple[str, int]]:
+    """Every file below `root`: (path, size).
 
-    Raises InputError for links, devices, forbidden paths, paths alike but for case, too many or too large files, and
-    files that could run code when they are loaded. No more than the first bytes of a file are read.
+    Raises InputError for links, devices, forbidden paths, paths alike but for case, too many or too large files. No
+    file is opened.
     """
     files = walk(root, max_files=MAX_FILES)
     if alike := twins(path for path, _ in files):
         raise InputError(f"paths alike but for case: {', '.join(alike[:5])}", mend="do not use this release")
     for path, size in files:
+        check_portable(path)
         if size > limit(path):
             raise InputError(
                 f"{path} has {size} bytes, more than the {limit(path)} allowed", mend="do not use this release"
             )
-        if reason := formats.found(root / path):
-            raise InputError(f"{path} {reason}", mend="do not load it; ask for safetensors")
-    return f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"
+    return files

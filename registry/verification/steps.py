@@ -31,7 +31,7 @@ from registry.provenance import lineage
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Report, Step, Verdict, overall
-from registry.verification import s0_bounds, summary
+from registry.verification import s0_bounds, s0_contents, summary
 from registry.verification.case import STEPS, Case, DigestMode, Gathered, Hashing, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
@@ -73,7 +73,8 @@ def verify(
     seconds = {Step.PLACE: fetching}
     try:
         with _timed(seconds, Step.BOUNDS):
-            counted = s0_bounds.check(root)
+            files = s0_bounds.check(root)
+            amiss = list(s0_contents.amiss(root, [path for path, _ in files]))
     except GlasshouseError as problem:
         checks = [Check(Step.BOUNDS, Verdict.FAIL, str(root), problem.message)]
         checks += [Check(step, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for step in STEPS[1:]]
@@ -81,8 +82,10 @@ def verify(
     with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
     case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence, hashing)
+    counted = f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"
     checks = [
         Check(Step.BOUNDS, Verdict.PASS, str(root), counted),
+        *(Check(Step.BOUNDS, verdict, path, why) for path, verdict, why in amiss),
         Check(Step.PLACE, Verdict.PASS, str(reference), place),
     ]
     steps: tuple[tuple[Step, Callable[[Case], Iterable[Check]]], ...] = (

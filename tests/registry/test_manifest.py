@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.manifest import MAX_PATH_BYTES, PLAIN, Entry, Manifest, check_path, compare, twins, walk
+from registry.manifest import MAX_PATH_BYTES, PLAIN, Entry, Manifest, check_path, check_portable, compare, twins, walk
 
 A, B, C = (Entry(path, 1, digit * 64) for path, digit in (("a", "1"), ("b/c", "2"), ("d", "3")))
 
@@ -114,3 +114,41 @@ def test_what_is_allowed_at_first_sight_is_allowed_by_the_rules(path: str) -> No
         parts = path.split("/")
         assert path.isascii() and path.isprintable() and not set(path) & set("\\: ")
         assert all(part not in ("", ".", "..") and not part.endswith((".", " ")) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "aux", "CON.txt", "nul.json", "COM1", "lpt9.tar.gz", "com\u00b9", "conin$",
+        "README.md:evil", "a*b?", "a<b", 'a"b',
+        ".git/config", ".git/hooks/post-checkout", ".GIT/config", "a/.Git/b", "git~1/config", ".g\u200cit/config",
+        "READ\u200cME.md", "\ufeffx", "a\u202egnp.exe", "a\u2028b",
+        "a\u00a0b", "a\u3000b", " a", "a\ue000", "a\u0378", "\u2066a",
+    ],
+)  # fmt: skip
+def test_names_that_are_not_a_plain_file_everywhere_are_refused_in_a_release(path: str) -> None:
+    with pytest.raises(InputError, match="not allowed"):
+        check_portable(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md", ".gitattributes", ".gitignore", "a b.txt", "auxiliary.json", "console", "com10", "a+b=c@d.json",
+        "modèle/poids.safetensors", "\u96ea.txt", "\u0939\u093f\u0928\u094d\u0926\u0940.txt",
+        "attestations/stage-each@a.sigstore.json",
+    ],
+)  # fmt: skip
+def test_names_that_are_a_plain_file_everywhere_are_allowed(path: str) -> None:
+    check_portable(path)
+
+
+@given(st.text())
+def test_what_is_portable_is_allowed_and_printable(path: str) -> None:
+    try:
+        check_portable(path)
+    except InputError as error:
+        assert error.mend
+        return
+    check_path(path)
+    assert path.isprintable()

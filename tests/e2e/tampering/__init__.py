@@ -5,7 +5,7 @@ release, but for its files: they run over a synthetic one in a moment, and over 
 
 world.py  the release, its doubles, what a case is    spoil.py     how a copy is spoilt
 cases.py  what anybody can do to it                   unlogged.py  to one that a certificate signed
-gone_bad.py  what only its signer can; restated.py, too
+gone_bad.py  what only its signer can; restated.py, too; contents.py: what it should not hold
 """
 
 from tests.e2e.tampering.suite import attempt_all, told

@@ -123,11 +123,14 @@ def sizes(world: World) -> Iterator[Case]:
         "pytorch_model.bin": b"", "weights.pt": b"", "model2.safetensors": PICKLE, "notes.txt": PICKLE,
         "vocab.json": b"PK\x03\x04" + bytes(100), "provenance/data.npz": b"", "sub/Model.PKL": b"",
     }.items():  # fmt: skip
-        yield Case(f"a pickle called {name}", spoil.write(name, data), 0, "", ("archive",) if data else ("carry code",))
+        words = () if data == PICKLE else ("archive",) if data else ("holds text",)
+        yield Case(f"a pickle called {name}", spoil.write(name, data), 0, name, words)
     for name in ("weights.safetensors", "notes.md", "provenance/rows.jsonl", "sub/vocab.json"):
-        yield Case(f"a zip bomb called {name}", spoil.write(name, spoil.zip_bomb()), 0, "", (name, "archive"))
+        yield Case(f"a zip bomb called {name}", spoil.write(name, spoil.zip_bomb()), 0, name, ("archive",))
     for path in ("model.safetensors", layout.DATA_ROWS):
-        yield Case(f"{path} that is a zip bomb", spoil.write(path, spoil.zip_bomb()), 0, "", (path, "archive"))
+        yield Case(f"{path} that is a zip bomb", spoil.write(path, spoil.zip_bomb()), 0, path, ("archive",))
     rows = layout.DATA_ROWS
     yield Case(f"{rows} that is a gzip bomb", spoil.write(rows, spoil.gzip_bomb()), 2, rows, ("altered",))
-    yield Case("weights that are a pickle", spoil.write("model.safetensors", PICKLE), 0, "", ("pickle",))
+    yield Case(
+        "weights that are a pickle", spoil.write("model.safetensors", PICKLE), 0, "model.safetensors", ("pickle",)
+    )

@@ -45,7 +45,7 @@ def _names() -> Iterator[Case]:
 
 def _weights() -> Iterator[Case]:
     pickled = resigned("model.safetensors", lambda data: PICKLE)
-    yield Case("signed weights that are a pickle", pickled, 0, "", ("model.safetensors", "pickle"))
+    yield Case("signed weights that are a pickle", pickled, 0, "model.safetensors", ("pickle",))
     for name, change in {
         "a header longer than the file": lambda data: (1 << 40).to_bytes(8, "little") + data[8:],
         "a header cut short": lambda data: (int.from_bytes(data[:8], "little") - 3).to_bytes(8, "little") + data[8:],

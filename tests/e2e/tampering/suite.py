@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.e2e.tampering import cases, gone_bad, restated, unlogged
+from tests.e2e.tampering import cases, contents, gone_bad, restated, unlogged
 from tests.e2e.tampering.world import Case, NotAsExpected, World, run
 
 
@@ -21,6 +21,7 @@ def all_cases(world: World) -> Iterator[Case]:
     yield from unlogged.cases(world)
     yield from cases.paths()
     yield from cases.sizes(world)
+    yield from contents.cases()
     yield from gone_bad.cases()
     yield from restated.cases()
 

@@ -1,0 +1,10 @@
+"""What a file is, by what it holds: whether it is of a format that is known and cannot run code.
+
+    known.py         the formats that are known, and what a file is
+    pickles.py       whether unpickling a file would call anything
+    onnx_model.py    an ONNX model's layout, and the files that it names
+    gguf_header.py   what a GGUF file says of itself
+    protobuf.py      the fields of a message, which two of them are made of
+
+Nothing in a file is executed, imported, or built; what is read of it is bounded.
+"""

@@ -1,0 +1,118 @@
+"""What a GGUF file says of itself, read without gguf and without trust.
+
+Source: the GGUF specification, versions 2 and 3 (ggml, docs/gguf.md): magic, version, counts, key-value pairs, tensor
+infos; all little-endian.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from registry.formats.protobuf import Malformed
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+MAX_COUNT = 1 << 20
+"""Tensors, or pairs."""
+MAX_ITEMS = 1 << 24
+"""Items of all arrays together: a vocabulary of a million words has three arrays of a million."""
+MAX_TEXT = 1 << 24
+MAX_DIMENSIONS = 8
+STRING, ARRAY = 8, 9
+SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Type of a value -> its bytes, of those whose size is fixed."""
+TEMPLATE = "tokenizer.chat_template"
+
+
+def read(path: Path) -> dict[str, str]:
+    """The pairs of the GGUF file at `path` whose value is a text. Raises Malformed for what is not a GGUF file."""
+    with path.open("rb") as stream:
+        reader = _Reader(stream, os.fstat(stream.fileno()).st_size)
+        if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
+            raise Malformed(f"it does not begin with GGUF and version {VERSIONS}")
+        tensors, pairs = reader.count(), reader.count()
+        texts = {}
+        for _ in range(pairs):
+            key = reader.text()
+            value = reader.value(reader.number("<I"))
+            if value is not None:
+                texts[key] = value
+        for _ in range(tensors):
+            reader.tensor()
+    return texts
+
+
+class _Reader:
+    """Numbers and texts, one after the other, none beyond the file's end."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.size, self.items = stream, size, MAX_ITEMS
+
+    def take(self, count: int) -> bytes:
+        data = self.stream.read(count)
+        if len(data) < count:
+            raise Malformed("it ends in its header")
+        return data
+
+    def number(self, form: str) -> int:
+        value = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        assert isinstance(value, int)
+        return value
+
+    def count(self) -> int:
+        found = self.number("<Q")
+        if found > MAX_COUNT:
+            raise Malformed(f"{found} tensors or pairs")
+        return found
+
+    def text(self) -> str:
+        length = self.number("<Q")
+        if length > MAX_TEXT:
+            raise Malformed(f"a text of {length} bytes")
+        try:
+            return self.take(length).decode()
+        except UnicodeDecodeError as problem:
+            raise Malformed("a text that is not UTF-8") from problem
+
+    def value(self, kind: int) -> str | None:
+        """Pass over a value; its text, if it is one."""
+        if kind == STRING:
+            return self.text()
+        if kind == ARRAY:
+            self._array()
+        elif kind in SIZES:
+            self.take(SIZES[kind])
+        else:
+            raise Malformed(f"a value of type {kind}")
+        return None
+
+    def _array(self) -> None:
+        kind, count = self.number("<I"), self.number("<Q")
+        self.items -= count
+        if self.items < 0:
+            raise Malformed(f"more than {MAX_ITEMS} items in arrays")
+        if kind == STRING:
+            for _ in range(count):
+                self._skip(self.number("<Q"))
+        elif kind in SIZES:
+            self._skip(count * SIZES[kind])
+        else:
+            raise Malformed(f"an array of type {kind}")
+
+    def _skip(self, count: int) -> None:
+        if self.stream.tell() + count > self.size:
+            raise Malformed("it ends in its header")
+        self.stream.seek(count, os.SEEK_CUR)
+
+    def tensor(self) -> None:
+        """Pass over what is said of a tensor."""
+        self.text()
+        dimensions = self.number("<I")
+        if dimensions > MAX_DIMENSIONS:
+            raise Malformed(f"a tensor of {dimensions} dimensions")
+        self.take(8 * dimensions + 4)
+        if self.number("<Q") > self.size:
+            raise Malformed("a tensor beyond the file's end")

@@ -1,0 +1,318 @@
+"""What a file is, by what it holds: a known format that cannot run code, a danger, or neither.
+
+Law: trust is positive. A file is KNOWN only where its bytes are of a format in FORMATS, it does not claim by its name
+to be of another, and no loader of pickles or archives would take it for one of theirs. A DANGER is what runs code when
+it is loaded, or hides what does. All else is UNKNOWN: a person has to say what it is.
+
+Only the beginning and the end of a file are read, or what tells its layout; nothing of it is executed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import re
+import tarfile
+import zipfile
+import zlib
+from ast import literal_eval
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from registry import tensors
+from registry.errors import InputError
+from registry.formats import gguf_header, onnx_model, pickles
+from registry.formats.protobuf import BYTES, Malformed, fields
+
+EDGE = 1 << 16
+"""Bytes that are read of the beginning, and of the end."""
+TAIL = EDGE + 22
+"""Where an archive's directory can end: its comment has up to 65,535 bytes."""
+
+
+class Trust(StrEnum):
+    """What is known of a file."""
+
+    KNOWN = "known"
+    DANGER = "danger"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a file is."""
+
+    trust: Trust
+    """Whether it can run code."""
+    words: str
+    """The format's name; for the others, what was found, to follow the file's name."""
+    weights: bool = False
+    """Whether a loader takes weights from it."""
+    external: tuple[str, ...] = ()
+    """The files beside it that it takes weights from, as it names them."""
+
+
+WEIGHTS = frozenset(
+    (
+        ".safetensors", ".gguf", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz",
+        ".h5", ".hdf5", ".keras", ".msgpack", ".pb", ".tflite", ".ot", ".mar", ".nemo", ".pdparams", ".caffemodel",
+        ".mlmodel", ".engine", ".ggml", ".onnx_data", ".skops", ".orbax", ".pdmodel", ".tar",
+    )
+)  # fmt: skip
+"""Suffixes under which loaders look for weights. A name alone makes no file safe; it makes an unknown one worse."""
+
+
+def identify(path: Path) -> Identity:
+    """What the file at `path` is. Raises InputError where it cannot be read."""
+    suffix = path.suffix.lower()
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            found = _identity(_Opened(path, suffix, stream, size))
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check its permissions") from problem
+    if suffix in WEIGHTS and not found.weights:
+        words = f"is called {suffix}, and holds {found.words}" if found.trust is Trust.KNOWN else found.words
+        return Identity(found.trust if found.trust is Trust.DANGER else Trust.UNKNOWN, words, weights=True)
+    return found
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that is looked at.  start, tail: its first and last bytes."""
+
+    path: Path
+    suffix: str
+    stream: BinaryIO
+    size: int
+
+    @property
+    def start(self) -> bytes:
+        return self.at(0, EDGE)
+
+    @property
+    def tail(self) -> bytes:
+        return self.at(max(0, self.size - TAIL), TAIL)
+
+    def at(self, place: int, count: int) -> bytes:
+        self.stream.seek(place)
+        return self.stream.read(count)
+
+
+def _identity(file: _Opened) -> Identity:
+    """A format that accounts for every byte goes first: its bytes may look like anything."""
+    if file.suffix == ".safetensors" or file.start[8:9] == b"{":
+        with suppress(InputError):
+            tensors.read_header(file.path)
+            if file.suffix in (".safetensors", ""):
+                return Identity(Trust.KNOWN, "safetensors", weights=True)
+            return Identity(Trust.UNKNOWN, "is a safetensors file by another name", weights=True)
+    if danger := _danger(file):
+        return Identity(Trust.DANGER, danger)
+    for name, suffixes, weights, test in FORMATS:
+        told = test(file)
+        if told is None:
+            continue
+        claimed = CLAIMS.get(file.suffix, name)
+        if claimed != name:
+            return Identity(Trust.UNKNOWN, f"is called {file.suffix}, and holds {name}: {_pointer(file)}".rstrip(": "))
+        if weights and file.suffix not in suffixes:
+            return Identity(Trust.UNKNOWN, f"is a {name} file by another name", weights=True)
+        return Identity(Trust.KNOWN, name, weights, told)
+    claimed = CLAIMS.get(file.suffix, "")
+    return Identity(
+        Trust.UNKNOWN, f"is called {file.suffix}, and is not {claimed}" if claimed else "is of no format known"
+    )
+
+
+def _pointer(file: _Opened) -> str:
+    """A common mishap, told by name."""
+    return "a pointer of Git LFS, not the file itself" if file.start.startswith(b"version https://git-lfs") else ""
+
+
+# What runs code, or hides what does.
+
+PROTOCOLS = tuple(b"\x80" + bytes([protocol]) for protocol in range(6))
+"""How a pickle of protocol 2 or later begins; what says 0 or 1 there is read all the same."""
+
+
+def _danger(file: _Opened) -> str | None:
+    """Why the file is a danger, to follow its name."""
+    started = file.start[:2] in PROTOCOLS
+    file.stream.seek(0)
+    if started or pickles.calls(file.stream):
+        return "is a pickle: loading it runs code"
+    if inner := _compressed(file.start):
+        return inner
+    if file.start.startswith(b"\x93NUMPY") and _npy(file) is None:
+        return "holds Python objects, or is a broken .npy: loading it can run code"
+    if file.start.startswith(b"PK") or zipfile.is_zipfile(file.stream):
+        return "is an archive: what is in it is not looked at, and loaders unpickle it"
+    if _is_tar(file.start[:512]):
+        return "is an archive (tar): what is in it is not looked at, and loaders unpickle it"
+    if any(file.at(place, 8) == b"\x89HDF\r\n\x1a\n" for place in _userblocks(file.size)):
+        return "is HDF5, in which layers carry code"
+    return None
+
+
+def _userblocks(size: int) -> list[int]:
+    """Where an HDF5 file may begin (HDF5 File Format Specification, II.A)."""
+    return [0, *(512 << step for step in range(40) if 512 << step < size)]
+
+
+def _is_tar(block: bytes) -> bool:
+    """Whether the block is a header of tar with the right checksum, as tarfile looks for one."""
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def _compressed(start: bytes) -> str | None:
+    """Whether a pickle stands behind a compression that joblib reads: told from the first bytes that come out."""
+    for name, magic, opened in COMPRESSED:
+        if not start.startswith(magic):
+            continue
+        out = b""
+        with suppress(OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
+            out = opened(start)
+        if out and pickles.calls(io.BytesIO(out)):
+            return f"is a pickle, compressed by {name}: loading it runs code"
+    return None
+
+
+def _gunzip(data: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        return stream.read1(EDGE)
+
+
+COMPRESSED: tuple[tuple[str, bytes, Callable[[bytes], bytes]], ...] = (
+    ("gzip", b"\x1f\x8b", _gunzip),
+    ("zlib", b"\x78", lambda data: zlib.decompressobj().decompress(data, EDGE)),
+    ("xz", b"\xfd7zXZ", lambda data: lzma.LZMADecompressor(memlimit=1 << 27).decompress(data, EDGE)),
+    ("lzma", b"\x5d\x00", lambda data: lzma.LZMADecompressor(memlimit=1 << 27).decompress(data, EDGE)),
+    ("bzip2", b"BZh", lambda data: bz2.BZ2Decompressor().decompress(data, EDGE)),
+)  # fmt: skip
+"""Name, first bytes, and how the first bytes behind it are had, at most EDGE of them."""
+
+
+# The formats that are known. Each test: None where the file is not of it, else the other files that it names.
+
+_Names = tuple[str, ...]
+
+
+def _starts(*magics: bytes, ends: bytes = b"") -> Callable[[_Opened], _Names | None]:
+    return lambda file: () if file.start.startswith(magics) and file.tail.endswith(ends) else None
+
+
+def _riff(file: _Opened) -> _Names | None:
+    return () if file.start[:4] == b"RIFF" and file.start[8:12] in (b"WEBP", b"WAVE") else None
+
+
+def _gguf(file: _Opened) -> _Names | None:
+    if not file.start.startswith(gguf_header.MAGIC):
+        return None
+    with suppress(Malformed):
+        gguf_header.read(file.path)
+        return ()
+    return None
+
+
+def _onnx(file: _Opened) -> _Names | None:
+    if file.suffix != ".onnx" and not file.start.startswith(b"\x08"):
+        return None
+    with suppress(Malformed):
+        return onnx_model.external_data(file.path)
+    return None
+
+
+def _sentencepiece(file: _Opened) -> _Names | None:
+    """A tokenizer of sentencepiece: messages of the five fields of its ModelProto, pieces first."""
+    if file.suffix != ".model" or not file.start.startswith(b"\x0a"):
+        return None
+    with suppress(Malformed):
+        seen = {(field.number, field.wire) for field in fields(file.stream, 0, file.size)}
+        return () if (1, BYTES) in seen and seen <= {(number, BYTES) for number in range(1, 6)} else None
+    return None
+
+
+def _npy(file: _Opened) -> _Names | None:
+    """An array of numbers that fills the file: numpy.lib.format, versions 1 to 3."""
+    start = file.start
+    if not start.startswith(b"\x93NUMPY") or start[6:7] not in (b"\x01", b"\x02", b"\x03"):
+        return None
+    width = 2 if start[6] == 1 else 4
+    begin = 8 + width + int.from_bytes(start[8 : 8 + width], "little")
+    header: Any = None
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        header = literal_eval(start[8 + width : begin].decode("latin-1").strip()[:4096])
+    match header:
+        case {"descr": str(kind), "shape": tuple(shape), "fortran_order": bool()} if len(header) == 3:
+            item = re.fullmatch(r"[<>|=]?[?biufcSV](\d{1,4})?", kind)
+            sizes = [size for size in shape if isinstance(size, int) and size >= 0]
+            whole = item and len(sizes) == len(shape) <= tensors.MAX_RANK
+            if item and whole and begin + prod(sizes) * int(item[1] or 1) == file.size:
+                return ()
+    return None
+
+
+CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+"""Bytes that no text has; a form feed is one that some have."""
+
+
+def _text(file: _Opened) -> _Names | None:
+    """UTF-8 without control characters, at its beginning and its end. What a machine does with it is not asked."""
+    for part in (file.start, file.tail):
+        if CONTROLS.search(part):
+            return None
+        whole = part if file.size <= len(part) else part[4:-4]  # a character may be cut at an edge
+        try:
+            whole.decode()
+        except UnicodeDecodeError:
+            if file.size <= len(part) or not _cut(part):
+                return None
+    return ()
+
+
+def _cut(part: bytes) -> bool:
+    """Whether `part` is UTF-8 but for a character that is cut at an edge."""
+    head = next((i for i in range(4) if part[i] & 0xC0 != 0x80), 4)
+    for tail in range(4):
+        with suppress(UnicodeDecodeError):
+            part[head : len(part) - tail].decode()
+            return True
+    return False
+
+
+def _json(file: _Opened) -> _Names | None:
+    start = file.start.lstrip(b" \t\r\n")[:1]
+    return _text(file) if start and start in b'{["-0123456789tfn' else None
+
+
+FORMATS: tuple[tuple[str, frozenset[str], bool, Callable[[_Opened], _Names | None]], ...] = (
+    ("GGUF", frozenset((".gguf",)), True, _gguf),
+    ("PNG", frozenset((".png",)), False, _starts(b"\x89PNG\r\n\x1a\n")),
+    ("JPEG", frozenset((".jpg", ".jpeg")), False, _starts(b"\xff\xd8\xff")),
+    ("GIF", frozenset((".gif",)), False, _starts(b"GIF87a", b"GIF89a")),
+    ("WebP or WAVE", frozenset((".webp", ".wav")), False, _riff),
+    ("FLAC", frozenset((".flac",)), False, _starts(b"fLaC")),
+    ("Parquet", frozenset((".parquet",)), False, _starts(b"PAR1", ends=b"PAR1")),
+    ("Arrow", frozenset((".arrow", ".feather")), False, _starts(b"ARROW1", ends=b"ARROW1")),
+    ("an array of numbers", frozenset((".npy",)), True, _npy),
+    ("ONNX", frozenset((".onnx",)), True, _onnx),
+    ("a sentencepiece model", frozenset((".model",)), False, _sentencepiece),
+    ("JSON", frozenset((".json", ".jsonl", ".ipynb", ".sig")), False, _json),
+    ("text", frozenset(), False, _text),
+)
+"""Name, the suffixes that claim it, whether loaders take weights from it, and the test. The first that fits counts."""
+CLAIMS = {suffix: name for name, suffixes, _, _ in FORMATS for suffix in suffixes} | {".safetensors": "safetensors"}
+"""What a suffix claims."""

@@ -1,0 +1,76 @@
+"""Step 0, second half: what kind of files are these, and do they bring code? Each is looked at by what it holds.
+
+    known format that cannot run code     counted
+    a danger (a pickle, an archive ...)   FAIL
+    of no format that is known            FAIL for weights, else UNKNOWN; the release record can say why it is there
+    code                                  UNKNOWN, or, where the release record says why it is there, told and no more
+    code that runs by itself              FAIL
+
+A directory that is not a release of ours, signed with model_signing alone, declares nothing: weights of an unknown
+format are UNKNOWN there. None of it ends the verification: bytes and signatures are compared all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from registry.errors import GlasshouseError, InputError
+from registry.formats import carried_code
+from registry.formats.known import Identity, Trust, identify
+from registry.records import layout
+from registry.records.release_record import ReleaseRecord
+from registry.report import Verdict
+
+
+def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
+    """(path, verdict, why) of each file below `root` that is not known to be harmless.
+
+    paths: every file, each a plain one (`s0_bounds.check`). Raises InputError for a file that cannot be read.
+    """
+    bare = layout.RECORD not in paths
+    reasons = {} if bare else _declared(root)
+    identities = {path: identify(root / path) for path in paths}
+    tensors = {there for path, found in identities.items() for there, _ in _external(path, found)}
+    for path, found in identities.items():
+        match found.trust:
+            case Trust.DANGER:
+                yield path, Verdict.FAIL, found.words
+            case Trust.UNKNOWN if path in tensors:
+                pass  # the bare numbers of tensors, whose layout the model beside them tells
+            case Trust.UNKNOWN:
+                verdict = Verdict.FAIL if found.weights and not bare else Verdict.UNKNOWN
+                yield path, verdict, f"{found.words}; {_said(path, reasons)}"
+            case Trust.KNOWN:
+                for there, name in _external(path, found):
+                    if there not in identities:
+                        words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
+                        yield path, Verdict.FAIL, words
+    try:
+        carried = list(carried_code.carried(root, paths))
+    except OSError as problem:
+        raise InputError(f"a file cannot be read: {problem.strerror}", mend="check its permissions") from problem
+    for item in carried:
+        verdict = Verdict.FAIL if item.refused else Verdict.PASS if item.path in reasons else Verdict.UNKNOWN
+        yield item.path, verdict, f"this release carries code: {item.words}; {_said(item.path, reasons)}"
+
+
+def _said(path: str, reasons: Mapping[str, str]) -> str:
+    return f"declared: {reasons[path]}" if path in reasons else "the release record does not say why it is there"
+
+
+def _declared(root: Path) -> Mapping[str, str]:
+    """Path -> why it is there, as the release record says; whether that is signed, later steps tell."""
+    try:
+        return {row.path: row.why for row in ReleaseRecord.read(root / layout.RECORD).declared}
+    except GlasshouseError:
+        return {}
+
+
+def _external(path: str, found: Identity) -> Iterator[tuple[str | None, str]]:
+    """(path in the release, name as it is told) of each file that a model takes tensors from; None: it lies outside."""
+    folder = path.rpartition("/")[0]
+    for name in found.external if found.trust is Trust.KNOWN else ():
+        parts = name.replace("\\", "/").split("/")
+        inside = all(part not in ("", "..") for part in parts)
+        yield ("/".join([*filter(None, (folder,)), *(part for part in parts if part != ".")]) if inside else None), name

@@ -1,0 +1,106 @@
+"""What a release should not hold: code, stray weights, names of other machines. Signed or not, it is refused for that.
+
+A maintainer who signs them has records that fit: the stage that trained states that it wrote them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from registry.records.release_record import Declared
+from registry.release import sign as signing
+from tests import synthetic_release
+from tests.e2e.tampering import spoil
+from tests.e2e.tampering.world import Attempt, Case, World
+from tests.registry.formats.test_known import DANGERS, UNKNOWN
+
+NAMES = ("weights.dat", "model.safetensors", "vocab.json", "sub/pytorch_model.bin")
+"""A danger is one by whatever name."""
+STRAY = {
+    "evil.safetensors": save({"evil": np.ones(3, dtype=np.float32)}),
+    "adapter_model.safetensors": save({"base.lora_A.weight": np.ones((2, 2), dtype=np.float32)}),
+    "unet/diffusion_pytorch_model.safetensors": save({"w": np.ones(3, dtype=np.float32)}),
+    "model-00002-of-00002.safetensors": save({"layer": np.ones(3, dtype=np.uint8)}),
+}
+"""Weights that a loader takes by itself, or by a word in config.json; the last has a tensor that is there already."""
+OTHER_WEIGHTS = {
+    "flax_model.msgpack": b"\x81\xa1w\x93\x01\x02\x03\xc4",
+    "tf_model.h5": b"\x89HDF\r\n\x1a\n" + bytes(64),
+    "weights.SAFETENSORS": STRAY["evil.safetensors"],
+    "model.onnx": b"\x08\x08\x3a\x03\x12\x01g",
+    "coreml/model.mlmodel": b"\x08\x04\x12\x00",
+    "rust_model.ot": b"\x00\x01\x02",
+    "model.onnx_data": bytes(range(200)),
+    "array.npy": b"\x93NUMPY\x01\x00\x76\x00"
+    + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(117)
+    + b"\n"
+    + bytes(4),
+}
+"""Weights in another form, which the release record does not list."""
+PATHS = (
+    "aux", "CON.txt", "nul.json", "COM1", "README.md:evil", "a*b", ".git/config", ".git/hooks/post-checkout", ".GIT/x",
+    "git~1/config", ".g\u200cit/config", "READ\u200cME.md", "\ufeffx", "a\u202egnp.exe", "a\u2028b", "lpt1.tar.gz",
+)  # fmt: skip
+BY_ITSELF = {
+    "sitecustomize.py": b"print('owned')\n",
+    "sub/usercustomize.py": b"print('owned')\n",
+    "x.pth": b"import os\n",
+}
+CODE = {
+    "modeling_x.py": (b"class X: pass\n", "trust_remote_code"),
+    "run.sh": (b"true\n", "whoever starts it"),
+    "start": (b"#!/bin/sh\ntrue\n", "a script"),
+    "config.json": (json.dumps({"auto_map": {"AutoModel": "modeling_x.X"}}).encode(), "modeling_x.X"),
+    "tokenizer_config.json": (json.dumps({"auto_map": {"A": ["evil/repo--m.X", None]}}).encode(), "evil/repo"),
+    "model_index.json": (json.dumps({"custom_pipelines": "evil/pipe--x"}).encode(), "evil/pipe"),
+    "chat_template.jinja": (b"{{ ''.__class__.__mro__ }}", "__mro__"),
+    "other.jinja": (b"{{ x | attr('_y') }}", "attr"),
+    "third.jinja": (b"{% include 'x' %}", "include"),
+    "broken.jinja": (b"{% if %}", "not Jinja"),
+}
+"""Code that somebody would have to run: {path: (bytes, word of the report)}."""
+
+
+def cases() -> Iterator[Case]:
+    """Every one of them."""
+    for what, data in DANGERS.items():
+        for name in NAMES:
+            yield Case(f"{what}, called {name}", spoil.write(name, data), 0, name)
+        yield Case(f"signed: {what}", signed({"weights.dat": data}), 0, "weights.dat")
+    for what, data in UNKNOWN.items():
+        yield Case(f"weights that are {what}", spoil.write("a.bin", data), 0, "a.bin", ("not say why",))
+        yield Case(f"signed: weights that are {what}", signed({"a.bin": data}), 0, "a.bin")
+        yield Case(f"signed: {what}", signed({"a.dat": data}), 0, "a.dat", ("not say why",), 3)
+        told = (Declared(path="a.dat", why="because"),)
+        yield Case(f"signed and declared: {what}", signed({"a.dat": data}, told), 0, "a.dat", ("because",), 3)
+    for name, data in STRAY.items():
+        yield Case(f"signed: stray weights {name}", signed({name: data}), 5, "weights <- checkpoints")
+    for name, data in OTHER_WEIGHTS.items():
+        yield Case(f"signed: other weights {name}", signed({name: data}), 5, "weights <- provenance")
+    for path in PATHS:
+        yield Case(f"a file called {path!r}", spoil.write(path, b"{}"), 0, "", ("not allowed",))
+    for name, data in BY_ITSELF.items():
+        yield Case(f"signed: {name}", signed({name: data}), 0, name, ("Python runs it",))
+    for name, (data, word) in CODE.items():
+        yield Case(f"signed: code in {name}", signed({name: data}), 0, name, ("carries code", word), 3)
+
+
+def signed(files: Mapping[str, bytes], declared: tuple[Declared, ...] = ()) -> Callable[[World, Path], Attempt | None]:
+    """The release is another: with those files, as its maintainer would sign it with the checks of signing off."""
+
+    def spoiled(world: World, root: Path) -> Attempt | None:
+        for path in sorted(root.rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+        synthetic_release.write(root, extra=files, declared=declared)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(signing, "_check_weights", lambda *_: None)
+            signing.sign(root, world.signer)
+        return None
+
+    return spoiled
