@@ -22,7 +22,7 @@ from registry.attest.policy import Policy
 from registry.cli import app
 from registry.provenance import slsa
 from registry.release.config import ReleaseConfig
-from tests.docs import console, house
+from tests.docs import console, house, library
 from tests.docs.picture import picture
 from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 
@@ -386,6 +386,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     FOLDER / "command.md": command,
     FOLDER / "params.md": params,
     FOLDER / "policy.md": policy,
+    FOLDER / "python.md": library.page,
     FOLDER / "policy.schema.json": policy_schema,
     FOLDER / "predicates.md": predicates,
     FOLDER / "predicates.schema.json": predicate_schemas,

@@ -18,12 +18,14 @@ from tests.docs.browser import NAMES, Browser
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make docs` builds of docs/ as it is."""
-    docs = tmp_path_factory.mktemp("site") / "docs"
+    root = tmp_path_factory.mktemp("site")
+    for beside in ("registry", "tests"):
+        (root / beside).symlink_to(ROOT / beside)
+    docs = root / "docs"
     shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("site", ".cache"))
     program = Path(sys.executable).with_name("zensical")
     done = subprocess.run(
         (program, "build", "--strict", "--config-file", docs / "zensical.toml"),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
