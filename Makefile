@@ -3,6 +3,7 @@
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
 #   make bench   throughput, as ratios to a named peer
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
+#   make wheel   build the package as it is published, and print its digest
 #   make lock    pin every dependency anew, with hashes
 #   make clean   remove what the above made
 
@@ -22,15 +23,13 @@ export PYTHONUNBUFFERED := 1
 # does, the ten times larger CUDA build is installed instead (requirements-cuda.lock).
 TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: setup demo test bench docs lock clean
+.PHONY: setup demo test bench docs wheel lock clean
 
 setup: $(READY)
 
 $(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	@echo "Setting up .venv from requirements.lock"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
-	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt; \
+	@if $(MAKE) --no-print-directory $(BIN)/uv; \
 	then install="$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode"; \
 	else echo "uv could not be had: pip does the same, in minutes"; install="$(BIN)/python -m pip install --progress-bar on"; fi; \
 	set -e; $$install --require-hashes --no-deps -r requirements.lock || { \
@@ -38,6 +37,12 @@ $(READY): requirements.lock requirements-cuda.lock pyproject.toml
 		sed '/^torch==/,/[^\\]$$/d' requirements.lock > .venv/others.txt; \
 		$$install --require-hashes --no-deps -r .venv/others.txt -r requirements-cuda.lock; }; \
 	$$install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/uv: requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
 	@touch $@
 
 demo: setup
@@ -58,6 +63,13 @@ docs: setup
 	$(BIN)/zensical build --strict --clean --config-file docs/zensical.toml
 	@echo "Open docs/site/index.html"
 
+# Who builds the same commit gets the same bytes: the date is the commit's, the tools that build are the lock's.
+wheel: $(BIN)/uv
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/uv build --quiet --wheel --require-hashes \
+		--build-constraints requirements.lock --out-dir dist
+	@cd dist && sha256sum *.whl
+
 UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra gguf --extra serve --extra s3 --extra dev \
 	--universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --find-links ""
 CUDA := ^(nvidia-|cuda-|triton)
@@ -69,4 +81,4 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench build docs/site docs/.cache releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench build dist docs/site docs/.cache releases mlflow.db mlartifacts
