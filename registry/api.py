@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from registry.lint.report import LintReport
     from registry.lint.rules import Finding, Level
     from registry.report import Check, Established, FailedReport, Report, Step, StepSummary, UnknownReport, Verdict
-    from registry.verification.case import DigestMode, Hashing
+    from registry.verification.case import DigestMode
+    from registry.verification.tree import Tree
 
 __all__ = [
     "CertificateHolder",
@@ -209,10 +210,10 @@ def fetch(
         return asked.root
     hub, verifier = HubClient(endpoint), Verifier(policy, trust)
 
-    def verified(root: Path, words: str, hashing: Hashing) -> Report:
+    def verified(tree: Tree, words: str) -> Report:
         return steps.verify(
-            root, asked, words, verifier, progress, hashing=hashing,
-            gathered=lambda: gather(asked, root, attestations, endpoint=endpoint),
+            tree, asked, words, verifier, progress,
+            gathered=lambda: gather(asked, tree.root, attestations, endpoint=endpoint),
             measure=on_hub(hub, progress) if companions else None,
         )  # fmt: skip
 

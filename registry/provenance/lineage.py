@@ -21,7 +21,6 @@ from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable
 from registry.formats.known import identify
-from registry.manifest import walk
 from registry.project import dvc_lock
 from registry.provenance import slsa
 from registry.provenance.claims import CLAIMS, Digests, need
@@ -53,7 +52,7 @@ def check(root: Path, statements: Mapping[str, Statement], digests: Digests) -> 
         ("tokens <- data manifest", lambda: _data(root, digests)),
         ("data manifest <- its rows", lambda: _rows(root)),
         ("evaluation <- weights", lambda: _evaluation(root, digests)),
-        ("every stage <- dvc.lock", lambda: _lock(root, line.placed)),
+        ("every stage <- dvc.lock", lambda: _lock(root, line.placed, digests)),
         *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in RESTATED),
         *line.links(),
     )
@@ -70,7 +69,7 @@ def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
     """The signed provenance names these weights, this commit, and these records."""
     subjects, resolved = statement.digests, slsa.resolved(Provenance.of(statement))
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    weights = {path for path, _ in walk(root) if identify(root / path).weights}
+    weights = {path for path in digests if identify(root / path).weights}
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
     for path in weights:
@@ -128,16 +127,18 @@ def _evaluation(root: Path, digests: Digests) -> str:
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
 
 
-def _lock(root: Path, lock: dvc_lock.Lock) -> str:
+def _lock(root: Path, lock: dvc_lock.Lock, digests: Digests) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()
-    model = dvc_lock.directory_md5({path: root / path for path, _ in walk(root) if layout.is_model_file(path)})
+    model = dvc_lock.directory_md5({path: root / path for path in digests if layout.is_model_file(path)})
     if model not in {out.md5 for out in outs.values()}:
         raise Gap(f"no stage of dvc.lock wrote the model's files (as a directory, md5:{model})")
     by_name = {Path(path).name: out for path, out in outs.items() if not out.md5.endswith(".dir")}
-    records = [path for path, _ in walk(root / layout.PROVENANCE) if path in by_name]
+    below = f"{layout.PROVENANCE}/"
+    records = sorted(path.removeprefix(below) for path in digests if path.startswith(below))
+    records = [path for path in records if path in by_name]
     for path in records:
         _same(f"provenance/{path}", by_name[path].md5, dvc_lock.file_md5(root / layout.PROVENANCE / path))
     named = ", ".join(["the model's files", *records])

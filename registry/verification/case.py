@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from registry.attest import oms, predicates
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.signature import Verified
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
-from registry.digest import Algorithm, Digests, Progress, measure_files
+from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable
 from registry.hub.reference import Reference
 from registry.records import layout
 from registry.report import Step
+from registry.verification.tree import Tree
 
 STEPS = tuple(step for step in Step if step <= Step.STATUS)
 """Those of verification."""
 
 DigestMode = Literal["blake3", "sha256", "both"]
 """By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
-
-
-class Hashing(Protocol):
-    """Measures files as `registry.digest.measure_files` does."""
-
-    def __call__(
-        self, files: Sequence[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, /
-    ) -> list[Digests]:
-        """The digests of each of `files`, in their order. Raises OSError for one that cannot be read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +56,29 @@ class Found:
 
 @dataclass
 class Case:
-    """What is known of the release at `root` while it is verified; each step adds to it.
+    """What is known of the release in `tree` while it is verified; each step adds to it.
 
-    hashing: measures files.  found: every file.  altered: those that step 2 did not find as the statements list them.
-    verified: the bundles whose signatures held, by path.  signed: the release statement, once it is verified.
+    files: (path, size) of each, as step 0 found them.  found: the same, measured.  altered: those that step 2 did not
+    find as the statements list them.  verified: the bundles whose signatures held, by path.  signed: the release
+    statement, once it is verified.
     """
 
-    root: Path
+    tree: Tree
+    files: list[tuple[str, int]]
     reference: Reference
     verifier: Verifier
     digest: DigestMode = "blake3"
     gathered: Gathered = Gathered()
-    hashing: Hashing = measure_files
     found: dict[str, Found] = field(default_factory=dict)
     altered: dict[str, str] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)
     signed: predicates.Release | None = None
     _parsed: dict[str, Statement] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """Where the files lie."""
+        return self.tree.root
 
     @property
     def bundles(self) -> list[str]:

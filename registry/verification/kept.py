@@ -16,8 +16,8 @@ from registry.digest import Progress
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.report import FailedReport, Report
-from registry.verification.case import Hashing
 from registry.verification.remembered import Remembered
+from registry.verification.tree import Tree
 
 VARIABLE = "GLASSHOUSE_CACHE"
 """The environment variable that names where releases are kept."""
@@ -40,25 +40,25 @@ def keep(
     hub: HubClient,
     reference: HubReference,
     into: Path | None,
-    verified: Callable[[Path, str, Hashing], Report],
+    verified: Callable[[Tree, str], Report],
     *,
     believe: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """The directory of the release that `reference` names: `into`, or its place in the store.
 
-    verified: the report on what lies in a directory, given where from, and by what to hash.  believe: whether files
-    that were not touched since they were hashed are those that they were.
+    verified: the report on a tree, given how it came there.  believe: whether files that were not touched since they
+    were hashed are those that they were.
     Raises FailedReport and UnknownReport where the report does not say PASS, and what HubClient raises.
     """
     commit = hub.resolve(reference.repository, reference.revision)
     root = into or place(hub.endpoint, reference.repository, commit)
 
     def accept(where: Path) -> None:
-        hashing = Remembered(where, root.with_name(f".{root.name}.measured.json"), believe=believe)
-        verified(where, f"commit {commit}, all files read at it", hashing).require()
+        tree = Remembered(where, root.with_name(f".{root.name}.measured.json"), believe=believe)
+        verified(tree, f"commit {commit}, all files read at it").require()
         with suppress(OSError):  # whoever may not write there hashes again
-            hashing.write()
+            tree.write()
 
     if not root.is_dir() or not any(root.iterdir()):
         hub.download(reference.repository, commit, root, progress, accept=accept)

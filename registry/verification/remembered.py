@@ -4,22 +4,22 @@ A file whose size, times, inode and disk are what they were when it was hashed h
 machine can be trusted: whoever may write to the directory, or set the clock, can make it look so. So it is for those
 who ask for it; everybody else hashes.
 
-Law: `Remembered(root, note, believe=False)` gives what `measure_files` gives.
+Law: `Remembered(root, note, believe=False)` measures what `Tree(root)` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from registry import canonical
-from registry.digest import Algorithm, Digests, Progress, measure_files
+from registry.digest import Algorithm, Digests, Progress
 from registry.errors import InputError
 from registry.files import write_atomic
 from registry.records.record import Record, Sha256
+from registry.verification.tree import Tree, Wanted
 
 MAX_BYTES = 64 << 20
 
@@ -45,26 +45,28 @@ class Note(Record):
     """By path, relative to the directory."""
 
 
-class Remembered:
-    """Measures files below `root`. believe: whether to take what `note` says of a file that has not been touched."""
+class Remembered(Tree):
+    """A directory of plain files, of which some were measured before.
+
+    note: the file that says so.  believe: whether to take what it says of a file that was not touched since.
+    """
 
     def __init__(self, root: Path, note: Path, *, believe: bool) -> None:
-        self._root, self._note, self._believe = root, note, believe
+        super().__init__(root)
+        self._note, self._believe = note, believe
         self._seen: dict[str, Seen] = {}
 
-    def __call__(
-        self, files: Sequence[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, /
-    ) -> list[Digests]:
-        """The digests of each of `files`, in their order. Raises OSError for one that cannot be read."""
+    def digests(self, wanted: Wanted, progress: Progress | None = None) -> list[Digests]:
+        """What was measured of each file, now or before. Raises OSError as `Tree.digests`."""
         known = self._read() if self._believe else {}
-        before = [_stat(path) for path, _ in files]
-        found = [self._known(known, path, stat, asked) for (path, asked), stat in zip(files, before, strict=True)]
-        missing = [file for file, digests in zip(files, found, strict=True) if digests is None]
-        measured = iter(measure_files(missing, progress))
+        before = [_stat(self.root / path) for path, _ in wanted]
+        found = [_known(known.get(path), stat, asked) for (path, asked), stat in zip(wanted, before, strict=True)]
+        missing = [file for file, digests in zip(wanted, found, strict=True) if digests is None]
+        measured = iter(super().digests(missing, progress))
         told = [next(measured) if digests is None else digests for digests in found]
         self._seen = {
-            path.relative_to(self._root).as_posix(): Seen(stat=stat, sha256=digests.sha256, blake3=digests.blake3)
-            for (path, _), stat, digests in zip(files, before, told, strict=True)
+            path: Seen(stat=stat, sha256=digests.sha256, blake3=digests.blake3)
+            for (path, _), stat, digests in zip(wanted, before, told, strict=True)
         }
         return told
 
@@ -72,20 +74,18 @@ class Remembered:
         """Remember what was measured. To be called once the directory is known to hold."""
         write_atomic(self._note, Note(files=self._seen).to_bytes())
 
-    def _known(
-        self, known: dict[str, Seen], path: Path, stat: tuple[str, ...], asked: frozenset[Algorithm]
-    ) -> Digests | None:
-        """What is remembered of the file at `path`; None where it was touched since, or not all of `asked` measured."""
-        seen = known.get(path.relative_to(self._root).as_posix())
-        if seen is None or seen.stat != stat or any(getattr(seen, algorithm) is None for algorithm in asked):
-            return None
-        return Digests(**{algorithm: getattr(seen, algorithm) for algorithm in asked})
-
     def _read(self) -> dict[str, Seen]:
         try:
             return Note.from_json(canonical.read(self._note, max_bytes=MAX_BYTES), name=self._note.name).files
         except InputError:
             return {}  # there is none, or none that can be read: then everything is hashed
+
+
+def _known(seen: Seen | None, stat: tuple[str, ...], asked: frozenset[Algorithm]) -> Digests | None:
+    """What is remembered of a file; None where it was touched since, or not measured by all of `asked`."""
+    if seen is None or seen.stat != stat or any(getattr(seen, algorithm) is None for algorithm in asked):
+        return None
+    return Digests(**{algorithm: getattr(seen, algorithm) for algorithm in asked})
 
 
 def _stat(path: Path) -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from registry.errors import InputError
-from registry.manifest import check_portable, twins, walk
+from registry.manifest import check_portable, twins
 from registry.records import layout
+from registry.verification.tree import Tree
 
 MAX_FILES = 100_000
 MAX_RECORD_BYTES = 64 << 20
@@ -25,13 +24,13 @@ def limit(path: str) -> int:
     return MAX_WEIGHTS_BYTES
 
 
-def check(root: Path) -> list[tuple[str, int]]:
-    """Every file below `root`: (path, size).
+def check(tree: Tree) -> list[tuple[str, int]]:
+    """Every file of `tree`: (path, size).
 
     Raises InputError for links, devices, forbidden paths, paths alike but for case, too many or too large files. No
     file is opened.
     """
-    files = walk(root, max_files=MAX_FILES)
+    files = tree.files(max_files=MAX_FILES)
     if alike := twins(path for path, _ in files):
         raise InputError(f"paths alike but for case: {', '.join(alike[:5])}", mend="do not use this release")
     for path, size in files:

@@ -13,7 +13,7 @@ from registry.attest import oms, predicates
 from registry.attest.predicates import ReleasedFile
 from registry.digest import BOTH, CHUNK, Algorithm, Progress
 from registry.errors import GlasshouseError
-from registry.manifest import Entry, Manifest, walk
+from registry.manifest import Entry, Manifest
 from registry.records import layout
 from registry.report import Check, Step, Verdict
 from registry.verification.case import Case, Found
@@ -34,14 +34,13 @@ def contents(case: Case, progress: Progress | None) -> Iterator[Check]:
         listed = _listed(case)
     except GlasshouseError as problem:
         case.altered[layout.RELEASE_ATTESTATION] = problem.message
-    files = walk(case.root)
-    wanted = [(case.root / path, _algorithms(case, path, size, listed.get(path))) for path, size in files]
+    wanted = [(path, _algorithms(case, path, size, listed.get(path))) for path, size in case.files]
     try:
-        measured = case.hashing(wanted, progress)
+        measured = case.tree.digests(wanted, progress)
     except OSError as problem:
         yield Check(Step.BYTES, Verdict.UNKNOWN, str(case.root), f"a file cannot be read: {problem.strerror}")
         return
-    case.found = {path: Found(size, digests) for (path, size), digests in zip(files, measured, strict=True)}
+    case.found = {path: Found(size, digests) for (path, size), digests in zip(case.files, measured, strict=True)}
     if case.bare:
         yield from _bare(case)
     else:

@@ -24,7 +24,7 @@ from time import perf_counter
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.verifier import Verifier
-from registry.digest import Progress, measure_files
+from registry.digest import Progress
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.hub.reference import HubReference, Reference
 from registry.provenance import lineage
@@ -32,11 +32,12 @@ from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Report, Step, Verdict, overall
 from registry.verification import s0_bounds, s0_contents, summary
-from registry.verification.case import STEPS, Case, DigestMode, Gathered, Hashing, short
+from registry.verification.case import STEPS, Case, DigestMode, Gathered, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
 from registry.verification.s6_policy import requirements
 from registry.verification.s7_status import status
+from registry.verification.tree import Tree
 
 ALWAYS = ("provenance", "data", "card")
 """Attestations without which there is no release."""
@@ -46,7 +47,7 @@ BARE = (
 
 
 def verify(
-    root: Path,
+    where: Path | Tree,
     reference: Reference,
     place: str,
     verifier: Verifier,
@@ -57,23 +58,22 @@ def verify(
     measure: Measure | None = None,
     now: datetime | None = None,
     fetching: float = 0.0,
-    hashing: Hashing = measure_files,
 ) -> Report:
-    """The report on the release at `root`, which `reference` named and `place` says where it came from.
+    """The report on the release in the directory or tree `where`, which `reference` named; `place` says how it came.
 
     verifier: the policy, and the roots of trust.  progress: told of bytes as they are hashed.
     digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
     fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
-    hashing: measures files; for who knows some digests already.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
-    seconds = {Step.PLACE: fetching}
+    tree = where if isinstance(where, Tree) else Tree(where)
+    seconds, root = {Step.PLACE: fetching}, tree.root
     try:
         with _timed(seconds, Step.BOUNDS):
-            files = s0_bounds.check(root)
+            files = s0_bounds.check(tree)
             amiss = list(s0_contents.amiss(root, [path for path, _ in files]))
     except GlasshouseError as problem:
         checks = [Check(Step.BOUNDS, Verdict.FAIL, str(root), problem.message)]
@@ -81,7 +81,7 @@ def verify(
         return Report(str(reference), tuple(checks), summary.steps(checks, seconds))
     with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
-    case = Case(root, reference, verifier if now is None else verifier.at(now), digest, evidence, hashing)
+    case = Case(tree, files, reference, verifier if now is None else verifier.at(now), digest, evidence)
     counted = f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"
     checks = [
         Check(Step.BOUNDS, Verdict.PASS, str(root), counted),

@@ -10,6 +10,7 @@ import pytest
 from registry.records.release_record import Declared
 from registry.report import Verdict
 from registry.verification import s0_bounds, s0_contents
+from registry.verification.tree import Tree
 from tests import synthetic_release
 
 CHAT = """\
@@ -19,7 +20,7 @@ CHAT = """\
 
 
 def amiss(root: Path) -> list[tuple[str, Verdict, str]]:
-    return list(s0_contents.amiss(root, [path for path, _ in s0_bounds.check(root)]))
+    return list(s0_contents.amiss(root, [path for path, _ in s0_bounds.check(Tree(root))]))
 
 
 def test_a_plain_release_holds_nothing_to_tell_of(tmp_path: Path) -> None:
