@@ -252,4 +252,4 @@ def _entry(row: Any) -> Entry:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(f"not a manifest: {found}", mend="build it anew: glasshouse manifest build DIRECTORY")
+    raise InputError(f"not a manifest: {found}", mend="make the release anew: glasshouse release prepare")

@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -313,7 +313,7 @@ def commands() -> Iterator[tuple[Any, str]]:
     while waiting:
         found, path = waiting.pop(0)
         children = getattr(found, "commands", {})
-        waiting += [(child, f"{path} {name}") for name, child in children.items()]
+        waiting += [(child, f"{path} {name}") for name, child in children.items() if not child.hidden]
         if not children:
             yield found, path
 
@@ -332,6 +332,8 @@ def _names(parameter: Any) -> str:
 
 def _help(parameter: Any) -> str:
     text = " ".join((parameter.help or "").split())
+    if get_origin(kind := parameter.type_descriptor.annotation) is Literal:
+        text += f" One of {', '.join(f'`{choice}`' for choice in get_args(kind))}."
     if parameter.required:
         text += " Required."
     if envvar := getattr(parameter, "envvar", None):

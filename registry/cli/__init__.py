@@ -13,42 +13,39 @@ from typing import Annotated
 import typer
 
 from registry import __version__
-from registry.cli import (
-    attest,
-    audit,
-    data,
-    faults,
-    lint,
-    output,
-    record,
-    release,
-    serve,
-    status,
-    tokens,
-    trust,
-    verify,
-)
+from registry.cli import output
+from registry.cli.tree import App, root
 
-app = typer.Typer(
+PANELS = {
+    "Start here": {
+        "verify": "Verify a release, step by step.",
+        "release cut": "Prepare, sign and publish the next release.",
+    },
+    "To build": {
+        "record": "Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.",
+    },
+    "To release": {
+        "release": "Cut signed releases of the model that `dvc repro` built.",
+        "serve": "Serve models over the Hub's own protocol.",
+        "hub": "Look after a Hub of your own.",
+    },
+    "To audit": {
+        "audit": "Check a release by doing it again: replay, rebuild, and sign what was seen.",
+        "trust": "Get to know the signers of releases.",
+        "data": "Ask what a model was trained on.",
+    },
+}
+"""The help: what a newcomer, a builder, a maintainer and an auditor find. Said here, so that no command is imported."""
+HIDDEN = {"token": "tokens"}
+"""What `hub token` was called until 0.1, and the module it is in."""
+app = App(
     name="glasshouse",
+    cls=root(PANELS, HIDDEN),
     help="Release fully open models that strangers can check, and check the releases of others.",
     epilog="Example: glasshouse verify hf://org/model@v1.0.0 --identity ci@example.org --issuer https://issuer.example",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+    add_completion=True,
 )
-app.add_typer(release.app, name="release")
-release.app.command("status", epilog=status.EXAMPLE)(status.status)
-app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
-app.add_typer(trust.app, name="trust")
-app.add_typer(data.app, name="data")
-app.add_typer(audit.app, name="audit")
-audit.app.command("attest", epilog=attest.EXAMPLE)(attest.attest)
-audit.app.command("lint", epilog=lint.EXAMPLE)(lint.lint)
-app.command("record", epilog=record.EXAMPLE)(record.record)
-app.add_typer(tokens.app, name="token")
-app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 
 CANCELLED = 130
 
@@ -60,7 +57,7 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def root(
+def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
     ] = False,
@@ -94,6 +91,8 @@ def _ended(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         code = CANCELLED
     except Exception as problem:  # noqa: BLE001 - the one place that no exception leaves
+        from registry.cli import faults
+
         faults.trace(problem)
         error = faults.explained(problem)
         for as_json in ("--json" in sys.argv, False):

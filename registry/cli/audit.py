@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from registry.cli import output, signing
+from registry.cli import attest as attesting
+from registry.cli import lint, output, signing
+from registry.cli.tree import App
 from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
     from registry.audit.subject import Audited
     from registry.audit.workshop import Options
 
-app = typer.Typer(
-    help="Check a release by doing it again: replay, rebuild, and sign what was seen.", no_args_is_help=True
-)
+app = App(help="Check a release by doing it again: replay, rebuild, and sign what was seen.", no_args_is_help=True)
 
 SIGNER = "--identity ci@example.org --issuer https://issuer.example"
 CODES = "Exit codes: 0 it came out the same, 1 it did not, 2 bad input, 3 it cannot be told here."
@@ -39,7 +39,7 @@ SourceOption = Annotated[
     typer.Option("--source", help="URL or path to fetch the source from, instead of where the release says."),
 ]
 EnvironmentOption = Annotated[
-    str,
+    Literal["fresh", "current"],
     typer.Option(
         "--environment", help="`fresh`: packages from the release's own lock. `current`: those of this command."
     ),
@@ -146,7 +146,9 @@ def rebuild(
     _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
 
 
-def _options(source: str | None, environment: str, sandbox: bool, keep: Path | None, verdict: Path) -> Options:
+def _options(
+    source: str | None, environment: Literal["fresh", "current"], sandbox: bool, keep: Path | None, verdict: Path
+) -> Options:
     from registry.audit.source import Setup
     from registry.audit.workshop import Options
 
@@ -154,10 +156,7 @@ def _options(source: str | None, environment: str, sandbox: bool, keep: Path | N
         raise InputError(f"{verdict} is a folder", mend="give the name of a file: --output verdict.json")
     if keep is not None and keep.exists():
         raise InputError(f"{keep} exists", mend="give a new folder: --keep DIR")
-    match environment:
-        case "fresh" | "current":
-            return Options(source, Setup(environment), sandbox, keep)
-    raise InputError(f"--environment {environment[:40]}: there is no such environment", mend="fresh or current")
+    return Options(source, Setup(environment), sandbox, keep)
 
 
 @contextmanager
@@ -270,3 +269,7 @@ def _bar(words: str, total: int, unit: str) -> Iterator[Progress]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+app.command("attest", epilog=attesting.EXAMPLE)(attesting.attest)
+app.command("lint", epilog=lint.EXAMPLE)(lint.lint)

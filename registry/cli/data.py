@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from registry.cli import output, signing, verify
+from registry.cli.tree import App
 
-app = typer.Typer(help="Ask what a model was trained on.", no_args_is_help=True)
+app = App(help="Ask what a model was trained on.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: glasshouse data prove texts/001.txt --manifest provenance > proof.json")

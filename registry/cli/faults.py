@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 import traceback
-from importlib import metadata
 
 from registry.errors import Fault, GlasshouseError, Unavailable
 
@@ -41,8 +40,6 @@ def explained(problem: BaseException) -> GlasshouseError:
             return Unavailable(f"{where}: {words}" if where else words, mend=mend)
         case MemoryError():
             return Unavailable("there is not enough memory", mend="close other programs, or take a larger machine")
-        case ImportError(name=str() as module) if (needed := _extra(module.partition(".")[0])) is not None:
-            return Unavailable(f"the package {module} is not installed", mend=f"pip install '{needed}'")
     said = " ".join(str(problem).split())[:300]
     return Fault(
         f"it stopped at a fault of its own, and nothing is known: {type(problem).__name__}{': ' if said else ''}{said}",
@@ -54,18 +51,3 @@ def trace(problem: BaseException) -> None:
     """Show where it failed, to whoever asked for that."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(problem, file=sys.stderr)
-
-
-def _extra(package: str) -> str | None:
-    """What to install for `package`: `glasshouse[serve]`; None for one that glasshouse never asks for."""
-    try:
-        asked = metadata.requires("glasshouse") or ()
-    except metadata.PackageNotFoundError:  # run from its source
-        return None
-    for line in asked:
-        requirement, _, condition = line.partition(";")
-        name = requirement.replace("-", "_").lower()
-        if name.startswith(package.lower()) and not name[len(package) : len(package) + 1].isidentifier():
-            extra = condition.partition("extra ==")[2].strip(" '\"")
-            return f"glasshouse[{extra}]" if extra else "glasshouse"
-    return None

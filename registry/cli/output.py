@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from registry.digest import Progress
-from registry.errors import GlasshouseError
-
 if TYPE_CHECKING:
+    from registry.digest import Progress
+    from registry.errors import GlasshouseError
     from registry.report import Report
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNKNOWN": "bold yellow"}

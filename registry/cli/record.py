@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.tree import App
+
 EXAMPLE = "Example: glasshouse record -- python train.py (as the cmd of a stage in dvc.yaml)"
+app = App()
 
 
+@app.command("record", epilog=EXAMPLE)
 def record(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND...]", help="The command, after two dashes.")
@@ -27,10 +31,10 @@ def record(
         ),
     ] = False,
 ) -> None:
-    """Run the command of a stage of dvc.yaml; record SHA-256 of what it read, before and after, and of what it wrote.
+    """Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.
 
-    The record is the stage's output whose name ends in .run.json. Where a dependency changes while the stage runs, the
-    stage fails.
+    What it read is measured before and after: where it changes while the stage runs, the stage fails. The record is the
+    stage's output whose name ends in .run.json.
     """
     from registry.errors import InputError
     from registry.project import recorder as recorder

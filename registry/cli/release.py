@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli import output, signing
+from registry.cli import output, signing, status
+from registry.cli.tree import App
 
 if TYPE_CHECKING:
     from registry.hub.client import HubClient
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from registry.release.prepare import Plan
     from registry.release.publish import Ready
 
-app = typer.Typer(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
+app = App(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
 
 Project = Annotated[Path, typer.Option("--project", help="The DVC project.", show_default="this directory")]
 Version = Annotated[str | None, typer.Option("--version", help="major.minor.patch; by default the next patch.")]
@@ -120,7 +121,7 @@ def cut(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Prepare, sign and publish the next release; nothing at all where nothing changed since the last."""
+    """Prepare, sign and publish the next release. Where nothing changed since the last, do nothing."""
     from registry.release import config as configs
     from registry.release import cut as cutting
     from registry.release import publish as publishing
@@ -231,7 +232,7 @@ def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: 
     record = ReleaseRecord.read(folder / layout.RECORD)
     with output.progress("hashing checkpoints") as progress:
         local = checkpoints.read(Chain.read(folder / layout.CHECKPOINTS), source, progress)
-    with hub.account.rights_to(record.repo):
+    with hub.rights_to(record.repo):
         planned = checkpoints.plan(hub, record.repo, local)
         output.say(f"{'would send' if dry_run else 'sending'} {planned}")
         if not dry_run:
@@ -251,3 +252,6 @@ def _told(as_json: bool, words: str, **facts: object) -> None:
         output.data(facts)
     else:
         print(words)
+
+
+app.command("status", epilog=status.EXAMPLE)(status.status)

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from registry.cli.tree import App
+
 EXAMPLE = "Example: glasshouse serve --root ./hub --port 8080"
+app = App()
 
 
+@app.command("serve", epilog=EXAMPLE)
 def serve(
     root: Annotated[Path, typer.Option(help="Folder that holds repositories, blobs and tokens; made if missing.")],
     host: Annotated[
@@ -43,7 +47,7 @@ def serve(
         bool, typer.Option("--collect", help="With --check: remove blobs and uploads that nothing refers to.")
     ] = False,
 ) -> None:
-    """Serve models over the Hub's own protocol, from bare git repositories and a SHA-256 blob store."""
+    """Serve models over the Hub's own protocol. They stand in bare git repositories and a SHA-256 blob store."""
     if check or collect:
         _check(root, collect)
         return

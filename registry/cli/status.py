@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,22 +11,19 @@ from registry.cli import output, signing
 from registry.cli.verify import Endpoint
 from registry.errors import InputError
 
-if TYPE_CHECKING:
-    from registry.attest.predicates import Standing
-
 EXAMPLE = 'Example: glasshouse release status releases/model/v1.0.0 --say yanked --reason "wrong licence" --publish'
 
 
 @signing.grouped
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The signed release that it is about.")],
-    say: Annotated[str, typer.Option("--say", help="`active`, `superseded` or `yanked`.")],
+    say: Annotated[Literal["active", "superseded", "yanked"], typer.Option("--say", help="How it stands now.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for a reader.")],
     successor: Annotated[
         str | None, typer.Option("--successor", help="With superseded: the version to go to, such as v1.0.1.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to write the bundle; others give it by --attestation.")
+        Path | None, typer.Option("--output", help="Where to write the bundle; others give it by --attestation.")
     ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Put it on the branch `status` of the release's repository.")
@@ -43,8 +40,8 @@ def status(
     from registry.release import status as standings
 
     if out is None and not publish:
-        raise InputError("the signed word goes nowhere", mend="--publish, or --out FILE, or both")
-    said = standings.statement(standings.of_directory(folder), _standing(say), reason, successor)
+        raise InputError("the signed word goes nowhere", mend="give --publish, or --output FILE, or both")
+    said = standings.statement(standings.of_directory(folder), say, reason, successor)
     signer = who.signer()
     facts = {"release": said.subjects[0].name, "standing": say, "signer": signing.name(signer)}
     if not dry_run:
@@ -60,10 +57,3 @@ def status(
     places = [facts[place] for place in ("bundle", "published") if place in facts]
     words = f"{facts['release']} is {say}, {'would say' if dry_run else 'says'} {facts['signer']}"
     print(output.printable(f"{words}{', in ' + ' and '.join(places) if places else ''}"))
-
-
-def _standing(word: str) -> Standing:
-    match word:
-        case "active" | "superseded" | "yanked":
-            return word
-    raise InputError(f"--say {word[:40]}: there is no such standing", mend="--say active, superseded or yanked")

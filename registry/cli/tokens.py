@@ -1,30 +1,31 @@
-"""`glasshouse token`: who may do what on a server of one's own."""
+"""`glasshouse hub token`: who may do what on a server of one's own."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from registry.cli import output
+from registry.cli.tree import App
 
-app = typer.Typer(help="Give out and take away the tokens of `glasshouse serve`.", no_args_is_help=True)
+app = App(help="Give out and take away the tokens of `glasshouse serve`.", no_args_is_help=True)
 
 TRUST = (
-    "Example: glasshouse token trust --root ./hub --repo org/model --audience https://hub.example.org "
+    "Example: glasshouse hub token trust --root ./hub --repo org/model --audience https://hub.example.org "
     "--issuer https://token.actions.githubusercontent.com --subject repo:org/project:environment:release"
 )
 Root = Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
-@app.command(epilog="Example: glasshouse token create ci --root ./hub --namespace lab --days 90")
+@app.command(epilog="Example: glasshouse hub token create ci --root ./hub --namespace lab --days 90")
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; also their own namespace.")],
     root: Root,
-    role: Annotated[str, typer.Option(help="read, write or admin.")] = "write",
+    role: Annotated[Literal["read", "write", "admin"], typer.Option(help="What it lets its holder do.")] = "write",
     namespace: Annotated[
         list[str] | None, typer.Option("--namespace", help="Besides their own; may be given several times.")
     ] = None,
@@ -32,11 +33,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this once: the server keeps only its hash. It holds at the next request."""
-    from registry.errors import InputError
     from registry.server.access.tokens import Role, TokenStore
 
-    if role not in list(Role):
-        raise InputError(f"{role!r} is no role", mend="--role read, write or admin")
     seconds = None if days is None else days * 86_400
     made, token = TokenStore(root).create(name, Role(role), tuple(namespace or ()), seconds=seconds)
     if as_json:
@@ -46,7 +44,7 @@ def create(
     print(token)
 
 
-@app.command("list", epilog="Example: glasshouse token list --root ./hub")
+@app.command("list", epilog="Example: glasshouse hub token list --root ./hub")
 def listing(root: Root, as_json: Json = False) -> None:
     """Show every token's id, owner, role and namespaces; the tokens themselves are not kept."""
     from registry.server.access.tokens import TokenStore
@@ -60,9 +58,9 @@ def listing(root: Root, as_json: Json = False) -> None:
         print(f"{token.id}  {token.role:5}  {token.name}  {','.join(token.namespaces) or '-'}  {until}")
 
 
-@app.command(epilog="Example: glasshouse token revoke 3f2a9c11d0b7 --root ./hub")
+@app.command(epilog="Example: glasshouse hub token revoke 3f2a9c11d0b7 --root ./hub")
 def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `glasshouse token list` shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `glasshouse hub token list` shows it.")],
     root: Root,
     as_json: Json = False,
 ) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli import output, signing
+from registry.cli.tree import App
 from registry.cli.verify import Endpoint, TrustedRoot, text
 from registry.errors import InputError
 
 if TYPE_CHECKING:
     from registry.attest.verifier import Trust
 
-app = typer.Typer(help="Get to know the signers of releases.", no_args_is_help=True)
+app = App(help="Get to know the signers of releases.", no_args_is_help=True)
 
 Reference = Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")]
@@ -83,10 +84,12 @@ def pin(reference: Reference, by: Looking, endpoint: Endpoint = None) -> None:
     output.say("Trust on first use: compare these signers with what the maintainers say elsewhere.")
 
 
-@app.command(epilog="Example: glasshouse trust fetch https://tuf.sigstore.example --root root.json --out sigstore.json")
+@app.command(
+    epilog="Example: glasshouse trust fetch https://tuf.sigstore.example --root root.json --output sigstore.json"
+)
 def fetch(
     url: Annotated[str, typer.Argument(metavar="URL", help="The instance's TUF repository.")],
-    out: Annotated[Path, typer.Option("--out", help="Where to write the trust config, for --trust-config.")],
+    out: Annotated[Path, typer.Option("--output", help="Where to write the trust config, for --trust-config.")],
     root: Annotated[
         Path | None, typer.Option("--root", help="Its root.json, from a place that you trust; needed the first time.")
     ] = None,
@@ -105,11 +108,11 @@ def fetch(
         print(output.printable(f"wrote {out}, the trust config that {url} serves now; give it by --trust-config"))
 
 
-@app.command(epilog="Example: glasshouse trust cosign releases/model/v1.0.0 --out second.sigstore.json")
+@app.command(epilog="Example: glasshouse trust cosign releases/model/v1.0.0 --output second.sigstore.json")
 @signing.grouped
 def cosign(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release that you have verified.")],
-    out: Annotated[Path, typer.Option("--out", help="Where to write the bundle; others give it by --attestation.")],
+    out: Annotated[Path, typer.Option("--output", help="Where to write the bundle; others give it by --attestation.")],
     who: signing.Signing,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, sign nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,

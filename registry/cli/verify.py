@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from registry.cli import output
 from registry.cli.signing import TrustConfig, grouped
+from registry.cli.tree import App
 from registry.errors import InputError
 
 if TYPE_CHECKING:
     from registry.attest.policy import Policy
     from registry.attest.verifier import Verifier
-    from registry.verification.case import DigestMode
 
 EXAMPLE = (
     "Example: glasshouse verify hf://org/model@v1.0.0 --identity ci@example.org --issuer https://issuer.example. "
     "Exit codes: 0 holds, 1 does not hold, 2 bad input, 3 could not check."
 )
+app = App()
 TrustedRoot = Annotated[
     Path | None,
     typer.Option("--trusted-root", help="A Sigstore trusted root, kept from before: nothing is asked of the network."),
@@ -97,6 +98,7 @@ class Verifying:
         return Policy.of({"signers": signers}, name="the flags")
 
 
+@app.command("verify", epilog=EXAMPLE)
 @grouped
 def verify(
     reference: Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, or a directory.")],
@@ -106,13 +108,14 @@ def verify(
         typer.Option(help="What others signed of it (a bundle, or a folder of them): may be given several times."),
     ] = None,
     digest: Annotated[
-        str, typer.Option(help="Compare files by `blake3` where it is signed, by `sha256`, or by `both`.")
+        Literal["blake3", "sha256", "both"],
+        typer.Option(help="By which digests files are compared; BLAKE3 only where it is signed."),
     ] = "blake3",
     companions: Annotated[
         bool, typer.Option("--companions", help="Fetch and hash what belongs to it in other repositories, too.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
-    into: Annotated[Path | None, typer.Option(help="Keep what is downloaded in this directory.")] = None,
+    into: Annotated[Path | None, typer.Option("--output", help="Keep what is downloaded in this directory.")] = None,
     endpoint: Endpoint = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print every check, not a line for each step.")
@@ -122,11 +125,11 @@ def verify(
     """Verify a release, step by step. Without a signer to expect there is no verification."""
     from registry import api
 
-    checker, mode = trust.verifier(), _mode(digest)
+    checker = trust.verifier()
     with output.progress("fetching and hashing") as progress:
         report = api.verify(
             reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
-            digest=mode, into=into, endpoint=endpoint, progress=progress,
+            digest=digest, into=into, endpoint=endpoint, progress=progress,
         )  # fmt: skip
     if as_json:
         output.data(report.as_json())
@@ -134,13 +137,6 @@ def verify(
         (output.report if verbose else output.verification)(report)
     unknown = report.verdict is api.Verdict.UNKNOWN
     raise typer.Exit(api.Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
-
-
-def _mode(digest: str) -> DigestMode:
-    match digest:
-        case "blake3" | "sha256" | "both":
-            return digest
-    raise InputError(f"--digest {digest[:40]}: there is no such digest", mend="--digest blake3, sha256 or both")
 
 
 def text(path: Path) -> str:

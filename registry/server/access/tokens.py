@@ -73,7 +73,7 @@ class Token(Record):
     """One token, as it is stored."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-    """What `glasshouse token list` shows and `revoke` takes."""
+    """What `glasshouse hub token list` shows and `revoke` takes."""
     name: str
     """Whose it is."""
     sha256: Sha256
@@ -175,7 +175,7 @@ class TokenStore:
             tokens = self._read().tokens
             gone = next((token for token in tokens if token.id == token_id), None)
             if gone is None:
-                raise InputError(f"there is no token {token_id[:40]!r}", mend="glasshouse token list --root DIR")
+                raise InputError(f"there is no token {token_id[:40]!r}", mend="glasshouse hub token list --root DIR")
             self._write(_Tokens(tokens=tuple(token for token in tokens if token is not gone)))
         return gone
 

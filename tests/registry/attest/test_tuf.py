@@ -60,7 +60,7 @@ def test_the_root_is_needed_once_and_kept_in_our_own_cache(
     environment = {**os.environ, **{f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "DATA", "CONFIG")}}
 
     def fetch(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [GLASSHOUSE, "trust", "fetch", instance.tuf_url, "--out", str(tmp_path / "out.json"), *words]
+        command = [GLASSHOUSE, "trust", "fetch", instance.tuf_url, "--output", str(tmp_path / "out.json"), *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     refused = fetch()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from registry.cli import app
+from tests.registry.cli.words import check
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "reference")
 _COMMAND = re.compile(r"^(?: {4}|\$ |.*- run: |\s*)(glasshouse [a-z].*)$")
-ROOT: Any = typer.main.get_command(app)
 
 
 def typed(page: Path) -> Iterator[str]:
@@ -31,23 +27,11 @@ def typed(page: Path) -> Iterator[str]:
             yield found[1].split(" > ")[0].split(" | ")[0].split("  #")[0]
 
 
-def check(line: str) -> None:
-    """Raise AssertionError for a command, or an option of it, that is not there."""
-    words = shlex.split(re.sub(r"\$\{[^}]*\}", "", line).partition(" -- ")[0])[1:]
-    command = ROOT
-    while words and hasattr(command, "commands"):
-        assert words[0] in command.commands or words[0].startswith("-"), f"{line}: no command {words[0]}"
-        if words[0].startswith("-"):
-            break
-        command = command.commands[words.pop(0)]
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    unknown = {word.split("=")[0] for word in words if word.startswith("--")} - options - {"--help"}
-    assert not unknown, f"{line}: no option {unknown}"
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_every_command_shown_exists(page: Path) -> None:
     for line in typed(page):
+        check(line)
+    for line in re.findall(r"`(glasshouse [^`]+)`", " ".join(page.read_text().split())):
         check(line)
 
 

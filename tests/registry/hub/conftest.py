@@ -51,7 +51,7 @@ def client(hub: HubInstance) -> HubClient:
 def repo(client: HubClient) -> str:
     """A new, empty repository."""
     name = f"glasshouse/model-{next(_NUMBERS)}"
-    client.repos.ensure(name)
+    client.ensure_repo(name)
     return name
 
 

@@ -201,11 +201,11 @@ def test_a_cosigner_makes_two_of_two(copy: Path, sigstore: SigstoreInstance, tmp
     asked = ("verify", str(copy), "--policy", str(policy), "--trusted-root", str(sigstore.trusted_root_path))
     assert run(*asked).returncode == 1
     out = tmp_path / "second.sigstore.json"
-    cosign = ("trust", "cosign", str(copy), "--out", str(out), "--key", str(key))
+    cosign = ("trust", "cosign", str(copy), "--output", str(out), "--key", str(key))
     assert run(*cosign, "--dry-run").returncode == 0 and not out.exists()
     assert json.loads(run(*cosign, "--json").stdout)["bundle"] == str(out)
     assert run(*asked, "--attestation", str(out)).returncode == 0
     (copy / "config.json").write_text("{}")
-    refused = run("trust", "cosign", str(copy), "--out", str(tmp_path / "never"), "--key", str(key))
+    refused = run("trust", "cosign", str(copy), "--output", str(tmp_path / "never"), "--key", str(key))
     assert refused.returncode == 1 and not (tmp_path / "never").exists()
     shutil.rmtree(copy)
