@@ -15,8 +15,11 @@ from tests.registry.cli.words import ROOT, check, every, options
 
 SOURCE = Path(__file__).resolve().parents[3]
 FILES = [path for room in ("registry", "pipelines") for path in sorted((SOURCE / room).rglob("*.py"))]
-BARE = re.compile(r"(?<![-.\w])(?<!of )glasshouse (?=[a-z-])(?:[^;,.()`]|\.(?! |$))*")
-QUOTED = re.compile(r"`(glasshouse [^`]+)`")
+_REST = r"glasshouse (?=[a-z-])(?:[^;,()`.]|\.(?! |$))*"
+BARE = re.compile(rf"(?<![-.\w])(?<!of )({_REST})")
+"""A command in a mend."""
+SHOWN = re.compile(rf"`(glasshouse [^`]+)`|(?<=[:;] )({_REST})")
+"""A command in any other text: in backticks, or after a colon."""
 OTHERS = re.compile(r"\b(git|dvc|pip|hf|python|apt|ulimit) ")
 """Commands of others, whose options are not ours."""
 
@@ -31,33 +34,28 @@ def texts(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
             yield node, node.value
 
 
-def docstrings(tree: ast.AST) -> set[int]:
-    """The strings that no program reads."""
-    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-
-
-def mends(tree: ast.AST) -> Iterator[str]:
+def mends(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """What people are told to do: the strings in `mend=...`, and in constants named like it."""
     for node in ast.walk(tree):
         match node:
             case (
                 ast.keyword(arg="mend", value=value) | ast.Assign(targets=[ast.Name(id="MEND" | "_MEND")], value=value)
             ):
-                yield from (text for _, text in texts(value))
+                yield from texts(value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_every_command_named_exists(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    prose = docstrings(tree)
+    told = {id(node) for node, _ in mends(tree)}
     for node, text in texts(tree):
-        for line in (QUOTED if id(node) in prose else BARE).findall(" ".join(text.split())):
-            check(line.replace("'", "").strip())
+        for found in (BARE if id(node) in told else SHOWN).finditer(" ".join(text.split())):
+            check((found[1] or found[2]).replace("'", "").strip())
 
 
 def test_every_option_that_a_mend_names_is_one() -> None:
     known = {option for command in every() for option in options(command)}
-    told = [text for path in FILES for text in mends(ast.parse(path.read_text()))]
+    told = [text for path in FILES for _, text in mends(ast.parse(path.read_text()))]
     assert len(told) > 300
     unknown = {
         (text, option)
