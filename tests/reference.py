@@ -108,9 +108,11 @@ evaluation:
   bitsPerByte: {max: 2.0}
 rebuilders:
   atLeast: 1
-  verdict: BITWISE
+  verdict: WITHIN
+  maxTolerance: 0.001
+  environments: [fresh]
   signers:
-    - {kind: pattern, pattern: '[a-z]+@audit\\.example', issuer: https://accounts.google.com}
+    - {kind: pattern, pattern: '*@audit.example', issuer: https://accounts.google.com}
 status: {maxAgeDays: 30}
 ```
 

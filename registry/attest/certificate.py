@@ -14,6 +14,7 @@ Source: OpenSSF Model Signing 1.0, the certificate method.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -182,7 +183,7 @@ def see(
 
 def _signer(holder: str, own: x509.Certificate, anchor: x509.Certificate, stamp: Stamped | None) -> SignedByCertificate:
     return SignedByCertificate(
-        holder, x509_path.name(anchor), sha256(anchor), sha256(own), own.not_valid_after_utc, stamp
+        holder, x509_path.name(anchor), sha256(anchor), sha256(own), key_sha256(own), own.not_valid_after_utc, stamp
     )
 
 
@@ -191,6 +192,11 @@ def hint(bundle: Bundle) -> str:
     with _as_signature_error():
         own = _chain(bundle)[0]
         return f"{x509_path.identity(own)[:100]}, certified by {own.issuer.rfc4514_string()[:180]}"
+
+
+def key_sha256(certificate: x509.Certificate) -> str:
+    """SHA-256 of the certificate's public key in PEM, hex: as a policy names a bare key. Raises ValueError."""
+    return hashlib.sha256(normal_pem(x509_path.signing_key(certificate))).hexdigest()
 
 
 def sha256(certificate: x509.Certificate) -> str:

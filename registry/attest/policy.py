@@ -71,8 +71,19 @@ class Rebuilders(Record):
     """How many of `signers`. The release's own signers never count."""
     verdict: Literal["BITWISE", "TENSORS", "WITHIN"] = "BITWISE"
     """The weakest verdict that counts: BITWISE is the strongest, then TENSORS, then WITHIN."""
+    max_tolerance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """How far apart, relatively, a rebuild that says WITHIN may have let tensors and figures be."""
+    environments: tuple[Literal["fresh", "current"], ...] = Field(("fresh",), min_length=1, max_length=2)
+    """Where a rebuild counts: `fresh` is made of the release's own lock of packages, `current` is what the rebuilder
+    had."""
     signers: tuple[AllowedSigner, ...] = Field(min_length=1, max_length=1000)
     """Whose rebuilds count."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if (self.verdict == "WITHIN") != (self.max_tolerance > 0):
+            raise ValueError("the verdict WITHIN goes with maxTolerance, and neither without the other")
+        return self
 
 
 class Status(Record):
@@ -162,8 +173,20 @@ class Policy(Record):
 
         Revocation lists that it names as files, relative to its own place, are read too.
         """
-        value = _with_lists(strict_yaml.read(path, max_bytes=MAX_BYTES), path.parent)
+        value = _with_lists(strict_yaml.read(path, max_bytes=MAX_BYTES, one_way=True), path.parent)
+        if (empty := _empty(value, "")) is not None:
+            raise InputError(
+                f"{path.name}: {empty or 'it'} says nothing", mend="say what is asked for, or leave it out"
+            )
         return cls.of(value, name=path.name)
+
+
+def _empty(value: Any, place: str) -> str | None:
+    """Where `value` has a key or an item without a value: what asks for nothing is no policy."""
+    if value is None:
+        return place.removeprefix(".")
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in rows if (found := _empty(item, f"{place}.{key}")) is not None), None)
 
 
 def _with_lists(value: Any, folder: Path) -> Any:

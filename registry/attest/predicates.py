@@ -248,7 +248,8 @@ class Rebuild(Predicate):
     """What came out when somebody else built the weights anew.
 
     The subject is the release statement's own: `NAME@VERSION` with the digest over every file, so that the verdict is
-    of these bytes and no others. Statements of before have no source, environment and outputs.
+    of these bytes and no others. Statements of before have no source, environment, tolerance and outputs, and count
+    for no policy.
     """
 
     TYPE = BASE + "rebuild/v1"
@@ -269,6 +270,8 @@ class Rebuild(Predicate):
     """The commit whose code was run: the release's."""
     environment: Literal["fresh", "current"] | None = None
     """Packages from the release's own lock, or those that the auditor had."""
+    tolerance: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """How far apart, relatively, tensors and figures could be for WITHIN."""
     outputs: tuple[Rebuilt, ...] | None = Field(None, max_length=100_000)
     """Every file that the verdict rests on, by path; left out where nothing was built."""
 

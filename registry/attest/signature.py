@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from registry.attest.statement import Statement
+
+Mark = tuple[str, str]
+"""What tells whose a signature is: ("name", a name that somebody vouches for), or ("key", SHA-256 of a key)."""
 
 
 class Signer(Protocol):
@@ -68,9 +72,9 @@ class SignedByIdentity:
         return f"{self.identity} (by {self.issuer})"
 
     @property
-    def who(self) -> tuple[str, ...]:
-        """What makes two signatures the same signer's: the identity, and the issuer that vouches for it."""
-        return ("sigstore", self.identity, self.issuer)
+    def marks(self) -> frozenset[Mark]:
+        """What tells whose signature it is: the name, of a pipeline without the ref that it ran on."""
+        return frozenset((("name", self.identity.split("@refs/")[0]),))
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -134,9 +138,9 @@ class SignedByKey:
         return self.stamped.at if self.stamped else None
 
     @property
-    def who(self) -> tuple[str, ...]:
-        """What makes two signatures the same signer's: the key."""
-        return ("key", self.sha256)
+    def marks(self) -> frozenset[Mark]:
+        """What tells whose signature it is: the key."""
+        return frozenset((("key", self.sha256),))
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -149,6 +153,7 @@ class SignedByCertificate:
 
     identity: as the certificate names its holder.  authority: the authority's own name.
     authority_sha256, certificate_sha256: of the two certificates in DER, hex.
+    key_sha256: of the holder's public key in PEM, hex, as of SignedByKey.
     not_after: when the certificate ends, and with it what it signed and nobody stamped.
     stamped: None where there is no timestamp, or none that is trusted.
     """
@@ -157,6 +162,7 @@ class SignedByCertificate:
     authority: str
     authority_sha256: str
     certificate_sha256: str
+    key_sha256: str
     not_after: datetime
     stamped: Stamped | None = None
 
@@ -178,9 +184,9 @@ class SignedByCertificate:
         return self.stamped.at if self.stamped else None
 
     @property
-    def who(self) -> tuple[str, ...]:
-        """What makes two signatures the same signer's: the name, and the authority that gives it."""
-        return ("certificate", self.identity, self.authority_sha256)
+    def marks(self) -> frozenset[Mark]:
+        """What tells whose signature it is: the name, whoever vouches for it, and the key."""
+        return frozenset((("name", self.identity), ("key", self.key_sha256)))
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -200,6 +206,25 @@ def _when(stamped: Stamped | None) -> str:
 
 
 SignedBy = SignedByIdentity | SignedByKey | SignedByCertificate
+
+
+def people(signers: Iterable[SignedBy]) -> int:
+    """How many different people signed, at least.
+
+    Two signatures that share a mark are one person's, and so are those that a third joins: one key bare and in a
+    certificate, one name by two authorities, one pipeline on two commits.
+    """
+    groups: list[frozenset[Mark]] = []
+    for signer in signers:
+        own = signer.marks
+        apart = []
+        for group in groups:
+            if group & own:
+                own |= group
+            else:
+                apart.append(group)
+        groups = [*apart, own]
+    return len(groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """Who may sign: each a rule that a signature's facts match or do not.
 
     identity     a person or a workflow, named exactly
-    pattern      those whose whole name fits a regular expression
+    pattern      those whose whole name fits a pattern with a star or two, in a domain or an account that is named
     ci           a repository's pipeline, by what its certificate says of the run
     key          a P-256 public key
     certificate  whom an authority of the verifier's own names exactly
 
 Laws: `identity` matches only itself (no prefix, no folding of case), and only from its issuer; `pattern` must fit the
-whole name, and refuses to fit just any; a claim that `ci` names must be in the certificate, exactly; a key matches
-only itself; `certificate` matches only that name, and only by one of those authorities.
+whole name, and a star stands for no part that says whose the name is; a claim that `ci` names must be in the
+certificate, exactly; a key matches only itself; `certificate` matches only that name, and only by one of those
+authorities.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Annotated, Literal, NoReturn, Self
 
 from cryptography import x509
@@ -31,8 +33,11 @@ from registry.records.record import Record
 
 MAX_NAME = 1024
 """Characters of an identity that a pattern is tried on."""
-ANYBODY = ("someone@unrelated.invalid", "https://unrelated.invalid/some/path@refs/heads/main", "x")
-"""Names that nobody has. A pattern that fits one of them fits just any."""
+STARS = 2
+"""Stars in a pattern, at most: to match is quick, whatever the name."""
+OWNED = re.compile(r"[^@/:\s]+@[^@*/:\s]+\.[^@*/:\s]+|https://[^/@*\s]+\.[^/@*\s]+/[^/@*\s]+/.+|spiffe://[^/@*\s]+/.+")
+"""What a pattern looks like: the domain of a mail address, the host and the account of a URI, or the trust domain of a
+SPIFFE ID stand in it without a star."""
 
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME), Field(json_schema_extra={"minLength": 1})]
 """`_both` refuses an empty one in better words than pydantic's; the schema says so too."""
@@ -97,25 +102,34 @@ class SigstoreIdentity(Rule):
 
 
 class IdentityPattern(Rule):
-    """Everyone whose whole identity fits a pattern, as one issuer vouches for them."""
+    """Everyone whose whole identity fits a pattern, as one issuer vouches for them.
+
+    A star stands for any characters but `/` and `@`.
+    """
 
     kind: Literal["pattern"] = "pattern"
     """`pattern`."""
     pattern: Name
-    """A regular expression (Python's) that must fit the whole identity. Escape the dots: `release@example\\.org`."""
+    """`*@example.org`, or `https://github.com/org/model/.github/workflows/*@refs/tags/v*`: one star or two, and none in
+    the domain of a mail address, nor in the host and the first part of the path of a URI."""
     issuer: Name
     """The URL of the OpenID Connect issuer, exactly."""
 
     @model_validator(mode="after")
     def _means_somebody(self) -> Self:
         _both(self.pattern, self.issuer)
-        try:
-            fits_any = any(re.fullmatch(self.pattern, name) for name in ("", *ANYBODY))
-        except re.error as problem:
-            _refuse(f"the pattern {self.pattern[:80]!r} is no regular expression: {problem}")
-        if fits_any:
-            _refuse(f"the pattern {self.pattern[:80]!r} fits just anybody")
+        shown = f"the pattern {self.pattern[:80]!r}"
+        if not 1 <= self.pattern.count("*") <= STARS:
+            _refuse(f"{shown} has {self.pattern.count('*')} stars, and one or two are expected")
+        if any(c in self.pattern for c in "\\[](){}|^$+?") and "://" not in self.pattern:
+            _refuse(f"{shown} looks like a regular expression, and those are not read")
+        if not OWNED.fullmatch(self.pattern):
+            _refuse(f"{shown} fits just anybody: no domain, or no account on a host, stands in it without a star")
         return self
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
+        return re.compile("[^/@]*".join(map(re.escape, self.pattern.split("*"))))
 
     def matches(self, signer: SignedBy) -> bool:
         """The pattern fits the whole identity; same issuer."""
@@ -123,11 +137,11 @@ class IdentityPattern(Rule):
             isinstance(signer, SignedByIdentity)
             and signer.issuer == self.issuer
             and len(signer.identity) <= MAX_NAME
-            and re.fullmatch(self.pattern, signer.identity) is not None
+            and self._expression.fullmatch(signer.identity) is not None
         )
 
     def __str__(self) -> str:
-        return f"/{self.pattern}/ (by {self.issuer})"
+        return f"{self.pattern} (by {self.issuer})"
 
 
 class CiWorkflow(Rule):
@@ -282,7 +296,7 @@ def _both(name: str, issuer: str) -> None:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(found, mend="write the part that tells your signers from all others, with its dots escaped")
+    raise InputError(found, mend="write the part that tells your signers from all others: `*@example.org`")
 
 
 def _no_key(found: str) -> NoReturn:

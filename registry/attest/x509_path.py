@@ -28,8 +28,13 @@ MAX_LENGTH = 8
 MAX_NAME = 1024
 """Characters of a name."""
 SIGNING = frozenset((ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE))
-DISTINGUISHED = re.compile(r"[A-Za-z0-9.]+=")
-"""How a distinguished name begins, and no mail address, URI or DNS name should."""
+SHAPES = (
+    (x509.RFC822Name, "mail address", re.compile(r"[^@\s/:]+@[^@\s/:]+")),
+    (x509.UniformResourceIdentifier, "URI", re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+")),
+    (x509.DNSName, "DNS name", re.compile(r"[A-Za-z0-9*_.-]+")),
+)
+"""Kind of an alternative name, its word, and what it looks like. No text looks like two of them, nor like a subject,
+which has `=` before any colon: so a policy that writes a name says its kind."""
 
 UNREADABLE = (
     CryptographyDeprecationWarning,
@@ -83,7 +88,7 @@ def identity(certificate: x509.Certificate) -> str:
     """Whom the certificate names: by its one alternative name (mail address, URI, DNS name), else by its subject.
 
     The subject is written as RFC 4514 has it, `CN=Release,O=Example`. Raises ValueError for no name, several, one that
-    is not printable, or one that looks like a subject and is none.
+    is not printable, or one that does not look like its kind: a mail address as a URI, say.
     """
     names = extension(certificate, x509.SubjectAlternativeName)
     match None if names is None else list(names):
@@ -91,13 +96,19 @@ def identity(certificate: x509.Certificate) -> str:
             text = certificate.subject.rfc4514_string()
         case [x509.RFC822Name() | x509.UniformResourceIdentifier() | x509.DNSName() as name]:
             text = name.value
-            if DISTINGUISHED.match(text):
-                raise ValueError(f"the name {text[:80]!r} looks like a distinguished name and is none")
+            check_shape(name)
         case others:
             raise ValueError(f"a certificate must name one mail address, URI or DNS name, found {str(others)[:200]}")
     if not 0 < len(text) <= MAX_NAME or not text.isprintable():
         raise ValueError(f"a certificate must name somebody in 1 to {MAX_NAME} printable characters, not {text[:80]!r}")
     return text
+
+
+def check_shape(name: x509.GeneralName) -> None:
+    """Raise ValueError for an alternative name that does not look like its kind, and could be taken for another."""
+    for kind, word, shape in SHAPES:
+        if isinstance(name, kind) and not shape.fullmatch(str(name.value)):
+            raise ValueError(f"the certificate calls {str(name.value)[:80]!r} a {word}, and it is none")
 
 
 def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:

@@ -88,6 +88,7 @@ def rebuild(
         finished_at=rfc3339(datetime.now(UTC)),
         source=workshop.audited.record.source.commit,
         environment=workshop.setup.kind,
+        tolerance=tolerance,
         outputs=_named(details.outputs) or None,
     )
     return Outcome(statement, details)

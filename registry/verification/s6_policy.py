@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from registry.attest import predicates
 from registry.attest.policy import STRENGTH, Bounds, Policy, Rebuilders
 from registry.attest.predicates import DataManifest, Openness, Rebuild
+from registry.attest.signature import SignedBy, Verified, people
+from registry.attest.verifier import Verifier
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, Verdict
-from registry.verification.case import Case
+from registry.verification.case import Case, Evidence
 
 CLASSES = ("I", "II", "III")
 """Of the Model Openness Framework, the most open first."""
@@ -51,30 +53,35 @@ def _answer(subject: str, question: Callable[[], str]) -> Check:
 
 
 def _threshold(case: Case, policy: Policy) -> str:
-    """Enough different signers of the policy signed what says which files the release has."""
+    """Enough different people of the policy's signers signed what says which files the release has."""
     path = layout.SIGNATURE if case.bare else layout.RELEASE_ATTESTATION
     first = case.verified.get(path)
     if first is None:
         raise _unknown(f"no verified {path} to count signers of")
-    rules, untold = {first.rule}, ""
+    further, untold = _cosigners(case, case.verifier, first)
+    count = people((first.signer, *further))
+    words = f"{count} of {len(policy.signers)} signers that the policy names signed it; it asks for {policy.threshold}"
+    if count < policy.threshold and untold:
+        raise _unknown(f"{words}; {untold}")
+    if count < policy.threshold:
+        raise _fail(f"{words}; give more with --attestation FILE")
+    return words
+
+
+def _cosigners(case: Case, verifier: Verifier, first: Verified) -> tuple[tuple[SignedBy, ...], str]:
+    """Who else signed the statement of `first`, of those whom `verifier` knows; and why of others it cannot be told."""
+    found, untold = [], ""
     for item in case.gathered.evidence:
         try:
-            further = case.verifier.verify(item.data, name="release")
+            further = verifier.verify(item.data, name="release")
         except Unavailable as problem:
-            untold = f"; {item.name}: {problem.message}"
+            untold = f"{item.name}: {problem.message}"
             continue
         except VerificationError:
             continue  # somebody else's, or about something else
         if further.statement == first.statement:
-            rules.add(further.rule)
-    words = (
-        f"{len(rules)} of {len(policy.signers)} signers that the policy names signed it; it asks for {policy.threshold}"
-    )
-    if len(rules) < policy.threshold and untold:
-        raise _unknown(f"{words}{untold}")
-    if len(rules) < policy.threshold:
-        raise _fail(f"{words}; give more with --attestation FILE")
-    return words
+            found.append(further.signer)
+    return tuple(found), untold
 
 
 def _present(case: Case, name: str) -> str:
@@ -139,39 +146,68 @@ def _figure(case: Case, figure: str, bounds: Bounds) -> str:
 
 
 def _rebuilders(case: Case, asked: Rebuilders) -> str:
-    """Enough of the named rebuilders, none of them the release's own signer, came to a verdict that counts."""
+    """Enough of the named rebuilders, none of whom signed the release, came to a verdict that counts.
+
+    1. who signed the release, by whatever name or key: the release's signers, and its co-signers
+    2. each rebuild of this very release, by a rebuilder whom the policy names and who is none of those
+    3. it counts if it was made of the signed commit, as the policy bounds it, and its outputs bear its verdict out
+    """
     release = _signed(case)
-    verifier = case.verifier.with_policy(Policy(signers=asked.signers))
-    own = {verified.signer.who for verified in case.verified.values()}
-    accepted = STRENGTH[: STRENGTH.index(asked.verdict) + 1]
-    spoken: dict[int, str] = {}
-    for item in case.gathered.evidence:
-        try:
-            verified = verifier.verify(item.data, name="rebuild")
-            if not Rebuild.is_of(verified.statement) or list(verified.statement.subjects) != [case.subject]:
-                continue
-            rebuilt = Rebuild.of(verified.statement)
-        except GlasshouseError:
-            continue  # by nobody whom the policy names, or no rebuild
-        if verified.signer.who in own:
+    both = case.verifier.with_policy(Policy(signers=(*case.verifier.policy.signers, *asked.signers)))
+    first = case.verified[layout.RELEASE_ATTESTATION]
+    signers = [*(one.signer for one in case.verified.values()), *_cosigners(case, both, first)[0]]
+    spoken: list[SignedBy] = []
+    apart: list[str] = []
+    for item, signer, rebuilt in _rebuilds(case, asked):
+        if people((*signers, signer)) == people(signers):
+            apart.append(f"{item.name}: by a signer of the release")
             continue
-        if rebuilt.verdict == "DIFFERENT":
-            raise _fail(f"{verified.signer} rebuilt it and found it DIFFERENT ({item.name})")
-        if rebuilt.verdict in accepted and _fits(rebuilt, release):
-            spoken[verified.rule] = rebuilt.verdict
-    words = f"{len(spoken)} of the {asked.at_least} asked for found it {' or '.join(accepted)}"
-    if len(spoken) < asked.at_least:
-        raise _unknown(f"{words}; bring more with --attestation FILE")
+        problem = _short_of(rebuilt, release, asked)
+        if rebuilt.verdict == "DIFFERENT" and rebuilt.source in (None, release.source.commit):
+            raise _fail(f"{signer} rebuilt it and found it DIFFERENT ({item.name})")
+        if problem:
+            apart.append(f"{item.name}: {problem}")
+        else:
+            spoken.append(signer)
+    accepted = " or ".join(STRENGTH[: STRENGTH.index(asked.verdict) + 1])
+    words = f"{people(spoken)} of the {asked.at_least} asked for found it {accepted}"
+    if people(spoken) < asked.at_least:
+        raise _unknown("; ".join([f"{words}; bring more with --attestation FILE", *apart[:3]]))
     return words
 
 
-def _fits(rebuilt: Rebuild, release: predicates.Release) -> bool:
-    """Whether what a rebuild says came out is what its verdict says: the weights, and BITWISE only the signed bytes."""
-    if rebuilt.outputs is None:  # as statements of before
-        return True
+def _rebuilds(case: Case, asked: Rebuilders) -> Iterator[tuple[Evidence, SignedBy, Rebuild]]:
+    """The rebuilds of this release by those whom the policy names."""
+    verifier = case.verifier.with_policy(Policy(signers=asked.signers))
+    for item in case.gathered.evidence:
+        try:
+            verified = verifier.verify(item.data, name="rebuild")
+            if Rebuild.is_of(verified.statement) and list(verified.statement.subjects) == [case.subject]:
+                yield item, verified.signer, Rebuild.of(verified.statement)
+        except GlasshouseError:
+            continue  # by nobody whom the policy names, or no rebuild
+
+
+def _short_of(rebuilt: Rebuild, release: predicates.Release, asked: Rebuilders) -> str | None:
+    """What a rebuild lacks to count; None where it counts."""
+    if rebuilt.verdict not in STRENGTH[: STRENGTH.index(asked.verdict) + 1]:
+        return f"its verdict is {rebuilt.verdict}"
+    if rebuilt.source != release.source.commit:
+        return f"it is of commit {(rebuilt.source or 'unknown')[:12]}, the release of {release.source.commit[:12]}"
+    if rebuilt.environment not in asked.environments:
+        wanted = " or ".join(asked.environments)
+        return f"its packages are {rebuilt.environment or 'untold'}, the policy asks for {wanted}"
+    if rebuilt.verdict == "WITHIN" and (rebuilt.tolerance is None or rebuilt.tolerance > asked.max_tolerance):
+        told = "untold" if rebuilt.tolerance is None else f"{rebuilt.tolerance:g}"
+        return f"its tolerance is {told}, the policy allows {asked.max_tolerance:g}"
+    if rebuilt.outputs is None:
+        return "it does not say what came out"
     signed = {file.path: file.sha256 for file in release.files}
-    same = all(one.sha256 == signed.get(one.path) for one in rebuilt.outputs if one.verdict == "BITWISE")
-    return same and set(release.weights) <= {one.path for one in rebuilt.outputs}
+    if any(one.sha256 != signed.get(one.path) for one in rebuilt.outputs if one.verdict == "BITWISE"):
+        return "it calls other bytes than the signed ones BITWISE"
+    if absent := sorted(set(release.weights) - {one.path for one in rebuilt.outputs}):
+        return f"it does not speak of {', '.join(absent[:3])}"
+    return None
 
 
 def _signed(case: Case) -> predicates.Release:

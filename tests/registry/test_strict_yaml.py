@@ -39,6 +39,8 @@ def test_hostile_bytes_raise_our_error_and_no_other(data: bytes) -> None:
         ("a: &x [1]\nb: *x", "alias"),
         ("a: !!python/object/apply:os.system ['true']", "tag"),
         ("1: a", "no string"),
+        ("a: !!int '1'", "tag"),
+        ("a: !!str 1", "tag"),
         ("[" * 200, "deep"),
         ("--- a\n--- b", "document"),
         ("a: !!set {b}", "tag"),
@@ -51,3 +53,27 @@ def test_yamls_tricks_are_refused(text: str, why: str) -> None:
 
 def test_dates_stay_text() -> None:
     assert strict_yaml.parse(b"day: 2026-11-23") == {"day": "2026-11-23"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"), ("on", "on"), ("010", 10), ("1:30", "1:30"), ("1_000", "1_000"), ("0x10", 16), ("0o10", 8),
+        ("1e-3", 0.001), ("08", 8), ("true", True), ("True", True), ("tRue", "tRue"), ("~", None), ("", None),
+        (".5", 0.5), ("-.inf", -float("inf")), ("'no'", "no"), ('"1"', "1"), ("+1", 1), ("1.", 1.0), (".", "."),
+    ],
+)  # fmt: skip
+def test_scalars_are_read_as_yaml_1_2_has_them(text: str, value: object) -> None:
+    found = strict_yaml.parse(f"a: {text}".encode())["a"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "no", "yes", "on", "Off", "1_000", "0b1"])
+def test_what_the_versions_of_yaml_read_differently_is_refused_where_it_must_not_be(text: str) -> None:
+    with pytest.raises(InputError, match=r"YAML 1\.2"):
+        strict_yaml.parse(f"a: {text}".encode(), one_way=True)
+
+
+@pytest.mark.parametrize("text", ["1", "1.5", "0x10", "true", "null", "2026-01-01", "'no'", "1e-3", "text"])
+def test_what_they_read_alike_is_not(text: str) -> None:
+    assert strict_yaml.parse(f"a: {text}".encode(), one_way=True) == strict_yaml.parse(f"a: {text}".encode())

@@ -108,6 +108,7 @@ def _extension(certificate: x509.Certificate, oid: ObjectIdentifier) -> str | No
 def _text(name: x509.GeneralName) -> str:
     match name:
         case x509.RFC822Name() | x509.UniformResourceIdentifier():
+            x509_path.check_shape(name)
             return name.value
         case x509.OtherName() if name.type_id == USERNAME:
             return _der_text(name.value)

@@ -61,7 +61,7 @@ SIGNERS = st.lists(
     st.sampled_from(
         [
             SigstoreIdentity(identity=MAINTAINER, issuer=ISSUER),
-            IdentityPattern(pattern=r".*@example\.org", issuer=ISSUER, signs=("release", "model.sig")),
+            IdentityPattern(pattern="*@example.org", issuer=ISSUER, signs=("release", "model.sig")),
             CiWorkflow(issuer=ISSUER, repository=REPOSITORY, ref="refs/heads/main"),
             PublicKey(pem=PEM, signs=("release",)),
             CertificateHolder(
@@ -128,18 +128,46 @@ def test_a_private_key_is_no_public_key(private_key: Path) -> None:
 
 @pytest.mark.parametrize("name", ["release@example.org", "rerelease-bot@example.org"])
 def test_a_pattern_fits_the_whole_name(name: str) -> None:
-    rule = IdentityPattern(pattern=r"[a-z-]+@example\.org", issuer=ISSUER)
+    rule = IdentityPattern(pattern="re*@example.org", issuer=ISSUER)
     assert rule.matches(signed(name))
-    for other in (f"{name}.evil.test", f"x {name}", f"{name}\n", name.replace(".", "x"), name + "a" * 2000):
+    for other in (f"{name}.evil.test", f"x{name}", f"{name}\n", name.replace(".", "x"), name + "a" * 2000):
         assert not rule.matches(signed(other)), other
     assert not rule.matches(signed(name, issuer="https://other.test"))
     assert not rule.matches(SignedByKey("0" * 64))
 
 
-@pytest.mark.parametrize("pattern", [".*", ".+", "", "[^ ]*", ".*@.*", "https://.*", "(", "x|y", "(?s:.)*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ".*", ".+", "", "[^ ]*", ".*@.*", "https://.*", "(", "x|y", "(?s:.)*", "*", "*@*", "*@*.org", "*@example", "a*",
+        "https://*", "https://github.com/*", "https://*/org/x", "https://github.com/*/model", "*://github.com/org/x*",
+        ".*@.*\\.(com|org|net|io)", "[^h].*[^d]", "release@example.org", "*****@example.org", "*@example.org@evil.test",
+        "https://github.com/org/*/*/*", "http://github.com/org/x*", "*@exa mple.org", "spiffe://*/x",
+    ],
+)  # fmt: skip
 def test_a_pattern_that_fits_just_anybody_is_refused(pattern: str) -> None:
     with pytest.raises(InputError):
         IdentityPattern(pattern=pattern, issuer=ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "not_fits"),
+    [
+        ("*@example.org", "a@example.org", "a@b@example.org"),
+        (f"{REPOSITORY}/.github/workflows/*@refs/tags/v*", f"{REPOSITORY}/.github/workflows/r.yml@refs/tags/v1",
+         f"{REPOSITORY}/.github/workflows/r.yml@refs/heads/v1"),
+        (f"{REPOSITORY}/*", f"{REPOSITORY}/x", f"{REPOSITORY}/x/y"),
+        ("spiffe://example.org/ns/*", "spiffe://example.org/ns/a", "spiffe://example.org/other/a"),
+    ],
+)  # fmt: skip
+def test_a_star_stands_for_no_slash_and_no_at(pattern: str, fits: str, not_fits: str) -> None:
+    rule = IdentityPattern(pattern=pattern, issuer=ISSUER)
+    assert rule.matches(signed(fits)) and not rule.matches(signed(not_fits))
+
+
+def test_a_long_name_is_answered_at_once() -> None:
+    rule = IdentityPattern(pattern="a*a*@example.org", issuer=ISSUER)
+    assert not rule.matches(signed("a" * 1000 + "!@example.com"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +232,7 @@ schema: glasshouse.policy/v1
 signers:
   - {{kind: identity, identity: {MAINTAINER}, issuer: "{ISSUER}"}}
   - kind: pattern
-    pattern: '.*@example\\.org'
+    pattern: '*@example.org'
     issuer: {ISSUER}
 threshold: 2
 attestations: [openness]
@@ -300,3 +328,23 @@ def test_we_refuse_whatever_the_schema_does(schema: jsonschema_rs.Draft202012Val
         if not schema.is_valid(document):
             with pytest.raises(InputError):
                 Policy.of(document)
+
+
+REBUILT = "signers: [{kind: identity, identity: a@b.org, issuer: x}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rebuilders:", "status:", "openness:", "licenses: {weights: }", "attestations: [~]", "threshold: 010",
+        "evaluation: {bitsPerByte: {max: 1:30}}", "threshold: !!int '1'", "openness: no", "threshold: 0b1",
+        "evaluation: {bitsPerByte: }", f"rebuilders: {{atLeast: 1, verdict: WITHIN, {REBUILT}}}",
+        f"rebuilders: {{atLeast: 1, maxTolerance: 0.1, {REBUILT}}}",
+    ],
+)  # fmt: skip
+def test_what_says_nothing_or_two_things_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"signers: [{{kind: identity, identity: {MAINTAINER}, issuer: '{ISSUER}'}}]\n{text}\n")
+    with pytest.raises(InputError) as refused:
+        Policy.load(path)
+    assert refused.value.mend

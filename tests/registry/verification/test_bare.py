@@ -18,6 +18,7 @@ from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference
 from registry.report import Report, Verdict
 from registry.verification.steps import verify
+from tests import synthetic_release
 from tests.authority import SIGNER, Authority
 from tests.registry.attest.conftest import MAINTAINER, write_key
 from tests.sigstore_instance import SigstoreInstance
@@ -32,7 +33,8 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verifier]:
     folder = scratch / "model"
     (folder / "sub").mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "sub/more.txt"):
-        (folder / name).write_text(name)
+        (folder / name).write_text('"text"')
+    (folder / "model.safetensors").write_bytes(synthetic_release.safetensors({"a": b"123"}))
     key = write_key(scratch / "private.pem")
     tool = str(Path(sys.executable).parent / "model_signing")
     command = [tool, "sign", "key", str(folder), "--private_key", str(key), "--signature", str(folder / "model.sig")]
@@ -134,3 +136,13 @@ def test_a_release_robbed_of_its_attestations_is_no_bare_directory(copy: Path, v
     shutil.rmtree(copy / "attestations")
     shutil.rmtree(copy / "provenance")
     assert report(copy, verifier).verdict is Verdict.FAIL
+
+
+def test_a_file_of_an_unknown_format_is_told_and_stops_no_other_step(
+    stock: tuple[Path, Verifier], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(stock[0], tmp_path / "model"))
+    (folder / "model.bin").write_bytes(bytes(range(200)))
+    found = {(check.name, check.subject): check.verdict for check in report(folder, stock[1]).checks}
+    assert found["bounds", "model.bin"] is Verdict.UNKNOWN and found["signatures", "model.sig"] is Verdict.PASS
+    assert found["bytes", "model.bin"] is Verdict.FAIL  # nobody signed it

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from registry.attest import namespace, revocation
+from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
 from registry.attest.sigstore import SigstoreSigner
@@ -22,6 +25,7 @@ from registry.release import sign as signing
 from registry.report import Report, Verdict
 from registry.verification.case import Evidence, Gathered
 from registry.verification.steps import verify
+from tests import synthetic_release
 from tests.authority import DAY, SIGNER, Authority, revoking
 from tests.registry.verification.conftest import IDENTITY, MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
@@ -34,7 +38,15 @@ REBUILD: dict[str, Any] = {
     "machine": "x86_64",
     "started_at": "2026-01-01T00:00:00Z",
     "finished_at": "2026-01-01T01:00:00Z",
+    "source": synthetic_release.COMMIT,
+    "environment": "fresh",
+    "tolerance": 0.0,
 }
+
+
+def came_out(release: Path, verdict: Any = "BITWISE") -> tuple[Rebuilt, ...]:
+    """What a rebuild that came to `verdict` says of the weights."""
+    return (Rebuilt(path=layout.WEIGHTS, verdict=verdict, sha256=sha256_file(release / layout.WEIGHTS)),)
 
 
 def named(identity: str) -> dict[str, Any]:
@@ -162,22 +174,58 @@ def test_a_second_signer_is_counted_once_and_only_for_the_same_statement(
     assert answers(ask(cosigned("second@example.org", statement), **two))["signers"] is Verdict.PASS
 
 
-def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], say: Sign) -> None:
+def rebuilt(release: Path, verdict: Any = "BITWISE", **changed: Any) -> Rebuild:
+    """A rebuild as an auditor states it."""
+    fields = {"outputs": came_out(release, verdict)} | REBUILD | changed
+    return Rebuild(verdict=verdict, **fields)
+
+
+def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], say: Sign, release: Path) -> None:
     asked = {"rebuilders": {"atLeast": 2, "verdict": "TENSORS", "signers": [named(f"{x}@audit.test") for x in "abc"]}}
-    one, two = (say(f"{x}@audit.test", Rebuild(verdict="BITWISE", **REBUILD)) for x in "ab")
-    weak = say("b@audit.test", Rebuild(verdict="WITHIN", **REBUILD))
-    stranger = say("d@audit.test", Rebuild(verdict="BITWISE", **REBUILD))
-    elsewhere = say("b@audit.test", Rebuild(verdict="BITWISE", **REBUILD), Subject("other@v1", "0" * 64))
+    good = rebuilt(release)
+    one, two = (say(f"{x}@audit.test", good) for x in "ab")
+    weak = say("b@audit.test", rebuilt(release, "WITHIN"))
+    stranger = say("d@audit.test", good)
+    elsewhere = say("b@audit.test", good, Subject("other@v1", "0" * 64))
     for evidence in ((), (one,), (one, one), (one, weak), (one, stranger), (one, elsewhere)):
         assert answers(ask(*evidence, **asked))["rebuilders"] is Verdict.UNKNOWN
     assert answers(ask(one, two, **asked))["rebuilders"] is Verdict.PASS
-    against = say("c@audit.test", Rebuild(verdict="DIFFERENT", **REBUILD))
+    against = say("c@audit.test", rebuilt(release, "DIFFERENT"))
     assert answers(ask(one, two, against, **asked))["rebuilders"] is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("changed", "policy", "verdict"),
+    [
+        ({}, {}, "PASS"),
+        ({"source": "d" * 40}, {}, "UNKNOWN"),
+        ({"source": None}, {}, "UNKNOWN"),
+        ({"outputs": None}, {}, "UNKNOWN"),
+        ({"environment": "current"}, {}, "UNKNOWN"),
+        ({"environment": None}, {}, "UNKNOWN"),
+        ({"environment": "current"}, {"environments": ["fresh", "current"]}, "PASS"),
+        ({"tolerance": 0.01}, {"verdict": "WITHIN", "maxTolerance": 0.01}, "PASS"),
+        ({"tolerance": 0.02}, {"verdict": "WITHIN", "maxTolerance": 0.01}, "UNKNOWN"),
+        ({"tolerance": 1e9}, {"verdict": "WITHIN", "maxTolerance": 0.01}, "UNKNOWN"),
+        ({"tolerance": None}, {"verdict": "WITHIN", "maxTolerance": 0.01}, "UNKNOWN"),
+    ],
+)
+def test_a_rebuild_counts_as_the_policy_bounds_it(
+    ask: Callable[..., Report],
+    say: Sign,
+    release: Path,
+    changed: dict[str, Any],
+    policy: dict[str, Any],
+    verdict: str,
+) -> None:
+    said = rebuilt(release, policy.get("verdict", "BITWISE"), **changed)
+    asked = {"rebuilders": {"atLeast": 1, "signers": [named("a@audit.test")], **policy}}
+    assert answers(ask(say("a@audit.test", said), **asked))["rebuilders"] == verdict
 
 
 @pytest.mark.parametrize("prefix", namespace.PREFIXES)
 def test_an_auditors_word_and_a_yank_count_under_each_prefix(
-    ask: Callable[..., Report], say: Sign, prefix: str
+    ask: Callable[..., Report], say: Sign, release: Path, prefix: str
 ) -> None:
     class OldRebuild(Rebuild):
         TYPE = prefix + "attestation/rebuild/v1"
@@ -186,8 +234,8 @@ def test_an_auditors_word_and_a_yank_count_under_each_prefix(
         TYPE = prefix + "attestation/status/v1"
 
     asked = {"rebuilders": {"atLeast": 1, "verdict": "BITWISE", "signers": [named("a@audit.test")]}}
-    rebuilt = say("a@audit.test", OldRebuild(verdict="BITWISE", **REBUILD))
-    assert answers(ask(rebuilt, **asked))["rebuilders"] is Verdict.PASS
+    said = say("a@audit.test", OldRebuild(verdict="BITWISE", outputs=came_out(release), **REBUILD))
+    assert answers(ask(said, **asked))["rebuilders"] is Verdict.PASS
     yanked = OldStatus(standing="yanked", reason="so it is", stated_at="2026-01-01T00:00:00Z")
     assert ask(say(MAINTAINER, yanked)).verdict is Verdict.FAIL
 
@@ -197,22 +245,76 @@ def test_a_rebuild_whose_outputs_are_not_the_release_does_not_count(
 ) -> None:
     """It names what came out: all of the weights, and where it says BITWISE the signed bytes."""
     asked = {"rebuilders": {"atLeast": 1, "signers": [named("a@audit.test")]}}
-    digests = {path: sha256_file(release / path) for path in (layout.WEIGHTS, layout.CARD)}
-    weights, card = (Rebuilt(path=path, verdict="BITWISE", sha256=digest) for path, digest in digests.items())
+    (weights,) = came_out(release)
+    card = Rebuilt(path=layout.CARD, verdict="BITWISE", sha256=sha256_file(release / layout.CARD))
     other = weights.model_copy(update={"sha256": "0" * 64})
     for outputs, verdict in (
         ((weights, card), Verdict.PASS),
         ((other, card), Verdict.UNKNOWN),
         ((card,), Verdict.UNKNOWN),
     ):
-        said = say("a@audit.test", Rebuild(verdict="BITWISE", outputs=outputs, **REBUILD))
+        said = say("a@audit.test", rebuilt(release, outputs=outputs))
         assert answers(ask(said, **asked))["rebuilders"] is verdict
 
 
-def test_the_maintainer_is_no_independent_rebuilder(ask: Callable[..., Report], say: Sign) -> None:
-    own = say(MAINTAINER, Rebuild(verdict="BITWISE", **REBUILD))
+def test_the_maintainer_is_no_independent_rebuilder(ask: Callable[..., Report], say: Sign, release: Path) -> None:
+    own = say(MAINTAINER, rebuilt(release))
     asked = {"rebuilders": {"atLeast": 1, "signers": [named(MAINTAINER)]}}
     assert answers(ask(own, **asked))["rebuilders"] is Verdict.UNKNOWN
+
+
+def test_nor_is_whoever_else_signed_the_release(
+    ask: Callable[..., Report], say: Sign, release: Path, sigstore: SigstoreInstance
+) -> None:
+    second = "second@example.org"
+    signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(second))
+    cosigned = Evidence("cosigned", signer.sign(_statement(release)))
+    own, other = say(second, rebuilt(release)), say("a@audit.test", rebuilt(release))
+    rebuilders = {"rebuilders": {"atLeast": 1, "signers": [named(second), named("a@audit.test")]}}
+    two = {"signers": [named(MAINTAINER), named(second)], "threshold": 2}
+    for policy in (rebuilders, rebuilders | two):  # whether or not the policy asks for that signature
+        assert answers(ask(cosigned, own, **policy))["rebuilders"] is Verdict.UNKNOWN
+        assert answers(ask(cosigned, own, other, **policy))["rebuilders"] is Verdict.PASS
+
+
+def test_one_person_counts_once_by_whatever_rule_name_and_key(
+    ask: Callable[..., Report], copy: Path, tmp_path: Path, sigstore: SigstoreInstance
+) -> None:
+    """A key bare and in a certificate, one name by two authorities, one workflow under two commits."""
+    site, other = Authority(tmp_path / "site"), Authority(tmp_path / "other")
+    holder = site.issue()
+    shutil.copyfile(holder.key, other.folder / "signer.key")
+    again = other.issue()
+    bare = KeySigner(holder.key)
+
+    def threshold(first: Any, rules: list[Any], *others: Any) -> Verdict:
+        signing.sign(copy, first)
+        evidence = [Evidence(str(place), signer.sign(_statement(copy))) for place, signer in enumerate(others)]
+        return answers(ask(*evidence, folder=copy, signers=rules, threshold=2))["signers"]
+
+    certified = {"kind": "certificate", "identity": SIGNER, "authorities": site.pem}
+    elsewhere = {"kind": "certificate", "identity": SIGNER, "authorities": other.pem}
+    key = {"kind": "key", "pem": bare.public_key.pem}
+    assert threshold(holder.signer, [certified, key], bare) is Verdict.FAIL
+    assert threshold(holder.signer, [certified, elsewhere], again.signer) is Verdict.FAIL
+    assert threshold(holder.signer, [certified, elsewhere], other.issue("new").signer) is Verdict.FAIL
+    third = site.issue("third", identity=x509.RFC822Name("third@site.test"))
+    fourth = {"kind": "certificate", "identity": "third@site.test", "authorities": site.pem}
+    assert threshold(holder.signer, [certified, fourth], third.signer) is Verdict.PASS
+
+    workflow = "https://github.com/org/model/.github/workflows/release.yml@refs/heads/"
+    pipeline = {"kind": "ci", "issuer": ISSUER, "repository": "https://github.com/org/model"}
+    claims = {"repository": "https://github.com/org/model"}
+    one, two = (
+        SigstoreSigner(
+            sigstore.trust_config_path,
+            identity_token=sigstore.token(workflow + branch, claims=claims | {"commit": commit * 40}),
+        )
+        for branch, commit in (("main", "a"), ("next", "b"))
+    )
+    rules = [pipeline | {"commit": commit * 40} for commit in "ab"]
+    assert threshold(one, rules, two) is Verdict.FAIL
+    assert threshold(one, [*rules, named(f"{workflow}main")], one, two) is Verdict.FAIL
 
 
 def status(standing: Standing, **fields: Any) -> Status:
