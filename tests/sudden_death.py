@@ -104,7 +104,7 @@ def left_behind(hub: HubInstance, release: Release) -> bool:
     """What a kill left: a whole release (True) or none (False). Raises AssertionError for half of one."""
     assert examine(hub.root).faults == (), examine(hub.root).faults
     client = HubClient(hub.url, hub.token)
-    tag = client.tags(release.repo).get(TAG)
+    tag = client.refs.tags(release.repo).get(TAG)
     if tag is not None:
         _is_whole(client, release, tag)
     return tag is not None
@@ -116,21 +116,21 @@ def finished(hub: HubInstance, release: Release, *, requests: int = 0) -> None:
     requests: pull requests that there must be, merged.
     """
     client = HubClient(hub.url, hub.token)
-    _is_whole(client, release, client.tags(release.repo)[TAG])
-    assert [pull.status for pull in client.pulls(release.repo)] == ["merged"] * requests
+    _is_whole(client, release, client.refs.tags(release.repo)[TAG])
+    assert [pull.status for pull in client.pulls.list(release.repo)] == ["merged"] * requests
     if not requests:
-        assert len(client.history(release.repo)) == 2
+        assert len(client.refs.history(release.repo)) == 2
     assert examine(hub.root).faults == (), examine(hub.root).faults
 
 
 def _is_whole(client: HubClient, release: Release, tag: str) -> None:
     repo = release.repo
-    assert tag == client.head(repo) and not client.verify_remote(repo, tag, Manifest.of_directory(release.folder))
+    assert tag == client.refs.head(repo) and not client.trees.compare(repo, tag, Manifest.of_directory(release.folder))
     for folder in release.checkpoints.iterdir():
-        head = client.head(repo, folder.name)
+        head = client.refs.head(repo, folder.name)
         keep = (records.GIT_ATTRIBUTES,)
-        assert not client.verify_remote(repo, head, Manifest.of_directory(folder), keep=keep)
-        assert len(client.history(repo, folder.name)) == 2
+        assert not client.trees.compare(repo, head, Manifest.of_directory(folder), keep=keep)
+        assert len(client.refs.history(repo, folder.name)) == 2
 
 
 def _dying(

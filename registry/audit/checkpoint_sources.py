@@ -54,7 +54,7 @@ class OnHub:
         """As Source says."""
         folder = into / step_name(entry.step)
         if not folder.exists():
-            self.hub.download(self.repo, step_branches.locate(self.hub, self.repo, entry), folder)
+            self.hub.trees.download(self.repo, step_branches.locate(self.hub, self.repo, entry), folder)
         return folder
 
 

@@ -52,15 +52,15 @@ def standing(hub: HubClient, asked: Proposal) -> str | None:
     Raises InputError where the repository collects no audits, CredentialsError for nobody.
     """
     repo = asked.release.repository
-    if any(file.path == asked.path for file in hub.files(repo, hub.head(repo, AUDITS))):
+    if any(file.path == asked.path for file in hub.files.list(repo, hub.refs.head(repo, AUDITS))):
         return f"{hub.endpoint}/{repo}/blob/{AUDITS}/{asked.path}"
-    me = hub.whoami()
-    for pull in hub.pulls(repo):
+    me = hub.account.name()
+    for pull in hub.pulls.list(repo):
         if (pull.title, pull.author) == (asked.title, me) and pull.status in ("open", "draft"):
-            return hub.pull_url(repo, pull.number)
+            return hub.pulls.url(repo, pull.number)
     return None
 
 
 def propose(hub: HubClient, asked: Proposal, bundle: bytes) -> str:
-    """Open the pull request; its address. Raises as `HubClient.propose` does."""
-    return hub.propose(asked.release.repository, AUDITS, {asked.path: bundle}, asked.title)
+    """Open the pull request; its address. Raises as `Pulls.propose` does."""
+    return hub.pulls.propose(asked.release.repository, AUDITS, {asked.path: bundle}, asked.title)

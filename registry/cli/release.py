@@ -232,7 +232,7 @@ def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: 
     record = ReleaseRecord.read(folder / layout.RECORD)
     with output.progress("hashing checkpoints") as progress:
         local = checkpoints.read(Chain.read(folder / layout.CHECKPOINTS), source, progress)
-    with hub.rights_to(record.repo):
+    with hub.account.rights_to(record.repo):
         planned = checkpoints.plan(hub, record.repo, local)
         output.say(f"{'would send' if dry_run else 'sending'} {planned}")
         if not dry_run:

@@ -24,8 +24,8 @@ def locate(hub: HubClient, repo: str, entry: Checkpoint) -> str:
     What the Hub lists proves nothing: hash what you download. Raises InputError where no commit holds them.
     """
     name = step_name(entry.step)
-    if name in hub.branches(repo):
-        for commit in hub.history(repo, name):
+    if name in hub.refs.branches(repo):
+        for commit in hub.refs.history(repo, name):
             if holds(hub, repo, commit, entry):
                 return commit
     raise InputError(
@@ -37,7 +37,7 @@ def locate(hub: HubClient, repo: str, entry: Checkpoint) -> str:
 
 def holds(hub: HubClient, repo: str, commit: str, entry: Checkpoint) -> bool:
     """Whether the Hub lists, at `commit`, the very weights and optimizer state that the chain names."""
-    listed = {file.path: file for file in hub.files(repo, commit)}
+    listed = {file.path: file for file in hub.files.list(repo, commit)}
     return all(
         path in listed and _sha256(hub, repo, commit, listed[path]) == wanted
         for path, wanted in ((WEIGHTS, entry.weights.file), (OPTIMIZER, entry.optimizer.file))
@@ -47,4 +47,4 @@ def holds(hub: HubClient, repo: str, commit: str, entry: Checkpoint) -> bool:
 def _sha256(hub: HubClient, repo: str, commit: str, file: RemoteFile) -> str:
     if file.sha256 is not None:
         return file.sha256
-    return hashlib.sha256(hub.read(repo, commit, file.path, max_bytes=MAX_SMALL)).hexdigest()
+    return hashlib.sha256(hub.files.read(repo, commit, file.path, max_bytes=MAX_SMALL)).hexdigest()

@@ -14,8 +14,7 @@ from itertools import pairwise
 
 from registry import canonical
 from registry.errors import InputError
-from registry.hub.client import HubClient
-from registry.hub.client.reader import in_parallel
+from registry.hub.client import HubClient, in_parallel
 from registry.hub.transfer import RemoteFile
 
 MAX_STEPS = 5_000
@@ -127,18 +126,18 @@ def read(hub: HubClient, repo: str) -> Published:
 
     Raises what HubClient raises, and InputError beyond MAX_STEPS.
     """
-    named = {**hub.tags(repo), **hub.branches(repo)}
+    named = {**hub.refs.tags(repo), **hub.refs.branches(repo)}
     found = sorted((*parsed, name) for name in named if (parsed := parse_step(name)))
     if len(found) > MAX_STEPS:
         raise InputError(f"{repo} has {len(found)} steps, more than {MAX_STEPS}", mend="lint a smaller repository")
 
     def revision(row: tuple[str, int, str]) -> Revision:
         series, step, name = row
-        files = {file.path: file for file in hub.files(repo, named[name])}
+        files = {file.path: file for file in hub.files.list(repo, named[name])}
         return Revision(name, named[name], files, series, step)
 
-    main_commit = hub.head(repo)
-    main = Revision("main", main_commit, {file.path: file for file in hub.files(repo, main_commit)})
+    main_commit = hub.refs.head(repo)
+    main = Revision("main", main_commit, {file.path: file for file in hub.files.list(repo, main_commit)})
     steps = tuple(in_parallel(revision, found))
     distinct = {
         each.digest(path): (each.commit, path)
@@ -157,7 +156,7 @@ def read(hub: HubClient, repo: str) -> Published:
         unreadable={digest: found for digest, found in keys if isinstance(found, str)},
         indexes=dict(in_parallel(lambda row: (row[0], _shards(hub, repo, row[1], row[2])), indexes)),
         texts={
-            path: hub.read(repo, main.commit, path, max_bytes=MAX_TEXT).decode("utf-8", "replace")
+            path: hub.files.read(repo, main.commit, path, max_bytes=MAX_TEXT).decode("utf-8", "replace")
             for path in main.files
             if path in ("README.md", "LICENSE", "LICENSE.md", "LICENSE.txt")
         },
@@ -166,13 +165,12 @@ def read(hub: HubClient, repo: str) -> Published:
 
 def _metadata(hub: HubClient, repo: str, commit: str, path: str) -> tuple[str, ...] | str:
     """The keys of `__metadata__` of a safetensors file, read by range; or, as words, why it is none."""
-    length = int.from_bytes(hub.read_range(repo, commit, path, start=0, count=8), "little")
+    length = int.from_bytes(hub.files.read_range(repo, commit, path, start=0, count=8), "little")
     if not 2 <= length <= MAX_HEADER:
         return f"a header of {length} bytes"
     try:
-        head = canonical.parse(
-            hub.read_range(repo, commit, path, start=8, count=length).rstrip(b" "), name=path, max_bytes=MAX_HEADER
-        )
+        data = hub.files.read_range(repo, commit, path, start=8, count=length).rstrip(b" ")
+        head = canonical.parse(data, name=path, max_bytes=MAX_HEADER)
     except InputError as problem:
         return problem.message
     metadata = head.get("__metadata__", {}) if isinstance(head, dict) else None
@@ -182,7 +180,7 @@ def _metadata(hub: HubClient, repo: str, commit: str, path: str) -> tuple[str, .
 def _shards(hub: HubClient, repo: str, commit: str, path: str) -> frozenset[str]:
     """The files that an index names, as paths from the root; none where it is no index."""
     try:
-        index = canonical.parse(hub.read(repo, commit, path, max_bytes=MAX_INDEX), name=path, max_bytes=MAX_INDEX)
+        index = canonical.parse(hub.files.read(repo, commit, path, max_bytes=MAX_INDEX), name=path, max_bytes=MAX_INDEX)
     except InputError:
         return frozenset()
     names = index.get("weight_map") if isinstance(index, dict) else None

@@ -68,7 +68,7 @@ def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[
 
 def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
     """Which of `checkpoints` stand at the tip of their branches, and which are to be sent. Changes nothing."""
-    heads = hub.branches(repo) if hub.exists(repo) else {}
+    heads = hub.refs.branches(repo) if hub.repos.exists(repo) else {}
     missing: list[Local] = []
     standing: list[Local] = []
     for local in checkpoints:
@@ -84,12 +84,12 @@ def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None 
     other bytes; what HubClient raises.
     """
     if planned.missing:
-        hub.ensure_repo(repo)
+        hub.repos.ensure(repo)
     for local in planned.missing:
-        parent = hub.ensure_branch(repo, local.branch)
+        parent = hub.refs.ensure_branch(repo, local.branch)
         message = f"Checkpoint after {local.entry.step} steps"
         keep = (GIT_ATTRIBUTES,)  # without it, git would not know which files are large
-        commit = hub.publish(
+        commit = hub.trees.publish(
             repo, local.folder, message, parent, manifest=local.manifest, branch=local.branch, keep=keep,
             progress=progress,
         )  # fmt: skip
@@ -101,7 +101,7 @@ def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None 
 
 
 def _stands(hub: HubClient, repo: str, commit: str, local: Local) -> bool:
-    return not hub.verify_remote(repo, commit, local.manifest, keep=(GIT_ATTRIBUTES,))
+    return not hub.trees.compare(repo, commit, local.manifest, keep=(GIT_ATTRIBUTES,))
 
 
 def _local(entry: Checkpoint, folder: Path, progress: Progress | None) -> Local:

@@ -16,7 +16,7 @@ MAX_RECORD_BYTES = 1 << 20
 def versions(hub: HubClient, repo: str) -> list[tuple[int, int, int]]:
     """The released versions of `repo`, lowest first; empty for a repository that is not there yet."""
     found = []
-    for tag in hub.tags(repo):
+    for tag in hub.refs.tags(repo):
         try:
             found.append(parse_version(tag))
         except InputError:
@@ -54,7 +54,7 @@ def unchanged_since(hub: HubClient, planned: ReleaseRecord, derived: Collection[
     if not released:
         return None
     tag = "v" + ".".join(map(str, released[-1]))
-    data = hub.read(repo, hub.resolve(repo, tag), layout.RECORD, max_bytes=MAX_RECORD_BYTES)
+    data = hub.files.read(repo, hub.refs.resolve(repo, tag), layout.RECORD, max_bytes=MAX_RECORD_BYTES)
     last = ReleaseRecord.from_bytes(data, name=layout.RECORD)
     others = [
         {(each.repo, None if each.repo in derived else each.content) for each in record.companions}

@@ -83,14 +83,14 @@ def send(ready: Ready, hub: HubClient, progress: Progress | None = None) -> HubR
     those of the manifest. No tag of the release is made then.
     """
     repo, tag = ready.record.repo, ready.record.tag
-    with hub.rights_to(repo):
-        hub.ensure_repo(repo)
-        hub.ensure_branch(repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
+    with hub.account.rights_to(repo):
+        hub.repos.ensure(repo)
+        hub.refs.ensure_branch(repo, layout.AUDITS)  # so that an auditor's pull request has a place to go to
     message = f"Release {tag}"
     commits = [_sent(hub, part, message, progress) for part in ready.missing]
     for part, commit in zip(ready.missing, commits, strict=True):
-        with hub.rights_to(part.repo):
-            hub.tag(part.repo, tag, commit, message=message)  # the release's own last
+        with hub.account.rights_to(part.repo):
+            hub.refs.tag(part.repo, tag, commit, message=message)  # the release's own last
     return ready.reference
 
 
@@ -100,7 +100,7 @@ def check_rights(record: ReleaseRecord, hub: HubClient) -> None:
     Of tokens that are stored nothing is learned: they are seen to do, or not, when they are used.
     """
     for repo in (record.repo, *(companion.repo for companion in record.companions)):
-        with hub.rights_to(repo):
+        with hub.account.rights_to(repo):
             pass
 
 
@@ -117,9 +117,9 @@ def size(folder: Path) -> int:
 
 def _stands(hub: HubClient, part: _Part, tag: str) -> bool:
     """Whether it is there already, under its tag. Raises Refused where the tag is another's."""
-    with hub.rights_to(part.repo):
-        standing = hub.tags(part.repo).get(tag)
-        differs = standing is not None and hub.verify_remote(part.repo, standing, part.manifest)
+    with hub.account.rights_to(part.repo):
+        standing = hub.refs.tags(part.repo).get(tag)
+        differs = standing is not None and hub.trees.compare(part.repo, standing, part.manifest)
     if differs:
         raise Refused(
             f"{part.repo} has a release {tag} with other files",
@@ -130,13 +130,13 @@ def _stands(hub: HubClient, part: _Part, tag: str) -> bool:
 
 def _sent(hub: HubClient, part: _Part, message: str, progress: Progress | None) -> str:
     """Its one commit, made and compared."""
-    with hub.rights_to(part.repo):
-        hub.ensure_repo(part.repo)
-        head = hub.head(part.repo)
-        commit = hub.publish(
+    with hub.account.rights_to(part.repo):
+        hub.repos.ensure(part.repo)
+        head = hub.refs.head(part.repo)
+        commit = hub.trees.publish(
             part.repo, part.folder, message=message, parent=head, manifest=part.manifest, progress=progress
         )
-        difference = hub.verify_remote(part.repo, commit, part.manifest)
+        difference = hub.trees.compare(part.repo, commit, part.manifest)
     if difference:
         raise VerificationError(
             f"the Hub holds other bytes than were sent: {difference}",

@@ -59,12 +59,12 @@ def publish(said: Statement, bundle: bytes, hub: HubClient) -> str:
     repo, _, tag = said.subjects[0].name.partition("@")
     there = HubReference(repo, tag)
     path = f"{there.revision}/{said.predicate['standing']}-{sha256_bytes(said.to_bytes())[:DIGITS]}{SUFFIX}"
-    head = hub.ensure_branch(there.repository, BRANCH)
-    keep = tuple(file.path for file in hub.files(there.repository, head))
+    head = hub.refs.ensure_branch(there.repository, BRANCH)
+    keep = tuple(file.path for file in hub.files.list(there.repository, head))
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as name:
         write_atomic(Path(name) / path, bundle)
         words = f"{there.revision} is {said.predicate['standing']}"
-        hub.publish(there.repository, Path(name), words, head, branch=BRANCH, keep=keep)
+        hub.trees.publish(there.repository, Path(name), words, head, branch=BRANCH, keep=keep)
     return f"{BRANCH}:{path}"
 
 

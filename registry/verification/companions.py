@@ -34,14 +34,14 @@ def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
     """Looks at a Hub. No more is fetched than the signed record says that there is."""
 
     def measure(companion: Companion, tag: str) -> Manifest:
-        commit = hub.resolve(companion.repo, tag)
-        listed = [file.size for file in hub.files(companion.repo, commit)]
+        commit = hub.refs.resolve(companion.repo, tag)
+        listed = [file.size for file in hub.files.list(companion.repo, commit)]
         if (len(listed), sum(listed)) != (companion.files, companion.size):
             raise VerificationError(
                 f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
                 mend="do not use it; tell the maintainer",
             )
-        return hub.measure(companion.repo, commit, progress)
+        return hub.trees.measure(companion.repo, commit, progress)
 
     return measure
 

@@ -69,14 +69,14 @@ def _remote(reference: HubReference, root: Path, hub: HubClient) -> Iterator[Evi
     tag = _tag(root) or reference.revision
     for branch in BRANCHES:
         try:
-            commit = hub.head(reference.repository, branch)
-            names = [file.path for file in hub.files(reference.repository, commit, LISTING)]
+            commit = hub.refs.head(reference.repository, branch)
+            names = [file.path for file in hub.files.list(reference.repository, commit, LISTING)]
         except InputError:
             continue  # no such branch: nobody has spoken there
         wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(SUFFIX))
         for name in wanted[:MAX_BUNDLES]:
             try:
-                data = hub.read(reference.repository, commit, name, max_bytes=MAX_BYTES)
+                data = hub.files.read(reference.repository, commit, name, max_bytes=MAX_BYTES)
             except InputError:
                 continue  # too large to be a bundle
             yield Evidence(f"{branch}:{name}", data)

@@ -37,13 +37,13 @@ def fetched(
             yield Place(reference.root, "a directory, read in place")
         case HubReference(repository, revision):
             started, hub = perf_counter(), HubClient(endpoint)
-            commit = hub.resolve(repository, revision)
+            commit = hub.refs.resolve(repository, revision)
             words = f"commit {commit}, all files read at it"
             if into is not None:
-                hub.download(repository, commit, into, progress)
+                hub.trees.download(repository, commit, into, progress)
                 yield Place(into, words, perf_counter() - started)
                 return
             with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
                 root = Path(folder) / "release"
-                hub.download(repository, commit, root, progress)
+                hub.trees.download(repository, commit, root, progress)
                 yield Place(root, words, perf_counter() - started)

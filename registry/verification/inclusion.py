@@ -96,7 +96,7 @@ def signed_manifest(reference: Reference, verifier: Verifier, *, endpoint: str |
     match reference:
         case HubReference(repository, revision):
             hub = HubClient(endpoint)
-            data = hub.read(repository, hub.resolve(repository, revision), path, max_bytes=MAX_BYTES)
+            data = hub.files.read(repository, hub.refs.resolve(repository, revision), path, max_bytes=MAX_BYTES)
         case DirectoryReference():
             data = read_bundle(reference.root / path)
     return DataManifest.of(verifier.verify(data, name="data").statement)

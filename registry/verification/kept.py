@@ -51,7 +51,7 @@ def keep(
     were hashed are those that they were.
     Raises FailedReport and UnknownReport where the report does not say PASS, and what HubClient raises.
     """
-    commit = hub.resolve(reference.repository, reference.revision)
+    commit = hub.refs.resolve(reference.repository, reference.revision)
     root = into or place(hub.endpoint, reference.repository, commit)
 
     def accept(where: Path) -> None:
@@ -61,7 +61,7 @@ def keep(
             tree.write()
 
     if not root.is_dir() or not any(root.iterdir()):
-        hub.download(reference.repository, commit, root, progress, accept=accept)
+        hub.trees.download(reference.repository, commit, root, progress, accept=accept)
         return root
     try:
         accept(root)

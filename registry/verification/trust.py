@@ -68,9 +68,9 @@ def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tupl
     if not isinstance(reference, HubReference):
         return (_sighting(str(reference), read_bundle(reference.root / layout.RELEASE_ATTESTATION), None, trust),)
     hub, seen = HubClient(endpoint), []
-    for tag, commit in sorted(hub.tags(reference.repository).items(), key=lambda item: _order(item[0]))[:MAX_TAGS]:
+    for tag, commit in sorted(hub.refs.tags(reference.repository).items(), key=lambda item: _order(item[0]))[:MAX_TAGS]:
         try:
-            data = hub.read(reference.repository, commit, layout.RELEASE_ATTESTATION, max_bytes=MAX_BYTES)
+            data = hub.files.read(reference.repository, commit, layout.RELEASE_ATTESTATION, max_bytes=MAX_BYTES)
         except InputError:
             continue  # a tag that is no release
         seen.append(_sighting(tag, data, f"{reference.repository}@{tag}", trust))

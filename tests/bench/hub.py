@@ -57,8 +57,8 @@ def throughput(scratch: Path) -> None:
         up = _published(client, REPO, folder, manifest, xet=False)
         by_xet = _published(client, f"{REPO}-by-xet", folder, manifest, xet=True)
         shutil.rmtree(folder)
-        commit = client.head(REPO)
-        down = _timed(lambda: client.download(REPO, commit, scratch / "copy"))
+        commit = client.refs.head(REPO)
+        down = _timed(lambda: client.trees.download(REPO, commit, scratch / "copy"))
         peak = peak_memory(hub)
     assert Manifest.of_directory(scratch / "copy") == manifest
     print(f"{BYTES / 1e9:.2f} GB in {FILES} files; {os.cpu_count()} cores; server peak {peak / 1e6:.0f} MB")
@@ -68,11 +68,11 @@ def throughput(scratch: Path) -> None:
 
 def _published(client: HubClient, repo: str, folder: Path, manifest: Manifest, *, xet: bool) -> float:
     """Seconds of one publication to a new repository, its large files sent by Xet or by LFS."""
-    client.ensure_repo(repo)
-    parent, before = client.head(repo), constants.HF_HUB_DISABLE_XET
+    client.repos.ensure(repo)
+    parent, before = client.refs.head(repo), constants.HF_HUB_DISABLE_XET
     constants.HF_HUB_DISABLE_XET = not xet
     try:
-        return _timed(lambda: client.publish(repo, folder, "Release", parent, manifest=manifest))
+        return _timed(lambda: client.trees.publish(repo, folder, "Release", parent, manifest=manifest))
     finally:
         constants.HF_HUB_DISABLE_XET = before
 
@@ -80,7 +80,7 @@ def _published(client: HubClient, repo: str, folder: Path, manifest: Manifest, *
 def mixed(scratch: Path) -> None:
     """CLIENTS clients read and write for SECONDS: no answer but 2xx, 412 and 429, and a store that passes its check."""
     with HubInstance.start(scratch / "hub", options=("--workers", "2")) as hub:
-        HubClient(hub.url, hub.token).ensure_repo(REPO)
+        HubClient(hub.url, hub.token).repos.ensure(REPO)
         end = time.monotonic() + SECONDS
         with ThreadPoolExecutor(CLIENTS) as pool:
             counts = sum(pool.map(lambda n: _client(hub, n, end), range(CLIENTS)), Counter[int]())

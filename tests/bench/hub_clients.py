@@ -113,7 +113,7 @@ def exercise(hub: HubInstance, python: Path, home: Path, repo: str, more: Mappin
     assert said["exists"] == [True, False, False] and repo in said["listed"]
     assert said["part"] == list(FILES["data/part.bin"][1000:1005])
     reader = HubClient(hub.url, hub.token)
-    different = reader.verify_remote(repo, reader.tags(repo)["v1.0.0"], Manifest.of_directory(folder))
+    different = reader.trees.compare(repo, reader.refs.tags(repo)["v1.0.0"], Manifest.of_directory(folder))
     assert different == Difference(missing=(), unexpected=(".gitattributes",), altered=()), different
 
 

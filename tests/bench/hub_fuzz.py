@@ -91,12 +91,12 @@ def fuzz(hub: HubInstance, repo: str | None, *, examples: int, seed: int, end: f
 def furnish(hub: HubInstance, repo: str, folder: Path) -> None:
     """Put into a new repository what KNOWN names."""
     client = HubClient(hub.url, hub.token)
-    client.ensure_repo(repo)
+    client.repos.ensure(repo)
     (folder / "data").mkdir(parents=True)
     (folder / "README.md").write_text("# A model\n")
     (folder / "data" / "train.bin").write_bytes(bytes(range(256)))
-    client.tag(repo, "v1", client.publish(repo, folder, "Files", client.head(repo)), "A tag")
-    client.propose(repo, "main", {"more.txt": b"more"}, "More")
+    client.refs.tag(repo, "v1", client.trees.publish(repo, folder, "Files", client.refs.head(repo)), "A tag")
+    client.pulls.propose(repo, "main", {"more.txt": b"more"}, "More")
 
 
 def aimed(document: dict[str, Any], repo: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def killed(root: Path, delay: float, clients: int, seed: int = 0) -> Counter[int
     Every commit that was answered is there afterwards. Answers by status.
     """
     with HubInstance.start(root, part_size=PART_SIZE, options=("--workers", "2")) as hub:
-        HubClient(hub.url, hub.token).ensure_repo(REPO)
+        HubClient(hub.url, hub.token).repos.ensure(REPO)
         pool = [Client(hub, number + seed * clients) for number in range(clients)]
         with ThreadPoolExecutor(clients) as threads:
             running = [threads.submit(_until_it_dies, client) for client in pool]
@@ -60,7 +60,7 @@ def killed(root: Path, delay: float, clients: int, seed: int = 0) -> Counter[int
         hub.process.wait()
     promised = {commit for client in pool for commit in client.commits}
     with HubInstance.start(root) as hub:
-        history = HubClient(hub.url, hub.token).history(REPO)
+        history = HubClient(hub.url, hub.token).refs.history(REPO)
         assert promised <= set(history), f"{len(promised - set(history))} commits were answered, and are gone"
     return sum((client.counts for client in pool), Counter[int]())
 

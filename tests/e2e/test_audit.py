@@ -182,13 +182,13 @@ def test_checkpoints_are_found_on_the_hub_by_their_digests(
     audited: Audited, released: Released, hub: HubInstance, forged: Path, tmp_path: Path
 ) -> None:
     client, repo, entry = HubClient(hub.url, hub.token), "glasshouse/checkpoints", audited.chain.entries[2]
-    client.ensure_repo(repo)
+    client.repos.ensure(repo)
     for folder in (
         released.project.root / CHECKPOINTS / step_name(2),
         forged / step_name(3),
     ):  # the second is another's
-        parent = client.ensure_branch(repo, step_name(2))
-        client.publish(repo, folder, "A checkpoint", parent, branch=step_name(2))
+        parent = client.refs.ensure_branch(repo, step_name(2))
+        client.trees.publish(repo, folder, "A checkpoint", parent, branch=step_name(2))
     found = find([InFolder(tmp_path / "nowhere"), OnHub(client, repo)], entry, tmp_path / "fetched")
     assert sha256_file(found / WEIGHTS) == entry.weights.file
     with pytest.raises(Unavailable, match="step 10 is not at hand"):

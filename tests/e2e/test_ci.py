@@ -84,8 +84,8 @@ def test_the_workflow_of_the_how_to_publishes_all_that_belongs_to_a_release(
     assert f"published hf://{MODEL}@v1.0.0" in done.stdout and f"signed as {WORKFLOW}" in done.stderr
     assert set(job.issuer.asked) == {"sigstore", job.hub.url}
     everyone = HubClient(job.hub.url)
-    assert all([*everyone.tags(repo)] == ["v1.0.0"] for repo in (MODEL, DATA, GGUF))
-    assert "step-000010" in everyone.branches(MODEL)
+    assert all([*everyone.refs.tags(repo)] == ["v1.0.0"] for repo in (MODEL, DATA, GGUF))
+    assert "step-000010" in everyone.refs.branches(MODEL)
     signer = ("--identity", WORKFLOW, "--issuer", sigstore.issuer, *job.trust)
     words = ("glasshouse", "verify", f"hf://{MODEL}@v1.0.0", "--companions", "--json", *signer)
     report = json.loads(job.project.run(*words, variables={"HF_ENDPOINT": job.hub.url}).stdout)
@@ -101,4 +101,4 @@ def test_who_is_trusted_with_the_model_alone_is_told_before_anything_is_signed(j
         assert done.returncode == 4 and "Traceback" not in done.stderr, done.stderr
         assert f"a token for {GGUF}" in done.stderr and f"let {GGUF} trust this workflow" in done.stderr
     assert "sigstore" not in job.issuer.asked and not (job.project.root / "releases").exists()
-    assert not HubClient(job.hub.url).exists(MODEL)
+    assert not HubClient(job.hub.url).repos.exists(MODEL)

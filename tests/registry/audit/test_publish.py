@@ -87,34 +87,34 @@ def test_an_audit_is_proposed_merged_and_counted(
 ) -> None:
     trust = ("--trust-config", str(sigstore.trust_config_path))
     reference = str(publish(release, maintainer))
-    head = maintainer.head(REPO, "audits")
+    head = maintainer.refs.head(REPO, "audits")
     attest = ("audit", "attest", str(verdict), *trust, "--identity-token", sigstore.token(AUDITOR), "--publish")
 
     dry = glasshouse(*attest, "--dry-run")
     assert dry.returncode == 0 and f"as {AUDITOR}, and propose v1.0.0/rebuild-" in dry.stdout, dry.stderr
-    assert maintainer.pulls(REPO) == () and not verdict.with_name("verdict.sigstore.json").exists()
+    assert maintainer.pulls.list(REPO) == () and not verdict.with_name("verdict.sigstore.json").exists()
 
     done = glasshouse(*attest)
     assert done.returncode == 0 and f"proposed: {maintainer.endpoint}/{REPO}/discussions/1" in done.stdout, done.stderr
     again = glasshouse(*attest, "--json")
     assert json.loads(again.stdout) == {"proposed": f"{maintainer.endpoint}/{REPO}/discussions/1"}
-    (pull,) = maintainer.pulls(REPO)
+    (pull,) = maintainer.pulls.list(REPO)
     assert (pull.author, pull.status) == ("auditor", "open") and "Audit of v1.0.0: BITWISE" in pull.title
-    assert maintainer.head(REPO, "audits") == head  # nothing moves by itself
+    assert maintainer.refs.head(REPO, "audits") == head  # nothing moves by itself
 
     verify = ("verify", reference, "--policy", str(policy), *trust)
     assert glasshouse(*verify).returncode == 3
-    maintainer.merge(REPO, 1)
+    maintainer.pulls.merge(REPO, 1)
     counted = glasshouse(*verify)
     assert counted.returncode == 0, counted.stdout
     assert "/blob/audits/v1.0.0/rebuild-" in glasshouse(*attest).stdout
-    assert len(maintainer.pulls(REPO)) == 1
+    assert len(maintainer.pulls.list(REPO)) == 1
 
 
 def test_without_a_token_nothing_is_proposed(release: Path, maintainer: HubClient, hub: HubInstance) -> None:
     publish(release, maintainer)
     with pytest.raises(CredentialsError):
-        HubClient(hub.url).propose(REPO, layout.AUDITS, {"v1.0.0/x.sigstore.json": b"{}"}, "An audit")
+        HubClient(hub.url).pulls.propose(REPO, layout.AUDITS, {"v1.0.0/x.sigstore.json": b"{}"}, "An audit")
 
 
 def test_each_statement_has_one_place() -> None:

@@ -51,7 +51,7 @@ def client(hub: HubInstance) -> HubClient:
 def repo(client: HubClient) -> str:
     """A new, empty repository."""
     name = f"glasshouse/model-{next(_NUMBERS)}"
-    client.ensure_repo(name)
+    client.repos.ensure(name)
     return name
 
 

@@ -21,17 +21,18 @@ NO_DIFFERENCE = Difference((), (), ())
 
 
 def publish(client: HubClient, repo: str, folder: Path) -> str:
-    return client.publish(repo, folder, "Release", client.head(repo))
+    return client.trees.publish(repo, folder, "Release", client.refs.head(repo))
 
 
 def test_what_is_published_is_exactly_the_folder(client: HubClient, repo: str, folder: Path, tmp_path: Path) -> None:
     manifest = Manifest.of_directory(folder)
     commit = publish(client, repo, folder)
 
-    assert {file.path for file in client.files(repo, commit)} == manifest.by_path().keys()  # .gitattributes is gone
-    assert client.verify_remote(repo, commit, manifest) == NO_DIFFERENCE
+    listed = {file.path for file in client.files.list(repo, commit)}
+    assert listed == manifest.by_path().keys()  # .gitattributes is gone
+    assert client.trees.compare(repo, commit, manifest) == NO_DIFFERENCE
     counted: list[int] = []
-    assert client.download(repo, commit, tmp_path / "copy", counted.append) == manifest
+    assert client.trees.download(repo, commit, tmp_path / "copy", counted.append) == manifest
     assert Manifest.of_directory(tmp_path / "copy") == manifest
     assert sum(counted) == manifest.size
 
@@ -41,16 +42,16 @@ def test_what_is_sent_is_told_as_it_goes(client: HubClient, repo: str, folder: P
     size = Manifest.of_directory(folder).size
     for least in (3, 1):  # the second time everything is there
         told: list[int] = []
-        client.publish(repo, folder, "Release", client.head(repo), progress=told.append)
+        client.trees.publish(repo, folder, "Release", client.refs.head(repo), progress=told.append)
         assert sum(told) == size and len(told) >= least
 
 
 def test_publishing_twice_makes_one_commit(client: HubClient, repo: str, folder: Path) -> None:
-    parent = client.head(repo)
-    first = client.publish(repo, folder, "Release", parent)
-    assert client.publish(repo, folder, "Release", parent) == first
-    assert client.publish(repo, folder, "Release", first) == first
-    assert client.head(repo) == first
+    parent = client.refs.head(repo)
+    first = client.trees.publish(repo, folder, "Release", parent)
+    assert client.trees.publish(repo, folder, "Release", parent) == first
+    assert client.trees.publish(repo, folder, "Release", first) == first
+    assert client.refs.head(repo) == first
 
 
 def test_a_second_release_replaces_the_first(client: HubClient, repo: str, folder: Path) -> None:
@@ -59,37 +60,37 @@ def test_a_second_release_replaces_the_first(client: HubClient, repo: str, folde
     (folder / "empty.txt").unlink()
     (folder / "new.json").write_text("[]")
     commit = publish(client, repo, folder)
-    assert client.verify_remote(repo, commit, Manifest.of_directory(folder)) == NO_DIFFERENCE
+    assert client.trees.compare(repo, commit, Manifest.of_directory(folder)) == NO_DIFFERENCE
 
 
 def test_somebody_elses_commit_is_not_written_over(client: HubClient, repo: str, folder: Path, tmp_path: Path) -> None:
-    parent = client.head(repo)
+    parent = client.refs.head(repo)
     other = tmp_path / "other"
     other.mkdir()
     (other / "theirs.txt").write_text("theirs")
-    theirs = client.publish(repo, other, "Theirs", parent)
+    theirs = client.trees.publish(repo, other, "Theirs", parent)
     with pytest.raises(Refused, match="has moved"):
-        client.publish(repo, folder, "Ours", parent)
-    assert client.head(repo) == theirs
+        client.trees.publish(repo, folder, "Ours", parent)
+    assert client.refs.head(repo) == theirs
 
 
 def test_a_commit_between_looking_and_writing_is_refused_by_the_server(
     client: HubClient, repo: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = client.head(repo)
+    parent = client.refs.head(repo)
     other = tmp_path / "other"
     other.mkdir()
     (other / "theirs.txt").write_text("theirs")
-    create = client._api.create_commit
+    create = client.connection.api.create_commit
     rival = HubClient(client.endpoint, "loopback-token")
 
     def slow(*arguments: Any, **named: Any) -> Any:
-        rival.publish(repo, other, "Theirs", parent)
+        rival.trees.publish(repo, other, "Theirs", parent)
         return create(*arguments, **named)
 
-    monkeypatch.setattr(client._api, "create_commit", slow)
+    monkeypatch.setattr(client.connection.api, "create_commit", slow)
     with pytest.raises(Refused, match="has moved") as refusal:
-        client.publish(repo, folder, "Ours", parent)
+        client.trees.publish(repo, folder, "Ours", parent)
     assert isinstance(refusal.value.__cause__, Refused)  # the server's 412
 
 
@@ -98,14 +99,14 @@ def test_a_lost_answer_makes_no_second_commit(
 ) -> None:
     import httpx2
 
-    create = client._api.create_commit
+    create = client.connection.api.create_commit
     calls: list[str] = []
 
     def lossy(*arguments: Any, **named: Any) -> Any:
         calls.append(create(*arguments, **named).oid)
         raise httpx2.ReadTimeout("the answer was lost")
 
-    monkeypatch.setattr(client._api, "create_commit", lossy)
+    monkeypatch.setattr(client.connection.api, "create_commit", lossy)
     assert [publish(client, repo, folder)] == calls
 
 
@@ -118,26 +119,26 @@ def test_an_upload_that_broke_is_finished_by_publishing_again(
         raise KeyboardInterrupt
 
     (folder / "model.safetensors").write_bytes(b"unplugged" * 300_000)  # three parts that nobody has sent yet
-    parent = client.head(repo)
+    parent = client.refs.head(repo)
     with monkeypatch.context() as patch:
         patch.setattr(lfs, "_get_completion_payload", unplugged)
         with pytest.raises(KeyboardInterrupt):
-            client.publish(repo, folder, "Release", parent)
-    assert client.head(repo) == parent  # nothing is to be seen
-    commit = client.publish(repo, folder, "Release", parent)
-    assert client.verify_remote(repo, commit, Manifest.of_directory(folder)) == NO_DIFFERENCE
+            client.trees.publish(repo, folder, "Release", parent)
+    assert client.refs.head(repo) == parent  # nothing is to be seen
+    commit = client.trees.publish(repo, folder, "Release", parent)
+    assert client.trees.compare(repo, commit, Manifest.of_directory(folder)) == NO_DIFFERENCE
 
 
 def test_a_tag_stands_for_ever(client: HubClient, repo: str, folder: Path) -> None:
-    assert client.tags(repo) == {}
-    old = client.head(repo)
+    assert client.refs.tags(repo) == {}
+    old = client.refs.head(repo)
     commit = publish(client, repo, folder)
-    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
-    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
-    assert client.tags(repo) == {"v1.0.0": commit}
-    assert client.resolve(repo, "v1.0.0") == commit
+    client.refs.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    client.refs.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    assert client.refs.tags(repo) == {"v1.0.0": commit}
+    assert client.refs.resolve(repo, "v1.0.0") == commit
     with pytest.raises(Refused, match=r"v1\.0\.0"):
-        client.tag(repo, "v1.0.0", old, "Moved")
+        client.refs.tag(repo, "v1.0.0", old, "Moved")
 
 
 def test_a_flipped_byte_of_a_large_file_is_seen_by_downloading(
@@ -151,7 +152,7 @@ def test_a_flipped_byte_of_a_large_file_is_seen_by_downloading(
     data = bytearray(blob.read_bytes())
     data[12_345] ^= 1
     blob.write_bytes(data)
-    found = client.download(repo, commit, tmp_path / "copy")
+    found = client.trees.download(repo, commit, tmp_path / "copy")
     assert compare(manifest, found).altered == ("model.safetensors",)
 
 
@@ -165,7 +166,7 @@ def test_other_files_at_the_commit_are_seen_by_verify_remote(
     (signed / "README.md").write_text("---\nlicense: apache-2.0\n---\n# a model\n")  # of the same length
     (signed / "empty.txt").unlink()
     (signed / "missing.txt").write_text("not sent")
-    difference = client.verify_remote(repo, commit, Manifest.of_directory(signed))
+    difference = client.trees.compare(repo, commit, Manifest.of_directory(signed))
     assert difference == Difference(("missing.txt",), ("empty.txt",), ("README.md", "model.safetensors"))
 
 
@@ -173,56 +174,56 @@ def test_limits_hold_before_a_byte_is_fetched(client: HubClient, repo: str, fold
     commit = publish(client, repo, folder)
     for limits in (Limits(files=3), Limits(size=2_560_000)):
         with pytest.raises(InputError, match="allowed"):
-            client.download(repo, commit, tmp_path / "copy", limits=limits)
+            client.trees.download(repo, commit, tmp_path / "copy", limits=limits)
     assert list(tmp_path.glob("*copy*")) == []
 
 
 def test_a_download_never_writes_into_what_is_there(client: HubClient, repo: str, folder: Path, tmp_path: Path) -> None:
     commit = publish(client, repo, folder)
     with pytest.raises(InputError, match="there already"):
-        client.download(repo, commit, folder)
+        client.trees.download(repo, commit, folder)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="there already"):
-        client.download(repo, commit, tmp_path / "link")
+        client.trees.download(repo, commit, tmp_path / "link")
 
 
 def test_reading_one_file_is_bounded(client: HubClient, repo: str, folder: Path) -> None:
     commit = publish(client, repo, folder)
-    assert client.read(repo, commit, "provenance/release.json", max_bytes=10) == b"{}"
+    assert client.files.read(repo, commit, "provenance/release.json", max_bytes=10) == b"{}"
     with pytest.raises(InputError, match="more than 10 bytes"):
-        client.read(repo, commit, "model.safetensors", max_bytes=10)
+        client.files.read(repo, commit, "model.safetensors", max_bytes=10)
     with pytest.raises(InputError, match="has no"):
-        client.read(repo, commit, "nothing.json", max_bytes=10)
+        client.files.read(repo, commit, "nothing.json", max_bytes=10)
 
 
 def test_a_data_set_lives_beside_the_model_of_its_name(client: HubClient, repo: str, folder: Path) -> None:
-    client.ensure_repo(f"datasets/{repo}")
+    client.repos.ensure(f"datasets/{repo}")
     commit = publish(client, f"datasets/{repo}", folder)
-    assert client.head(f"datasets/{repo}") == commit != client.head(repo)
+    assert client.refs.head(f"datasets/{repo}") == commit != client.refs.head(repo)
 
 
 def test_what_is_not_there_is_bad_input(client: HubClient, repo: str) -> None:
     with pytest.raises(InputError, match="has no"):
-        client.head("glasshouse/nothing")
+        client.refs.head("glasshouse/nothing")
     with pytest.raises(InputError, match=re.escape("has no")):
-        client.resolve(repo, "v9")
+        client.refs.resolve(repo, "v9")
     with pytest.raises(InputError, match="no branch"):
-        client.head(repo, "step-1")
+        client.refs.head(repo, "step-1")
     with pytest.raises(InputError, match="has no"):
-        client.files(repo, "0" * 40)
-    assert client.tags("glasshouse/nothing") == {}
+        client.files.list(repo, "0" * 40)
+    assert client.refs.tags("glasshouse/nothing") == {}
 
 
 @pytest.mark.parametrize("token", [None, "a-token-nobody-has"])
 def test_writing_needs_a_token(hub: HubInstance, repo: str, folder: Path, token: str | None) -> None:
     stranger = HubClient(hub.url, token)
     with pytest.raises(CredentialsError, match="declines"):
-        stranger.ensure_repo("glasshouse/mine")
+        stranger.repos.ensure("glasshouse/mine")
 
 
 def test_a_token_writes_its_own_namespace_only(client: HubClient) -> None:
     with pytest.raises(CredentialsError, match="may not"):
-        client.ensure_repo("somebody-else/model")
+        client.repos.ensure("somebody-else/model")
 
 
 def test_a_stored_token_is_not_sent_to_another_server(
@@ -230,10 +231,10 @@ def test_a_stored_token_is_not_sent_to_another_server(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret-of-another-hub")
     stranger = HubClient(hub.url)
-    stranger.head(repo)  # a token that the server does not know would be declined
+    stranger.refs.head(repo)  # a token that the server does not know would be declined
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     with pytest.raises(CredentialsError):
-        HubClient().head(repo)
+        HubClient().refs.head(repo)
 
 
 def test_no_hub_is_could_not_check() -> None:
@@ -241,7 +242,7 @@ def test_no_hub_is_could_not_check() -> None:
         port = closed.getsockname()[1]
     nobody = HubClient(f"http://127.0.0.1:{port}", "token")
     with pytest.raises(Unavailable, match="cannot be reached"):
-        nobody.head("glasshouse/model")
+        nobody.refs.head("glasshouse/model")
 
 
 def test_offline_mode_is_could_not_check(client: HubClient, repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +250,7 @@ def test_offline_mode_is_could_not_check(client: HubClient, repo: str, monkeypat
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(Unavailable, match="HF_HUB_OFFLINE"):
-        client.head(repo)
+        client.refs.head(repo)
 
 
 def test_an_endpoint_is_an_address() -> None:

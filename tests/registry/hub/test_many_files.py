@@ -41,7 +41,7 @@ class Unplugged(BaseException):
 
 def unplug(monkeypatch: pytest.MonkeyPatch, client: HubClient, name: str, after: int) -> pytest.MonkeyPatch:
     """Let that call of the library be made `after` times, and the plug be pulled when the last was answered."""
-    call, calls = getattr(client._api, name), [0]
+    call, calls = getattr(client.connection.api, name), [0]
 
     def made(*arguments: Any, **named: Any) -> Any:
         answer = call(*arguments, **named)
@@ -50,20 +50,20 @@ def unplug(monkeypatch: pytest.MonkeyPatch, client: HubClient, name: str, after:
             raise Unplugged
         return answer
 
-    monkeypatch.setattr(client._api, name, made)
+    monkeypatch.setattr(client.connection.api, name, made)
     return monkeypatch
 
 
 def test_it_is_merged_once_all_of_it_is_there(client: HubClient, repo: str, many: Path) -> None:
-    parent = client.head(repo)
-    commit = client.publish(repo, many, "Release v1.0.0", parent)
+    parent = client.refs.head(repo)
+    commit = client.trees.publish(repo, many, "Release v1.0.0", parent)
 
-    assert commit == client.head(repo)
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(many))
-    (pull,) = client.pulls(repo)
+    assert commit == client.refs.head(repo)
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(many))
+    (pull,) = client.pulls.list(repo)
     assert pull.status == "merged" and pull.title.startswith("Release v1.0.0 (")
-    assert client.publish(repo, many, "Release v1.0.0", parent) == commit
-    assert len(client.pulls(repo)) == 1
+    assert client.trees.publish(repo, many, "Release v1.0.0", parent) == commit
+    assert len(client.pulls.list(repo)) == 1
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_it_is_merged_once_all_of_it_is_there(client: HubClient, repo: str, many
 def test_cut_off_anywhere_it_is_gone_on_with(
     client: HubClient, repo: str, many: Path, monkeypatch: pytest.MonkeyPatch, name: str, after: int
 ) -> None:
-    parent = client.head(repo)
+    parent = client.refs.head(repo)
     with monkeypatch.context() as patch, pytest.raises(Unplugged):
         unplug(patch, client, name, after)
-        client.publish(repo, many, "Release", parent)
-    assert name == "merge_pull_request" or client.head(repo) == parent  # nothing is to be seen
-    commit = client.publish(repo, many, "Release", client.head(repo))
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(many))
-    (pull,) = client.pulls(repo)
+        client.trees.publish(repo, many, "Release", parent)
+    assert name == "merge_pull_request" or client.refs.head(repo) == parent  # nothing is to be seen
+    commit = client.trees.publish(repo, many, "Release", client.refs.head(repo))
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(many))
+    (pull,) = client.pulls.list(repo)
     assert pull.status == "merged"
-    titles = [c.title for c in client._api.list_repo_commits(repo, revision="refs/pr/1")]
+    titles = [c.title for c in client.connection.api.list_repo_commits(repo, revision="refs/pr/1")]
     assert len([title for title in titles if title.startswith("Release: ")]) == 5  # nothing was sent twice
 
 
@@ -92,10 +92,10 @@ def test_another_s_request_of_the_same_title_is_passed_over(
 ) -> None:
     title = f"Release ({Manifest.of_directory(many).sha256[:16]})"
     stranger = HubClient(hub.url, hub.user("stranger", Role.WRITE))
-    stranger.propose(repo, "main", {"evil.txt": b"evil"}, title)
-    commit = client.publish(repo, many, "Release", client.head(repo))
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(many))
-    assert {pull.number: pull.status for pull in client.pulls(repo)} == {1: "open", 2: "merged"}
+    stranger.pulls.propose(repo, "main", {"evil.txt": b"evil"}, title)
+    commit = client.trees.publish(repo, many, "Release", client.refs.head(repo))
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(many))
+    assert {pull.number: pull.status for pull in client.pulls.list(repo)} == {1: "open", 2: "merged"}
 
 
 def test_main_that_moved_meanwhile_is_not_merged_with(
@@ -104,30 +104,30 @@ def test_main_that_moved_meanwhile_is_not_merged_with(
     other = tmp_path / "other"
     other.mkdir()
     (other / "theirs.txt").write_text("theirs")
-    parent, send = client.head(repo), client._commit
+    parent, send = client.refs.head(repo), client.commits.make
     commits: list[str] = []
 
     def slow(*arguments: Any) -> str:
         if len(commits) == 2:
-            HubClient(client.endpoint, "loopback-token").publish(repo, other, "Theirs", parent)
+            HubClient(client.endpoint, "loopback-token").trees.publish(repo, other, "Theirs", parent)
         commits.append(send(*arguments))
         return commits[-1]
 
     with monkeypatch.context() as patch, pytest.raises(Refused, match="has moved"):
-        patch.setattr(client, "_commit", slow)
-        client.publish(repo, many, "Release", parent)
-    theirs = client.head(repo)
-    assert [file.path for file in client.files(repo, theirs)] == ["theirs.txt"]
-    commit = client.publish(repo, many, "Release", theirs)  # as somebody decided who looked at it
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(many))
-    assert {pull.number: pull.status for pull in client.pulls(repo)} == {1: "closed", 2: "merged"}
+        patch.setattr(client.commits, "make", slow)
+        client.trees.publish(repo, many, "Release", parent)
+    theirs = client.refs.head(repo)
+    assert [file.path for file in client.files.list(repo, theirs)] == ["theirs.txt"]
+    commit = client.trees.publish(repo, many, "Release", theirs)  # as somebody decided who looked at it
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(many))
+    assert {pull.number: pull.status for pull in client.pulls.list(repo)} == {1: "closed", 2: "merged"}
 
 
 def test_a_branch_of_its_own_takes_one_commit(client: HubClient, repo: str, many: Path) -> None:
-    parent = client.ensure_branch(repo, "step-000100")
-    commit = client.publish(repo, many, "Checkpoint", parent, branch="step-000100")
-    assert len(client.history(repo, "step-000100")) == 2 and client.pulls(repo) == ()
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(many))
+    parent = client.refs.ensure_branch(repo, "step-000100")
+    commit = client.trees.publish(repo, many, "Checkpoint", parent, branch="step-000100")
+    assert len(client.refs.history(repo, "step-000100")) == 2 and client.pulls.list(repo) == ()
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(many))
 
 
 paths = st.sampled_from(["a", "b", "c/d", "c/e", "f", "g", "h.bin"])

@@ -67,9 +67,9 @@ def test_a_hub_without_xet_gets_lfs(client: HubClient, repo: str, folder: Path) 
     from huggingface_hub.utils._runtime import is_xet_available
 
     assert is_xet_available()  # the library would speak Xet
-    assert not client.offers_xet(repo)
-    commit = client.publish(repo, folder, "Release", client.head(repo))
-    assert not client.verify_remote(repo, commit, Manifest.of_directory(folder))
+    assert not client.commits.offers_xet(repo)
+    commit = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
+    assert not client.trees.compare(repo, commit, Manifest.of_directory(folder))
     assert not disabled()
 
 
@@ -87,18 +87,18 @@ def test_a_hub_with_xet_gets_xet(
 
     monkeypatch.setattr(_commit_api, "_upload_xet_files", told)
     client, repo = HubClient(xet_hub.url, xet_hub.token), "glasshouse/by-xet"
-    client.ensure_repo(repo)
+    client.repos.ensure(repo)
     progress: list[int] = []
-    commit = client.publish(repo, folder, "Release", client.head(repo), progress=progress.append)
+    commit = client.trees.publish(repo, folder, "Release", client.refs.head(repo), progress=progress.append)
     manifest = Manifest.of_directory(folder)
-    assert client.offers_xet(repo) and sent == [1] and sum(progress) == manifest.size
-    assert not client.verify_remote(repo, commit, manifest)
-    assert client.download(repo, commit, tmp_path / "copy") == manifest
+    assert client.commits.offers_xet(repo) and sent == [1] and sum(progress) == manifest.size
+    assert not client.trees.compare(repo, commit, manifest)
+    assert client.trees.download(repo, commit, tmp_path / "copy") == manifest
 
 
 def test_it_is_asked_once(elsewhere: HubClient, stub: HTTPServer) -> None:
     for _ in range(2):
-        with elsewhere._large_files("org/model", "refs/pr/1"):
+        with elsewhere.commits.large_files("org/model", "refs/pr/1"):
             assert not disabled()
     assert stub.paths == ["/api/models/org/model/xet-write-token/refs%2Fpr%2F1"]  # type: ignore[attr-defined]
 
@@ -106,7 +106,7 @@ def test_it_is_asked_once(elsewhere: HubClient, stub: HTTPServer) -> None:
 @pytest.mark.parametrize(("status", "headers"), [(404, TOKEN), (403, {}), (200, {}), (200, {"X-Xet-Cas-Url": "x"})])
 def test_any_other_answer_is_no(elsewhere: HubClient, stub: HTTPServer, status: int, headers: dict[str, str]) -> None:
     stub.status, stub.headers = status, headers  # type: ignore[attr-defined]
-    with elsewhere._large_files("datasets/org/data", "main"):
+    with elsewhere.commits.large_files("datasets/org/data", "main"):
         assert disabled()
     assert not disabled()
 
@@ -115,15 +115,15 @@ def test_any_other_answer_is_no(elsewhere: HubClient, stub: HTTPServer, status: 
 def test_no_answer_is_no_no(elsewhere: HubClient, stub: HTTPServer, status: int) -> None:
     stub.status = status  # type: ignore[attr-defined]
     with pytest.raises(Unavailable):
-        elsewhere.offers_xet("org/model")
+        elsewhere.commits.offers_xet("org/model")
     stub.status = 200  # type: ignore[attr-defined]
-    assert elsewhere.offers_xet("org/model")
+    assert elsewhere.commits.offers_xet("org/model")
 
 
 def test_who_turned_xet_off_gets_lfs(elsewhere: HubClient, stub: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with elsewhere._large_files("org/model", "main"):
+    with elsewhere.commits.large_files("org/model", "main"):
         assert disabled()
     assert disabled() and stub.paths == []  # type: ignore[attr-defined]

@@ -57,16 +57,16 @@ class Shelf:
 
     def __init__(self, hub: HubInstance, client: HubClient, scratch: Path) -> None:
         self._hub, self._client, self._scratch = hub, client, scratch
-        client.ensure_repo(REPO)
-        self._start = client.head(REPO)
+        client.repos.ensure(REPO)
+        self._start = client.refs.head(REPO)
 
     def keep(self, files: list[bytes]) -> None:
         """Send large files, so that commits can name them."""
         for data in files:
             (self._scratch / f"{hashlib.sha256(data).hexdigest()}.bin").write_bytes(data)
-        head = self._client.ensure_branch(REPO, "shelf")
-        self._client.publish(REPO, self._scratch, "Kept", head, branch="shelf")
-        self._client._api.delete_branch(REPO, branch="shelf")
+        head = self._client.refs.ensure_branch(REPO, "shelf")
+        self._client.trees.publish(REPO, self._scratch, "Kept", head, branch="shelf")
+        self._client.connection.api.delete_branch(REPO, branch="shelf")
 
     def change(self, branch: str, files: Files, gone: tuple[str, ...] = ()) -> None:
         """One commit."""
@@ -78,7 +78,7 @@ class Shelf:
         assert commit(self._hub, REPO, *lines, branch=branch)[0] == 200
 
     def lose(self, branch: str) -> None:
-        self._client._api.delete_branch(REPO, branch=branch)
+        self._client.connection.api.delete_branch(REPO, branch=branch)
 
 
 def large(path: str, data: bytes) -> dict[str, Any]:

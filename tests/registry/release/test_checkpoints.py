@@ -68,17 +68,17 @@ def test_each_checkpoint_is_a_branch_with_the_files_of_the_chain(client: HubClie
     local = checkpoints.read(chain, tmp_path)
     planned = checkpoints.plan(client, repo, local)
     assert len(planned.missing) == 3 and planned.size == sum(each.manifest.size for each in local)
-    assert not client.exists(repo)  # planning changes nothing
+    assert not client.repos.exists(repo)  # planning changes nothing
 
     told: list[int] = []
     checkpoints.publish(client, repo, planned, told.append)
 
     assert sum(told) == planned.size
-    assert set(client.branches(repo)) == {"main", "step-000000", "step-000010", "step-000020"}
+    assert set(client.refs.branches(repo)) == {"main", "step-000000", "step-000010", "step-000020"}
     for entry in chain.entries:
         commit = locate(client, repo, entry)
-        assert commit == client.head(repo, step_name(entry.step))
-        assert client.read(repo, commit, STATE, max_bytes=1 << 20) == state(entry)
+        assert commit == client.refs.head(repo, step_name(entry.step))
+        assert client.files.read(repo, commit, STATE, max_bytes=1 << 20) == state(entry)
     again = checkpoints.plan(client, repo, local)
     assert again.missing == () and again.size == 0
 
@@ -88,7 +88,7 @@ def test_an_interrupted_publication_goes_on_where_it_stopped(
 ) -> None:
     chain = training(tmp_path)
     local = checkpoints.read(chain, tmp_path)
-    send = client.publish
+    send = client.trees.publish
     calls: list[str] = []
 
     def unplugged(*arguments: object, **named: object) -> str:
@@ -98,16 +98,16 @@ def test_an_interrupted_publication_goes_on_where_it_stopped(
         return calls[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(client, "publish", unplugged)
+        patch.setattr(client.trees, "publish", unplugged)
         with pytest.raises(Unavailable, match="unplugged"):
             checkpoints.publish(client, repo, checkpoints.plan(client, repo, local))
     planned = checkpoints.plan(client, repo, local)
     assert [each.branch for each in planned.standing] == ["step-000000"]
     checkpoints.publish(client, repo, planned)
-    assert client.head(repo, "step-000000") == calls[0]
+    assert client.refs.head(repo, "step-000000") == calls[0]
     for entry in chain.entries:
         locate(client, repo, entry)
-        assert len(client.history(repo, step_name(entry.step))) == 2
+        assert len(client.refs.history(repo, step_name(entry.step))) == 2
 
 
 def test_another_training_moves_the_branches_and_the_first_is_still_found(
@@ -117,7 +117,7 @@ def test_another_training_moves_the_branches_and_the_first_is_still_found(
     for chain, folder in ((first, tmp_path / "a"), (second, tmp_path / "b")):
         checkpoints.publish(client, repo, checkpoints.plan(client, repo, checkpoints.read(chain, folder)))
     for old, new in zip(first.entries, second.entries, strict=True):
-        assert locate(client, repo, old) != locate(client, repo, new) == client.head(repo, step_name(new.step))
+        assert locate(client, repo, old) != locate(client, repo, new) == client.refs.head(repo, step_name(new.step))
 
 
 def test_a_checkpoint_of_another_training_is_not_found(client: HubClient, repo: str, tmp_path: Path) -> None:

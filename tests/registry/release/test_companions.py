@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,13 @@ def test_companions_stand_under_the_release_s_tag(
     model, gguf, data = names(release)
     ready = look(release, client)
     assert [part.repo for part in ready.missing] == [gguf, data, model] and f"2 files, 5.1 kB to {gguf}" in str(ready)
-    assert not client.exists(model) and not client.exists(gguf)  # looking changes nothing
+    assert not client.repos.exists(model) and not client.repos.exists(gguf)  # looking changes nothing
     publish(release, client)
     again = look(release, client)
     assert again.size == 0 and "nothing to send" in str(again)
     for repo, folder in ((gguf, companions.place(release, gguf)), (data, companions.place(release, data))):
-        assert not client.verify_remote(repo, client.tags(repo)["v1.0.0"], Manifest.of_directory(folder))
-    assert client.tags(model).keys() == {"v1.0.0"}
+        assert not client.trees.compare(repo, client.refs.tags(repo)["v1.0.0"], Manifest.of_directory(folder))
+    assert client.refs.tags(model).keys() == {"v1.0.0"}
     found = {check.subject: check for check in looked(release)}
     for repo in (gguf, data):
         assert found[f"hf://{repo}@v1.0.0"].verdict is Verdict.PASS
@@ -110,27 +111,28 @@ def test_companions_stand_under_the_release_s_tag(
     for repo in (gguf, data):
         assert unseen[f"hf://{repo}@v1.0.0"].verdict is Verdict.UNKNOWN
     publish(release, client)
-    assert all(len(client.history(repo)) == 2 for repo in (model, gguf, data))
+    assert all(len(client.refs.history(repo)) == 2 for repo in (model, gguf, data))
 
 
 def test_nothing_is_tagged_before_all_of_it_is_there(
     release: Path, client: HubClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, gguf, data = names(release)
-    send, tag, tags = client.publish, client.tag, list[str]()
+    send, tag, tags = client.trees.publish, client.refs.tag, list[str]()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(client, "publish", lambda repo, *a, **k: send(repo, *a, **k) if repo != model else interrupted())
+        cut_off = {model: interrupted}
+        patch.setattr(client.trees, "publish", lambda repo, *a, **k: cut_off.get(repo, partial(send, repo, *a, **k))())
         publish(release, client)
-    assert [client.tags(repo) for repo in (model, gguf, data)] == [{}, {}, {}]
+    assert [client.refs.tags(repo) for repo in (model, gguf, data)] == [{}, {}, {}]
 
     def told(repo: str, *arguments: str, **named: str) -> None:
         tags.append(repo)
         tag(repo, *arguments, **named)
 
-    monkeypatch.setattr(client, "tag", told)
+    monkeypatch.setattr(client.refs, "tag", told)
     publish(release, client)
     assert tags == [gguf, data, model]
-    assert all(len(client.history(repo)) == 2 for repo in (model, gguf, data))
+    assert all(len(client.refs.history(repo)) == 2 for repo in (model, gguf, data))
 
 
 def interrupted() -> str:
@@ -146,16 +148,16 @@ def test_a_companion_that_is_not_the_signed_one_is_never_sent(release: Path, cli
     shutil.rmtree(folder)
     with pytest.raises(InputError, match="belongs to the release"):
         publish(release, client)
-    assert not client.exists(model) and not client.exists(gguf)
+    assert not client.repos.exists(model) and not client.repos.exists(gguf)
 
 
 def test_a_tag_of_another_s_stops_all_of_it(release: Path, client: HubClient, tmp_path: Path) -> None:
     model, gguf, _ = names(release)
-    client.ensure_repo(gguf)
-    client.tag(gguf, "v1.0.0", client.head(gguf), "Theirs")
+    client.repos.ensure(gguf)
+    client.refs.tag(gguf, "v1.0.0", client.refs.head(gguf), "Theirs")
     with pytest.raises(Refused, match="other files"):
         publish(release, client)
-    assert not client.exists(model)
+    assert not client.repos.exists(model)
 
 
 def test_another_companion_than_was_signed_is_found_out(
@@ -163,19 +165,20 @@ def test_another_companion_than_was_signed_is_found_out(
 ) -> None:
     _, gguf, data = names(release)
     publish(release, client)
-    resolve, measure, fetched = client.resolve, client.measure, list[str]()
+    resolve, measure, fetched = client.refs.resolve, client.trees.measure, list[str]()
 
     def told(repo: str, *arguments: object) -> Manifest:
         fetched.append(repo)
         return measure(repo, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(client, "measure", told)
+    monkeypatch.setattr(client.trees, "measure", told)
     folder = companions.place(release, gguf)
     for data_of_it, whole in ((b"GGUF" + bytes(4999) + b"1", True), (b"GGUF" + bytes(6000), False)):
         (folder / "model.gguf").write_bytes(data_of_it)
-        swapped = client.publish(gguf, folder, "Swapped", client.head(gguf))
+        swapped = client.trees.publish(gguf, folder, "Swapped", client.refs.head(gguf))
         fetched.clear()
-        monkeypatch.setattr(client, "resolve", lambda repo, tag: swapped if repo == gguf else resolve(repo, tag))  # noqa: B023
+        moved = {gguf: swapped}
+        monkeypatch.setattr(client.refs, "resolve", lambda repo, tag: moved.get(repo) or resolve(repo, tag))  # noqa: B023
         verdicts = {check.subject: check.verdict for check in looked(release)}
         assert verdicts[f"hf://{gguf}@v1.0.0"] is Verdict.FAIL and verdicts[f"hf://{data}@v1.0.0"] is Verdict.PASS
         assert (gguf in fetched) == whole  # what is larger than was signed is not even fetched
@@ -193,7 +196,7 @@ def test_a_hub_that_sends_too_much_fails(
         raise VerificationError("more than it lists", mend="do not use this repository")
 
     publish(release, client)
-    monkeypatch.setattr(client, "measure", lying)
+    monkeypatch.setattr(client.trees, "measure", lying)
     assert {check.verdict for check in looked(release) if check.subject.startswith("hf://")} == {Verdict.FAIL}
 
 

@@ -88,7 +88,9 @@ def test_the_newest_word_on_the_hub_is_heard(published: Site, tmp_path: Path) ->
     code, check = site.verified(REFERENCE)
     assert (code, check["verdict"]) == (1, "FAIL") and "a wrong licence" in check["reason"]
     hub = HubClient(site.hub.url, site.hub.token)
-    files = {file.path for file in hub.files(synthetic_release.REPO, hub.head(synthetic_release.REPO, "status"))}
+    files = {
+        file.path for file in hub.files.list(synthetic_release.REPO, hub.refs.head(synthetic_release.REPO, "status"))
+    }
     assert len([path for path in files if path.startswith("v1.0.0/")]) == 3  # nothing is taken back
 
 

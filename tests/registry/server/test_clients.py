@@ -28,8 +28,8 @@ def hub(xet_hub: HubInstance) -> HubInstance:
 
 @pytest.fixture
 def released(client: HubClient, repo: str, folder: Path) -> str:
-    commit = client.publish(repo, folder, "Release", client.head(repo))
-    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    commit = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
+    client.refs.tag(repo, "v1.0.0", commit, "Release v1.0.0")
     return commit
 
 
@@ -83,8 +83,8 @@ def test_transformers_loads_a_tag(hub: HubInstance, client: HubClient, repo: str
     )
     model = LlamaForCausalLM(config)
     model.save_pretrained(tmp_path / "model")
-    commit = client.publish(repo, tmp_path / "model", "Release", client.head(repo))
-    client.tag(repo, "v1.0.0", commit, "Release v1.0.0")
+    commit = client.trees.publish(repo, tmp_path / "model", "Release", client.refs.head(repo))
+    client.refs.tag(repo, "v1.0.0", commit, "Release v1.0.0")
     said = run(hub, tmp_path, sys.executable, "-c", TRANSFORMERS, repo).split()
     assert said[-2:] == ["llama", str(sum(p.numel() for p in model.parameters()))]
     snapshots = tmp_path / ".cache" / "huggingface" / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
@@ -110,7 +110,7 @@ def test_datasets_loads_and_streams_a_commit(hub: HubInstance, client: HubClient
     (tmp_path / "data").mkdir()
     pyarrow.parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "data" / "train.parquet")
     name = f"datasets/{repo}"
-    client.ensure_repo(name)
-    commit = client.publish(name, tmp_path / "data", "Data", client.head(name))
+    client.repos.ensure(name)
+    commit = client.trees.publish(name, tmp_path / "data", "Data", client.refs.head(name))
     said = run(hub, tmp_path, sys.executable, "-c", DATASETS, repo, commit)
     assert json.loads(said.splitlines()[-1]) == [texts, texts]

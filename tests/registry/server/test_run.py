@@ -34,14 +34,14 @@ def check_store(root: Path) -> None:
 def test_sigterm_is_a_graceful_stop_and_nothing_is_lost(tmp_path: Path, folder: Path) -> None:
     with HubInstance.start(tmp_path / "hub") as hub:
         client = HubClient(hub.url, hub.token)
-        client.ensure_repo("glasshouse/model")
-        made = client.publish("glasshouse/model", folder, "Release", client.head("glasshouse/model"))
+        client.repos.ensure("glasshouse/model")
+        made = client.trees.publish("glasshouse/model", folder, "Release", client.refs.head("glasshouse/model"))
         hub.process.send_signal(signal.SIGTERM)
         assert hub.process.wait(timeout=60) == 0
     with HubInstance.start(tmp_path / "hub") as hub:
         client = HubClient(hub.url, hub.token)
-        assert client.head("glasshouse/model") == made
-        assert client.verify_remote("glasshouse/model", made, Manifest.of_directory(folder)) == Difference((), (), ())
+        assert client.refs.head("glasshouse/model") == made
+        assert client.trees.compare("glasshouse/model", made, Manifest.of_directory(folder)) == Difference((), (), ())
 
 
 BEFORE_IT_LISTENS_FOR_ORDERS = """
@@ -73,14 +73,14 @@ def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Pat
     name, root = "glasshouse/model", tmp_path / "hub"
     with HubInstance.start(root, part_size=1 << 20) as hub:
         client = HubClient(hub.url, hub.token)
-        client.ensure_repo(name)
-        parent = client.head(name)
+        client.repos.ensure(name)
+        parent = client.refs.head(name)
         killer = threading.Timer(delay, hub.process.kill)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("time.sleep", lambda _: None)  # the library waits between its attempts
             killer.start()
             try:
-                client.publish(name, folder, "Release", parent)
+                client.trees.publish(name, folder, "Release", parent)
             except GlasshouseError as problem:
                 assert problem.exit_code == 3
         killer.join()
@@ -88,8 +88,8 @@ def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Pat
     check_store(root)
     with HubInstance.start(root, part_size=1 << 20) as hub:
         client = HubClient(hub.url, hub.token)
-        made = client.publish(name, folder, "Release", parent)
-        assert client.verify_remote(name, made, Manifest.of_directory(folder)) == Difference((), (), ())
+        made = client.trees.publish(name, folder, "Release", parent)
+        assert client.trees.compare(name, made, Manifest.of_directory(folder)) == Difference((), (), ())
         history = json.loads(ask(hub, "GET", f"/api/models/{name}/commits/main")[2])
         assert [row["title"] for row in history] == ["Release", "initial commit"]
     check_store(root)
@@ -119,8 +119,8 @@ def test_the_command_serves_on_loopback_alone(tmp_path: Path) -> None:
                 time.sleep(0.05)
             number = int(port.read_text())
             client = HubClient(f"http://127.0.0.1:{number}", made.stdout.strip())
-            client.ensure_repo("lab/model")
-            assert client.offers_xet("lab/model")
+            client.repos.ensure("lab/model")
+            assert client.commits.offers_xet("lab/model")
             table = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
             rows = [line.split()[1:4] for line in table.splitlines()]
             listening = [local for local, _, state in rows if state == "0A" and local.endswith(f":{number:04X}")]
@@ -146,7 +146,7 @@ def test_two_servers_over_one_folder_keep_out_of_each_others_way(tmp_path: Path)
 def test_what_a_power_cut_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
     root = tmp_path / "hub"
     with HubInstance.start(root) as hub:
-        HubClient(hub.url, hub.token).ensure_repo("glasshouse/model")
+        HubClient(hub.url, hub.token).repos.ensure("glasshouse/model")
     repository = root / "repos" / "models" / "glasshouse" / "model.git"
     lock = repository / "refs" / "heads" / "main.lock"
     remains = [lock, repository / "index-cut" / "index", repository.parent / ".new-cut" / "HEAD"]

@@ -13,6 +13,7 @@ from registry import api
 from registry.attest.policy import Policy, Status
 from registry.attest.signers import PublicKey
 from registry.hub.client import HubClient
+from registry.hub.client.trees import Trees
 from registry.manifest import Manifest
 from registry.verification import kept
 from tests.published import REFERENCE, World, published
@@ -41,7 +42,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def fail(*arguments: object, **named: object) -> None:
         raise AssertionError("it is downloaded again")
 
-    return lambda: monkeypatch.setattr(HubClient, "download", fail)
+    return lambda: monkeypatch.setattr(Trees, "download", fail)
 
 
 def flip(path: Path, *, at: int) -> None:
@@ -57,7 +58,7 @@ def test_what_is_given_is_the_release_and_nothing_else(
     world: World, fetch: Callable[..., Path], tmp_path: Path, no_download: Callable[[], None]
 ) -> None:
     folder = fetch()
-    commit = HubClient().resolve("org/model", "v1.0.0")
+    commit = HubClient().refs.resolve("org/model", "v1.0.0")
     host = world.hub.url.removeprefix("http://").replace(":", "_")
     assert folder == tmp_path / "store" / "releases" / host / "org" / "model" / commit
     assert Manifest.of_directory(folder) == Manifest.of_directory(world.folder / "model")

@@ -232,8 +232,8 @@ def test_the_check_names_what_is_amiss_and_collects_what_is_not_used(tmp_path: P
     root = tmp_path / "hub"
     with HubInstance.start(root) as hub:
         client = HubClient(hub.url, hub.token)
-        client.ensure_repo(REPO)
-        client.publish(REPO, folder, "Release", client.head(REPO))
+        client.repos.ensure(REPO)
+        client.trees.publish(REPO, folder, "Release", client.refs.head(REPO))
         orphan = upload(hub, REPO, b"orphan" * 100)
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     ledger = root / "repos" / "models" / f"{REPO}.git" / "contents"

@@ -57,12 +57,12 @@ def test_a_workflow_publishes_without_a_stored_token(
     made = oidc_login(resource=trusted, subject_token=issuer.token(hub.url), endpoint=hub.url)
     assert made["token_type"] == "bearer" and made["expires_in"] == 3600
     workflow = HubClient(hub.url, made["access_token"])
-    workflow.ensure_repo(trusted)
-    commit = workflow.publish(trusted, folder, "Release", workflow.head(trusted))
-    workflow.tag(trusted, "v1.0.0", commit, "Release")
-    client.ensure_repo("glasshouse/another")
+    workflow.repos.ensure(trusted)
+    commit = workflow.trees.publish(trusted, folder, "Release", workflow.refs.head(trusted))
+    workflow.refs.tag(trusted, "v1.0.0", commit, "Release")
+    client.repos.ensure("glasshouse/another")
     with pytest.raises(CredentialsError, match="may not write"):
-        workflow.publish("glasshouse/another", folder, "Release", client.head("glasshouse/another"))
+        workflow.trees.publish("glasshouse/another", folder, "Release", client.refs.head("glasshouse/another"))
 
 
 def glasshouse(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -105,7 +105,7 @@ def test_a_job_that_may_not_ask_for_a_token_is_told_how(hub: HubInstance, monkey
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_URL", raising=False)
     with pytest.raises(CredentialsError, match="no identity to ask") as refusal:
-        HubClient().head(REPO)
+        HubClient().refs.head(REPO)
     assert "id-token: write" in refusal.value.mend
 
 

@@ -103,8 +103,8 @@ def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
 def private(hub: HubInstance, client: HubClient, folder: Path, repo: str) -> str:
     """A private repository with a commit."""
     name = f"{repo}-private"
-    client.ensure_repo(name, private=True)
-    client.publish(name, folder, "Release", client.head(name))
+    client.repos.ensure(name, private=True)
+    client.trees.publish(name, folder, "Release", client.refs.head(name))
     return name
 
 
@@ -119,9 +119,9 @@ def test_a_private_repository_is_not_there_for_others(hub: HubInstance, private:
         assert ask(hub, "GET", path, token=stranger)[0] == 404
         assert ask(hub, "GET", path, token="")[0] == 404
     assert ask(hub, "GET", f"/{private}/info/refs?service=git-upload-pack", token="")[0] == 401
-    assert HubClient(hub.url, reader).resolve(private, "main")
+    assert HubClient(hub.url, reader).refs.resolve(private, "main")
     with pytest.raises(InputError, match="has no"):
-        HubClient(hub.url, stranger).resolve(private, "main")
+        HubClient(hub.url, stranger).refs.resolve(private, "main")
     for token, ends in ((reader, 0), ("", 128), (stranger, 128)):
         url = hub.url.replace("http://", f"http://user:{token}@" if token else "http://")
         command = ["git", "clone", "--quiet", f"{url}/{private}", str(tmp_path / f"clone-{token[-6:]}")]
@@ -134,9 +134,9 @@ def test_it_can_be_opened_and_closed(hub: HubInstance, client: HubClient, repo: 
         return ask(hub, "GET", f"/api/models/{repo}", token="")[0]
 
     assert visible() == 200
-    client._api.update_repo_settings(repo, private=True)
-    assert visible() == 404 and client._api.repo_info(repo).private is True
-    client._api.update_repo_settings(repo, visibility="public")
+    client.connection.api.update_repo_settings(repo, private=True)
+    assert visible() == 404 and client.connection.api.repo_info(repo).private is True
+    client.connection.api.update_repo_settings(repo, visibility="public")
     assert visible() == 200
     reader = hub.user("reader", Role.READ, "glasshouse")
     assert ask(hub, "PUT", f"/api/models/{repo}/settings", {"visibility": "private"}, token=reader)[0] == 403
@@ -181,41 +181,41 @@ def test_a_digest_alone_opens_nothing(hub: HubInstance, client: HubClient, priva
 
 
 def test_a_release_stays(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
-    old = client.head(repo)
+    old = client.refs.head(repo)
     (folder / "model.sig").write_text("{}")
-    released = client.publish(repo, folder, "Release", old)
-    client.tag(repo, "v1.0.0", released, "Release")
-    client.tag(repo, "draft", old, "No release")
+    released = client.trees.publish(repo, folder, "Release", old)
+    client.refs.tag(repo, "v1.0.0", released, "Release")
+    client.refs.tag(repo, "draft", old, "No release")
     admin = hub.user("root", Role.ADMIN)
     for token in (hub.token, admin):
         assert ask(hub, "DELETE", f"/api/models/{repo}/tag/v1.0.0", token=token)[0] == 403
         assert ask(hub, "POST", f"/api/models/{repo}/tag/main", {"tag": "v1.0.0"}, token=token)[0] == 409
     assert ask(hub, "DELETE", f"/api/models/{repo}/tag/draft")[0] == 200
-    assert client.tags(repo) == {"v1.0.0": released}
+    assert client.refs.tags(repo) == {"v1.0.0": released}
 
 
 def test_deleting_needs_an_admin_and_leaves_a_tombstone(
     hub: HubInstance, client: HubClient, repo: str, folder: Path
 ) -> None:
-    commit_id = client.publish(repo, folder, "Release", client.head(repo))
-    client.tag(repo, "v1.0.0", commit_id, "Release")
+    commit_id = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
+    client.refs.tag(repo, "v1.0.0", commit_id, "Release")
     body = {"name": repo.split("/")[1], "organization": "glasshouse", "type": "model"}
     assert ask(hub, "DELETE", "/api/repos/delete", body)[0] == 403
     admin = HubClient(hub.url, hub.user("root", Role.ADMIN))
-    admin._api.delete_repo(repo)
-    assert not client.exists(repo)
+    admin.connection.api.delete_repo(repo)
+    assert not client.repos.exists(repo)
     status, headers, answer = ask(hub, "GET", f"/api/models/{repo}")
     assert (status, headers["x-error-code"]) == (404, "RepoNotFound") and b"deleted" in answer
     for again in (client, admin):
         with pytest.raises((CredentialsError, InputError)):
-            again.ensure_repo(repo)
+            again.repos.ensure(repo)
     tombstone = json.loads((hub.root / "repos" / "models" / f"{repo}.tombstone").read_text())
     assert tombstone["deletedBy"] == "root" and tombstone["tags"] == {"v1.0.0": commit_id}
     assert not list((hub.root / "repos" / "models" / "glasshouse").glob(".gone-*"))
 
 
 def test_an_etag_spares_a_download(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
-    client.publish(repo, folder, "Release", client.head(repo))
+    client.trees.publish(repo, folder, "Release", client.refs.head(repo))
     for path in ("README.md", "model.safetensors"):
         _, headers, body = ask(hub, "GET", f"/{repo}/resolve/main/{path}")
         again = {"If-None-Match": f'W/"x", {headers["etag"]}'}

@@ -55,27 +55,27 @@ def put(path: str, content: str = "text") -> dict[str, Any]:
 def test_a_commit_upon_another_parent_is_412_and_changes_nothing(
     hub: HubInstance, client: HubClient, repo: str
 ) -> None:
-    old = client.head(repo)
+    old = client.refs.head(repo)
     assert commit(hub, repo, put("a.txt"))[0] == 200
-    new = client.head(repo)
+    new = client.refs.head(repo)
     stale = {"key": "header", "value": {"summary": "Late", "parentCommit": old}}
     assert commit(hub, repo, stale, put("b.txt"))[0] == 412
-    assert client.head(repo) == new
+    assert client.refs.head(repo) == new
 
 
 def test_of_many_commits_upon_one_parent_one_is_made(hub: HubInstance, client: HubClient, repo: str) -> None:
-    header = {"key": "header", "value": {"summary": "A race", "parentCommit": client.head(repo)}}
+    header = {"key": "header", "value": {"summary": "A race", "parentCommit": client.refs.head(repo)}}
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda n: commit(hub, repo, header, put(f"{n}.txt"))[0], range(8)))
     assert sorted(statuses) == [200] + [412] * 7
-    assert len(client.files(repo, client.head(repo))) == 2
+    assert len(client.files.list(repo, client.refs.head(repo))) == 2
 
 
 def test_commits_without_a_parent_queue_up(hub: HubInstance, client: HubClient, repo: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda n: commit(hub, repo, put(f"{n}.txt"))[0], range(8)))
     assert statuses == [200] * 8
-    assert len(client.files(repo, client.head(repo))) == 9
+    assert len(client.files.list(repo, client.refs.head(repo))) == 9
 
 
 BAD_PATHS = [
@@ -87,7 +87,7 @@ BAD_PATHS = [
 
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_bad_paths_are_4xx_everywhere(hub: HubInstance, client: HubClient, repo: str, path: str) -> None:
-    before = client.head(repo)
+    before = client.refs.head(repo)
     lfs = {"key": "lfsFile", "value": {"path": path, "oid": "0" * 64, "algo": "sha256", "size": 1}}
     gone = {"key": "deletedFile", "value": {"path": path}}
     question = {"files": [{"path": path, "sample": "", "size": 1}]}
@@ -103,7 +103,7 @@ def test_bad_paths_are_4xx_everywhere(hub: HubInstance, client: HubClient, repo:
         ask(hub, "GET", f"/api/models/{repo}/tree/main/{quote(path, safe='', errors='surrogatepass')}"),
     ):
         assert 400 <= status < 500
-    assert client.head(repo) == before
+    assert client.refs.head(repo) == before
 
 
 def test_a_file_cannot_be_a_folder_too(hub: HubInstance, repo: str) -> None:
@@ -132,7 +132,7 @@ def test_refs_do_not_move_and_do_not_hide_one_another(hub: HubInstance, client: 
     api = f"/api/models/{repo}"
     assert ask(hub, "POST", f"{api}/tag/main", {"tag": "v1", "message": "# One"})[0] == 200
     assert ask(hub, "POST", f"{api}/branch/steps%2F000100", {"startingPoint": "v1"})[0] == 200
-    assert client.head(repo, "steps/000100") == client.resolve(repo, "v1")
+    assert client.refs.head(repo, "steps/000100") == client.refs.resolve(repo, "v1")
     for method, path, body, status in (
         ("POST", f"{api}/tag/main", {"tag": "v1"}, 409),
         ("POST", f"{api}/branch/v1", {}, 409),
@@ -147,7 +147,7 @@ def test_refs_do_not_move_and_do_not_hide_one_another(hub: HubInstance, client: 
         ("DELETE", f"{api}/branch/steps%2F000100", None, 200),
     ):
         assert ask(hub, method, path, body)[0] == status, (method, path)
-    assert client.tags(repo).keys() == {"v1"}
+    assert client.refs.tags(repo).keys() == {"v1"}
 
 
 def test_a_tree_comes_in_pages_of_one_commit(hub: HubInstance, client: HubClient, repo: str) -> None:
@@ -168,13 +168,13 @@ def test_rows_tell_which_commit_changed_them_last(hub: HubInstance, client: HubC
     for path in ("a/x.txt", "a/y.txt", "b.txt"):
         header = {"key": "header", "value": {"summary": f"Add {path}", "description": "\x1e\x1e\n\x1e"}}
         assert commit(hub, repo, put(path), header)[0] == 200
-    rows = client._api.list_repo_tree(repo, recursive=True, expand=True)
+    rows = client.connection.api.list_repo_tree(repo, recursive=True, expand=True)
     titles = {row.path: row.last_commit.title for row in rows if row.last_commit is not None}
     told = {"a": "Add a/y.txt", "a/x.txt": "Add a/x.txt", "a/y.txt": "Add a/y.txt", "b.txt": "Add b.txt"}
     assert titles == {".gitattributes": "initial commit", **told}
-    (row,) = client._api.get_paths_info(repo, ["a/x.txt"], expand=True)
+    (row,) = client.connection.api.get_paths_info(repo, ["a/x.txt"], expand=True)
     assert row.last_commit is not None and row.last_commit.title == "Add a/x.txt"
-    assert client._api.get_paths_info(repo, ["a/x.txt"])[0].last_commit is None
+    assert client.connection.api.get_paths_info(repo, ["a/x.txt"])[0].last_commit is None
 
 
 def test_links_lead_to_where_the_server_is_reached(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_repositories_are_listed_to_those_who_may_read_them(hub: HubInstance, cl
     stem = f"{repo.split('/')[1]}-listed"
     names = [f"glasshouse/{stem}-{number}" for number in range(3)]
     for number, name in enumerate(names):
-        client.ensure_repo(name, private=number == 1)
-    client.ensure_repo(f"datasets/glasshouse/{stem}")
+        client.repos.ensure(name, private=number == 1)
+    client.repos.ensure(f"datasets/glasshouse/{stem}")
 
     def listed(query: str, token: str | None = None, kind: str = "models") -> list[str]:
         path, found = f"/api/{kind}?{query}", []
@@ -328,4 +328,4 @@ def test_base64_is_checked(hub: HubInstance, client: HubClient, repo: str) -> No
     assert commit(hub, repo, line)[0] == 400
     line["value"]["content"] = base64.b64encode(b"\r\n\0").decode()  # type: ignore[index]
     assert commit(hub, repo, line)[0] == 200
-    assert client.read(repo, client.head(repo), "a.bin", max_bytes=10) == b"\r\n\0"
+    assert client.files.read(repo, client.refs.head(repo), "a.bin", max_bytes=10) == b"\r\n\0"

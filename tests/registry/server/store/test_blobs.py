@@ -107,10 +107,10 @@ def test_a_server_whose_large_files_are_in_s3(s3: str, tmp_path: Path, folder: P
     url, root = f"{s3}/server", tmp_path / "hub"
     with HubInstance.start(root, part_size=1 << 20, options=("--blobs", url, "--workers", "2")) as hub:
         client = HubClient(hub.url, hub.token)
-        client.ensure_repo(REPO)
-        made = client.publish(REPO, folder, "Release", client.head(REPO))
-        assert client.verify_remote(REPO, made, Manifest.of_directory(folder)) == Difference((), (), ())
-        client.download(REPO, made, tmp_path / "copy")
+        client.repos.ensure(REPO)
+        made = client.trees.publish(REPO, folder, "Release", client.refs.head(REPO))
+        assert client.trees.compare(REPO, made, Manifest.of_directory(folder)) == Difference((), (), ())
+        client.trees.download(REPO, made, tmp_path / "copy")
         assert Manifest.of_directory(tmp_path / "copy") == Manifest.of_directory(folder)
         path = f"/{REPO}/resolve/{made}/model.safetensors"
         status, _, body = ask(hub, "GET", path, headers={"Range": "bytes=300-309"})

@@ -24,49 +24,53 @@ def auditor(hub: HubInstance) -> HubClient:
 
 
 def test_an_auditor_proposes_and_the_owner_merges(client: HubClient, auditor: HubClient, repo: str) -> None:
-    client.ensure_branch(repo, "audits")
-    main, before = client.head(repo), client.head(repo, "audits")
-    url = auditor.propose(repo, "audits", {"rebuilds/auditor.json": b'{"verdict": "BITWISE"}\n'}, "Rebuilt, bitwise")
+    client.refs.ensure_branch(repo, "audits")
+    main, before = client.refs.head(repo), client.refs.head(repo, "audits")
+    url = auditor.pulls.propose(
+        repo, "audits", {"rebuilds/auditor.json": b'{"verdict": "BITWISE"}\n'}, "Rebuilt, bitwise"
+    )
 
     assert url == f"{client.endpoint}/{repo}/discussions/1"
-    (row,) = client.pulls(repo)
+    (row,) = client.pulls.list(repo)
     assert (row.number, row.title, row.author, row.status) == (1, "Rebuilt, bitwise", "auditor", "open")
-    pull = client.pull(repo, 1)
+    pull = client.pulls.get(repo, 1)
     assert pull.branch == "audits" and '+{"verdict": "BITWISE"}' in pull.diff
-    assert client.head(repo, "audits") == before  # nothing has moved
-    tip = client.resolve(repo, "refs/pr/1")
-    assert client.read(repo, tip, "rebuilds/auditor.json", max_bytes=100) == b'{"verdict": "BITWISE"}\n'
+    assert client.refs.head(repo, "audits") == before  # nothing has moved
+    tip = client.refs.resolve(repo, "refs/pr/1")
+    assert client.files.read(repo, tip, "rebuilds/auditor.json", max_bytes=100) == b'{"verdict": "BITWISE"}\n'
 
     with pytest.raises(CredentialsError, match="may not write"):
-        auditor.merge(repo, 1)
-    client.merge(repo, 1)
-    assert client.read(repo, client.head(repo, "audits"), "rebuilds/auditor.json", max_bytes=100)
-    assert client.pull(repo, 1).status == "merged" and client.head(repo) == main
-    assert client.history(repo, "audits")[-1] == client.history(repo)[-1] and before in client.history(repo, "audits")
-    head = client.head(repo, "audits")
-    client.merge(repo, 1)  # as if the first answer had been lost
-    assert client.head(repo, "audits") == head
+        auditor.pulls.merge(repo, 1)
+    client.pulls.merge(repo, 1)
+    assert client.files.read(repo, client.refs.head(repo, "audits"), "rebuilds/auditor.json", max_bytes=100)
+    assert client.pulls.get(repo, 1).status == "merged" and client.refs.head(repo) == main
+    assert client.refs.history(repo, "audits")[-1] == client.refs.history(repo)[-1] and before in client.refs.history(
+        repo, "audits"
+    )
+    head = client.refs.head(repo, "audits")
+    client.pulls.merge(repo, 1)  # as if the first answer had been lost
+    assert client.refs.head(repo, "audits") == head
 
 
 def test_two_requests_are_merged_one_after_the_other(client: HubClient, auditor: HubClient, repo: str) -> None:
     for name in ("a", "b"):
-        auditor.propose(repo, "main", {f"{name}.json": b"{}"}, f"Add {name}")
+        auditor.pulls.propose(repo, "main", {f"{name}.json": b"{}"}, f"Add {name}")
     for number in (1, 2):
-        client.merge(repo, number)
-    assert {"a.json", "b.json"} <= {file.path for file in client.files(repo, client.head(repo))}
-    assert [pull.number for pull in client.pulls(repo)] == [2, 1]
+        client.pulls.merge(repo, number)
+    assert {"a.json", "b.json"} <= {file.path for file in client.files.list(repo, client.refs.head(repo))}
+    assert [pull.number for pull in client.pulls.list(repo)] == [2, 1]
 
 
 def test_a_conflict_is_told_and_changes_nothing(
     hub: HubInstance, client: HubClient, auditor: HubClient, repo: str
 ) -> None:
     for words in (b"one\n", b"two\n"):
-        auditor.propose(repo, "main", {"same.json": words}, "Add it")
-    client.merge(repo, 1)
-    head = client.head(repo)
+        auditor.pulls.propose(repo, "main", {"same.json": words}, "Add it")
+    client.pulls.merge(repo, 1)
+    head = client.refs.head(repo)
     with pytest.raises(Refused, match=r"conflicts with main in same\.json"):
-        client.merge(repo, 2)
-    assert client.head(repo) == head
+        client.pulls.merge(repo, 2)
+    assert client.refs.head(repo) == head
     answer = json.loads(ask(hub, "GET", f"/api/models/{repo}/discussions/2")[2])
     assert answer["filesWithConflicts"] == ["same.json"]
 
@@ -74,38 +78,38 @@ def test_a_conflict_is_told_and_changes_nothing(
 def test_a_merge_cut_off_before_its_record_is_finished_by_asking_again(
     hub: HubInstance, client: HubClient, auditor: HubClient, repo: str
 ) -> None:
-    auditor.propose(repo, "main", {"a.json": b"{}"}, "Add it")
-    client.merge(repo, 1)
+    auditor.pulls.propose(repo, "main", {"a.json": b"{}"}, "Add it")
+    client.pulls.merge(repo, 1)
     record = hub.root / "repos" / "models" / f"{repo}.git" / "pulls" / "1.json"
     told = json.loads(record.read_bytes())
     record.write_text(json.dumps(told | {"status": "open", "merged": None}))
-    head = client.head(repo)
-    client.merge(repo, 1)
-    assert client.head(repo) == head and client.pull(repo, 1).status == "merged"
+    head = client.refs.head(repo)
+    client.pulls.merge(repo, 1)
+    assert client.refs.head(repo) == head and client.pulls.get(repo, 1).status == "merged"
 
 
 def test_closing_and_more_commits(hub: HubInstance, client: HubClient, auditor: HubClient, repo: str) -> None:
-    draft = auditor._api.create_pull_request(repo, "A draft", description="Later")
+    draft = auditor.connection.api.create_pull_request(repo, "A draft", description="Later")
     assert draft.num == 1 and draft.status == "draft"
     with pytest.raises(Refused, match="changes nothing"):
-        client.merge(repo, 1)
+        client.pulls.merge(repo, 1)
     header, line = b'{"key":"header","value":{"summary":"More"}}\n', json.dumps(put("a.json")).encode()
     more = f"/api/models/{repo}/commit/refs%2Fpr%2F1"
     assert ask(hub, "POST", more, header + line, token=hub.user("stranger", Role.WRITE))[0] == 403
-    assert ask(hub, "POST", more, header + line, token=str(auditor._token))[0] == 200
-    auditor._api.change_discussion_status(repo, 1, "closed")
+    assert ask(hub, "POST", more, header + line, token=str(auditor.connection.token))[0] == 200
+    auditor.connection.api.change_discussion_status(repo, 1, "closed")
     with pytest.raises(Refused, match="closed"):
-        client.merge(repo, 1)
-    auditor._api.change_discussion_status(repo, 1, "open")
-    client.merge(repo, 1)
-    assert "a.json" in {file.path for file in client.files(repo, client.head(repo))}
+        client.pulls.merge(repo, 1)
+    auditor.connection.api.change_discussion_status(repo, 1, "open")
+    client.pulls.merge(repo, 1)
+    assert "a.json" in {file.path for file in client.files.list(repo, client.refs.head(repo))}
 
 
 def test_what_is_proposed_is_bounded(hub: HubInstance, auditor: HubClient, repo: str) -> None:
     with pytest.raises(InputError, match="no branch"):
-        auditor.propose(repo, "nothing", {"a": b""}, "x")
+        auditor.pulls.propose(repo, "nothing", {"a": b""}, "x")
     with pytest.raises(InputError, match="not allowed"):
-        auditor.propose(repo, "main", {"../a": b""}, "x")
+        auditor.pulls.propose(repo, "main", {"../a": b""}, "x")
     body = b'{"key":"header","value":{"summary":"x"}}\n' + json.dumps(put("a.txt", "x" * (9 << 20))).encode() + b"\n"
     token = hub.user("writer", Role.WRITE)
     path = f"/api/models/{repo}/commit/main?create_pr=1"
@@ -118,11 +122,11 @@ def test_what_is_proposed_is_bounded(hub: HubInstance, auditor: HubClient, repo:
 
 
 def test_a_stale_parent_is_412(hub: HubInstance, client: HubClient, repo: str) -> None:
-    old = client.head(repo)
+    old = client.refs.head(repo)
     assert commit(hub, repo, put("a.txt"))[0] == 200
     body = json.dumps({"key": "header", "value": {"summary": "x", "parentCommit": old}}).encode()
     assert ask(hub, "POST", f"/api/models/{repo}/commit/main?create_pr=1", body)[0] == 412
-    assert client.pulls(repo) == ()
+    assert client.pulls.list(repo) == ()
 
 
 bodies = st.dictionaries(
@@ -145,6 +149,6 @@ def test_no_discussion_makes_the_server_fail(hub: HubInstance, repo: str, body: 
 
 def test_names_in_the_ledger(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
     """A commit's regular files count towards the quota of its namespace."""
-    commit_id = client.publish(repo, folder, "Release", client.head(repo))
+    commit_id = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
     ledger = (hub.root / "repos" / "models" / f"{repo}.git" / "contents").read_text().split()
     assert commit_id in ledger and "2560000" in ledger

@@ -108,8 +108,8 @@ def test_the_real_client_sends_by_xet_and_again_to_another_repository(
         command = [str(HF), "upload", name, str(folder), "."]
         done = subprocess.run(command, env=environment | {"NO_PROXY": "127.0.0.1"}, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
-        commit = client.head(name)
-        assert client.read(name, commit, "model.safetensors", max_bytes=1 << 24) == weights
+        commit = client.refs.head(name)
+        assert client.files.read(name, commit, "model.safetensors", max_bytes=1 << 24) == weights
         ledger = (hub.root / "repos" / "models" / f"{name}.git" / "contents").read_text()
         assert hashlib.sha256(weights).hexdigest() in ledger
     assert not list((hub.root / "blobs" / "uploads" / "xet-builder").iterdir())  # maps have taken their place

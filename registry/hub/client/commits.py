@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from registry.errors import Unavailable
-from registry.hub.client.connection import commit_id, named
-from registry.hub.client.reader import HubReader
-from registry.hub.faults import asking, reaching
+from registry.hub.client.connection import Connection, commit_id, named
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete
@@ -18,29 +16,31 @@ if TYPE_CHECKING:
     Changes = Sequence[CommitOperationAdd | CommitOperationDelete]
 
 
-class HubSender(HubReader):
-    """Commits, as the other calls need them."""
+class Commits:
+    """The commits that are made at a Hub."""
 
-    _xet: bool | None = None
-    """Whether this Hub takes Xet; None before it was asked."""
+    def __init__(self, connection: Connection) -> None:
+        self._hub = connection
+        self._xet: bool | None = None
+        """Whether this Hub takes Xet; None before it was asked."""
 
-    def _commit(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
+    def make(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
         """Upload what is large, then make the one commit upon `parent`; its id. branch: or `refs/pr/N`."""
         return commit_id(self._made(repo, operations, message, parent, branch).oid)
 
-    def _commit_as_request(self, repo: str, operations: Changes, message: str, branch: str) -> str:
-        """One commit that is a pull request to `branch`; its address."""
-        made = self._made(repo, operations, message, self.head(repo, branch), branch, create_pr=True)
+    def propose(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
+        """The same as a pull request to `branch`; its address."""
+        made = self._made(repo, operations, message, parent, branch, create_pr=True)
         if not made.pr_url:
-            raise Unavailable(f"{self.endpoint} made no pull request", mend="check the endpoint")
+            raise Unavailable(f"{self._hub.endpoint} made no pull request", mend="check the endpoint")
         return str(made.pr_url)
 
     def _made(
         self, repo: str, operations: Changes, message: str, parent: str, branch: str, *, create_pr: bool = False
     ) -> CommitInfo:
         name, kind = named(repo)
-        with self._large_files(repo, branch), asking(self.endpoint, repo), _quiet():
-            return self._api.create_commit(
+        with self.large_files(repo, branch), self._hub.asking(repo), _quiet():
+            return self._hub.api.create_commit(
                 name,
                 operations,
                 commit_message=message,
@@ -51,7 +51,7 @@ class HubSender(HubReader):
             )
 
     @contextmanager
-    def _large_files(self, repo: str, branch: str) -> Iterator[None]:
+    def large_files(self, repo: str, branch: str) -> Iterator[None]:
         """While it lasts, the library sends large files by Xet where this Hub has it, else by LFS.
 
         The library itself takes every Hub to have Xet, and does not fall back. HF_HUB_DISABLE_XET stands above both.
@@ -96,10 +96,10 @@ class HubSender(HubReader):
             repo_id=name,
             repo_type=kind,
             revision=quote(branch, safe=""),
-            endpoint=self.endpoint,
+            endpoint=self._hub.endpoint,
         )
-        api = self._api
-        with reaching(self.endpoint, repo):
+        api = self._hub.api
+        with self._hub.reaching(repo):
             answer = get_session().get(url, headers=api._build_hf_headers())
             if answer.status_code in (408, 429) or answer.status_code >= 500:
                 hf_raise_for_status(answer)
