@@ -2,6 +2,7 @@
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
 #   make bench   throughput, as ratios to a named peer
+#   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
 #   make wheel   build the package as it is published, and print its digest
 #   make lock    pin every dependency anew, with hashes
@@ -23,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 # does, the ten times larger CUDA build is installed instead (requirements-cuda.lock).
 TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: setup demo test bench docs wheel lock clean
+.PHONY: setup demo test bench deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -57,6 +58,9 @@ test: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench
+
+deps: setup
+	$(BIN)/python -m pipelines.deps
 
 docs: setup
 	$(BIN)/python -m tests.reference --write

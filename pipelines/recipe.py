@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines import determinism
+from pipelines import determinism, imports
 from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
 from registry.errors import InputError
 from registry.records.checkpoint_chain import Chain
 
-CODE = (
-    "checkpoints", "determinism", "fused", "model", "order", "params", "portable", "recipe", "reduce", "schedule",
-    "tokens", "train", "worker",
-)  # fmt: skip
-"""Modules of this package whose text is part of the recipe."""
+TRAINING = "pipelines.train"
+"""The module whose imports are the code of the recipe, as they are the dependencies of the stage in dvc.yaml."""
 LOCK = Path("requirements.lock")
 
 
@@ -25,14 +22,13 @@ def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
     Raises InputError where tokens.json or the lock of packages is missing.
     """
     profile = determinism.named(params.train.profile)
-    here = Path(__file__).parent
     digests = {"tokens": _digest(tokens), "packages": _digest(lock)}
     recipe = {
         "seed": params.seed,
         "model": params.model.model_dump(mode="json"),
         "train": params.train.model_dump(mode="json"),
         "profile": profile.identity.digest,
-        "code": {name: sha256_file(here / f"{name}.py") for name in CODE},
+        "code": {path: sha256_file(file) for path, file in imports.code([TRAINING]).items()},
         **digests,
     }
     return Chain(

@@ -129,7 +129,9 @@ def new_project(root: Path, **sections: Any) -> Project:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small project after `dvc repro`, its lock committed. Shared: do not change it."""
     project = new_project(tmp_path_factory.mktemp("built") / "project")
-    project.run("dvc", "repro")
+    (loaded := project.root.parent / "loaded").mkdir()  # what each process of a stage imported: tests/loaded
+    path = os.pathsep.join((project.environment["PYTHONPATH"], str(ROOT / "tests/loaded")))
+    project.run("dvc", "repro", variables={"PYTHONPATH": path, "GLASSHOUSE_TEST_LOADED": str(loaded)})
     project.commit("Lock what dvc repro built")
     return project
 
