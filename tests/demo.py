@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.goldens import demo_weights
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
@@ -26,7 +27,7 @@ MAINTAINER = "maintainer@example.org"
 
 
 def main() -> int:
-    """Run the demo; the exit code is that of the first command that failed, else 0."""
+    """Run the demo; the exit code is that of the first command that failed, or 1 where the weights had to be others."""
     started = time.monotonic()
     SCRATCH.mkdir(exist_ok=True)
     heading("The project: a clone of this checkout")
@@ -37,6 +38,8 @@ def main() -> int:
         signer = ["--identity", MAINTAINER, "--issuer", sigstore.issuer]
         heading("Rebuild the model from its data: a stage that is up to date is not run again")
         run(["dvc", "repro"])
+        weights = demo_weights.compare(PROJECT)
+        print(weights.words)
         keep_lock()
         # A token lives for minutes: not to be had before the training.
         (SCRATCH / "identity-token").write_text(sigstore.token(MAINTAINER))
@@ -53,7 +56,9 @@ def main() -> int:
              *[word.replace("--trust-config", "--trust_config") for word in trust]])  # fmt: skip
         run(["python", "-c", GENERATE.format(repo=REPO, tag=tag)], environment)
     farewell(tag, trust, signer, time.monotonic() - started)
-    return 0
+    if weights.broken:
+        print(f"\n{weights.words}")
+    return int(weights.broken)
 
 
 GENERATE = (
