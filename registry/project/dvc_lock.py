@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -112,6 +112,20 @@ def resolve(path: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
             mend="mend it as `dvc status` says",
         ) from problem
     return found
+
+
+def keeps(name: str, commands: Sequence[str], paths: Sequence[str]) -> bool:
+    """Whether dvc.lock can hold the commands and paths of the stage `name`.
+
+    Where DVC folds a long line between two spaces, one of them is lost, and DVC calls the stage changed for ever.
+    """
+    if not any("  " in text for text in (*commands, *paths)):
+        return True
+    from dvc.utils.serialize import dumps_yaml, loads_yaml
+
+    cmd = list(commands) if len(commands) > 1 else commands[0]
+    lock = {"stages": {name: {"cmd": cmd, "deps": [{"path": path} for path in paths]}}}
+    return bool(loads_yaml(dumps_yaml(lock)) == lock)
 
 
 def joined(command: str | list[Any]) -> str:

@@ -27,7 +27,7 @@ from pydantic import Field
 
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
-from registry.project import dvc_yaml
+from registry.project import dvc_lock, dvc_yaml
 from registry.project.measure import measure
 from registry.records.record import Record, Sha256
 from registry.records.run import MAX_BYTES, SUFFIX, Run, check_names
@@ -117,6 +117,11 @@ def _stage(root: Path) -> dvc_yaml.Stage:
     check_names([name])
     stage = dvc_yaml.resolved(root, [name]).stage(name)
     _record_path(stage)
+    if not dvc_lock.keeps(name, stage.commands, [*stage.deps, *stage.outs]):
+        raise InputError(
+            f"the stage {name} has two spaces in a row, of which dvc.lock loses one where dvc folds a long line",
+            mend="write its command and paths with single spaces; what needs two can stand in a script",
+        )
     return stage
 
 

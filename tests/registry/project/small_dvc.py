@@ -10,7 +10,8 @@ from pathlib import Path
 
 from registry.files import write_atomic
 
-RECORD = f"{sys.executable} -m registry record"
+RECORD = "python -m registry record"
+"""Begins the command of a stage: `dvc` below puts this Python first, wherever it lies and however it is spelled."""
 
 
 def start(root: Path, files: Mapping[str, str]) -> None:
@@ -42,7 +43,8 @@ def git(*words: str, root: Path) -> None:
 
 def dvc(*words: str, root: Path, code: int = 0, **variables: str) -> str:
     """What dvc says, which has to end in `code`."""
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"} | variables
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PATH": path} | variables
     command = [sys.executable, "-m", "dvc", *words]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == code, done.stdout + done.stderr

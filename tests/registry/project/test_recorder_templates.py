@@ -27,6 +27,8 @@ from registry.records.run import Run, Stages
 from tests.registry.project import small_dvc
 from tests.registry.project.small_dvc import RECORD, dvc, git
 
+LONG = " ".join(f"'word {number}'" for number in range(20))
+FOLDED = "a file with a name so long, and with so many spaces, that dvc.lock has it in two lines"
 PIPELINE = f"""
 vars:
   - suffix: .txt
@@ -56,6 +58,10 @@ stages:
     cmd: {RECORD} -- sh ../../grid.sh ${{item.model}} ${{item.set}}
     deps: [../../grid.sh, "../../${{paths.parts}}/a${{suffix}}"]
     outs: [out, of.run.json]
+  long:
+    cmd: {RECORD} -- sh long.sh {LONG}
+    deps: ["{FOLDED}"]
+    outs: ["out of {FOLDED}", runs/long.run.json]
   last:
     cmd: |
       {RECORD} --begin
@@ -72,10 +78,12 @@ FILES = {
     "in": "input",
     "each.sh": "mkdir -p parts && echo $1 $2 > $2",
     "grid.sh": 'echo "$*" > out',
+    "long.sh": f'echo "$*" > "out of {FOLDED}"',
+    FOLDED: "",
     "grid/small-set0/.gitkeep": "",
     "grid/small-set1/.gitkeep": "",
 }
-NAMES = ["each@a", "each@b", "grid@small-set0", "grid@small-set1", "last", "prepare"]
+NAMES = ["each@a", "each@b", "grid@small-set0", "grid@small-set1", "last", "long", "prepare"]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +179,15 @@ def test_a_stage_of_several_commands_is_one_run(made: Path) -> None:
     assert last.outs[0].path == "total" and len(last.deps) == 2
 
 
+def test_what_dvc_lock_has_in_several_lines_is_one_command_and_one_path(made: Path, told: Told) -> None:
+    assert LONG not in (text := (made / "dvc.lock").read_text()) and FOLDED not in text
+    run = Run.read(made / "runs/long.run.json")
+    assert (run.command, run.deps[0].path) == (f"{RECORD} -- sh long.sh {LONG}", FOLDED)
+    assert told.answers()["long"].startswith("PASS ran in the")
+    told.replace(layout.LOCK, "'word 19'", "'word 20'")
+    assert told.answers()["long"].startswith("FAIL it ran")
+
+
 def test_all_of_them_verify(made: Path, told: Told) -> None:
     assert {known.run.stage: known.evidence for known in stage_runs.gather(made).stages} == dict.fromkeys(NAMES, "ran")
     answers = told.answers()
@@ -238,6 +255,7 @@ def test_what_moves_before_the_end_is_seen_and_a_stage_that_never_began_has_no_e
         ("${paths.parts}", "${absent}", "each@a", "true", "dvc cannot resolve it.*absent"),
         ("foreach: [a, b]", "foreach: [a, b c]", "each@b c", "true", "files cannot be"),
         ("foreach: [a, b]", "foreach: [a]", "each@b", "true", "dvc cannot resolve it.*Could not find 'each@b'"),
+        (LONG, LONG.replace(" ", "  "), "long", "true", "two spaces in a row, of which dvc.lock loses one"),
         ("", "", "grid", "true", "grid is not in the project's dvc.yaml"),
         ("of.run.json", "of.json", "grid@small-set0", "true", r"one output whose name ends in .run.json"),
         ("", "", "sub/dvc.yaml:last", "begin", "below the project's root"),
