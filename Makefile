@@ -8,43 +8,64 @@
 #   make lock    pin every dependency anew, with hashes
 #   make clean   remove what the above made
 
-# The lock's hashes fit any Python from 3.11 on; 3.11 is what the committed digests were made with.
+# The lock's hashes fit Python 3.11, 3.12 and 3.13; 3.11 is what the committed digests were made with.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-# pip takes these two from its environment, uv from variables of its own.
+# pip takes these from its environment, uv from variables of its own. Digests say what is right, not where it came from.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_EXTRA_INDEX_URL ?= $(PIP_EXTRA_INDEX_URL)
+export UV_INDEX_STRATEGY := unsafe-best-match
 ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 export PYTHONUNBUFFERED := 1
 
-# The CPU build of torch has no place on the common registry: PIP_FIND_LINKS or an extra index must offer it. Where none
-# does, the ten times larger CUDA build is installed instead (requirements-cuda.lock).
-TORCH_CPU_SHA256 := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# The CPU build of torch has no place on the common registry: PIP_FIND_LINKS or an extra index must offer it. The ten
+# times larger CUDA build (requirements-cuda.lock) is installed where it is asked for: make setup TORCH=cuda
+TORCH ?= cpu
+TORCH_CPU := $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.lock)
+# Of its wheels for x86-64 Linux and Python 3.11, 3.12 and 3.13.
+TORCH_CPU_SHA256 := \
+	6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b \
+	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
+	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup demo test bench deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bench deps docs wheel lock clean
 
 setup: $(READY)
 
 $(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	@echo "Setting up .venv from requirements.lock"
+	@test "$(TORCH)" = cuda || $(MAKE) --no-print-directory torch-at-hand
 	@if $(MAKE) --no-print-directory $(BIN)/uv; \
 	then install="$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode"; \
 	else echo "uv could not be had: pip does the same, in minutes"; install="$(BIN)/python -m pip install --progress-bar on"; fi; \
-	set -e; $$install --require-hashes --no-deps -r requirements.lock || { \
-		echo "No CPU build of torch at hand: installing the CUDA build"; \
-		sed '/^torch==/,/[^\\]$$/d' requirements.lock > .venv/others.txt; \
-		$$install --require-hashes --no-deps -r .venv/others.txt -r requirements-cuda.lock; }; \
+	set -e; if test "$(TORCH)" = cuda; \
+	then sed '/^torch==/,/[^\\]$$/d' requirements.lock > .venv/others.txt; \
+		$$install --require-hashes --no-deps -r .venv/others.txt -r requirements-cuda.lock; \
+	else $$install --require-hashes --no-deps -r requirements.lock; fi; \
 	$$install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(BIN)/uv: requirements.lock
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(BIN)/python:
+	@$(PYTHON) -m venv .venv
+
+$(BIN)/uv: requirements.lock | $(BIN)/python
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
 	@touch $@
+
+# Asked before anything is downloaded.
+torch-at-hand: | $(BIN)/python
+	@$(BIN)/python -m pip index versions torch 2>/dev/null | tr ',' '\n' | grep -qx ' *$(TORCH_CPU)' || { \
+		echo "There is no CPU build of torch at hand, $(TORCH_CPU), for $$($(BIN)/python --version). Nothing was downloaded."; \
+		echo "Choose one, and run make again:"; \
+		echo "  PIP_FIND_LINKS=... or PIP_EXTRA_INDEX_URL=...   where it is to be had (for Python 3.11, 3.12 and 3.13)"; \
+		echo "  rm -r .venv; make PYTHON=python3.11 ...         another Python, if it is to be had for that one"; \
+		echo "  make setup TORCH=cuda                           the CUDA build: gigabytes; it computes on a CPU, too"; \
+		exit 1; } >&2
 
 demo: setup
 	@$(BIN)/python -m tests.demo
@@ -81,7 +102,7 @@ CUDA := ^(nvidia-|cuda-|triton)
 # Pins that stand are kept; `make lock UPGRADE=--upgrade` takes the newest of everything.
 lock: setup
 	@cat requirements.lock requirements-cuda.lock | sed '/^torch==.*+cpu/,/[^\\]$$/d' > .venv/all.lock
-	$(BIN)/$(UNIVERSAL) $(UPGRADE) --output-file .venv/all.lock
+	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) $(UPGRADE) --output-file .venv/all.lock
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:

@@ -1,7 +1,7 @@
 """`make lock`, second half: part the lock into what every machine installs and what only the CUDA build of torch needs.
 
-The CPU build of torch is on no common registry, so its digest is given; the registry's own build goes with the CUDA
-packages into requirements-cuda.lock.
+The CPU build of torch is on no common registry, so the digests of its wheels are given; the registry's own build goes
+with the CUDA packages into requirements-cuda.lock.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def main() -> None:
     """Read the whole lock, write requirements.lock and requirements-cuda.lock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lock", type=Path)
-    parser.add_argument("--torch-cpu", required=True, help="SHA-256 of the CPU wheel")
+    parser.add_argument("--torch-cpu", required=True, nargs="+", help="SHA-256 of the CPU wheels")
     arguments = parser.parse_args()
     packages = re.split(r"\n(?=[a-z0-9])", arguments.lock.read_text().strip())
     cuda = [package for package in packages if CUDA.match(package)]
     torch = next(package for package in cuda if package.startswith("torch=="))
     version = torch.split()[0]
-    cpu = f"{version}+cpu \\\n    --hash=sha256:{arguments.torch_cpu}"
+    cpu = " \\\n    ".join([f"{version}+cpu", *(f"--hash=sha256:{digest}" for digest in sorted(arguments.torch_cpu))])
     everywhere = [
         cpu if package == torch else package for package in packages if package == torch or package not in cuda
     ]
