@@ -35,8 +35,8 @@ COMMAND = """# The command
 
 <!-- Made by `make docs` from the command itself; edits here are lost. -->
 
-`--json` prints one JSON document on standard output; words and progress go to standard error. Errors are
-`{"error": {"code", "message", "mend"}}`.
+With `--json` a command prints one JSON document on standard output. Words and progress go to standard error. An error
+is `{"error": {"code", "message", "mend"}}`.
 
 | exit code | meaning |
 |---|---|
@@ -47,7 +47,7 @@ COMMAND = """# The command
 | 4 | credentials are needed |
 | 130 | cancelled |
 
-A fault that nobody expected ends in 3, too; with `GLASSHOUSE_TRACEBACK=1` it shows where it happened.
+A fault that nobody expected ends in 3, too. `GLASSHOUSE_TRACEBACK=1` shows where it happened.
 """
 
 
@@ -55,8 +55,8 @@ PARAMS = """# params.yaml
 
 <!-- Made by `make docs` from the models that read params.yaml; edits here are lost. -->
 
-Every stage reads its section when it starts, and refuses keys it does not know, numbers out of bounds, and YAML's
-tricks. `dvc repro` runs again whatever a change touches.
+Every stage reads its section when it starts. It refuses keys that it does not know, numbers out of bounds, and YAML's
+tricks. `dvc repro` runs every stage again that a change touches.
 """
 
 
@@ -64,9 +64,9 @@ POLICY = """# policy.yaml
 
 <!-- Made by `make docs` from the models that read it; edits here are lost. -->
 
-What a release must show before it is trusted. `glasshouse verify REF --policy policy.yaml` reads it; `glasshouse trust
-pin REF` writes a first one; flags (`--identity` with `--issuer` or `--ca`, `--key`) are a policy of one line. What a
-policy does not mention is not asked for, but for signers: there is no policy without one. Unknown keys are refused.
+A policy says what a release must show before it is trusted. `glasshouse verify REF --policy policy.yaml` reads it, and
+`glasshouse trust pin REF` writes a first one. Flags (`--identity` with `--issuer` or `--ca`, or `--key`) are a policy
+of one line. A policy must name a signer. What else it does not mention, nobody asks for. Unknown keys are refused.
 [policy.schema.json](policy.schema.json) is its JSON Schema.
 
 ```yaml
@@ -128,28 +128,32 @@ status: {maxAgeDays: 30}
       (the authority's certificate, in PEM)
 ```
 
-`site.crl` lies beside policy.yaml; put a newer one there when there is one. By flags: `--ca`, `--crl` (once for each
-list) and `--timestamp-ca`. A timestamp *counts* if it is of this very signature, was made under one of the roots named
-with a certificate for timestamps that was valid then, is not of the future, and no list names a certificate of its.
+`site.crl` lies beside policy.yaml. Put a newer one there when there is one. The flags for the same are `--ca`, `--crl`
+(once for each list) and `--timestamp-ca`.
+
+A timestamp *counts* if all of this holds: it is of this very signature; it was made under one of the roots named here,
+with a certificate for timestamps that was valid then; it is not of the future; no list names one of its certificates.
 
 | the certificate | PASS with | otherwise |
 |---|---|---|
 | has ended, or not begun | a timestamp that counts, from when it was valid (give or take its accuracy) | FAIL |
 | is named by a list of its issuer, however old | a timestamp that counts, from before it was revoked | FAIL |
-| is named by no list, where lists were given | one of its issuer that is current: today, or on its last day | UNKNOWN |
+| is named by no list, and lists were given | a current list of its issuer: today's, or that of its last day | UNKNOWN |
 | is valid, and no lists were given | nothing more | |
 
-Each certificate from the signer's up to the authority is judged so; the authority's own is not. A rule answers by its
-own lists and timestamps, never by another rule's; where two name the same holder, one that holds is enough. Word of a
-status, or a further signature, of which lists do not tell is UNKNOWN too, unless it makes no difference.
+Each certificate from the signer's up to the authority is judged so. The authority's own is not. A rule is judged by
+its own lists and timestamps, never by another rule's. If two rules name the same holder, one that holds is enough. The
+lists may not tell of the signer of a status, or of a further signature. That is UNKNOWN too, unless it makes no
+difference.
 
-Revoked means: since the earlier of the date in the list and the one since when the key is thought to be stolen. A list
-is not current if it is too old or too new, if the issuer's key did not sign it, or if it is of another issuer. A
-certificate that has ended can be left out of later lists, so the one that counts is the one of its last day: keep that.
+A certificate counts as revoked from the date in the list, or from the day since when the key is thought to be stolen,
+whichever is earlier. A list is not current if it is too old or too new, if the issuer's key did not sign it, or if it
+is of another issuer. Later lists can leave out a certificate that has ended. So the list of its last day counts: keep
+it.
 
-A list is at most 4 MB, complete (no delta, no part), says its end, and is not signed by way of SHA-1; any other is an
-error of the policy (exit code 2), and so is a file that is none. A timestamp that is of *another* signature, or that
-cannot be read, is FAIL, whoever is trusted. With a key, a timestamp that counts only tells when: a key has no end.
+A list has at most 4 MB, is complete (no delta, no part), says its end, and is not signed by way of SHA-1. Any other
+list is an error of the policy (exit code 2). So is a file that is not a list. A timestamp of *another* signature, or
+one that cannot be read, is FAIL, whoever is trusted. A key has no end, so its timestamps only tell when it signed.
 
 ## How each part is judged
 
@@ -157,11 +161,11 @@ cannot be read, is FAIL, whoever is trusted. With a key, a timestamp that counts
 |---|---|---|---|
 | signers, threshold | enough different ones signed it | too few did | no verified release statement |
 | attestations | listed, and verified | not there, or not verified | no verified release statement |
-| openness | the signed class is as good | it is worse, or none | no signed openness statement |
+| openness | the signed class is good enough | it is worse, or there is none | no signed openness statement |
 | licenses | every licence found is in the list | one is not | no verified record |
 | evaluation | the figure is within the bounds | it is not | there is no such figure |
-| rebuilders | enough of them came to the verdict | one of them found it DIFFERENT | too few have been heard |
-| status | active or superseded, and fresh | yanked, asked for or not | no word, or too old a word |
+| rebuilders | enough of them came to the verdict | one of them found it DIFFERENT | too few have spoken |
+| status | active or superseded, and fresh | yanked, whether or not the policy asks | no word, or too old a word |
 """
 
 PREDICATES = f"""# What is signed
@@ -169,10 +173,10 @@ PREDICATES = f"""# What is signed
 <!-- Made by `make docs` from the models that read and write it; edits here are lost. -->
 
 Every attestation is an [in-toto statement](https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md) in a
-DSSE envelope, in a Sigstore bundle (v0.3): subjects, by name and SHA-256, and one of these predicates. Unknown fields
-are refused; a change of meaning gets a new version in the URI. What is optional and not known is left out.
+DSSE envelope, in a Sigstore bundle (v0.3). It has subjects, by name and SHA-256, and one of these predicates. Unknown
+fields are refused. A change of meaning gets a new version in the URI. What is optional and not known is left out.
 [predicates.schema.json](predicates.schema.json) holds the JSON Schema of each, by its URI. Beside them stands
-`model.sig`, whose predicate is that of OpenSSF Model Signing.
+`model.sig`. Its predicate is that of OpenSSF Model Signing.
 
 A URI of ours is a name, which nobody fetches. It is written under `{namespace.WRITTEN}`, and read alike, for ever,
 under each of {" and ".join(f"`{prefix}`" for prefix in namespace.PREFIXES)}.
@@ -191,7 +195,7 @@ under each of {" and ".join(f"`{prefix}`" for prefix in namespace.PREFIXES)}.
 ## The build types
 
 Both name the builder `{slsa.BUILDER}`: the maintainer, on a machine of theirs. The first
-resolved dependency is the git commit, called `source`.
+resolved dependency is the git commit. It is called `source`.
 
 **`{slsa.BUILD_TYPE}`** is all of `dvc repro`. `externalParameters`: `command`, and `params`,
 the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), `params`, `lock`, `requirements`,
@@ -199,30 +203,32 @@ the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), 
 
 **`{slsa.STAGE_TYPE}`** is one stage of dvc.yaml.
 
-- `externalParameters`: `stage`, its name in dvc.lock; `command`, its command there, of several each on a line;
-  `params`, by file and key the settings that it depends on.
-- `internalParameters`: `evidence`. `ran`: by this run, in the working copy that the release was made from. `restored`:
-  DVC took the outputs from a cache or a remote, and with them the record of the run that made them. `unrecorded`:
-  nobody measured; the digests are those at the release.
-- `resolvedDependencies`: what dvc.yaml says that it reads, by the path in the project, each by the SHA-256 that it had
+- `externalParameters`: `stage` is its name in dvc.lock. `command` is its command there; several stand each on a line.
+  `params` are the settings that it depends on, by file and key.
+- `internalParameters`: `evidence`. `ran`: the outputs were made by this run, in the working copy that the release was
+  made from. `restored`: DVC took the outputs from a cache or a remote, and with them the record of the run that made
+  them. `unrecorded`: nobody measured, and the digests are those at the release.
+- `resolvedDependencies`: what dvc.yaml says that it reads, by the path in the project. Each has the SHA-256 that it had
   before the first command started and after the last ended.
-- `runDetails.metadata.invocationId`: the run, as SHA-256 of its record's canonical JSON; left out where there is none.
+- `runDetails.metadata.invocationId`: the SHA-256 of the canonical JSON of the run's record. It is left out if there is
+  no record.
 
-A directory is a dependency, or a subject, whose name ends in a slash. Its SHA-256 is that of the listing which this
-prints in it (in-toto's `dirHash`), so anybody can compute it again:
+A name that ends in a slash is a directory. Its SHA-256 is that of the listing which this prints in it (in-toto's
+`dirHash`), so anybody can compute it again:
 
     find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum
 
-Up to 1000 files inside are listed: of a dependency in its annotation `files`, of an output as subjects of their own,
-right after it. What DVC ignores (.dvcignore) does not count. A dependency with the annotation `from: source` is in the
-git commit, as it lay there.
+Up to 1000 files inside are listed: those of a dependency in its annotation `files`, those of an output as subjects of
+their own, right after it. What DVC ignores (.dvcignore) does not count. A dependency with the annotation `from: source`
+is in the git commit, with the same bytes.
 
 ## The evaluation
 
-The tests are `bitsPerByte < baselines.uniform.bitsPerByte` and `bitsPerByte < baselines.unigram.bitsPerByte`: better
-than guessing, better than counting tokens. A model that fails the first has FAILED, one that fails only the second is
-WARNED of. The figures (`metrics`, `baselines`, `validation`, as in evaluation.json) are annotations of the descriptor
-of `provenance/evaluation.json`, for test-result has no field for them.
+There are two tests. `bitsPerByte < baselines.uniform.bitsPerByte` means better than guessing.
+`bitsPerByte < baselines.unigram.bitsPerByte` means better than counting tokens. The result is FAILED if the model fails
+the first, and WARNED if it fails only the second. The figures (`metrics`, `baselines`, `validation`, as in
+evaluation.json) are annotations of the descriptor of `provenance/evaluation.json`, because test-result has no field for
+them.
 """
 
 
