@@ -51,11 +51,11 @@ def serve(
     if check or collect:
         _check(root, collect)
         return
-    from registry.server import serve as run
+    from registry import server
     from registry.server.access.limits import ServerLimits
 
     limits = ServerLimits(quota=quota, rate=rate)
-    run(
+    server.serve(
         root=root,
         host=host,
         port=port,
@@ -71,17 +71,10 @@ def serve(
 
 def _check(root: Path, collect: bool) -> None:
     from registry.cli import output
-    from registry.errors import InputError, Unavailable
     from registry.server import check
-    from registry.server.problems import Problem
 
-    if not (root / "repos").is_dir() and not (root / "blobs").is_dir():
-        raise InputError(f"{root} is no server's folder", mend="give the --root that `glasshouse serve` was given")
-    try:
-        with output.progress("checking blobs") as progress:
-            found = check.examine(root, progress)
-    except Problem as problem:
-        raise Unavailable(str(problem), mend="try again later") from problem
+    with output.progress("checking blobs") as progress:
+        found = check.examine(root, progress)
     for fault in found.faults:
         output.say(output.printable(fault))
     words = f"{found.repositories} repositories, {found.blobs} blobs, {found.size} bytes: {len(found.faults)} faults"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.digest import Progress
+from registry.errors import InputError, Unavailable
 from registry.server.locks import locked
 from registry.server.problems import Problem
 from registry.server.store import git
 from registry.server.store.blobs import BlobStore
 from registry.server.store.ledger import Ledger
-from registry.server.store.places import COLLECT_LOCK, REPOSITORIES, UPLOADS
+from registry.server.store.places import BLOBS, COLLECT_LOCK, REPOSITORIES, UPLOADS
 from registry.server.store.repository import LOCK
 from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
@@ -36,9 +38,28 @@ class Examined:
 def examine(root: Path, progress: Progress | None = None) -> Examined:
     """Have git check every repository, hash every blob, and look for each blob that a repository says it has.
 
-    progress: is told bytes of blobs.  Raises Problem 503 where the store of blobs does not answer.
+    progress: is told bytes of blobs.  Raises InputError for a folder that is not a server's, Unavailable where the
+    store of blobs does not answer.
     """
-    store, faults = blob_store(root), []
+    if not (root / REPOSITORIES).is_dir() and not (root / BLOBS).is_dir():
+        raise InputError(
+            f"{root} is not the folder of a server", mend="give the --root that `glasshouse serve` was given"
+        )
+    with _answering():
+        return _examined(root, blob_store(root), progress or (lambda count: None))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Around what asks the store of blobs: that it does not answer becomes Unavailable."""
+    try:
+        yield
+    except Problem as problem:
+        raise Unavailable(str(problem), mend="try again later") from problem
+
+
+def _examined(root: Path, store: BlobStore, progress: Progress) -> Examined:
+    faults: list[str] = []
     folders = _repositories(root)
     for folder in folders:
         faults += _check_repository(root, folder, store)
@@ -54,8 +75,7 @@ def examine(root: Path, progress: Progress | None = None) -> Examined:
             if problem.status == 503:
                 raise
             faults.append(f"the blob {blob.sha256}: {problem}")
-        if progress is not None:
-            progress(blob.size)
+        progress(blob.size)
         if blob.sha256 not in used:
             unused.append(blob.sha256)
     return Examined(len(folders), count, size, tuple(faults), tuple(unused))
@@ -64,9 +84,14 @@ def examine(root: Path, progress: Progress | None = None) -> Examined:
 def collect(root: Path, found: Examined, younger: float = YOUNG_SECONDS) -> int:
     """Remove the unused blobs that are not young, abandoned uploads, and what commits that were cut off left in git.
 
-    The bytes that it freed, of blobs and of git.
+    The bytes that it freed, of blobs and of git. Raises Unavailable where the store of blobs does not answer.
     """
-    store, freed = blob_store(root), 0
+    with _answering():
+        return _collected(root, blob_store(root), found, younger)
+
+
+def _collected(root: Path, store: BlobStore, found: Examined, younger: float) -> int:
+    freed = 0
     for folder in _repositories(root):
         freed += _tidy(folder, younger)
     with locked(root / COLLECT_LOCK):  # no blob is being put, to be used a moment later

@@ -10,6 +10,8 @@ from registry.manifest import check_path
 from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 
 KINDS = ("models", "datasets")
+MAIN = "main"
+"""The branch that every repository has."""
 _RESERVED = frozenset(
     {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet"}
 )

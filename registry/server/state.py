@@ -28,7 +28,7 @@ COLLECT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewCommit:
     """A commit that was made. pull: the pull request that it opened; None where it opened none."""
 
     oid: str
@@ -111,7 +111,7 @@ class Hub:
         files = {".gitattributes": GIT_ATTRIBUTES}
         return Repository.create(self.repositories, name, user.name, files, private=private)
 
-    def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> Made:
+    def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> NewCommit:
         """Make the commit that is asked for: upon a branch, upon `refs/pr/N`, or as a new pull request to a branch.
 
         Raises Problem 403 where it is not theirs to make, or beyond the quota; else as `Repository.commit`.
@@ -123,14 +123,14 @@ class Hub:
         return made
 
 
-def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> Made:
+def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> NewCommit:
     if proposed:
         rights.check_propose(user)
         summary, words = asked.summary, asked.description
         pull, oid = pulls.propose(repo, user.name, revision, asked.parent, asked.changes, summary, words)
-        return Made(oid, pull)
+        return NewCommit(oid, pull)
     if revision.startswith(PULLS):
         pull = rights.changeable(user, repo, pull_number(revision.removeprefix(PULLS)))
-        return Made(pulls.add(repo, user.name, pull.number, asked.parent, asked.changes, asked.message))
+        return NewCommit(pulls.add(repo, user.name, pull.number, asked.parent, asked.changes, asked.message))
     rights.check_write(user, repo)
-    return Made(repo.commit(revision, asked.parent, asked.changes, user.name, asked.message))
+    return NewCommit(repo.commit(revision, asked.parent, asked.changes, user.name, asked.message))

@@ -26,7 +26,7 @@ from __future__ import annotations
 from registry.hub.client.account import Account
 from registry.hub.client.commits import Commits
 from registry.hub.client.connection import PUBLIC_HUB, Connection
-from registry.hub.client.files import Files
+from registry.hub.client.files import RemoteFiles
 from registry.hub.client.pulls import PullRequest, Pulls
 from registry.hub.client.refs import Refs
 from registry.hub.client.repos import Repos
@@ -44,7 +44,7 @@ class HubClient:
         self.account = Account(self.connection)
         self.repos = Repos(self.connection)
         self.refs = Refs(self.connection, self.repos)
-        self.files = Files(self.connection)
+        self.files = RemoteFiles(self.connection)
         self.commits = Commits(self.connection)
         self.pulls = Pulls(self.connection, self.refs, self.commits)
         series = Series(self.account, self.refs, self.files, self.commits, self.pulls)

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from registry.errors import CredentialsError, InputError
-from registry.hub.client.connection import Connection
+from registry.hub.client.connection import RESOURCE, Connection
 from registry.hub.reference import check_repository
-
-RESOURCE = "HF_OIDC_RESOURCE"
-"""Where the library reads which repository a workflow's identity is to buy the right to."""
 
 
 class Account:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import Unavailable
 from registry.hub.client.connection import Connection, commit_id, named
+from registry.hub.client.refs import MAIN
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete
@@ -65,7 +66,7 @@ class Commits:
         finally:
             constants.HF_HUB_DISABLE_XET = chosen
 
-    def offers_xet(self, repo: str, branch: str = "main") -> bool:
+    def offers_xet(self, repo: str, branch: str = MAIN) -> bool:
         """Whether this Hub takes large files by Xet, and this machine can send them so. Asked once.
 
         Raises Unavailable where it does not answer: no is another answer than none.

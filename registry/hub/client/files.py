@@ -13,7 +13,7 @@ from registry.hub.client.connection import Connection, named
 from registry.hub.transfer import Limits, RemoteFile, Source
 
 
-class Files:
+class RemoteFiles:
     """The files of a Hub's repositories, one at a time."""
 
     def __init__(self, connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.errors import CredentialsError, InputError, Refused, VerificationError
 from registry.hub.client.account import Account
 from registry.hub.client.commits import Commits
-from registry.hub.client.files import Files
+from registry.hub.client.files import RemoteFiles
 from registry.hub.client.folder import Folder
 from registry.hub.client.progress import Sending
 from registry.hub.client.pulls import Pulls, ref
@@ -18,7 +18,7 @@ MAX_COMMITS = 1_000
 class Series:
     """What makes main a folder by a series of commits."""
 
-    def __init__(self, account: Account, refs: Refs, files: Files, commits: Commits, pulls: Pulls) -> None:
+    def __init__(self, account: Account, refs: Refs, files: RemoteFiles, commits: Commits, pulls: Pulls) -> None:
         self._account = account
         self._refs = refs
         self._files = files

@@ -15,7 +15,7 @@ from registry.digest import Progress
 from registry.errors import Refused, Unavailable, VerificationError
 from registry.hub import transfer
 from registry.hub.client.commits import Commits
-from registry.hub.client.files import Files
+from registry.hub.client.files import RemoteFiles
 from registry.hub.client.folder import Folder
 from registry.hub.client.progress import Sending
 from registry.hub.client.refs import MAIN, Refs
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 class Trees:
     """The trees of a Hub's repositories."""
 
-    def __init__(self, refs: Refs, files: Files, commits: Commits, series: Series) -> None:
+    def __init__(self, refs: Refs, files: RemoteFiles, commits: Commits, series: Series) -> None:
         self._refs = refs
         self._files = files
         self._commits = commits

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic import Field, field_validator
 from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError, InputError
 from registry.files import write_atomic
-from registry.hub.reference import check_repository
+from registry.hub.reference import DATASETS, check_repository
 from registry.records.record import Record
 from registry.server.access.issuers import Keys, is_safe
 from registry.server.access.tokens import Role, TokenStore
@@ -82,8 +83,16 @@ def trust(root: Path, publisher: Publisher) -> None:
     write_atomic(root / FILE, _Publishers(publishers=(*others, publisher)).to_bytes())
 
 
-def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> tuple[str, int]:
-    """(a token that writes to `resource`, its seconds) for the identity token of somebody trusted with it.
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """A token that an identity token bought. seconds: how long it lives."""
+
+    token: str
+    seconds: int
+
+
+def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Exchanged:
+    """A token that writes to `resource`, for the identity token of somebody trusted with it.
 
     Each identity token buys one, so that one that leaks from a log buys nothing. Raises Problem 400 for what is no
     identity token, 403 for nobody that is trusted, 503 where the issuer's keys cannot be had: that is one to try again.
@@ -98,9 +107,9 @@ def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> tu
         if publisher.repo == resource and (publisher.issuer, publisher.subject) == named:
             claims = _verify(identity, publisher)
             _use_up(root, signed, int(claims["exp"]))
-            name = resource.removeprefix("datasets/").split("/")[0]
+            name = resource.removeprefix(DATASETS).split("/")[0]
             _, token = tokens.create(name, Role.WRITE, seconds=SECONDS, repo=resource)
-            return token, SECONDS
+            return Exchanged(token, SECONDS)
     raise Problem(403, f"nobody of that identity may publish to {resource[:200]}")
 
 

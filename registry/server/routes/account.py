@@ -36,12 +36,15 @@ async def exchange(request: Request) -> JSONResponse:
     """POST /oauth/token: a token for the identity token of a workflow that is trusted with a repository."""
     body = await receiving.read(request, bodies.Exchange)
     here = hub(request)
-    token, seconds = await run_in_threadpool(
-        publishers.exchange, here.root, here.tokens, body.subject_token, body.resource
-    )
+    bought = await run_in_threadpool(publishers.exchange, here.root, here.tokens, body.subject_token, body.resource)
     kind = "urn:ietf:params:oauth:token-type:access_token"
     return JSONResponse(
-        {"access_token": token, "token_type": "bearer", "expires_in": seconds, "issued_token_type": kind},
+        {
+            "access_token": bought.token,
+            "token_type": "bearer",
+            "expires_in": bought.seconds,
+            "issued_token_type": kind,
+        },
         headers={"Cache-Control": "no-store"},
     )
 

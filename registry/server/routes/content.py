@@ -10,6 +10,7 @@ from starlette.responses import Response
 from registry.server import names
 from registry.server.routes import serving
 from registry.server.routes.asking import hub, repository
+from registry.server.routes.declared import BYTES
 
 
 def resolve(request: Request) -> Response:
@@ -29,5 +30,5 @@ def resolve(request: Request) -> Response:
     }
     if content.large:
         headers |= {"X-Linked-Etag": serving.etag(content), "X-Linked-Size": str(content.size)}
-    media_type = "application/octet-stream" if content.large else "text/plain; charset=utf-8"
+    media_type = BYTES if content.large else "text/plain; charset=utf-8"
     return serving.file(request, content, headers, media_type)

@@ -90,7 +90,7 @@ async def verify(request: Request) -> JSONResponse:
 def get(request: Request) -> Response:
     """GET /lfs/object?…: an object, by a signed link; ranges are answered."""
     oid = hub(request).links.claims(request.query_params, "get")["oid"]
-    return serving.file(request, hub(request).large.blob(oid), {}, "application/octet-stream")
+    return serving.file(request, hub(request).large.blob(oid), {}, BYTES)
 
 
 def _object(

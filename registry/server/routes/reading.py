@@ -42,7 +42,7 @@ def listing(request: Request) -> JSONResponse:
 def info(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
     repo = repository(request)
-    commit = repo.resolve(names.revision(request.path_params.get("revision", "main")))
+    commit = repo.resolve(names.revision(request.path_params.get("revision", names.MAIN)))
     rows = [row for row in repo.rows(commit, recursive=True) if not row.directory]
     last = git.log(repo.folder, commit, limit=1)[0]
     detailed = _flag(request, "blobs")

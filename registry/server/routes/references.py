@@ -18,7 +18,7 @@ async def branch(request: Request) -> JSONResponse:
     repo, _ = writable(request)
     body = await receiving.read(request, bodies.Branch)
     name = names.new_ref(request.path_params["revision"])
-    start = names.revision(body.start or "main")
+    start = names.revision(body.start or names.MAIN)
     await run_in_threadpool(lambda: repo.branch(name, repo.resolve(start)))
     return JSONResponse({})
 

@@ -41,7 +41,7 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Placement:
     """Where an announced file goes. standing: the digest of what is at its path, in the same store; None for none."""
 
     path: str
@@ -49,12 +49,12 @@ class Placed:
     standing: str | None
 
 
-def place(repo: Repository, commit: str, files: Sequence[Announced]) -> list[Placed]:
+def place(repo: Repository, commit: str, files: Sequence[Announced]) -> list[Placement]:
     """Where each of `files` goes, and what stands there at `commit`."""
     here = {row.path: row for row in git.tree(repo.folder, commit, [file.path for file in files])} if files else {}
     placed = []
     for file in files:
         row, large = here.get(file.path), file.large
         same_store = row is not None and (row.sha256 is not None) == large
-        placed.append(Placed(file.path, large, (row.sha256 or row.oid) if row is not None and same_store else None))
+        placed.append(Placement(file.path, large, (row.sha256 or row.oid) if row is not None and same_store else None))
     return placed

@@ -18,6 +18,7 @@ from pydantic import Field
 from registry.errors import InputError
 from registry.files import write_atomic
 from registry.records.record import Record
+from registry.server.names import MAIN
 from registry.server.problems import REVISION_NOT_FOUND, Problem
 from registry.server.store import git
 from registry.server.store.changes import Change
@@ -77,7 +78,7 @@ def find(repo: Repository, number: int) -> Pull:
     return _read(repo, number)
 
 
-def create(repo: Repository, author: str, title: str, description: str, branch: str = "main") -> Pull:
+def create(repo: Repository, author: str, title: str, description: str, branch: str = MAIN) -> Pull:
     """A request without changes yet: a draft, to which commits are made. Raises Problem as `propose`."""
     with repo.lock():
         head = _head(repo, branch)

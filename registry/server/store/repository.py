@@ -19,7 +19,7 @@ from registry import canonical
 from registry.files import sync_directory, write_atomic
 from registry.hub.reference import is_commit
 from registry.server.locks import locked
-from registry.server.names import RepoName
+from registry.server.names import MAIN, RepoName
 from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 from registry.server.store import git
 from registry.server.store.changes import Change, Put, outcome
@@ -105,12 +105,12 @@ class Repository:
         beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         try:
             new = cls(name, beside)
-            git.run(beside, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
+            git.run(beside, "init", "--quiet", "--bare", f"--initial-branch={MAIN}", "--template=")
             for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
                 git.run(beside, "config", key, "true")
             puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
                     for path, data in files.items()]  # fmt: skip
-            new.write(BRANCHES + "main", git.ABSENT, puts, author, "initial commit")
+            new.write(BRANCHES + MAIN, git.ABSENT, puts, author, "initial commit")
             if private:
                 (beside / PRIVATE).touch()
             beside.rename(place)  # fails where somebody was faster, for theirs is not empty
@@ -166,8 +166,8 @@ class Repository:
 
     def delete_branch(self, name: str) -> None:
         """Remove a branch. Raises Problem 403 for main, 404 where there is none."""
-        if name == "main":
-            raise Problem(403, "main cannot be deleted")
+        if name == MAIN:
+            raise Problem(403, f"{MAIN} cannot be deleted")
         with self.lock():
             head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
             if head is None:

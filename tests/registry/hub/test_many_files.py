@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from registry.digest import sha256_bytes
 from registry.errors import Refused
 from registry.hub.client import HubClient
-from registry.hub.client import folder as limits
 from registry.hub.client.folder import Folder
 from registry.hub.transfer import RemoteFile
 from registry.manifest import Entry, Manifest
 from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
 
+LIMITS = "registry.hub.client.folder"
+
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit takes two changes."""
-    monkeypatch.setattr(limits, "COMMIT_FILES", 2)
+    monkeypatch.setattr(f"{LIMITS}.COMMIT_FILES", 2)
 
 
 @pytest.fixture
@@ -146,8 +147,8 @@ def test_the_commits_of_a_folder_make_it(
     listed = [RemoteFile(path, len(data), sha256_bytes(data), "0" * 40) for path, data in standing.items()]
     folder = Folder(Path("/nowhere"), Manifest(entries), (keep,))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "COMMIT_FILES", files)
-        patch.setattr(limits, "COMMIT_BYTES", size)
+        patch.setattr(f"{LIMITS}.COMMIT_FILES", files)
+        patch.setattr(f"{LIMITS}.COMMIT_BYTES", size)
         patch.setattr("huggingface_hub._commit_api.CommitOperationAdd.__post_init__", lambda self: None)
         patch.setattr(CommitOperationAdd, "upload_info", _Info(), raising=False)
         commits = folder.commits(listed)
