@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from registry.lint.rules import Finding, Level
     from registry.report import Check, Established, FailedReport, Report, Step, StepSummary, UnknownReport, Verdict
     from registry.verification.case import DigestMode
-    from registry.verification.tree import Tree
 
 __all__ = [
     "CertificateHolder",
@@ -131,6 +130,7 @@ def verify(
     companions: bool = False,
     digest: DigestMode = "blake3",
     into: Path | None = None,
+    hf_cache: bool = False,
     endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -140,8 +140,10 @@ def verify(
     the release must show. `trust` is the Sigstore trusted root or trust config to tell signers by; None is the public
     instance's, as this machine knows it. `attestations` are bundles by others, or folders of them. `companions` also
     fetches and hashes what belongs to the release in other repositories. `digest` says by which digests files are
-    compared. `into` keeps what is downloaded there. `endpoint` is the Hub; None is HF_ENDPOINT, or the public one.
-    `progress` is called with the number of bytes just done.
+    compared. `into` keeps what is downloaded there. With `hf_cache` nothing is downloaded: the release is read in the
+    Hugging Face cache, where `hf download` and `from_pretrained` keep it, and nothing is asked of a network.
+    `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. `progress` is called with the number of bytes just
+    done.
 
     What is wrong with the release is in the report. Raises InputError for a reference or file that is not what it must
     be, and Unavailable or CredentialsError where the release cannot be had.
@@ -153,20 +155,14 @@ def verify(
     ['1 of 1 signers that the policy names signed it; it asks for 1']
     """
     from registry.attest.verifier import Verifier
-    from registry.hub.client import HubClient
     from registry.hub.reference import parse
-    from registry.verification import steps
-    from registry.verification.companions import on_hub
-    from registry.verification.evidence import gather
-    from registry.verification.fetch import fetched
+    from registry.verification.request import Request
 
-    asked = parse(str(ref))
-    with fetched(asked, endpoint=endpoint, into=into, progress=progress) as place:
-        return steps.verify(
-            place.root, asked, place.words, Verifier(policy, trust), progress, digest=digest,
-            gathered=lambda: gather(asked, place.root, attestations, endpoint=endpoint),
-            measure=on_hub(HubClient(endpoint), progress) if companions else None, fetching=place.seconds,
-        )  # fmt: skip
+    request = Request(
+        parse(str(ref)), Verifier(policy, trust), tuple(attestations), companions, digest, hf_cache, endpoint, progress
+    )
+    with request.fetched(into) as place:
+        return request.report(place.tree, place.words, place.seconds)
 
 
 def fetch(
@@ -177,6 +173,7 @@ def fetch(
     attestations: Iterable[Path] = (),
     companions: bool = False,
     into: Path | None = None,
+    hf_cache: bool = False,
     trust_cache: bool = False,
     endpoint: str | None = None,
     progress: Progress | None = None,
@@ -186,8 +183,8 @@ def fetch(
     It is downloaded at one commit, to `into`, or to a place of its own in GLASSHOUSE_CACHE (else in the user's folder
     of caches), and appears there after every check has passed. A second call downloads nothing, and verifies what is
     there: every byte is hashed again. With `trust_cache` a file that was not touched since it was hashed is not; its
-    size, times and inode tell. A directory as `ref` is verified where it lies. The other arguments are those of
-    `verify`.
+    size, times and inode tell. A directory as `ref`, and with `hf_cache` what the Hugging Face cache keeps of the
+    release, is verified where it lies, and given. The other arguments are those of `verify`.
 
     Raises FailedReport, a VerificationError, where the release does not hold, and UnknownReport, an Unavailable, where
     something could not be checked: `report` has each check. What is there already and fails stays as it is. Raises what
@@ -198,26 +195,19 @@ def fetch(
     True
     """
     from registry.attest.verifier import Verifier
-    from registry.hub.client import HubClient
-    from registry.hub.reference import DirectoryReference, parse
-    from registry.verification import kept, steps
-    from registry.verification.companions import on_hub
-    from registry.verification.evidence import gather
+    from registry.hub.reference import HubReference, parse
+    from registry.verification.kept import keep
+    from registry.verification.request import Request
 
     asked = parse(str(ref))
-    if isinstance(asked, DirectoryReference):
-        verify(ref, policy, trust=trust, attestations=attestations, companions=companions, progress=progress).require()
-        return asked.root
-    hub, verifier = HubClient(endpoint), Verifier(policy, trust)
-
-    def verified(tree: Tree, words: str) -> Report:
-        return steps.verify(
-            tree, asked, words, verifier, progress,
-            gathered=lambda: gather(asked, tree.root, attestations, endpoint=endpoint),
-            measure=on_hub(hub, progress) if companions else None,
-        )  # fmt: skip
-
-    return kept.keep(hub, asked, into, verified, believe=trust_cache, progress=progress)
+    request = Request(
+        asked, Verifier(policy, trust), tuple(attestations), companions, "blake3", hf_cache, endpoint, progress
+    )
+    if isinstance(asked, HubReference) and not hf_cache:
+        return keep(request, asked, into, believe=trust_cache)
+    with request.fetched(into) as place:
+        request.report(place.tree, place.words).require()
+        return place.root
 
 
 def lint(ref: str, *, endpoint: str | None = None) -> LintReport:

@@ -169,7 +169,7 @@ def _admitted(reference: str, checker: Verifier, endpoint: str | None) -> Iterat
 
     asked = parse(reference)
     with _ended_by_signals(), fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
-        report = verify(place.root, asked, place.words, checker)
+        report = verify(place.tree, asked, place.words, checker)
         audited = admit(place.root, report, checker)
         output.say(f"{reference} verifies; what follows runs its code")
         yield audited

@@ -224,7 +224,7 @@ def iter_rows(path: Path) -> Iterator[Row]:
 def verify(summary: Summary, rows_path: Path) -> None:
     """Count the rows at `rows_path` anew. Raises VerificationError that names each part of `summary` they belie."""
     try:
-        found = sha256_file(rows_path)
+        found = sha256_file(rows_path.resolve())  # a link of the Hugging Face cache, where step 0 let it pass
         if found != summary.rows_sha256:
             _differs(f"its SHA-256 is {found}, the summary says {summary.rows_sha256}")
         counter = _Counter(summary.sources)

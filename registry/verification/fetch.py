@@ -12,38 +12,54 @@ from time import perf_counter
 from registry.digest import Progress
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
+from registry.verification.elsewhere import Downloaded, cached
+from registry.verification.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a release lies, how it came there, and how many seconds that took."""
 
-    root: Path
+    tree: Tree
     words: str
     seconds: float = 0.0
+
+    @property
+    def root(self) -> Path:
+        """The directory."""
+        return self.tree.root
 
 
 @contextmanager
 def fetched(
-    reference: Reference, *, endpoint: str | None, into: Path | None, progress: Progress | None
+    reference: Reference,
+    *,
+    endpoint: str | None,
+    into: Path | None,
+    progress: Progress | None,
+    hf_cache: bool = False,
 ) -> Iterator[Place]:
     """The release that `reference` names, in a directory.
 
     A directory is read in place. A release on a Hub is downloaded at the commit the reference resolves to, into `into`
-    (kept) or into a directory that goes away when the block ends. Raises what HubClient raises.
+    (kept) or into a directory that goes away when the block ends; or, with `hf_cache`, read in the Hugging Face cache,
+    and nothing is asked of the Hub. Raises what HubClient and `cached` raise.
     """
     match reference:
         case DirectoryReference():
-            yield Place(reference.root, "a directory, read in place")
+            yield Place(Downloaded(reference.root), "a directory, read in place")
+        case HubReference() if hf_cache:
+            tree, commit = cached(reference)
+            yield Place(tree, f"commit {commit}, read in the Hugging Face cache")
         case HubReference(repository, revision):
             started, hub = perf_counter(), HubClient(endpoint)
             commit = hub.refs.resolve(repository, revision)
             words = f"commit {commit}, all files read at it"
             if into is not None:
                 hub.trees.download(repository, commit, into, progress)
-                yield Place(into, words, perf_counter() - started)
+                yield Place(Tree(into), words, perf_counter() - started)
                 return
             with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
                 root = Path(folder) / "release"
                 hub.trees.download(repository, commit, root, progress)
-                yield Place(root, words, perf_counter() - started)
+                yield Place(Tree(root), words, perf_counter() - started)

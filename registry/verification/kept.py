@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from registry.digest import Progress
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
-from registry.report import FailedReport, Report
+from registry.report import FailedReport
 from registry.verification.remembered import Remembered
-from registry.verification.tree import Tree
+from registry.verification.request import Request
 
 VARIABLE = "GLASSHOUSE_CACHE"
 """The environment variable that names where releases are kept."""
@@ -36,32 +34,24 @@ def place(endpoint: str, repository: str, commit: str) -> Path:
     return store() / "releases" / host / repository / commit
 
 
-def keep(
-    hub: HubClient,
-    reference: HubReference,
-    into: Path | None,
-    verified: Callable[[Tree, str], Report],
-    *,
-    believe: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """The directory of the release that `reference` names: `into`, or its place in the store.
+def keep(request: Request, reference: HubReference, into: Path | None, *, believe: bool) -> Path:
+    """The directory of the release `reference`, verified as `request` asks: `into`, or its place in the store.
 
-    verified: the report on a tree, given how it came there.  believe: whether files that were not touched since they
-    were hashed are those that they were.
+    believe: whether files that were not touched since they were hashed are those that they were.
     Raises FailedReport and UnknownReport where the report does not say PASS, and what HubClient raises.
     """
+    hub = HubClient(request.endpoint)
     commit = hub.refs.resolve(reference.repository, reference.revision)
     root = into or place(hub.endpoint, reference.repository, commit)
 
     def accept(where: Path) -> None:
         tree = Remembered(where, root.with_name(f".{root.name}.measured.json"), believe=believe)
-        verified(tree, f"commit {commit}, all files read at it").require()
+        request.report(tree, f"commit {commit}, all files read at it").require()
         with suppress(OSError):  # whoever may not write there hashes again
             tree.write()
 
     if not root.is_dir() or not any(root.iterdir()):
-        hub.trees.download(reference.repository, commit, root, progress, accept=accept)
+        hub.trees.download(reference.repository, commit, root, request.progress, accept=accept)
         return root
     try:
         accept(root)

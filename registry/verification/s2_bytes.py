@@ -20,7 +20,7 @@ from registry.verification.case import Case, Found
 
 SHA256: frozenset[Algorithm] = frozenset(("sha256",))
 LEFTOVERS = {
-    ".cache": " (if `hf download --local-dir` left it there: remove the folder .cache)",
+    ".cache": " (it is more than `hf download --local-dir` leaves there; if it did: remove the folder .cache)",
     ".git": " (if `git clone` left it there: remove the folder .git)",
 }
 """What tools add to a folder that they download to, and how to go on."""

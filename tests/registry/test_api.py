@@ -29,13 +29,15 @@ CLASSES = {
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
     "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, into: 'Path | None' = None, "
-    "trust_cache: 'bool' = False, endpoint: 'str | None' = None, progress: 'Progress | None' = None) -> 'Path'",
+    "hf_cache: 'bool' = False, trust_cache: 'bool' = False, endpoint: 'str | None' = None, "
+    "progress: 'Progress | None' = None) -> 'Path'",
     "lint": "(ref: 'str', *, endpoint: 'str | None' = None) -> 'LintReport'",
     "publish": "(folder: 'Path', *, endpoint: 'str | None' = None, progress: 'Progress | None' = None) -> 'str'",
     "sign": "(folder: 'Path', signer: 'Signer') -> 'None'",
     "verify": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
     "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, digest: 'DigestMode' = 'blake3', "
-    "into: 'Path | None' = None, endpoint: 'str | None' = None, progress: 'Progress | None' = None) -> 'Report'",
+    "into: 'Path | None' = None, hf_cache: 'bool' = False, endpoint: 'str | None' = None, "
+    "progress: 'Progress | None' = None) -> 'Report'",
 }
 """What other people's programs rely on. A change here breaks them: it is told in docs/CHANGELOG.md."""
 
@@ -53,7 +55,7 @@ def test_what_type_checkers_see_is_what_is_loaded() -> None:
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
     seen = {(node.module, alias.name) for node in imports for alias in node.names}
     loaded = {(home, name) for home, names in api._HOMES.items() for name in names}
-    private = {"Progress", "DigestMode", "Tree"}  # in annotations alone
+    private = {"Progress", "DigestMode"}  # in annotations alone
     assert {(home, name) for home, name in seen if name not in private} == loaded
 
 

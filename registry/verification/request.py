@@ -1,0 +1,72 @@
+"""What is asked when a release is to be verified: which, by whose word, and with what else at hand."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.attest.verifier import Verifier
+from registry.digest import Progress
+from registry.errors import InputError
+from registry.hub.client import HubClient
+from registry.hub.reference import DirectoryReference, HubReference, Reference
+from registry.report import Report
+from registry.verification import steps
+from registry.verification.case import DigestMode
+from registry.verification.companions import on_hub
+from registry.verification.evidence import gather
+from registry.verification.fetch import Place, fetched
+from registry.verification.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One verification that is asked for. Raises InputError where the Hugging Face cache cannot have the release."""
+
+    reference: Reference
+    """Which release."""
+    verifier: Verifier
+    """The policy, and the roots of trust."""
+    attestations: tuple[Path, ...] = ()
+    """Bundles by others, or folders of them."""
+    companions: bool = False
+    """Whether what belongs to the release in other repositories is fetched and hashed, too."""
+    digest: DigestMode = "blake3"
+    """By which digests files are compared."""
+    hf_cache: bool = False
+    """Whether the release is looked for in the Hugging Face cache, and no Hub is asked."""
+    endpoint: str | None = None
+    """The Hub; None is HF_ENDPOINT, or the public one."""
+    progress: Progress | None = None
+    """Told of bytes as they come, and as they are hashed."""
+
+    def __post_init__(self) -> None:
+        if self.hf_cache and not isinstance(self.reference, HubReference):
+            raise InputError(
+                f"{self.reference} is a directory, and is not looked for in the Hugging Face cache",
+                mend="name the release there: hf://OWNER/NAME@TAG",
+            )
+
+    def fetched(self, into: Path | None = None) -> AbstractContextManager[Place]:
+        """The release in a directory. Raises as `registry.verification.fetch.fetched` does."""
+        if into is not None and self.hf_cache:
+            raise InputError(
+                "what lies in the Hugging Face cache is read there, and goes nowhere else",
+                mend="leave out one of the two",
+            )
+        return fetched(
+            self.reference, endpoint=self.endpoint, into=into, progress=self.progress, hf_cache=self.hf_cache
+        )
+
+    def report(self, tree: Tree, words: str, seconds: float = 0.0) -> Report:
+        """The report on the release in `tree`; `words` say how it came there, in so many seconds.
+
+        Raises InputError for a root of trust or an attestation that cannot be read.
+        """
+        asks = DirectoryReference(tree.root) if self.hf_cache else self.reference  # of a directory, no Hub is asked
+        return steps.verify(
+            tree, self.reference, words, self.verifier, self.progress, digest=self.digest, fetching=seconds,
+            gathered=lambda: gather(asks, tree.root, self.attestations, endpoint=self.endpoint),
+            measure=on_hub(HubClient(self.endpoint), self.progress) if self.companions else None,
+        )  # fmt: skip
