@@ -116,6 +116,9 @@ def verify(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
     into: Annotated[Path | None, typer.Option("--output", help="Keep what is downloaded in this directory.")] = None,
+    hf_cache: Annotated[
+        bool, typer.Option("--cache", help="Read it in the Hugging Face cache, where it lies; no network is asked.")
+    ] = False,
     endpoint: Endpoint = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print every check, not a line for each step.")
@@ -129,7 +132,7 @@ def verify(
     with output.progress("fetching and hashing") as progress:
         report = api.verify(
             reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
-            digest=digest, into=into, endpoint=endpoint, progress=progress,
+            digest=digest, into=into, hf_cache=hf_cache, endpoint=endpoint, progress=progress,
         )  # fmt: skip
     if as_json:
         output.data(report.as_json())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,14 @@ def test_a_release_in_the_cache_is_verified_where_it_lies(world: World, snapshot
     place = next(check for check in report.checks if check.step is Step.PLACE)
     assert place.reason == f"commit {snapshot.name}, read in the Hugging Face cache"
     assert api.fetch(REFERENCE, world.policy, hf_cache=True) == snapshot
+
+
+def test_the_command_says_so_too(world: World, snapshot: Path) -> None:
+    command = [str(Path(sys.executable).parent / "glasshouse"), "verify", "--cache", REFERENCE]
+    command += ["--key", str(world.folder / "public.pem")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"commit {snapshot.name}, read in the Hugging Face cache" in done.stdout
 
 
 def test_a_flipped_byte_in_the_cache_is_seen(world: World, snapshot: Path) -> None:
