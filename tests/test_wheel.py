@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.goldens.make_releases import goldens
+from tests.sigstore_instance import ISSUER, SigstoreInstance
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = str(Path(sys.executable).with_name("uv"))
@@ -46,6 +48,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_built_twice_is_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     again = build(tmp_path / "at another path", umask=0o077, time=1_600_000_000)
     assert again.name == wheel.name and again.read_bytes() == wheel.read_bytes()
+
+
+def test_its_signature_is_verified_as_the_page_says(wheel: Path, tmp_path: Path, sigstore: SigstoreInstance) -> None:
+    page = (ROOT / "docs" / "how-to" / "trust-glasshouse.md").read_text()
+    (line,) = re.findall(r"^\$ (python -m sigstore verify .*)$", page, re.MULTILINE)
+    words = shlex.split(line)
+    name, identity, issuer = words[5], words[words.index("--cert-identity") + 1], words[-1]
+    assert name == wheel.name
+    shutil.copyfile(wheel, tmp_path / name)
+    client = [sys.executable, "-m", "sigstore", "--trust-config", str(sigstore.trust_config_path)]
+    token = sigstore.token(identity)
+    subprocess.run([*client, "sign", "--identity-token", token, name], cwd=tmp_path, capture_output=True, check=True)
+    asked = [*client, *words[3:-1], ISSUER]
+    assert issuer == "https://token.actions.githubusercontent.com"
+    assert subprocess.run(asked, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    (tmp_path / name).write_bytes(wheel.read_bytes() + b"\0")
+    assert subprocess.run(asked, cwd=tmp_path, capture_output=True, check=False).returncode == 1
 
 
 def needed(name: str) -> set[str]:

@@ -64,6 +64,16 @@ def test_what_it_runs_is_there_and_no_secret_is_needed() -> None:
     assert len(locked) == 1 and locked[0] in pinned
 
 
+def test_this_version_has_its_section_in_the_changelog() -> None:
+    text = (ROOT / "docs" / "CHANGELOG.md").read_text()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert sections[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d", sections[1])
+    kinds = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
 def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
     """What it says of the workflow at `path`, asking no network."""
     command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--persona", "auditor", "--quiet", str(path)]
