@@ -126,7 +126,7 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The verdict over all checks, by the law above."""
-        return overall(self.checks)
+        return overall(check.verdict for check in self.checks)
 
     def require(self) -> None:
         """Do nothing where the verdict is PASS. Raises FailedReport for FAIL, and UnknownReport for UNKNOWN."""
@@ -145,12 +145,12 @@ class Report:
         }
 
 
-def overall(checks: Iterable[Check]) -> Verdict:
-    """The verdict over `checks`, by the law above."""
-    verdicts = {check.verdict for check in checks}
-    if Verdict.FAIL in verdicts:
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict over several, by the law above."""
+    found = set(verdicts)
+    if Verdict.FAIL in found:
         return Verdict.FAIL
-    if Verdict.UNKNOWN in verdicts or not verdicts:
+    if Verdict.UNKNOWN in found or not found:
         return Verdict.UNKNOWN
     return Verdict.PASS
 

@@ -74,7 +74,7 @@ def write(
         layout.PIPELINE: canonical.dumps({"stages": dict(map(_declared, STAGES))}),
         layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
         layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
-        layout.ENVIRONMENT: _environment().to_bytes(),
+        layout.ENVIRONMENT: environment().to_bytes(),
         **extra,
     }.items():
         write_atomic(folder / path, data)
@@ -247,7 +247,7 @@ def _model(folder: Path) -> dict[str, Path]:
     }
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     return Environment(
         machine=Machine(
             cpu="a processor", architecture="x86_64", features=("avx2",), accelerator=None, system="Linux",

@@ -33,6 +33,8 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run/sys
 POLL_SECONDS = 0.2
 LAST_WORDS = 4096
 BUBBLEWRAP = "bwrap"
+TRACKING = "GLASSHOUSE_TRACKING"
+"""Set to `off`, no run is recorded in MLflow."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -121,7 +123,7 @@ class Sandbox:
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self.scratch / "dvc"),
             "DVC_SYSTEM_CONFIG_DIR": str(home),
-            "GLASSHOUSE_TRACKING": "off",
+            TRACKING: "off",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 

@@ -22,6 +22,7 @@ PANELS = {
         "release cut": "Prepare, sign and publish the next release.",
     },
     "To build": {
+        "doctor": "Say what this machine lacks for building, releasing and checking models.",
         "record": "Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.",
     },
     "To release": {

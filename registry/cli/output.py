@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from registry.digest import Progress
+    from registry.doctor import Condition
     from registry.errors import GlasshouseError
     from registry.report import Report
 
@@ -68,52 +69,53 @@ def error(problem: GlasshouseError, *, as_json: bool) -> None:
 def verification(result: Report) -> None:
     """Show a line for each step, then each check that did not pass, then what was established.
 
-    A pipe gets the same as plain text, each line whole. What a step's line says is not said again below it.
+    What a step's line says is not said again below it.
     """
-    lines = [
-        (f"{each.step} {each.step.word}", each.verdict, f"{each.seconds:.2f} s", printable(each.words))
+    _aligned(
+        (f"{each.step} {each.step.word}", each.verdict, f"{each.seconds:.2f} s".rjust(8), each.words)
         for each in result.steps
-    ]
+    )
     counts = Counter(check.step for check in result.checks)
     alone = {each.step for each in result.steps if counts[each.step] == 1}
     amiss = [check for check in result.checks if check.verdict != "PASS" and check.step not in alone]
     amiss.sort(key=lambda check: check.verdict != "FAIL")
-    below = [
-        (check.verdict, f"{check.step} {check.name}: {printable(check.subject)}: {printable(check.reason)}")
-        for check in amiss[:MOST]
-    ]
-    more = f"and {len(amiss) - MOST} more that did not pass: -v shows all" if len(amiss) > MOST else ""
-    if sys.stdout.isatty():
-        _shown(lines, below, more)
-    else:
-        for step, verdict, seconds, words in lines:
-            print(f"{step:<12}  {verdict:<7}  {seconds:>8}  {words}")
-        for verdict, words in below:
-            print(f"{verdict:<7}  {words}")
-        print(more, end="\n" if more else "")
+    _aligned((check.verdict, f"{check.step} {check.name}: {check.subject}: {check.reason}") for check in amiss[:MOST])
+    if len(amiss) > MOST:
+        print(f"and {len(amiss) - MOST} more that did not pass: -v shows all")
     conclusion(result)
 
 
-def _shown(lines: Sequence[tuple[str, str, str, str]], below: Sequence[tuple[str, str]], more: str) -> None:
+def conditions(found: Sequence[Condition]) -> None:
+    """Show how everything stands, a line each, with the mend of what is not right."""
+    rows: list[tuple[str, ...]] = []
+    for each in found:
+        rows.append((each.name, each.verdict, each.found))
+        if each.mend is not None:
+            rows.append(("", "", f"to mend it: {each.mend}"))
+    _aligned(rows)
+    counts = Counter(str(each.verdict) for each in found)
+    print(", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict]))
+
+
+def _aligned(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns, the last of them folded: verdicts in colours on a terminal, whole lines in a pipe."""
+    made = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*made, strict=True)][:-1]
+    if not sys.stdout.isatty():
+        for *cells, words in made:
+            print("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), words]))
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    steps, rest = Table.grid(padding=(0, 2, 0, 0)), Table.grid(padding=(0, 2, 0, 0))
-    steps.add_column(no_wrap=True)
-    steps.add_column(no_wrap=True)
-    steps.add_column(no_wrap=True, justify="right")
-    steps.add_column(overflow="fold")
-    for step, verdict, seconds, words in lines:
-        steps.add_row(step, Text(verdict, STYLES[verdict]), Text(seconds, "dim"), Text(words))
-    for verdict, words in below:
-        rest.add_row(Text(verdict, STYLES[verdict]), Text(words, overflow="fold"))
-    console.print(steps)
-    if below:
-        console.print(rest)
-    if more:
-        console.print(more)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for width in widths:
+        table.add_column(no_wrap=True, min_width=width)
+    table.add_column(overflow="fold")
+    for row in made:
+        table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+    Console(highlight=False).print(table)
 
 
 def conclusion(result: Report) -> None:

@@ -100,7 +100,7 @@ def verify(
     for step, answers in steps:
         with _timed(seconds, step):
             checks += answers(case)
-    passed = overall(checks) is Verdict.PASS
+    passed = overall(check.verdict for check in checks) is Verdict.PASS
     return Report(
         str(reference),
         tuple(checks),

@@ -23,7 +23,9 @@ def steps(checks: Iterable[Check], seconds: Mapping[Step, float], case: Case | N
     for check in checks:
         made[check.step].append(check)
     return tuple(
-        StepSummary(step, overall(of_step), _words(step, of_step, case), seconds.get(step, 0.0))
+        StepSummary(
+            step, overall(check.verdict for check in of_step), _words(step, of_step, case), seconds.get(step, 0.0)
+        )
         for step, of_step in made.items()
     )
 
@@ -53,7 +55,7 @@ def _words(step: Step, checks: Sequence[Check], case: Case | None) -> str:
             return check.reason.partition(";")[0]
         whole = case is None or check.subject in (str(case.root), str(case.reference))
         return check.reason if whole else f"{check.subject}: {check.reason}"
-    if overall(checks) is not Verdict.PASS:
+    if overall(check.verdict for check in checks) is not Verdict.PASS:
         counted = Counter(check.verdict for check in checks)
         counts = [f"{counted[verdict]} {words}" for verdict, words in _COUNTED.items() if counted[verdict]]
         return ", ".join(counts) or "nothing was checked"

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.cli import output
+from registry.doctor import Condition
 from registry.errors import InputError
 from registry.report import Check, Established, Report, Step, StepSummary, Verdict
 
@@ -44,6 +45,7 @@ def test_a_report_and_an_error_drive_nothing(capsys: pytest.CaptureFixture[str],
     output.report(Report(text, checks))
     output.verification(Report(text, (*checks, *checks), steps))
     output.verification(Report(text, checks[:1], steps[:1], Established(text, text, text, text)))
+    output.conditions([Condition(text, Verdict.FAIL, text, text), Condition(text, Verdict.PASS, text)])
     output.error(InputError(text, mend=text), as_json=False)
     output.error(InputError(text, mend=text), as_json=True)
     output.say(text)
