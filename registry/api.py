@@ -131,6 +131,8 @@ def verify(
     digest: DigestMode = "blake3",
     into: Path | None = None,
     hf_cache: bool = False,
+    summary: Path | None = None,
+    summary_signer: Signer | None = None,
     endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -144,6 +146,10 @@ def verify(
     Hugging Face cache, where `hf download` and `from_pretrained` keep it, and nothing is asked of a network.
     `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. `progress` is called with the number of bytes just
     done.
+
+    `summary` is the file to write a SLSA verification summary to, for those who admit by policy: an in-toto statement,
+    or, where `summary_signer` signs it, a bundle around one. It says PASSED or FAILED. Where the verdict is UNKNOWN,
+    and where no file could be read, none is written, and an older one there is removed.
 
     What is wrong with the release is in the report. Raises InputError for a reference or file that is not what it must
     be, and Unavailable or CredentialsError where the release cannot be had.
@@ -159,8 +165,10 @@ def verify(
     from registry.verification.request import Request
 
     request = Request(
-        parse(str(ref)), Verifier(policy, trust), tuple(attestations), companions, digest, hf_cache, endpoint, progress
-    )
+        parse(str(ref)), Verifier(policy, trust), tuple(attestations), companions, digest, hf_cache, endpoint, progress,
+        summary, summary_signer,
+    )  # fmt: skip
+    request.begin()
     with request.fetched(into) as place:
         return request.report(place.tree, place.words, place.seconds)
 
@@ -175,6 +183,8 @@ def fetch(
     into: Path | None = None,
     hf_cache: bool = False,
     trust_cache: bool = False,
+    summary: Path | None = None,
+    summary_signer: Signer | None = None,
     endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -201,8 +211,10 @@ def fetch(
 
     asked = parse(str(ref))
     request = Request(
-        asked, Verifier(policy, trust), tuple(attestations), companions, "blake3", hf_cache, endpoint, progress
-    )
+        asked, Verifier(policy, trust), tuple(attestations), companions, "blake3", hf_cache, endpoint, progress,
+        summary, summary_signer,
+    )  # fmt: skip
+    request.begin()
     if isinstance(asked, HubReference) and not hf_cache:
         return keep(request, asked, into, believe=trust_cache)
     with request.fetched(into) as place:

@@ -1,7 +1,8 @@
-"""Predicates that others defined and vetted: SLSA provenance, and in-toto's result of a test.
+"""Predicates that others defined and vetted: SLSA provenance and verification summary, in-toto's result of a test.
 
 Laws: as of registry.attest.predicates.
-Source: SLSA 1.0, provenance.md; in-toto attestation framework, spec/predicates/test-result.md.
+Source: SLSA 1.0, provenance.md; SLSA 1.1, verification_summary.md; in-toto attestation framework,
+spec/predicates/test-result.md.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from registry.attest.predicates import Model, Predicate, Text
+from registry.attest.predicates import Model, Predicate, Text, Time
 
 
 class Resource(Model):
@@ -99,3 +100,33 @@ class TestResult(Predicate):
     """Those that passed with a warning."""
     failed_tests: tuple[Text, ...] = ()
     """Those that failed."""
+
+
+class SummaryVerifier(Model):
+    """Who verified."""
+
+    id: Text
+    """The URI of the verifier. Whoever goes by a summary accepts it only by the signer that they expect for it."""
+
+
+class VerificationSummary(Predicate):
+    """That the subjects were verified, by which policy, and what came out (SLSA 1.1)."""
+
+    TYPE = "https://slsa.dev/verification_summary/v1"
+
+    verifier: SummaryVerifier
+    """Who verified."""
+    time_verified: Time
+    """When."""
+    resource_uri: Text
+    """What the subjects were verified as: the release, such as `hf://org/model@v1.0.0`."""
+    policy: Resource
+    """What was asked of them: its format as a URI, and its SHA-256."""
+    input_attestations: tuple[Resource, ...] = ()
+    """Every attestation that was looked at, by its place in the release, or where it came from, and its SHA-256."""
+    verification_result: Literal["PASSED", "FAILED"]
+    """PASSED: every check passed. FAILED: at least one does not hold. What could not be checked has no summary."""
+    verified_levels: tuple[Text, ...]
+    """The SLSA levels that were verified, one for each track; `FAILED` where the result is."""
+    slsa_version: Text | None = None
+    """The version of SLSA that the levels are of."""

@@ -119,6 +119,13 @@ def verify(
     hf_cache: Annotated[
         bool, typer.Option("--cache", help="Read it in the Hugging Face cache, where it lies; no network is asked.")
     ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--summary", help="Write a SLSA verification summary to this file; none where it is UNKNOWN."),
+    ] = None,
+    summary_key: Annotated[
+        Path | None, typer.Option("--summary-key", help="Sign the summary with this P-256 private key (PEM).")
+    ] = None,
     endpoint: Endpoint = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print every check, not a line for each step.")
@@ -129,11 +136,17 @@ def verify(
     from registry import api
 
     checker = trust.verifier()
+    if summary_key is not None and summary is None:
+        raise InputError("--summary-key signs a summary, and none is asked for", mend="give --summary FILE, too")
+    signer = api.KeySigner(summary_key) if summary_key else None
     with output.progress("fetching and hashing") as progress:
         report = api.verify(
             reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
-            digest=digest, into=into, hf_cache=hf_cache, endpoint=endpoint, progress=progress,
+            digest=digest, into=into, hf_cache=hf_cache, summary=summary, summary_signer=signer, endpoint=endpoint,
+            progress=progress,
         )  # fmt: skip
+    if summary is not None and not summary.exists():
+        output.say("no summary is written: it could say PASSED or FAILED, and neither is known of these files")
     if as_json:
         output.data(report.as_json())
     else:

@@ -6,14 +6,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.attest.signature import Signer
 from registry.attest.verifier import Verifier
 from registry.digest import Progress
-from registry.errors import InputError
+from registry.errors import InputError, Unavailable
+from registry.files import write_atomic
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import Report
-from registry.verification import steps
-from registry.verification.case import DigestMode
+from registry.verification import slsa_summary, steps
+from registry.verification.case import Case, DigestMode
 from registry.verification.companions import on_hub
 from registry.verification.evidence import gather
 from registry.verification.fetch import Place, fetched
@@ -40,6 +42,10 @@ class Request:
     """The Hub; None is HF_ENDPOINT, or the public one."""
     progress: Progress | None = None
     """Told of bytes as they come, and as they are hashed."""
+    summary: Path | None = None
+    """Where a verification summary is written; an older one gives way, whether or not there is a new one."""
+    signer: Signer | None = None
+    """Who signs the summary; None: nobody does."""
 
     def __post_init__(self) -> None:
         if self.hf_cache and not isinstance(self.reference, HubReference):
@@ -47,6 +53,15 @@ class Request:
                 f"{self.reference} is a directory, and is not looked for in the Hugging Face cache",
                 mend="name the release there: hf://OWNER/NAME@TAG",
             )
+
+    def begin(self) -> None:
+        """Remove an older summary: it does not answer what is asked now. Raises InputError where that cannot be."""
+        try:
+            if self.summary is not None:
+                self.summary.unlink(missing_ok=True)
+        except OSError as problem:
+            words = f"{self.summary} cannot be written: {problem.strerror}"
+            raise InputError(words, mend="name a file for the summary") from problem
 
     def fetched(self, into: Path | None = None) -> AbstractContextManager[Place]:
         """The release in a directory. Raises as `registry.verification.fetch.fetched` does."""
@@ -62,11 +77,22 @@ class Request:
     def report(self, tree: Tree, words: str, seconds: float = 0.0) -> Report:
         """The report on the release in `tree`; `words` say how it came there, in so many seconds.
 
-        Raises InputError for a root of trust or an attestation that cannot be read.
+        Raises InputError for a root of trust or an attestation that cannot be read, and as `signer` does.
         """
         asks = DirectoryReference(tree.root) if self.hf_cache else self.reference  # of a directory, no Hub is asked
         return steps.verify(
             tree, self.reference, words, self.verifier, self.progress, digest=self.digest, fetching=seconds,
             gathered=lambda: gather(asks, tree.root, self.attestations, endpoint=self.endpoint),
             measure=on_hub(HubClient(self.endpoint), self.progress) if self.companions else None,
+            told=self._summarize,
         )  # fmt: skip
+
+    def _summarize(self, case: Case | None, report: Report) -> None:
+        """Write the summary, where one is asked for, and the report says PASS or FAIL of files that were read."""
+        if self.summary is None:
+            return
+        try:
+            statement = slsa_summary.summarized(case, report)
+        except Unavailable:
+            return
+        write_atomic(self.summary, self.signer.sign(statement) if self.signer else statement.to_bytes())

@@ -58,6 +58,7 @@ def verify(
     measure: Measure | None = None,
     now: datetime | None = None,
     fetching: float = 0.0,
+    told: Callable[[Case | None, Report], object] = lambda case, report: None,
 ) -> Report:
     """The report on the release in the directory or tree `where`, which `reference` named; `place` says how it came.
 
@@ -66,6 +67,7 @@ def verify(
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
     fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
+    told: gets what is known of the release at the end, None where step 0 failed, and the report.
     Raises nothing for what a hostile release can hold: that is what the report is for. Raises InputError for a root of
     trust that cannot be read.
     """
@@ -78,7 +80,9 @@ def verify(
     except GlasshouseError as problem:
         checks = [Check(Step.BOUNDS, Verdict.FAIL, str(root), problem.message)]
         checks += [Check(step, Verdict.UNKNOWN, str(root), "not looked at: step 0 failed") for step in STEPS[1:]]
-        return Report(str(reference), tuple(checks), summary.steps(checks, seconds))
+        report = Report(str(reference), tuple(checks), summary.steps(checks, seconds))
+        told(None, report)
+        return report
     with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
     case = Case(tree, files, reference, verifier if now is None else verifier.at(now), digest, evidence)
@@ -101,12 +105,14 @@ def verify(
         with _timed(seconds, step):
             checks += answers(case)
     passed = overall(check.verdict for check in checks) is Verdict.PASS
-    return Report(
+    report = Report(
         str(reference),
         tuple(checks),
         summary.steps(checks, seconds, case),
         summary.established(case) if passed else None,
     )
+    told(case, report)
+    return report
 
 
 @contextmanager

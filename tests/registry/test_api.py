@@ -29,14 +29,16 @@ CLASSES = {
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
     "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, into: 'Path | None' = None, "
-    "hf_cache: 'bool' = False, trust_cache: 'bool' = False, endpoint: 'str | None' = None, "
+    "hf_cache: 'bool' = False, trust_cache: 'bool' = False, summary: 'Path | None' = None, "
+    "summary_signer: 'Signer | None' = None, endpoint: 'str | None' = None, "
     "progress: 'Progress | None' = None) -> 'Path'",
     "lint": "(ref: 'str', *, endpoint: 'str | None' = None) -> 'LintReport'",
     "publish": "(folder: 'Path', *, endpoint: 'str | None' = None, progress: 'Progress | None' = None) -> 'str'",
     "sign": "(folder: 'Path', signer: 'Signer') -> 'None'",
     "verify": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
     "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, digest: 'DigestMode' = 'blake3', "
-    "into: 'Path | None' = None, hf_cache: 'bool' = False, endpoint: 'str | None' = None, "
+    "into: 'Path | None' = None, hf_cache: 'bool' = False, summary: 'Path | None' = None, "
+    "summary_signer: 'Signer | None' = None, endpoint: 'str | None' = None, "
     "progress: 'Progress | None' = None) -> 'Report'",
 }
 """What other people's programs rely on. A change here breaks them: it is told in docs/CHANGELOG.md."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.attest import audits, intoto, predicates
+from registry.attest import audits, intoto, namespace, predicates
 from registry.attest.audits import Challenge, Replay, Segment
 from registry.attest.intoto import (
     BuildDefinition,
@@ -17,7 +17,9 @@ from registry.attest.intoto import (
     Provenance,
     Resource,
     RunDetails,
+    SummaryVerifier,
     TestResult,
+    VerificationSummary,
 )
 from registry.attest.predicates import (
     ChainProfile,
@@ -87,6 +89,16 @@ EXAMPLES: list[Predicate] = [
         ),
         passed_tests=("bitsPerByte < baselines.uniform.bitsPerByte",),
         warned_tests=("bitsPerByte < baselines.unigram.bitsPerByte",),
+    ),
+    VerificationSummary(
+        verifier=SummaryVerifier(id=f"{namespace.WRITTEN}verifier/v1"),
+        time_verified="2026-01-01T00:00:00Z",
+        resource_uri="hf://org/model@v1.0.0",
+        policy=Resource(uri=f"{namespace.WRITTEN}policy/v1", digest={"sha256": SHA}),
+        input_attestations=(Resource(uri="attestations/release.sigstore.json", digest={"sha256": SHA}),),
+        verification_result="PASSED",
+        verified_levels=("SLSA_BUILD_LEVEL_1",),
+        slsa_version="1.1",
     ),
     Checkpoints(
         head=SHA,
@@ -176,7 +188,7 @@ def test_every_predicate_has_a_type_of_its_own_and_words_for_every_field() -> No
     )  # fmt: skip
     ours |= audited
     assert all(kind.startswith(predicates.BASE) for kind in ours)
-    assert theirs == {Provenance.TYPE, TestResult.TYPE}
+    assert theirs == {Provenance.TYPE, TestResult.TYPE, VerificationSummary.TYPE}
     assert {example.TYPE for example in EXAMPLES} == ours | theirs and len(EXAMPLES) == len(ours | theirs)
 
 
