@@ -134,6 +134,10 @@ class Policy(Record):
             )
         return self
 
+    def as_json(self) -> dict[str, Any]:
+        """The JSON object, without what it does not say."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
     @property
     def keys(self) -> tuple[PublicKey, ...]:
         """The bare keys among the signers."""

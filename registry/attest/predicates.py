@@ -297,3 +297,17 @@ class Status(Predicate):
     """When it was said. Where the signature is logged, the log's time counts instead."""
     successor: Text | None = None
     """The version to go to."""
+    number: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Which word on this release it is, from 1; None in words of before, and in those that no branch keeps."""
+    previous: Sha256 | None = None
+    """SHA-256 of the statement of the word before, whoever said it; None for the first."""
+    valid_until: Time | None = None
+    """Until when the word is meant to be relied on; None: until another is said."""
+
+    @model_validator(mode="after")
+    def _chained(self) -> Self:
+        if self.previous is not None and (self.number is None or self.number == 1):
+            raise ValueError("a word that follows another has a number from 2 on")
+        if self.number is not None and self.number > 1 and self.previous is None:
+            raise ValueError(f"word {self.number} does not name the one before")
+        return self

@@ -18,7 +18,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Annotated, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -50,6 +50,10 @@ class Rule(Record, ABC):
 
     signs: tuple[Bundle, ...] | None = None
     """Which attestations this signer may sign, by their short names; None: any."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON object, without what it does not say."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def may_sign(self, name: str | None) -> bool:
         """Whether this rule speaks of the attestation `name` at all; None: of any."""

@@ -22,6 +22,10 @@ def status(
     successor: Annotated[
         str | None, typer.Option("--successor", help="With superseded: the version to go to, such as v1.0.1.")
     ] = None,
+    valid_days: Annotated[
+        float | None,
+        typer.Option("--valid-days", help="For how many days it is to be relied on.", min=0.01, max=36_500),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--output", help="Where to write the bundle; others give it by --attestation.")
     ] = None,
@@ -34,14 +38,17 @@ def status(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be signed, change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Say, signed, whether a release still stands. Whoever verifies it goes by the newest word of its signers."""
+    """Say, signed, whether a release still stands. Who verifies it goes by its signers' newest word, or a yank."""
     from registry.files import write_atomic
     from registry.hub.client import HubClient
     from registry.release import status as standings
 
     if out is None and not publish:
         raise InputError("the signed word goes nowhere", mend="give --publish, or --output FILE, or both")
-    said = standings.statement(standings.of_directory(folder), say, reason, successor)
+    hub = HubClient(endpoint) if publish and not dry_run else None
+    bundle_of_release = standings.of_directory(folder)
+    after = standings.link(bundle_of_release, hub) if hub else None
+    said = standings.statement(bundle_of_release, say, reason, successor, after=after, valid_days=valid_days)
     signer = who.signer()
     facts = {"release": said.subjects[0].name, "standing": say, "signer": signing.name(signer)}
     if not dry_run:
@@ -49,8 +56,8 @@ def status(
         if out is not None:
             write_atomic(out, bundle)
             facts["bundle"] = str(out)
-        if publish:
-            facts["published"] = standings.publish(said, bundle, HubClient(endpoint))
+        if hub is not None:
+            facts["published"] = standings.publish(said, bundle, hub)
     if as_json:
         output.data(facts)
         return

@@ -1,13 +1,15 @@
 """Say, signed, whether a release still stands: that it is active, superseded by another, or yanked.
 
 A release never changes, so what becomes of it later is said beside it: on the branch `status` of its repository, in a
-folder named like its tag. Nothing is taken back there; whoever verifies goes by the newest word.
+folder named like its tag. Words there are numbered, and each names the one before, so that none is held back unseen.
+Nothing is taken back; whoever verifies goes by the newest word, and by a yank for good.
 """
 
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,19 +19,62 @@ from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.predicates import Standing, Status
 from registry.attest.statement import Statement
 from registry.digest import sha256_bytes
-from registry.errors import InputError
+from registry.errors import GlasshouseError, InputError
 from registry.files import write_atomic
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.records import layout
+from registry.verification.case import unverified
+from registry.verification.evidence import branch_words
+from registry.verification.s7_status import BRANCH
 
-BRANCH = "status"
 SUFFIX = ".sigstore.json"
 DIGITS = 16
 
 
-def statement(bundle: bytes, standing: Standing, reason: str, successor: str | None = None) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a word stands among those that a branch keeps."""
+
+    number: int
+    """Which it is, from 1."""
+    previous: str | None
+    """SHA-256 of the statement of the one before."""
+
+
+def link(bundle: bytes, hub: HubClient) -> Link:
+    """Where the next word stands on the release whose release statement is in `bundle`.
+
+    Who said the words that stand there is not looked at: each is bound, whoever it is by, so that it can be asked for.
+    Raises GlasshouseError where the branch cannot be read whole.
+    """
+    about = _release(bundle).subjects
+    there = HubReference(*about[0].name.split("@"))
+    last, previous = 0, None
+    words = branch_words(hub, there.repository, BRANCH, there.revision) if hub.repos.exists(there.repository) else []
+    for item in words:
+        try:
+            statement = unverified(item.data)
+            said = Status.of(statement)
+        except GlasshouseError:
+            continue
+        if statement.subjects == about and (said.number or 0) >= max(last, 1):
+            last, previous = said.number or 0, sha256_bytes(statement.to_bytes())
+    return Link(last + 1, previous)
+
+
+def statement(
+    bundle: bytes,
+    standing: Standing,
+    reason: str,
+    successor: str | None = None,
+    *,
+    after: Link | None = None,
+    valid_days: float | None = None,
+) -> Statement:
     """What is to be signed of the release whose release statement is in `bundle`. Its signature is not looked at.
+
+    after: where the word stands, if a branch is to keep it.  valid_days: for how long it is to be relied on.
 
     Raises InputError for a bundle of something else, and for a successor of a release that is not superseded.
     """
@@ -38,11 +83,19 @@ def statement(bundle: bytes, standing: Standing, reason: str, successor: str | N
             f"{standing}, successor {successor}: what is superseded has a successor, and nothing else has",
             mend="--say superseded --successor v1.0.1",
         )
-    signed = Statement.parse(Bundle.parse(bundle, max_bytes=MAX_MODEL_BYTES).envelope.payload)
-    predicates.Release.of(signed)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    signed = _release(bundle)
+    now = datetime.now(UTC)
+    until = now + timedelta(days=valid_days) if valid_days is not None else None
     try:
-        said = Status(standing=standing, reason=reason, stated_at=now, successor=successor)
+        said = Status(
+            standing=standing,
+            reason=reason,
+            stated_at=_rfc3339(now),
+            successor=successor,
+            number=after.number if after else None,
+            previous=after.previous if after else None,
+            valid_until=_rfc3339(until) if until else None,
+        )
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         raise InputError(
@@ -58,7 +111,8 @@ def publish(said: Statement, bundle: bytes, hub: HubClient) -> str:
     """
     repo, _, tag = said.subjects[0].name.partition("@")
     there = HubReference(repo, tag)
-    path = f"{there.revision}/{said.predicate['standing']}-{sha256_bytes(said.to_bytes())[:DIGITS]}{SUFFIX}"
+    name = f"{said.predicate['number']:06d}-{said.predicate['standing']}-{sha256_bytes(said.to_bytes())[:DIGITS]}"
+    path = f"{there.revision}/{name}{SUFFIX}"
     head = hub.refs.ensure_branch(there.repository, BRANCH)
     keep = tuple(file.path for file in hub.files.list(there.repository, head))
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as name:
@@ -66,6 +120,17 @@ def publish(said: Statement, bundle: bytes, hub: HubClient) -> str:
         words = f"{there.revision} is {said.predicate['standing']}"
         hub.trees.publish(there.repository, Path(name), words, head, branch=BRANCH, keep=keep)
     return f"{BRANCH}:{path}"
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _release(bundle: bytes) -> Statement:
+    """The release statement in `bundle`. Raises InputError for a bundle of something else."""
+    signed = Statement.parse(Bundle.parse(bundle, max_bytes=MAX_MODEL_BYTES).envelope.payload)
+    predicates.Release.of(signed)
+    return signed
 
 
 def of_directory(folder: Path) -> bytes:

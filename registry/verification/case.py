@@ -40,10 +40,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All the evidence at hand.  unanswered: why more could not be asked for; None where all was asked."""
+    """All the evidence at hand.
+
+    unanswered: branch -> why what is said there could not be read whole. What may be missing cannot be told.
+    """
 
     evidence: tuple[Evidence, ...] = ()
-    unanswered: str | None = None
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from registry.attest.bundle import MAX_BYTES
-from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.errors import GlasshouseError, InputError
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference, Reference
 from registry.hub.transfer import Limits
@@ -21,7 +21,7 @@ from registry.verification.case import Evidence, Gathered
 
 BRANCHES = ("status", layout.AUDITS)
 SUFFIX = ".sigstore.json"
-MAX_BUNDLES = 200
+MAX_BUNDLES = 1000
 """On one branch for one release, and in one folder."""
 LISTING = Limits(files=20_000, size=1 << 34)
 
@@ -30,16 +30,39 @@ def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint:
     """The bundles at `paths` (files, or folders of them), and for a release on a Hub those of its two branches.
 
     root: where the release lies; its record names the tag to look under. Raises InputError for a path that cannot be
-    read; a Hub that does not answer is told in the result.
+    read. A branch that a Hub does not show whole is told in the result: nobody knows what is not shown.
     """
     evidence = [item for path in paths for item in _local(path)]
-    if not isinstance(reference, HubReference):
-        return Gathered(tuple(evidence))
-    try:
-        evidence += _remote(reference, root, HubClient(endpoint))
-    except Unavailable as problem:
-        return Gathered(tuple(evidence), problem.message)
-    return Gathered(tuple(evidence))
+    unanswered: dict[str, str] = {}
+    if isinstance(reference, HubReference):
+        tag, hub = _tag(root) or reference.revision, HubClient(endpoint)
+        for branch in BRANCHES:
+            try:
+                evidence += branch_words(hub, reference.repository, branch, tag)
+            except GlasshouseError as problem:
+                unanswered[branch] = f"the branch {branch} cannot be read whole: {problem.message}"
+    return Gathered(tuple(evidence), unanswered)
+
+
+def branch_words(hub: HubClient, repository: str, branch: str, tag: str) -> list[Evidence]:
+    """Every bundle on a branch that speaks of the release `tag`; none where there is no such branch.
+
+    Raises GlasshouseError where the Hub shows less than all of it: no list of branches, no listing, a file that it
+    names and does not give, more than can be read.
+    """
+    commit = hub.refs.branches(repository).get(branch)
+    if commit is None:
+        return []
+    names = [file.path for file in hub.files.list(repository, commit, LISTING)]
+    wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(SUFFIX))
+    if len(wanted) > MAX_BUNDLES:
+        raise InputError(
+            f"{len(wanted)} bundles are in {tag}/, more than the {MAX_BUNDLES} that are read",
+            mend="ask the maintainer to keep the branch short",
+        )
+    return [
+        Evidence(f"{branch}:{name}", hub.files.read(repository, commit, name, max_bytes=MAX_BYTES)) for name in wanted
+    ]
 
 
 def _local(path: Path) -> Iterator[Evidence]:
@@ -62,24 +85,6 @@ def read_bundle(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise InputError(f"{path} has more than {MAX_BYTES} bytes", mend="a bundle is a small file; check the path")
     return data
-
-
-def _remote(reference: HubReference, root: Path, hub: HubClient) -> Iterator[Evidence]:
-    """Of each branch that there is, the first MAX_BUNDLES bundles in the folder of this release."""
-    tag = _tag(root) or reference.revision
-    for branch in BRANCHES:
-        try:
-            commit = hub.refs.head(reference.repository, branch)
-            names = [file.path for file in hub.files.list(reference.repository, commit, LISTING)]
-        except InputError:
-            continue  # no such branch: nobody has spoken there
-        wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(SUFFIX))
-        for name in wanted[:MAX_BUNDLES]:
-            try:
-                data = hub.files.read(reference.repository, commit, name, max_bytes=MAX_BYTES)
-            except InputError:
-                continue  # too large to be a bundle
-            yield Evidence(f"{branch}:{name}", data)
 
 
 def _tag(root: Path) -> str | None:

@@ -84,7 +84,7 @@ def test_the_newest_word_on_the_hub_is_heard(published: Site, tmp_path: Path) ->
     assert site.say("--say", "yanked", "--reason", "spite", "--publish", key=stranger).returncode == 0
     assert site.verified(REFERENCE)[0] == 0  # nobody whom the policy names said so
     said = json.loads(site.say("--say", "yanked", "--reason", "a wrong licence", "--publish", "--json").stdout)
-    assert said["published"].startswith("status:v1.0.0/yanked-")
+    assert said["published"].startswith("status:v1.0.0/000003-yanked-")
     code, check = site.verified(REFERENCE)
     assert (code, check["verdict"]) == (1, "FAIL") and "a wrong licence" in check["reason"]
     hub = HubClient(site.hub.url, site.hub.token)

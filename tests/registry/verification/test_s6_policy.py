@@ -14,7 +14,7 @@ from cryptography import x509
 from registry.attest import namespace, revocation
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
-from registry.attest.predicates import Openness, Predicate, Rebuild, Rebuilt, Standing, Status
+from registry.attest.predicates import Openness, Rebuild, Rebuilt, Standing, Status
 from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
@@ -28,9 +28,9 @@ from registry.verification.steps import verify
 from tests import synthetic_release
 from tests.authority import DAY, SIGNER, Authority, revoking
 from tests.registry.verification.conftest import IDENTITY, MAINTAINER
+from tests.registry.verification.words import Sign, answers, named, reasons, statement_of
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
-Sign = Callable[..., Evidence]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 REBUILD: dict[str, Any] = {
     "reason": "every file is the same",
@@ -47,50 +47,6 @@ REBUILD: dict[str, Any] = {
 def came_out(release: Path, verdict: Any = "BITWISE") -> tuple[Rebuilt, ...]:
     """What a rebuild that came to `verdict` says of the weights."""
     return (Rebuilt(path=layout.WEIGHTS, verdict=verdict, sha256=sha256_file(release / layout.WEIGHTS)),)
-
-
-def named(identity: str) -> dict[str, Any]:
-    return {"kind": "identity", "identity": identity, "issuer": ISSUER}
-
-
-@pytest.fixture
-def ask(release: Path, verifier: Verifier) -> Callable[..., Report]:
-    """Verify the release by the maintainer's identity and what else a policy asks, with this evidence."""
-
-    def asked(*evidence: Evidence, folder: Path = release, unanswered: str | None = None, **fields: Any) -> Report:
-        policy = Policy.of({"signers": [IDENTITY.as_json()]} | fields)
-        gathered = Gathered(evidence, unanswered)
-        reference = DirectoryReference(folder)
-        return verify(folder, reference, "a copy", verifier.with_policy(policy), gathered=gathered)
-
-    return asked
-
-
-@pytest.fixture
-def say(release: Path, sigstore: SigstoreInstance) -> Sign:
-    """A bundle in which `identity` says something of the release."""
-    subject = _statement(release).subjects[0]
-
-    def said(identity: str, predicate: Predicate, about: Subject = subject) -> Evidence:
-        signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(identity))
-        return Evidence(identity, signer.sign(predicate.about([about])))
-
-    return said
-
-
-def _statement(folder: Path) -> Statement:
-    from registry.attest.bundle import Bundle
-
-    bundle = Bundle.parse((folder / layout.RELEASE_ATTESTATION).read_bytes())
-    return Statement.parse(bundle.envelope.payload)
-
-
-def answers(report: Report, step: int = 6) -> dict[str, Verdict]:
-    return {check.subject: check.verdict for check in report.checks if check.step == step}
-
-
-def reasons(report: Report, step: int) -> str:
-    return " ".join(check.reason for check in report.checks if check.step == step)
 
 
 def test_a_policy_that_asks_for_nothing_more_gets_its_signers_counted(ask: Callable[..., Report]) -> None:
@@ -153,14 +109,14 @@ def test_a_signed_openness_statement_is_compared(
     assert answers(ask(folder=copy, openness="II"))["openness"] == verdict
 
 
-def test_a_second_signer_is_counted_once_and_only_for_the_same_statement(
+def test_a_second_signer_is_counted_once_and_only_for_the_samestatement_of(
     ask: Callable[..., Report], release: Path, sigstore: SigstoreInstance
 ) -> None:
     def cosigned(identity: str, statement: Statement) -> Evidence:
         signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(identity))
         return Evidence(identity, signer.sign(statement))
 
-    statement = _statement(release)
+    statement = statement_of(release)
     two = {"signers": [named(MAINTAINER), named("second@example.org"), named("third@example.org")], "threshold": 2}
     other = Statement(statement.subjects, statement.predicate_type, {**statement.predicate, "version": "v9"})
     assert answers(ask(**two))["signers"] is Verdict.FAIL
@@ -268,7 +224,7 @@ def test_nor_is_whoever_else_signed_the_release(
 ) -> None:
     second = "second@example.org"
     signer = SigstoreSigner(sigstore.trust_config_path, identity_token=sigstore.token(second))
-    cosigned = Evidence("cosigned", signer.sign(_statement(release)))
+    cosigned = Evidence("cosigned", signer.sign(statement_of(release)))
     own, other = say(second, rebuilt(release)), say("a@audit.test", rebuilt(release))
     rebuilders = {"rebuilders": {"atLeast": 1, "signers": [named(second), named("a@audit.test")]}}
     two = {"signers": [named(MAINTAINER), named(second)], "threshold": 2}
@@ -289,7 +245,7 @@ def test_one_person_counts_once_by_whatever_rule_name_and_key(
 
     def threshold(first: Any, rules: list[Any], *others: Any) -> Verdict:
         signing.sign(copy, first)
-        evidence = [Evidence(str(place), signer.sign(_statement(copy))) for place, signer in enumerate(others)]
+        evidence = [Evidence(str(place), signer.sign(statement_of(copy))) for place, signer in enumerate(others)]
         return answers(ask(*evidence, folder=copy, signers=rules, threshold=2))["signers"]
 
     certified = {"kind": "certificate", "identity": SIGNER, "authorities": site.pem}
@@ -363,8 +319,8 @@ def test_who_is_on_a_list_that_does_not_tell_neither_counts_nor_is_passed_over(
 ) -> None:
     """A second signer, and whoever yanks it, by a certificate of which nobody knows whether it was taken back."""
     site, now = Authority(tmp_path), datetime.now(UTC)
-    second, subject = site.issue(), _statement(release).subjects[0]
-    cosigned = Evidence("second", second.signer.sign(_statement(release)))
+    second, subject = site.issue(), statement_of(release).subjects[0]
+    cosigned = Evidence("second", second.signer.sign(statement_of(release)))
     yanked = Evidence("yanked", second.signer.sign(status("yanked").about([subject])))
     signers: list[Any] = []
     for taken, lists_of_root in (({}, False), ({}, True), ({second.own: now}, True)):

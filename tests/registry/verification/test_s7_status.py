@@ -1,0 +1,181 @@
+"""Step 7: a word that may be missing, comes from the future, or is numbered twice is never passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.attest.localkey import KeySigner
+from registry.attest.predicates import Status
+from registry.digest import sha256_bytes
+from registry.errors import InputError, Unavailable
+from registry.hub.client import HubClient
+from registry.hub.reference import DirectoryReference, parse
+from registry.report import Report, Verdict
+from registry.verification import evidence
+from registry.verification.case import Evidence, Gathered
+from registry.verification.evidence import gather
+from registry.verification.steps import verify
+from tests.authority import SIGNER, Authority
+from tests.registry.attest.conftest import write_key
+from tests.registry.verification.conftest import MAINTAINER
+from tests.registry.verification.words import Sign, answers, named, reasons, statement_of
+
+NOW = datetime.now(UTC)
+
+
+def stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Branch:
+    """Words on one release, each linked to the one before, signed by one key."""
+
+    def __init__(self, release: Path, key: KeySigner) -> None:
+        self.subject = statement_of(release).subjects[0]
+        self.key = key
+        self.said: list[Evidence] = []
+        self.previous: str | None = None
+
+    def say(self, standing: Any = "active", at: datetime = NOW, **fields: Any) -> Evidence:
+        number = len(self.said) + 1
+        word = Status(
+            standing=standing, reason="so it is", stated_at=stamp(at), number=number, previous=self.previous, **fields
+        )
+        statement = word.about([self.subject])
+        self.previous = sha256_bytes(statement.to_bytes())
+        self.said.append(Evidence(f"{number}", self.key.sign(statement)))
+        return self.said[-1]
+
+
+@pytest.fixture
+def branch(release: Path, private_key: Path) -> Branch:
+    return Branch(release, KeySigner(private_key))
+
+
+@pytest.fixture
+def private_key(tmp_path: Path) -> Path:
+    return write_key(tmp_path / "private.pem")
+
+
+@pytest.fixture
+def standing(ask: Callable[..., Report], branch: Branch) -> Iterator[Callable[..., Verdict]]:
+    """What step 7 says of these words, by a policy that names the branch's key beside the maintainer."""
+
+    def asked(*words: Evidence, **fields: Any) -> Verdict:
+        signers = [named(MAINTAINER), {"kind": "key", "pem": branch.key.public_key.pem}]
+        (verdict,) = set(answers(ask(*words, signers=signers, **fields), 7).values())
+        return verdict
+
+    yield asked
+
+
+def test_a_chain_that_is_whole_passes(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    words = [branch.say() for _ in range(4)]
+    assert standing(*words) is Verdict.PASS and standing(*words[::-1]) is Verdict.PASS
+    assert standing(*words, status={"maxAgeDays": 1}) is Verdict.PASS
+
+
+def test_a_word_that_is_held_back_is_missed(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    words = [branch.say(kind) for kind in ("active", "yanked", "active", "active")]
+    assert standing(*words) is Verdict.FAIL
+    for place in range(3):
+        rest = [word for number, word in enumerate(words) if number != place]
+        assert standing(*rest) is (Verdict.UNKNOWN if place == 1 else Verdict.FAIL)
+
+
+def test_a_yank_holds_for_good_whatever_is_said_later(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    words = [branch.say("yanked", NOW - timedelta(days=9)), *(branch.say() for _ in range(5))]
+    assert standing(*words) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=30), timedelta(days=1), timedelta(days=4000)])
+def test_a_word_from_the_future_is_heard(branch: Branch, standing: Callable[..., Verdict], ahead: timedelta) -> None:
+    first = branch.say()
+    later = branch.say("active", NOW + ahead)
+    assert (
+        standing(first, later) is Verdict.UNKNOWN
+        and standing(first, later, status={"maxAgeDays": 9}) is Verdict.UNKNOWN
+    )
+    yank = branch.say("yanked", NOW + ahead)
+    assert standing(first, later, yank) is Verdict.FAIL
+
+
+def test_two_words_of_one_number_are_a_fork(
+    branch: Branch, release: Path, private_key: Path, standing: Callable[..., Verdict]
+) -> None:
+    other = Branch(release, branch.key)
+    mine, theirs = branch.say(), other.say("superseded", successor="v9.9.9")
+    assert standing(mine, theirs) is Verdict.FAIL and standing(mine, mine) is Verdict.PASS
+
+
+def test_a_word_holds_no_longer_than_it_says(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    word = branch.say("active", NOW - timedelta(days=9), valid_until=stamp(NOW - timedelta(days=1)))
+    assert standing(word) is Verdict.UNKNOWN
+    assert standing(word, branch.say(valid_until=stamp(NOW + timedelta(days=1)))) is Verdict.PASS
+
+
+def test_old_words_without_numbers_stand_beside_numbered_ones(
+    branch: Branch,
+    standing: Callable[..., Verdict],
+    say: Sign,
+) -> None:
+    old = say(MAINTAINER, Status(standing="active", reason="x", stated_at="2026-01-01T00:00:00Z"))
+    yanked = say(MAINTAINER, Status(standing="yanked", reason="x", stated_at="2026-01-01T00:00:00Z"))
+    numbered = branch.say()
+    assert standing(old, numbered) is Verdict.PASS and standing(old, yanked, numbered) is Verdict.FAIL
+
+
+def test_a_yank_whose_certificate_has_ended_since_is_judged_by_its_day(
+    release: Path, verifier: Any, tmp_path: Path
+) -> None:
+    site = Authority(tmp_path / "site")
+    holder = site.issue()
+    ends = holder.own.not_valid_after_utc
+    policy = {"signers": [named(MAINTAINER), {"kind": "certificate", "identity": SIGNER, "authorities": site.pem}]}
+    subject = statement_of(release).subjects[0]
+    for word, verdict in (("yanked", Verdict.FAIL), ("active", Verdict.PASS)):
+        said = Status(standing=word, reason="x", stated_at=stamp(NOW)).about([subject])  # type: ignore[arg-type]
+        gathered = Gathered((Evidence("word", holder.signer.sign(said)),))
+        trusting = verifier.with_policy(type(verifier.policy).of(policy))
+        later = ends + timedelta(days=1)
+        report = verify(release, DirectoryReference(release), "", trusting, gathered=gathered, now=later)
+        assert set(answers(report, 7).values()) == {verdict}
+
+
+@pytest.mark.parametrize("kind", ["yanked", "active"])
+def test_numbers_and_links_go_together(kind: Any) -> None:
+    for fields in ({"previous": "0" * 64}, {"number": 1, "previous": "0" * 64}, {"number": 2}, {"number": 0}):
+        with pytest.raises(ValueError, match=r"number|before|greater"):
+            Status(standing=kind, reason="x", stated_at=stamp(NOW), **fields)
+
+
+def test_a_branch_that_is_not_shown_whole_leaves_it_unknown(
+    ask: Callable[..., Report],
+    release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    branch: Branch,
+) -> None:
+    """A Hub that answers any question on the branch with anything but all of it; other branches do not matter."""
+    answers_of: dict[str, Any] = {}
+
+    def words(hub: HubClient, repository: str, asked: str, tag: str) -> list[Evidence]:
+        found = answers_of[asked]
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
+
+    monkeypatch.setattr(evidence, "branch_words", words)
+    reference = parse("hf://glasshouse/synthetic@v1.0.0")
+    lost = InputError("the file is not there", mend="x")
+    for problem in (lost, Unavailable("500", mend="x")):
+        answers_of.update(status=problem, audits=())
+        gathered = gather(reference, release, (), endpoint="http://127.0.0.1:9")
+        assert set(gathered.unanswered) == {"status"} and "cannot be read whole" in gathered.unanswered["status"]
+        assert "cannot be read whole" in reasons(ask(unanswered=gathered.unanswered["status"]), 7)
+        answers_of.update(status=(branch.say(),), audits=problem)
+        assert set(gather(reference, release, (), endpoint="http://127.0.0.1:9").unanswered) == {"audits"}
