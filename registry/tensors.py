@@ -13,13 +13,15 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from registry import canonical
 from registry.digest import CHUNK
-from registry.errors import InputError
+from registry.errors import InputError, Unavailable
 
 MAX_HEADER = 100_000_000
 """Bytes of header that the reference reader accepts."""
@@ -29,6 +31,10 @@ DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
 }  # fmt: skip
+
+FORMATS = {"F32": "f", "F64": "d", "F16": "e"}
+"""Types whose numbers `values` gives: safetensors' name -> Python's (struct)."""
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +107,36 @@ def tensors_digest(*paths: Path) -> str:
     return canonical.digest(found)
 
 
+def values(stream: BinaryIO, tensor: Tensor) -> Iterator[tuple[float, ...]]:
+    """The numbers of `tensor`, from the file in `stream`, in pieces, so that memory stays flat.
+
+    Raises Unavailable for a type that is not in FORMATS, and InputError where the file ends early.
+    """
+    if tensor.dtype not in FORMATS:
+        raise Unavailable(f"{tensor.name} is {tensor.dtype}, which is not looked into", mend="replay the segment")
+    code = FORMATS[tensor.dtype]
+    size = struct.calcsize(code)
+    for data in _pieces(stream, tensor, PIECE):
+        yield struct.unpack(f"<{len(data) // size}{code}", data)
+
+
 def _digest(stream: BinaryIO, tensor: Tensor) -> str:
     digest = hashlib.sha256(canonical.dumps([tensor.dtype, list(tensor.shape)]))
+    for data in _pieces(stream, tensor, CHUNK):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _pieces(stream: BinaryIO, tensor: Tensor, most: int) -> Iterator[bytes]:
+    """The bytes of `tensor`, `most` at a time, and the rest at the end."""
     stream.seek(tensor.start)
     left = tensor.end - tensor.start
     while left:
-        chunk = stream.read(min(CHUNK, left))
-        if not chunk:
+        data = stream.read(min(most, left))
+        if len(data) != min(most, left):
             raise InputError(f"tensor {tensor.name!r} ends early", mend="the file changed while it was read; run again")
-        digest.update(chunk)
-        left -= len(chunk)
-    return digest.hexdigest()
+        yield data
+        left -= len(data)
 
 
 def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:

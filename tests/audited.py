@@ -11,12 +11,12 @@ from pathlib import Path
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import workshop
-from registry.audit.checkpoint_sources import InFolder
-from registry.audit.replay import challenge
+from registry.audit import challenge, workshop
+from registry.audit.checkpoint_sources import InFolder, Shelf
+from registry.audit.data import Data
+from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
-from registry.audit.source import Setup
 from registry.audit.subject import Audited, admit
 from registry.audit.workshop import Options, Workshop
 from registry.hub.reference import DirectoryReference
@@ -79,13 +79,13 @@ class Bench:
         return workshop.make(audited, Options(str(project.root), setup), folder)
 
 
-def segments(
-    place: Workshop, project: Project, name: str, chosen: tuple[int, ...], effort: Effort = SOONEST
-) -> Segments:
+def segments(data: Data, project: Project, name: str, chosen: tuple[int, ...], effort: Effort = SOONEST) -> Segments:
     """Those segments, to be trained in a folder of their own below the workshop's."""
+    place = data.place
     scratch = place.scratch / name
     scratch.mkdir()
     beside = dataclasses.replace(place, sandbox=Sandbox(scratch, place.sandbox.programs))
-    asked = challenge(place.audited, count=None, segment=chosen[0], nonce=None)
+    asked = challenge.draw(place.audited.chain, place.audited.logged_at, segment=chosen[0])
     asked = asked.model_copy(update={"chosen": chosen})
-    return Segments(beside, asked, [InFolder(project.root / CHECKPOINTS)], effort)
+    shelf = Shelf((InFolder(project.root / CHECKPOINTS),), scratch / "fetched")
+    return Segments(dataclasses.replace(data, place=beside), asked, shelf, effort)

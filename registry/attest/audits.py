@@ -32,7 +32,7 @@ class Challenge(Model):
     """Which were to be replayed, ascending; segment i leads from checkpoint i to checkpoint i + 1."""
 
 
-class Segment(Model):
+class ReplayedSegment(Model):
     """One segment, replayed or not."""
 
     number: Count
@@ -68,7 +68,7 @@ class Replay(Predicate):
     """Of tokens.json, made anew from the source and equal to the signed one, or else the verdict is DIFFERENT."""
     challenge: Challenge
     """Which segments, and why those."""
-    replayed: tuple[Segment, ...] = Field(max_length=100_000)
+    replayed: tuple[ReplayedSegment, ...] = Field(max_length=100_000)
     """What came out of each."""
     environment: Literal["fresh", "current"]
     """Packages from the release's own lock, or those that the auditor had."""

@@ -20,11 +20,40 @@ from collections.abc import Iterator
 from math import comb
 
 from registry import canonical
+from registry.attest.audits import Challenge
 from registry.errors import InputError
+from registry.records.checkpoint_chain import Chain
 
 DOMAIN = "glasshouse.challenge/v1"
 NONCE = re.compile(r"(?:[0-9a-f]{2}){16,128}")
 """From 128 bits, which nobody guesses, up to 1024."""
+
+
+def draw(
+    chain: Chain,
+    logged_at: str | None,
+    *,
+    count: int | None = None,
+    segment: int | None = None,
+    nonce: str | None = None,
+) -> Challenge:
+    """Which segments of `chain` to replay: `segment`, or `count` (None: one) that `nonce` (None: a new one) decides.
+
+    logged_at: as `seed` says. Raises InputError where the chain has no such segment, or not so many.
+    """
+    total, head = len(chain.entries) - 1, chain.head
+    if segment is not None:
+        if not 0 <= segment < total:
+            raise InputError(f"there is no segment {segment} of {total}", mend=f"--segment 0 to {total - 1}")
+        return Challenge(logged_at=logged_at, head=head, segments=total, chosen=(segment,))
+    nonce = check_nonce(nonce) if nonce else new_nonce()
+    chosen = choose(seed(nonce, logged_at, head), total, count or 1)
+    return Challenge(nonce=nonce, logged_at=logged_at, head=head, segments=total, chosen=chosen)
+
+
+def odds(asked: Challenge, replayed: int) -> dict[int, float]:
+    """How many forged segments -> the probability that at least one is among `replayed` ones chosen at random."""
+    return {m: caught(asked.segments, m, replayed) for m in (1, 2, 5) if m <= asked.segments}
 
 
 def new_nonce() -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +14,8 @@ from registry.hub.client import HubClient
 from registry.records.checkpoint_chain import Checkpoint
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 
-FETCHED = "checkpoints"
-"""The folder, in the scratch folder of an audit, of those that were fetched."""
 
-
-class Source(Protocol):
+class CheckpointSource(Protocol):
     """A place that may have checkpoints."""
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
@@ -36,7 +33,7 @@ class InFolder:
     root: Path
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
-        """As Source says."""
+        """As CheckpointSource says."""
         folder = self.root / step_name(entry.step)
         if not folder.is_dir():
             raise InputError(f"there is no {folder.name} in {self.root}", mend="give another folder: --checkpoints DIR")
@@ -51,31 +48,51 @@ class OnHub:
     repo: str
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
-        """As Source says."""
+        """As CheckpointSource says."""
         folder = into / step_name(entry.step)
         if not folder.exists():
             self.hub.trees.download(self.repo, step_branches.locate(self.hub, self.repo, entry), folder)
         return folder
 
 
-def find(sources: Sequence[Source], entry: Checkpoint, into: Path) -> Path:
-    """The folder with the very files that `entry` names, from the first source that has them.
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Every place where checkpoints may be had, the nearest first.
 
-    Raises Unavailable, with what each source said, where none has.
+    into: the folder in which those stay that were fetched.
     """
-    said = []
-    for source in sources:
-        try:
-            folder = source.get(entry, into)
-            verify(entry, folder)
-        except GlasshouseError as problem:
-            said.append(problem.message)
-        else:
-            return folder
-    raise Unavailable(
-        f"the checkpoint at step {entry.step} is not at hand: {'; '.join(said) or 'nobody was asked'}",
-        mend="ask the maintainer for the checkpoints, and give them with --checkpoints DIR",
-    )
+
+    sources: tuple[CheckpointSource, ...]
+    into: Path
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def at_hand(self) -> Shelf:
+        """The places from which nothing has to be fetched."""
+        return replace(self, sources=tuple(source for source in self.sources if isinstance(source, InFolder)))
+
+    def beside(self, folder: Path) -> Shelf:
+        """These places, and the checkpoints in `folder`."""
+        return replace(self, sources=(*self.sources, InFolder(folder)))
+
+    def find(self, entry: Checkpoint) -> Path:
+        """The folder with the very files that `entry` names, from the first place that has them.
+
+        Raises Unavailable, with what each place said, where none has. To be called by any thread.
+        """
+        said = []
+        with self._one_at_a_time:
+            for source in self.sources:
+                try:
+                    folder = source.get(entry, self.into)
+                    verify(entry, folder)
+                except GlasshouseError as problem:
+                    said.append(problem.message)
+                else:
+                    return folder
+        raise Unavailable(
+            f"the checkpoint at step {entry.step} is not at hand: {'; '.join(said) or 'nobody was asked'}",
+            mend="ask the maintainer for the checkpoints, and give them with --checkpoints DIR",
+        )
 
 
 def verify(entry: Checkpoint, folder: Path) -> None:

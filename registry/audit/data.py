@@ -1,10 +1,12 @@
-"""Are the tokens that the source makes those that were signed? If not: which document is to blame."""
+"""Step 3 of a replay: are the tokens that the source makes those that were signed? If not, which document departs?"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from registry.attest.audits import ReplayVerdict
 from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable, VerificationError
@@ -23,21 +25,42 @@ MADE = {
 """In the order in which they are made: what -> (where in the source's tree, where in the release)."""
 
 
-def remake(workshop: Workshop) -> None:
-    """Run the stages of dvc.yaml up to the tokens, from nothing. Raises Unavailable where they do not end well."""
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The data of a release, made anew.
+
+    place: the workshop in which they lie.  verdict: BITWISE; DIFFERENT; or UNSUPPORTED, where they differ and this
+    machine cannot tell.  reason: in words.
+    """
+
+    place: Workshop
+    verdict: ReplayVerdict
+    reason: str
+
+
+def remake(place: Workshop) -> Data:
+    """Run the stages of dvc.yaml up to the tokens, from nothing, and compare.
+
+    Raises Unavailable where they do not end well, or do not make what is to be compared.
+    """
     try:
-        workshop.run(["dvc", "repro", "--force", "--no-run-cache", STAGE], log="data")
+        place.run(["dvc", "repro", "--force", "--no-run-cache", STAGE], log="data")
     except GlasshouseError as problem:
         raise Unavailable(
             f"the data cannot be made anew: {problem.message}",
             mend="see that its sources can be had; --keep DIR leaves the logs to read",
         ) from problem
+    try:
+        check(place)
+    except VerificationError as problem:
+        return Data(place, "UNSUPPORTED" if place.cannot else "DIFFERENT", problem.message)
+    return Data(place, "BITWISE", "the data manifest, the tokenizer and the tokens, made anew, are the same")
 
 
-def check(workshop: Workshop) -> None:
+def check(place: Workshop) -> None:
     """Raise VerificationError that names the first thing, and of data the first document, that is not as signed."""
     for what, (here, there) in MADE.items():
-        made, signed = workshop.tree / here, workshop.audited.root / there
+        made, signed = place.tree / here, place.audited.root / there
         if not made.is_file():
             raise Unavailable(f"the source makes no {here}", mend="this audit knows glasshouse's own pipeline only")
         if sha256_file(made) != sha256_file(signed):

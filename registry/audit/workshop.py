@@ -1,4 +1,4 @@
-"""A folder where the source of one verified release lies, and can be run."""
+"""Step 2 of a replay, and the first of a rebuild: a folder where the source of one verified release can be run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from registry.audit.machine import foreign
+from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
-from registry.audit.source import Setup, fetch
-from registry.audit.subject import Audited, foreign
+from registry.audit.source import fetch
+from registry.audit.subject import Audited
 from registry.errors import Unavailable
 from registry.records.environment import Environment
 from registry.records.training_folder import TrainingFolder
@@ -86,8 +88,8 @@ def opened(audited: Audited, options: Options, say: Callable[[str], None] = lamb
 def make(audited: Audited, options: Options, folder: Path, say: Callable[[str], None] = lambda words: None) -> Workshop:
     """A workshop for `audited` in `folder`.
 
-    say: told what is done. Raises what `source.fetch` and `Setup.make` raise, and Unavailable where the source cannot
-    replay.
+    say: told what is done. Raises what `source.fetch` and `packages.Setup.make` raise, and Unavailable where the source
+    cannot replay.
     """
     tree = folder / "source"
     say(f"fetching the source at {audited.record.source.commit[:12]}")

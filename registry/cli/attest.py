@@ -34,14 +34,14 @@ def attest(
 
     With `--publish` it is proposed for the branch `audits` of the release; once that is merged, `verify` finds it.
     """
-    from registry.audit import attest as attesting
-    from registry.audit import publish as publishing
+    from registry.audit.publish import proposal, propose, standing
+    from registry.audit.verdict_file import VerdictFile, sign
     from registry.hub.client import HubClient
 
-    statement = attesting.Verdict.read(verdict).signable()  # before anybody is asked who they are
+    statement = VerdictFile.read(verdict).signable()  # before anybody is asked who they are
     hub = HubClient(endpoint)
-    asked = publishing.proposal(statement) if publish else None
-    if asked is not None and (address := publishing.standing(hub, asked)):
+    asked = proposal(statement) if publish else None
+    if asked is not None and (address := standing(hub, asked)):
         _told(as_json, f"proposed before: {address}", proposed=address)
         return
     signer = who.signer()
@@ -50,12 +50,12 @@ def attest(
         further = f", and propose {asked.path} to {asked.release.repository}" if asked else ""
         _told(as_json, f"would sign {verdict} as {facts['signer']}{further}", **facts)
         return
-    bundle = attesting.attest(verdict, signer, into)
+    bundle = sign(verdict, signer, into)
     facts["bundle"] = str(bundle)
     words = f"signed {bundle} as {facts['signer']}"
     if asked is not None:
         output.say(words)
-        facts["proposed"] = publishing.propose(hub, asked, bundle.read_bytes())
+        facts["proposed"] = propose(hub, asked, bundle.read_bytes())
         words = f"proposed: {facts['proposed']}"
     _told(as_json, words, **facts)
 

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from registry.cli import attest as attesting
-from registry.cli import lint, output, signing
+from registry.cli import attest, lint, output, signing
 from registry.cli.tree import App
 from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
 if TYPE_CHECKING:
     from registry.attest.verifier import Verifier
-    from registry.audit import rebuild as rebuilds
-    from registry.audit import replay as replays
-    from registry.audit.attest import Verdict
-    from registry.audit.checkpoint_sources import Source
-    from registry.audit.segments import Progress
+    from registry.audit.checkpoint_sources import CheckpointSource
+    from registry.audit.metrics import Progress
+    from registry.audit.rebuild_verdict import RebuildOutcome
+    from registry.audit.replay_verdict import ReplayOutcome
     from registry.audit.subject import Audited
+    from registry.audit.verdict_file import VerdictFile
     from registry.audit.workshop import Options
 
 app = App(help="Check a release by doing it again: replay, rebuild, and sign what was seen.", no_args_is_help=True)
@@ -53,7 +52,7 @@ Keep = Annotated[
 Tolerance = Annotated[
     float, typer.Option(help="How far tensors and figures may be apart, relatively, for WITHIN.", min=0.0)
 ]
-VerdictFile = Annotated[Path, typer.Option("--output", help="Where to write the verdict.")]
+VerdictOption = Annotated[Path, typer.Option("--output", help="Where to write the verdict.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
 VERDICT = Path("verdict.json")
 
@@ -81,15 +80,14 @@ def replay(
     environment: EnvironmentOption = "fresh",
     sandbox: SandboxOption = False,
     keep: Keep = None,
-    verdict: VerdictFile = VERDICT,
+    verdict: VerdictOption = VERDICT,
     *,
     trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
     """Train some segments between checkpoints again, and compare. Runs the release's code, once it verifies."""
-    from registry.audit import attest
-    from registry.audit import replay as replays
+    from registry.audit import challenge, replaying, verdict_file
     from registry.audit.segments import Effort
 
     if segments is not None and segment is not None:
@@ -97,7 +95,7 @@ def replay(
     options = _options(source, environment, sandbox, keep, verdict)
     checker = trust.verifier()
     with _admitted(reference, checker, endpoint) as audited:
-        asked = replays.challenge(audited, count=segments, segment=segment, nonce=nonce)
+        asked = challenge.draw(audited.chain, audited.logged_at, count=segments, segment=segment, nonce=nonce)
         steps = sum(
             after.step - before.step
             for number in asked.chosen
@@ -106,8 +104,8 @@ def replay(
         places = _checkpoints(reference, checkpoints, endpoint)
         with _bar("replaying", steps, "steps") as progress:
             effort = Effort(at_once, tolerance)
-            outcome = replays.replay(audited, options, asked, places, effort, progress=progress, say=output.say)
-        made = attest.of_replay(audited, outcome)
+            outcome = replaying.replay(audited, options, asked, places, effort, progress=progress, say=output.say)
+        made = verdict_file.of_replay(audited, outcome)
     _finish(made, verdict, as_json, lambda: _show_replay(outcome))
 
 
@@ -120,36 +118,36 @@ def rebuild(
     environment: EnvironmentOption = "fresh",
     sandbox: SandboxOption = False,
     keep: Keep = None,
-    verdict: VerdictFile = VERDICT,
+    verdict: VerdictOption = VERDICT,
     *,
     trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
 ) -> None:
     """Rebuild all of it from the signed commit, and compare every output. Runs the release's code, once it verifies."""
-    from registry.audit import attest, workshop
-    from registry.audit import rebuild as rebuilds
+    from registry.audit import rebuilding, verdict_file
 
     options = _options(source, environment, sandbox, keep, verdict)
     checker = trust.verifier()
     with (
         _admitted(reference, checker, endpoint) as audited,
-        workshop.opened(audited, options, output.say) as place,
         _bar("rebuilding", audited.chain.entries[-1].step, "training steps") as progress,
     ):
 
         def stage(name: str) -> None:
             output.say(f"running the stage {output.printable(name)}")
 
-        outcome = rebuilds.rebuild(place, tolerance=tolerance, stage=stage, progress=progress)
-        made = attest.of_rebuild(audited, outcome)
+        outcome = rebuilding.rebuild(
+            audited, options, tolerance=tolerance, stage=stage, progress=progress, say=output.say
+        )
+        made = verdict_file.of_rebuild(audited, outcome)
     _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
 
 
 def _options(
     source: str | None, environment: Literal["fresh", "current"], sandbox: bool, keep: Path | None, verdict: Path
 ) -> Options:
-    from registry.audit.source import Setup
+    from registry.audit.packages import Setup
     from registry.audit.workshop import Options
 
     if verdict.is_dir():  # which is to be told before hours are spent, not after
@@ -192,20 +190,20 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> list[Source]:
+def _checkpoints(reference: str, folder: Path | None, endpoint: str | None) -> list[CheckpointSource]:
     """Where to look for checkpoints: the folder, then the Hub that the release came from."""
     from registry.audit.checkpoint_sources import InFolder, OnHub
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference, parse
 
-    places: list[Source] = [InFolder(folder.resolve())] if folder else []
+    places: list[CheckpointSource] = [InFolder(folder.resolve())] if folder else []
     asked = parse(reference)
     if isinstance(asked, HubReference):
         places.append(OnHub(HubClient(endpoint), asked.repository))
     return places
 
 
-def _finish(made: Verdict, path: Path, as_json: bool, show: Any) -> None:
+def _finish(made: VerdictFile, path: Path, as_json: bool, show: Any) -> None:
     """Write the verdict, show it, and end in its exit code."""
     from registry.audit.compare import answer
     from registry.files import write_atomic
@@ -219,8 +217,8 @@ def _finish(made: Verdict, path: Path, as_json: bool, show: Any) -> None:
     raise typer.Exit(answer(made.statement["predicate"]["verdict"]).exit_code)
 
 
-def _show_replay(outcome: replays.Outcome) -> None:
-    from registry.audit.replay import odds
+def _show_replay(outcome: ReplayOutcome) -> None:
+    from registry.audit.challenge import odds
 
     said = outcome.statement
     output.report(outcome.report)
@@ -237,7 +235,7 @@ def _show_replay(outcome: replays.Outcome) -> None:
     print(f"  nonce {said.challenge.nonce}, logged at {said.challenge.logged_at or 'no time that a log knows'}")
 
 
-def _show_rebuild(outcome: rebuilds.Outcome) -> None:
+def _show_rebuild(outcome: RebuildOutcome) -> None:
     for found in outcome.details.outputs:
         mark = found.verdict if found.counted or found.verdict == "BITWISE" else "-"
         print(f"{mark:10} {output.printable(found.path)}  {output.printable(found.reason)}".rstrip())
@@ -271,5 +269,5 @@ def _bar(words: str, total: int, unit: str) -> Iterator[Progress]:
         yield lambda done: bar.advance(task, done)
 
 
-app.command("attest", epilog=attesting.EXAMPLE)(attesting.attest)
+app.command("attest", epilog=attest.EXAMPLE)(attest.attest)
 app.command("lint", epilog=lint.EXAMPLE)(lint.lint)

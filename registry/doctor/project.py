@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from registry.audit.machine import CPU_BOUND
 from registry.audit.sandbox import TRACKING
-from registry.audit.subject import CPU_BOUND
 from registry.doctor.condition import Condition, bad, good, unknown
 from registry.records.environment import Environment
 from registry.release import config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from registry.audit import data, replay
+from registry.audit import challenge, data
 from registry.audit.segments import SOONEST, Effort
 from tests.audited import Bench, segments
 from tests.conftest import new_project
@@ -20,14 +20,13 @@ def main() -> None:
         project = new_project(bench.folder / "small" / "project", train=train)
         bench.build(project)
         place = bench.open(project, bench.admit(bench.sign(project)), "audit")
-        data.remake(place)
-        data.check(place)
+        made = data.remake(place)
         counts: Counter[str] = Counter()
         for number in range(REPLAYS):
-            asked = replay.challenge(place.audited, count=1 + number % 3, segment=None, nonce=None)
+            asked = challenge.draw(place.audited.chain, place.audited.logged_at, count=1 + number % 3)
             effort = Effort(at_once=1) if number % 2 else SOONEST
-            made = segments(place, project, f"replay-{number}", asked.chosen, effort).replay()
-            counts.update(segment.verdict for segment in made)
+            found = segments(made, project, f"replay-{number}", asked.chosen, effort).replay()
+            counts.update(segment.verdict for segment in found)
         total = len(place.audited.chain.entries) - 1
         said = ", ".join(f"{count} {word}" for word, count in counts.items())
         print(f"{REPLAYS} replays of an honest release of {total} segments, {counts.total()} drawn: {said}")

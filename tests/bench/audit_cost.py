@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from registry.audit import data
+from registry.audit.data import Data
 from tests.audited import QUIET, Bench, segments
 from tests.conftest import new_project
 from tests.pipelines.small_project import LLAMA, TRAIN
@@ -37,14 +38,15 @@ def main() -> None:
         audited = bench.admit(bench.sign(project))
         opening = timed(lambda: bench.open(project, audited, "timed"))
         place = bench.open(project, audited, "audit")
-        tokens = timed(lambda: data.remake(place))
+        made: list[Data] = []
+        tokens = timed(lambda: made.append(data.remake(place)))
         ends = [entry.step for entry in audited.chain.entries]
         longest = [number for number, (one, other) in enumerate(pairwise(ends)) if other - one == EVERY]
-        start = timed(segments(place, project, "seed", (0,)).seed)
+        start = timed(segments(made[0], project, "seed", (0,)).seed)
         print(f"training: {training:.1f} s for {STEPS} steps on {os.cpu_count()} cores")
         print(f"set-up: source {opening:.1f} s, tokens {tokens:.1f} s, first checkpoint and start {start:.1f} s each")
         for k in (1, 2, 3, 4, len(longest)):
-            work = segments(place, project, f"k-{k}", tuple(longest[:k]))
+            work = segments(made[0], project, f"k-{k}", tuple(longest[:k]))
             taken = timed(work.replay)
             share = k * EVERY / STEPS
             ratio = (taken - start) / (share * training)

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from registry.audit import data, rebuild
+from registry.audit import data, rebuilding, stages
 from registry.audit.sandbox import BUBBLEWRAP
 from registry.audit.segments import Effort
 from registry.audit.workshop import Workshop
@@ -59,10 +59,9 @@ def row(place: Workshop, project: Project, names: tuple[str, str]) -> None:
     if place.here is None:
         said, reasons = ["UNSUPPORTED"] * 2, list(place.cannot)
     else:
-        data.remake(place)
-        data.check(place)
+        remade = data.remake(place)
         for tolerance in (0.0, TOLERANCE):
-            work = segments(place, project, f"within-{tolerance}", (SEGMENT,), Effort(tolerance=tolerance))
+            work = segments(remade, project, f"within-{tolerance}", (SEGMENT,), Effort(tolerance=tolerance))
             (made,) = work.replay()
             said.append(made.verdict)
             reasons.append(made.reason)
@@ -75,8 +74,8 @@ def row(place: Workshop, project: Project, names: tuple[str, str]) -> None:
 def whole(place: Workshop) -> None:
     """Rebuild once, and judge what came out without and with the tolerance."""
     started = time.perf_counter()
-    outcome = rebuild.rebuild(place)
-    near, details = rebuild.judge(place, TOLERANCE)
+    outcome = rebuilding.rebuild_in(place)
+    near, details = rebuilding.judge(place, stages.draft(place), TOLERANCE)
     print(f"native    release rebuilt there: {outcome.statement.verdict}, within {TOLERANCE:g}: {near}")
     print(f"    {outcome.statement.reason[:400]}  ({time.perf_counter() - started:.0f} s)", flush=True)
     if (outcome.statement.verdict, near) != ("UNSUPPORTED", "WITHIN"):

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from registry.attest.audits import Challenge, Segment
+from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import chain_checks, data, rebuild, replay, workshop
-from registry.audit.checkpoint_sources import InFolder, OnHub, find
+from registry.audit import challenge, data, rebuilding, replaying, stages, workshop
+from registry.audit.checkpoint_checks import plausible
+from registry.audit.checkpoint_sources import InFolder, OnHub, Shelf
+from registry.audit.data import Data
+from registry.audit.machine import foreign
+from registry.audit.packages import Setup
 from registry.audit.sandbox import BUBBLEWRAP, Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
-from registry.audit.source import Setup
-from registry.audit.subject import Audited, admit, foreign
+from registry.audit.subject import Audited, admit
 from registry.audit.workshop import Options, Workshop
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, Unavailable, VerificationError
@@ -51,8 +54,8 @@ def opened(audited: Audited, released: Released) -> Iterator[Workshop]:
     """Its source, with the data made anew."""
     options = Options(source=str(released.project.root), setup=Setup("current"))
     with workshop.opened(audited, options) as place:
-        data.remake(place)
-        data.check(place)
+        made = data.remake(place)
+        assert made.verdict == "BITWISE", made.reason
         yield place
 
 
@@ -73,12 +76,17 @@ def elsewhere(place: Workshop, audited: Audited, scratch: Path) -> Workshop:
 
 def segments(
     place: Workshop, chosen: tuple[int, ...], checkpoints: Path, effort: Effort = SOONEST
-) -> dict[int, Segment]:
-    """Replay those segments."""
+) -> dict[int, ReplayedSegment]:
+    """Replay those segments, on the data that were made anew."""
     chain = place.audited.chain
     asked = Challenge(head=chain.head, segments=len(chain.entries) - 1, chosen=chosen)
-    work = Segments(place, asked, [InFolder(checkpoints)], effort)
-    return {segment.number: segment for segment in work.replay()}
+    return {segment.number: segment for segment in work(place, asked, checkpoints, effort).replay()}
+
+
+def work(place: Workshop, asked: Challenge, checkpoints: Path, effort: Effort) -> Segments:
+    """Segments to be trained, from the checkpoints in a folder."""
+    shelf = Shelf((InFolder(checkpoints),), place.scratch / "fetched")
+    return Segments(Data(place, "BITWISE", "made anew before"), asked, shelf, effort)
 
 
 @pytest.fixture
@@ -121,9 +129,7 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
     broken = forged / step_name(6) / OPTIMIZER
     save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
     lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
-    assert all(
-        check.verdict == "PASS" for check in chain_checks.checkpoint(lie.chain.entries[3], forged / step_name(3))
-    )
+    assert plausible(lie.chain.entries[3], forged / step_name(3))
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged, Effort(at_once=1))
     assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
     assert found[2].verdict == "DIFFERENT" and "model.safetensors" not in found[2].reason
@@ -136,9 +142,9 @@ def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, 
     forging.swap(forged, 3, 6)
     lie = dataclasses.replace(audited, chain=relinked(audited.chain, forged))
     lie.chain.verify()
-    asked = replay.challenge(lie, count=6, segment=None, nonce=None)
+    asked = challenge.draw(lie.chain, lie.logged_at, count=6)
     nowhere = Options(source=str(tmp_path / "nowhere"), setup=Setup("current"))
-    outcome = replay.replay(lie, nowhere, asked, [InFolder(forged)])
+    outcome = replaying.replay(lie, nowhere, asked, [InFolder(forged)])
     said = {check.subject: check.reason for check in outcome.report.checks if check.verdict == "FAIL"}
     assert (outcome.statement.verdict, outcome.statement.replayed) == ("DIFFERENT", ())
     assert "says step 6, the checkpoint is of step 3" in said["checkpoint at step 3, where segment 3 begins"]
@@ -189,10 +195,10 @@ def test_checkpoints_are_found_on_the_hub_by_their_digests(
     ):  # the second is another's
         parent = client.refs.ensure_branch(repo, step_name(2))
         client.trees.publish(repo, folder, "A checkpoint", parent, branch=step_name(2))
-    found = find([InFolder(tmp_path / "nowhere"), OnHub(client, repo)], entry, tmp_path / "fetched")
+    found = Shelf((InFolder(tmp_path / "nowhere"), OnHub(client, repo)), tmp_path / "fetched").find(entry)
     assert sha256_file(found / WEIGHTS) == entry.weights.file
     with pytest.raises(Unavailable, match="step 10 is not at hand"):
-        find([OnHub(client, repo)], audited.chain.entries[-1], tmp_path / "fetched")
+        Shelf((OnHub(client, repo),), tmp_path / "fetched").find(audited.chain.entries[-1])
 
 
 def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: Path, tmp_path: Path) -> None:
@@ -213,7 +219,7 @@ def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
     assert "the farthest is" in segment.reason
     asked = Challenge(head=lie.chain.head, segments=6, chosen=(0,))
-    within = Segments(place, asked, [InFolder(folder)], Effort(tolerance=100.0)).result(0, 1.0)
+    within = work(place, asked, folder, Effort(tolerance=100.0)).result(0, 1.0)
     assert within.verdict == "WITHIN" and within.reason.startswith("within 100, relative")
 
 
@@ -279,7 +285,8 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     (root / layout.STAGES).write_bytes(Stages(stages=tuple(known.values())).to_bytes())
     lie = dataclasses.replace(opened.audited, root=root, chain=Chain.read(root / "provenance/checkpoints.json"))
     place = dataclasses.replace(opened, audited=lie, tree=released.project.root)  # built as `dvc repro` builds it
-    verdict, details = rebuild.judge(place, 0.0)
+    draft = stages.draft(place)
+    verdict, details = rebuilding.judge(place, draft, 0.0)
     assert verdict == "DIFFERENT"
     stage, checkpoint, step, *files = details.departs
     assert (stage, checkpoint) == (
@@ -288,5 +295,5 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     )
     assert "step 1 is the first whose loss or gradient departs" in step
     assert any("model.safetensors: the first tensor that differs is" in words for words in files)
-    assert rebuild.judge(dataclasses.replace(place, cannot=("another CPU",)), 0.0)[0] == "UNSUPPORTED"
-    assert rebuild.judge(dataclasses.replace(place, audited=opened.audited), 0.0)[0] == "BITWISE"
+    assert rebuilding.judge(dataclasses.replace(place, cannot=("another CPU",)), draft, 0.0)[0] == "UNSUPPORTED"
+    assert rebuilding.judge(dataclasses.replace(place, audited=opened.audited), draft, 0.0)[0] == "BITWISE"

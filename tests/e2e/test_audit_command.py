@@ -16,7 +16,7 @@ import pytest
 from registry.attest.audits import Replay
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement
-from registry.audit.attest import Verdict
+from registry.audit.verdict_file import VerdictFile
 from tests.conftest import MAINTAINER, Released
 from tests.forging import CHECKPOINTS
 from tests.sigstore_instance import SigstoreInstance
@@ -92,7 +92,7 @@ def test_a_replay_by_chance_is_recorded_and_signed(
     )  # fmt: skip
     assert code == 0, said + words
     assert "had 1 segment been forged, this had found it out with 33.3%" in said
-    predicate = Replay.of(Verdict.read(verdict).signable())
+    predicate = Replay.of(VerdictFile.read(verdict).signable())
     assert predicate.verdict == "BITWISE" and predicate.challenge.nonce == nonce and predicate.environment == "current"
     assert predicate.challenge.logged_at is not None and len(predicate.replayed) == 2
     trust = ("--trust-config", str(sigstore.trust_config_path))
@@ -111,11 +111,12 @@ def test_a_rebuild_is_bitwise_signed_and_counted(
         released, "rebuild", released.reference, *COMMON, *released.signer, "--output", str(verdict)
     )
     assert code == 0 and "BITWISE    model.safetensors" in said, said + words
-    assert Rebuild.of(Verdict.read(verdict).signable()).verdict == "BITWISE"
+    assert Rebuild.of(VerdictFile.read(verdict).signable()).verdict == "BITWISE"
     trust = ("--trust-config", str(sigstore.trust_config_path))
     policy = tmp_path / "policy.json"
     signers = [{"kind": "identity", "identity": who, "issuer": sigstore.issuer} for who in (MAINTAINER, AUDITOR)]
-    policy.write_text(json.dumps({"signers": signers[:1], "rebuilders": {"atLeast": 1, "signers": signers}}))
+    rebuilders = {"atLeast": 1, "environments": ["fresh", "current"], "signers": signers}
+    policy.write_text(json.dumps({"signers": signers[:1], "rebuilders": rebuilders}))
     verifying = ("glasshouse", "verify", str(released.folder), "--policy", str(policy), *trust)
     assert released.project.run(*verifying, check=False).returncode == 3
     for who, expected in ((MAINTAINER, 3), (AUDITOR, 0)):
@@ -125,4 +126,6 @@ def test_a_rebuild_is_bitwise_signed_and_counted(
         )
         done = released.project.run(*verifying, "--attestation", str(bundle), check=False)
         assert done.returncode == expected, done.stdout
-    assert Statement.parse(Verdict.read(verdict).signable().to_bytes()).subjects[0].name == "glasshouse/small@v1.0.0"
+    assert (
+        Statement.parse(VerdictFile.read(verdict).signable().to_bytes()).subjects[0].name == "glasshouse/small@v1.0.0"
+    )

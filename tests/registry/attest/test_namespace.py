@@ -17,8 +17,8 @@ from registry.attest.policy import Policy
 from registry.attest.predicates import Predicate
 from registry.attest.statement import Statement
 from registry.attest.verifier import Verifier
-from registry.audit.attest import KINDS, Verdict
 from registry.audit.publish import proposal
+from registry.audit.verdict_file import KINDS, VerdictFile
 from registry.errors import InputError
 from registry.hub.reference import DirectoryReference
 from registry.provenance import slsa
@@ -61,7 +61,7 @@ def test_an_auditor_signs_and_offers_a_verdict_under_each_prefix(prefix: str) ->
     verdict = next(example for example in OURS if isinstance(example, KINDS) and example.TYPE.endswith("replay/v1"))
     about = json.loads(verdict.about(SUBJECTS).to_bytes()) | {"predicateType": under(prefix, verdict.TYPE)}
     about["subject"][0]["name"] = "org/model@v1.0.0"
-    statement = Verdict.model_validate(
+    statement = VerdictFile.model_validate(
         {"schema": "glasshouse.verdict/v1", "statement": about, "details": {}}
     ).signable()
     assert proposal(statement).path.startswith("v1.0.0/replay-")

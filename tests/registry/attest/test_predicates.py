@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.attest import audits, intoto, namespace, predicates
-from registry.attest.audits import Challenge, Replay, Segment
+from registry.attest.audits import Challenge, Replay, ReplayedSegment
 from registry.attest.intoto import (
     BuildDefinition,
     Builder,
@@ -138,7 +138,7 @@ EXAMPLES: list[Predicate] = [
         tokens=SHA,
         challenge=Challenge(nonce="0f" * 16, logged_at="2026-01-01T00:00:00Z", head=SHA, segments=8, chosen=(5,)),
         replayed=(
-            Segment(
+            ReplayedSegment(
                 number=5,
                 after=120,
                 until=240,

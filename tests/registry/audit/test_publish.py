@@ -13,10 +13,11 @@ import pytest
 
 from registry import canonical
 from registry.attest.bundle import Bundle
-from registry.attest.predicates import Rebuild
+from registry.attest.predicates import Rebuild, Rebuilt
 from registry.attest.statement import Statement, Subject
-from registry.audit.attest import Verdict
 from registry.audit.publish import proposal
+from registry.audit.verdict_file import VerdictFile
+from registry.digest import sha256_file
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
 from registry.records import layout
@@ -25,18 +26,19 @@ from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
 from tests.registry.verification.conftest import MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
-from tests.synthetic_release import REPO
+from tests.synthetic_release import COMMIT, REPO
 
 AUDITOR = "auditor@elsewhere.example"
 NOW = "2026-01-01T00:00:00Z"
 Glasshouse = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def statement(subject: Subject, reason: str = "15 BITWISE of the outputs") -> Statement:
+def statement(subject: Subject, *outputs: Rebuilt, reason: str = "15 BITWISE of the outputs") -> Statement:
     details = f"; details sha256:{canonical.digest({})}"
     return Rebuild(
-        verdict="BITWISE", reason=reason + details, profile="portable", machine="x", started_at=NOW, finished_at=NOW
-    ).about([subject])
+        verdict="BITWISE", reason=reason + details, profile="portable", machine="x", started_at=NOW, finished_at=NOW,
+        source=COMMIT, environment="fresh", outputs=outputs or None,
+    ).about([subject])  # fmt: skip
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def verdict(release: Path, tmp_path: Path) -> Path:
     """What `audit rebuild` would write of the release."""
     bundle = Bundle.parse((release / layout.RELEASE_ATTESTATION).read_bytes())
     subject = Statement.parse(bundle.envelope.payload).subjects[0]
-    made = Verdict(statement=canonical.parse(statement(subject).to_bytes(), name="x"), details={})
+    weights = Rebuilt(path=layout.WEIGHTS, verdict="BITWISE", sha256=sha256_file(release / layout.WEIGHTS))
+    made = VerdictFile(statement=canonical.parse(statement(subject, weights).to_bytes(), name="x"), details={})
     (tmp_path / "verdict.json").write_bytes(made.to_bytes())
     return tmp_path / "verdict.json"
 
@@ -119,7 +122,7 @@ def test_without_a_token_nothing_is_proposed(release: Path, maintainer: HubClien
 
 def test_each_statement_has_one_place() -> None:
     of = Subject("org/model@v1.0.0", "a" * 64)
-    first, second = proposal(statement(of)), proposal(statement(of, "another reason"))
+    first, second = proposal(statement(of)), proposal(statement(of, reason="another reason"))
     assert first == proposal(statement(of)) and first.path != second.path
     assert str(first.release) == "hf://org/model@v1.0.0" and first.path.startswith("v1.0.0/rebuild-")
 

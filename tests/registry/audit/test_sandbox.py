@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from registry.audit.packages import requirement
 from registry.audit.sandbox import BUBBLEWRAP, Sandbox
-from registry.audit.source import requirement
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
 
 PROGRAMS = Path(sys.executable).parent

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from registry.attest.predicates import Standing
-from registry.audit.source import EnvironmentKind
+from registry.audit.packages import EnvironmentKind
 from registry.cli.tree import OUTPUT, RENAMED
 from registry.server.access.tokens import Role
 from registry.verification.case import DigestMode

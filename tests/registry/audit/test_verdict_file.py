@@ -11,23 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.attest.audits import Challenge, Replay, Segment
+from registry.attest.audits import Challenge, Replay, ReplayedSegment
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.predicates import Rebuild, Status
 from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
-from registry.audit.attest import Verdict, attest
 from registry.audit.compare import answer
+from registry.audit.verdict_file import VerdictFile, sign
 from registry.errors import GlasshouseError, InputError, Refused
-from registry.report import Verdict as Answer
+from registry.report import Verdict
 
 SUBJECT = Subject("glasshouse/small@v1.0.0", "a" * 64)
 NOW = "2026-01-01T00:00:00Z"
 DETAILS: dict[str, object] = {"outputs": []}
 
 
-def rebuild(details: dict[str, object] = DETAILS) -> Verdict:
+def rebuild(details: dict[str, object] = DETAILS) -> VerdictFile:
     predicate = Rebuild(
         verdict="BITWISE",
         reason=f"15 BITWISE of the outputs; details sha256:{canonical.digest(DETAILS)}",
@@ -36,11 +36,11 @@ def rebuild(details: dict[str, object] = DETAILS) -> Verdict:
         started_at=NOW,
         finished_at=NOW,
     )
-    return Verdict(statement=canonical.parse(predicate.about([SUBJECT]).to_bytes(), name="x"), details=details)
+    return VerdictFile(statement=canonical.parse(predicate.about([SUBJECT]).to_bytes(), name="x"), details=details)
 
 
 def replay(**changes: object) -> Replay:
-    segment = Segment(number=0, after=0, until=1, verdict="BITWISE", reason="the same", seconds=1.5)
+    segment = ReplayedSegment(number=0, after=0, until=1, verdict="BITWISE", reason="the same", seconds=1.5)
     asked = Challenge(nonce="00" * 16, head="b" * 64, segments=3, chosen=(0,))
     facts = {
         "verdict": "BITWISE", "reason": "1 of 1", "source": "c" * 40, "tokens": "d" * 64, "challenge": asked,
@@ -65,7 +65,7 @@ def test_a_verdict_is_signed_as_it_was_made(tmp_path: Path, key: Path) -> None:
     path = tmp_path / "verdict.json"
     path.write_bytes(rebuild().to_bytes())
     signer = KeySigner(key)
-    bundle = attest(path, signer)
+    bundle = sign(path, signer)
     assert bundle == tmp_path / "verdict.sigstore.json"
     verified = Verifier(Policy(signers=(signer.public_key,))).verify(bundle.read_bytes(), name="rebuild")
     assert Rebuild.of(verified.statement).verdict == "BITWISE" and verified.statement.subjects == (SUBJECT,)
@@ -74,9 +74,9 @@ def test_a_verdict_is_signed_as_it_was_made(tmp_path: Path, key: Path) -> None:
 def test_a_replay_is_signed_too(tmp_path: Path, key: Path) -> None:
     path = tmp_path / "verdict.json"
     statement = canonical.parse(replay().about([SUBJECT]).to_bytes(), name="x")
-    path.write_bytes(Verdict(statement=statement, details={}).to_bytes())
+    path.write_bytes(VerdictFile(statement=statement, details={}).to_bytes())
     signer = KeySigner(key)
-    bundle = attest(path, signer, tmp_path / "out/replay.json")
+    bundle = sign(path, signer, tmp_path / "out/replay.json")
     verified = Verifier(Policy(signers=(signer.public_key,))).verify(bundle.read_bytes())
     assert Replay.of(verified.statement) == replay()
 
@@ -89,7 +89,7 @@ def test_details_that_were_edited_are_refused() -> None:
 def test_an_auditor_signs_no_other_statement() -> None:
     status = Status(standing="active", reason="x", stated_at=NOW).about([SUBJECT])
     with pytest.raises(InputError, match="no auditor's to sign"):
-        Verdict(statement=canonical.parse(status.to_bytes(), name="x"), details={}).signable()
+        VerdictFile(statement=canonical.parse(status.to_bytes(), name="x"), details={}).signable()
 
 
 def test_a_statement_that_breaks_its_model_is_refused() -> None:
@@ -109,7 +109,7 @@ JSON = st.recursive(
 @given(st.binary(max_size=200) | JSON.map(canonical.dumps))
 def test_hostile_bytes_are_no_verdict(data: bytes) -> None:
     with pytest.raises(GlasshouseError):
-        Verdict.from_bytes(data, name="verdict.json").signable()
+        VerdictFile.from_bytes(data, name="verdict.json").signable()
 
 
 @given(st.dictionaries(st.text(max_size=10), JSON, max_size=4), st.sampled_from(["statement", "details"]))
@@ -121,13 +121,13 @@ def test_a_verdict_with_foreign_parts_signs_nothing(value: dict[str, object], pa
 
 
 def test_round_trip() -> None:
-    assert Verdict.from_bytes(rebuild().to_bytes(), name="v") == rebuild()
+    assert VerdictFile.from_bytes(rebuild().to_bytes(), name="v") == rebuild()
 
 
 @pytest.mark.parametrize(
     ("verdict", "expected"),
-    [("BITWISE", Answer.PASS), ("TENSORS", Answer.PASS), ("WITHIN", Answer.PASS), ("DIFFERENT", Answer.FAIL),
-     ("UNSUPPORTED", Answer.UNKNOWN), ("UNAVAILABLE", Answer.UNKNOWN)],
+    [("BITWISE", Verdict.PASS), ("TENSORS", Verdict.PASS), ("WITHIN", Verdict.PASS), ("DIFFERENT", Verdict.FAIL),
+     ("UNSUPPORTED", Verdict.UNKNOWN), ("UNAVAILABLE", Verdict.UNKNOWN)],
 )  # fmt: skip
-def test_what_a_verdict_says(verdict: str, expected: Answer) -> None:
+def test_what_a_verdict_says(verdict: str, expected: Verdict) -> None:
     assert answer(verdict) is expected

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from registry import canonical
-from registry.audit.segments import first_step, same, steps_of
+from registry.audit import checkpoint_compare
 from registry.digest import sha256_file
 from registry.errors import Unavailable
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests, ProfileName
-from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
+from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder, step_name
 from registry.tensors import tensors_digest
 
 
@@ -33,6 +30,10 @@ def made(out: Path, *, loss: float = 2.5, mark: str = "") -> Checkpoint:
     chain = chain.extended(step=1, weights=digests[0], optimizer=digests[1], end=8, loss=loss)
     (out / "checkpoints.json").write_bytes(chain.to_bytes())
     return chain.entries[0]
+
+
+def same(entry: Checkpoint, out: Path) -> tuple[str, str] | None:
+    return checkpoint_compare.same(entry, TrainingFolder(out))
 
 
 def test_the_same_files_the_same_tensors_or_neither(tmp_path: Path) -> None:
@@ -67,30 +68,3 @@ def test_a_file_that_is_missing_or_no_tensors_is_unavailable(tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(Unavailable, match="made no checkpoint"):
         same(entry, tmp_path / "out")
-
-
-LINES = st.lists(
-    st.fixed_dictionaries({"step": st.integers(1, 4), "loss": st.floats(0, 9), "gradientNorm": st.just(1.0)}),
-    max_size=4,
-).map(lambda lines: b"".join(canonical.dumps(line) + b"\n" for line in lines))
-
-
-@given(LINES | st.binary(max_size=60), LINES | st.binary(max_size=60))
-def test_metrics_that_anybody_wrote_give_words(
-    tmp_path_factory: pytest.TempPathFactory, one: bytes, other: bytes
-) -> None:
-    folder = tmp_path_factory.mktemp("metrics")
-    (folder / "signed").write_bytes(one)
-    (folder / "made").write_bytes(other)
-    assert first_step(folder / "signed", folder / "made")
-    assert first_step(folder / "signed", folder / "nowhere")
-
-
-def test_steps_are_told_once_as_they_come(tmp_path: Path) -> None:
-    told: list[int] = []
-    count = steps_of(tmp_path, told.append)
-    count()
-    for lines in (b"{}\n", b"{}\n{}\n{}", b"{}\n{}\n{}\n"):
-        (tmp_path / "metrics.jsonl").write_bytes(lines)
-        count()
-    assert told == [1, 1, 1]

@@ -16,7 +16,8 @@ from registry.attest.audits import Replay
 from registry.attest.predicates import Predicate, Rebuild
 from registry.attest.signature import Signer
 from registry.attest.statement import Statement
-from registry.audit import rebuild, replay
+from registry.audit.rebuild_verdict import RebuildOutcome
+from registry.audit.replay_verdict import ReplayOutcome
 from registry.audit.subject import Audited
 from registry.errors import InputError, Refused
 from registry.files import write_atomic
@@ -27,10 +28,10 @@ KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay)
 """What an auditor signs."""
 
 
-class Verdict(Record):
+class VerdictFile(Record):
     """verdict.json.
 
-    Law: `Verdict.from_bytes(v.to_bytes(), name=...) == v`.
+    Law: `VerdictFile.from_bytes(v.to_bytes(), name=...) == v`.
     """
 
     schema_: Literal["glasshouse.verdict/v1"] = Field("glasshouse.verdict/v1", alias="schema")
@@ -58,26 +59,26 @@ class Verdict(Record):
         return statement
 
 
-def of_rebuild(audited: Audited, outcome: rebuild.Outcome) -> Verdict:
+def of_rebuild(audited: Audited, outcome: RebuildOutcome) -> VerdictFile:
     """The verdict of a rebuild."""
     return _verdict(outcome.statement.about([audited.subject]), outcome.details.as_json())
 
 
-def of_replay(audited: Audited, outcome: replay.Outcome) -> Verdict:
+def of_replay(audited: Audited, outcome: ReplayOutcome) -> VerdictFile:
     """The verdict of a replay."""
     return _verdict(outcome.statement.about([audited.subject]), outcome.report.as_json())
 
 
-def attest(path: Path, signer: Signer, into: Path | None = None) -> Path:
+def sign(path: Path, signer: Signer, into: Path | None = None) -> Path:
     """Sign the verdict in the file at `path`; the bundle's path: `into`, or beside it.
 
     Raises InputError or Refused for a file that is no verdict, and what the signer raises.
     """
-    statement = Verdict.read(path).signable()
+    statement = VerdictFile.read(path).signable()
     target = into or path.with_name(path.name.removesuffix(".json") + SUFFIX)
     write_atomic(target, signer.sign(statement))
     return target
 
 
-def _verdict(statement: Statement, details: dict[str, Any]) -> Verdict:
-    return Verdict(statement=canonical.parse(statement.to_bytes(), name="statement"), details=details)
+def _verdict(statement: Statement, details: dict[str, Any]) -> VerdictFile:
+    return VerdictFile(statement=canonical.parse(statement.to_bytes(), name="statement"), details=details)

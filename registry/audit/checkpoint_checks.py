@@ -1,0 +1,86 @@
+"""What one checkpoint must show before anybody spends time on replaying from it. Runs no code of the release.
+
+Its numbers are finite, second moments are not negative and sum to what the signed lengths of the gradients give, every
+optimizer step says the checkpoint's own step, weights and state have the same names and shapes, and before the first
+step all state is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn
+
+from registry import tensors
+from registry.errors import VerificationError
+from registry.records.checkpoint_chain import Checkpoint
+from registry.records.training_folder import OPTIMIZER, WEIGHTS
+from registry.tensors import Tensor
+
+STATE = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW keeps for each parameter."""
+MOMENTS_APART = 1e-3
+"""How far apart, relatively, the second moments and what the metrics give may be: float32 rounds at every step."""
+
+
+def plausible(entry: Checkpoint, folder: Path, moments: float | None = None) -> str:
+    """What the files in `folder` show, whose digests are those of `entry`, in words.
+
+    moments: the sum of all second moments, as `chain_checks.second_moments` gives it. Raises VerificationError that
+    says what cannot be, Unavailable for numbers of a type that is not looked into, and InputError for no safetensors.
+    """
+    weights = {tensor.name: tensor for tensor in tensors.read_header(folder / WEIGHTS)}
+    state = {tensor.name: tensor for tensor in tensors.read_header(folder / OPTIMIZER)}
+    wanted = {f"{name}.{key}" for name in weights for key in STATE}
+    if state.keys() != wanted:
+        _fail(f"the optimizer's state does not fit the weights at {min(state.keys() ^ wanted)}")
+    for name, tensor in state.items():
+        shape = () if name.endswith(".step") else weights[name.rpartition(".")[0]].shape
+        if tensor.shape != shape:
+            _fail(f"{name} has shape {tensor.shape}, not {shape}")
+    with (folder / WEIGHTS).open("rb") as stream:
+        for tensor in weights.values():
+            _finite(stream, tensor)
+    with (folder / OPTIMIZER).open("rb") as stream:
+        total = math.fsum(_sound(stream, tensor, entry.step) for tensor in state.values())
+    words = f"{len(weights)} tensors, finite; optimizer at step {entry.step}"
+    if moments is None:
+        return words
+    if abs(total - moments) > MOMENTS_APART * moments:
+        _fail(f"the second moments sum to {total:.6g}; the gradients of the signed metrics give {moments:.6g}")
+    return f"{words}, its moments as the gradients' lengths give them"
+
+
+def _sound(stream: BinaryIO, tensor: Tensor, step: int) -> float:
+    """One tensor of the optimizer's state after `step` steps. Gives the sum of its second moments."""
+    found = _finite(stream, tensor)
+    if tensor.name.endswith(".step") and (found.least, found.most) != (step, step):
+        _fail(f"{tensor.name} says step {found.most:g}, the checkpoint is of step {step}")
+    if tensor.name.endswith(".exp_avg_sq") and found.least < 0:
+        _fail(f"{tensor.name} has a mean of squares of {found.least:g}")
+    if step == 0 and (found.least, found.most) != (0, 0):
+        _fail(f"{tensor.name} is not zero before the first step")
+    return found.total if tensor.name.endswith(".exp_avg_sq") else 0.0
+
+
+class Extent(NamedTuple):
+    """Least and greatest number of a tensor, and the sum of all; zeros for none."""
+
+    least: float
+    most: float
+    total: float
+
+
+def _finite(stream: BinaryIO, tensor: Tensor) -> Extent:
+    """Raises VerificationError for NaN and infinities."""
+    least, most, total = math.inf, -math.inf, 0.0
+    for numbers in tensors.values(stream, tensor):
+        piece = sum(numbers)  # of doubles, which finite float32s cannot overflow
+        if not math.isfinite(piece):
+            _fail(f"{tensor.name} holds numbers that are not finite")
+        least, most, total = min(least, *numbers), max(most, *numbers), total + piece
+    return Extent(least, most, total) if least <= most else Extent(0.0, 0.0, 0.0)
+
+
+def _fail(found: str) -> NoReturn:
+    raise VerificationError(found, mend="report the release to its maintainer")

@@ -1,0 +1,65 @@
+"""Step 1 of a replay: look at a release before any of its code runs.
+
+The records of the chain, then every checkpoint that a folder holds or that a chosen segment begins with. What is amiss
+here is a lie that nobody need spend hours on: the audit ends, and none of the release's code is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from registry.attest.audits import Challenge
+from registry.audit import chain_checks, checkpoint_checks
+from registry.audit.checkpoint_sources import Shelf
+from registry.audit.subject import Audited
+from registry.errors import GlasshouseError, Unavailable
+from registry.report import Check, Step, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A release that was looked at, and what was seen.
+
+    asked: the segments to replay.  shelf: where its checkpoints are.  checks: of the chain, then of the checkpoints.
+    """
+
+    audited: Audited
+    asked: Challenge
+    shelf: Shelf
+    checks: tuple[Check, ...]
+
+
+def at(audited: Audited, asked: Challenge, shelf: Shelf) -> Looked:
+    """Look at the release. A checkpoint that is not to be had is not looked at."""
+    return Looked(audited, asked, shelf, (*_chain(audited), *_checkpoints(audited, asked, shelf)))
+
+
+def _chain(audited: Audited) -> Iterator[Check]:
+    for subject, question in chain_checks.questions(audited.root, audited.chain):
+        yield answered(subject, question)
+
+
+def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[Check]:
+    moments = chain_checks.second_moments(audited.root, audited.chain)
+    folders = shelf.at_hand()
+    for number, entry in enumerate(audited.chain.entries):
+        try:
+            folder = (shelf if number in asked.chosen else folders).find(entry)
+        except Unavailable:
+            continue
+        where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"
+        question = partial(checkpoint_checks.plausible, entry, folder, moments.get(entry.step))
+        yield answered(f"checkpoint at step {entry.step}, {where}", question)
+
+
+def answered(subject: str, question: Callable[[], str]) -> Check:
+    """The answer to `question`: PASS in its words, UNKNOWN where it raises Unavailable, FAIL for any other error."""
+    try:
+        words = question()
+    except Unavailable as problem:
+        return Check(Step.CHAIN, Verdict.UNKNOWN, subject, problem.message)
+    except GlasshouseError as problem:
+        return Check(Step.CHAIN, Verdict.FAIL, subject, problem.message)
+    return Check(Step.CHAIN, Verdict.PASS, subject, words)

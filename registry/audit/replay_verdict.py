@@ -1,0 +1,123 @@
+"""The last step of a replay: everything that was found, as one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import get_args
+
+from registry.attest.audits import Challenge, Replay, ReplayedSegment, ReplayVerdict
+from registry.audit.compare import answer
+from registry.audit.look import Looked
+from registry.audit.packages import EnvironmentKind
+from registry.audit.subject import Audited, rfc3339
+from registry.report import Check, Report, Step, Verdict
+
+WORDS: tuple[ReplayVerdict, ...] = get_args(ReplayVerdict)
+MAX_REASON = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """One thing that was made anew, and how it compares with what was signed.
+
+    segment: for one of the chain's, what the statement says of it.
+    """
+
+    subject: str
+    verdict: ReplayVerdict
+    reason: str
+    segment: ReplayedSegment | None = None
+
+    @classmethod
+    def of(cls, segment: ReplayedSegment) -> Remade:
+        """A segment that was trained again."""
+        subject = f"segment {segment.number}: step {segment.after} to {segment.until}"
+        return cls(subject, segment.verdict, segment.reason, segment)
+
+    @property
+    def check(self) -> Check:
+        """The same as an answer."""
+        return Check(Step.REPLAY, answer(self.verdict), self.subject, f"{self.verdict}: {self.reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a replay has found.
+
+    looked: before any code ran.  machine: where it ran, in words.  remade: what was made anew, in that order.
+    """
+
+    looked: Looked
+    machine: str
+    remade: tuple[Remade, ...] = ()
+
+    def also(self, more: Iterable[Remade]) -> Findings:
+        """These findings, and more."""
+        return replace(self, remade=(*self.remade, *more))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All of it as answers."""
+        return (*self.looked.checks, *(one.check for one in self.remade))
+
+    @property
+    def segments(self) -> tuple[ReplayedSegment, ...]:
+        """Those that were trained again."""
+        return tuple(one.segment for one in self.remade if one.segment is not None)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is not as signed."""
+        return any(check.verdict is Verdict.FAIL for check in self.checks)
+
+    @property
+    def verdict(self) -> ReplayVerdict:
+        """DIFFERENT where anything is; UNSUPPORTED where anything could not be told here; else the weakest of all."""
+        said = [one.verdict for one in self.remade]
+        if self.failed:
+            return "DIFFERENT"
+        return "UNSUPPORTED" if "UNSUPPORTED" in said else max(said, key=WORDS.index)
+
+    @property
+    def reason(self) -> str:
+        """In words, what failed first."""
+        words = [
+            f"{check.subject}: {check.reason}"
+            for verdict in (Verdict.FAIL, Verdict.UNKNOWN)
+            for check in self.checks
+            if check.verdict is verdict
+        ]
+        same = sum(segment.verdict in ("BITWISE", "TENSORS") for segment in self.segments)
+        return "; ".join([*words, f"{same} of {len(self.segments)} replayed segments came out the same"])[:MAX_REASON]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
+    """What a replay found.  statement: to be signed.  report: the same and the cheap checks, for a reader."""
+
+    statement: Replay
+    report: Report
+
+
+def outcome(found: Findings, environment: EnvironmentKind, tolerance: float, started: datetime) -> ReplayOutcome:
+    """The verdict on `found`.  environment, tolerance: what the auditor decided.  started: when the audit began."""
+    audited: Audited = found.looked.audited
+    asked: Challenge = found.looked.asked
+    profile = audited.chain.profile
+    statement = Replay(
+        verdict=found.verdict,
+        reason=found.reason,
+        source=audited.record.source.commit,
+        tokens=audited.chain.tokens,
+        challenge=asked,
+        replayed=found.segments,
+        environment=environment,
+        tolerance=tolerance or None,
+        profile=f"{profile.name} sha256:{profile.digest}",
+        machine=found.machine[:MAX_REASON],
+        started_at=rfc3339(started),
+        finished_at=rfc3339(datetime.now(UTC)),
+    )
+    return ReplayOutcome(statement, Report(audited.subject.name, found.checks))
