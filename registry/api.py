@@ -161,11 +161,14 @@ def verify(
     ['1 of 1 signers that the policy names signed it; it asks for 1']
     """
     from registry.attest.verifier import Verifier
+    from registry.hub.client import HubClient
     from registry.hub.reference import parse
+    from registry.verification.companions import on_hub
     from registry.verification.request import Request
 
+    measure = on_hub(HubClient(endpoint), progress) if companions else None
     request = Request(
-        parse(str(ref)), Verifier(policy, trust), tuple(attestations), companions, digest, hf_cache, endpoint, progress,
+        parse(str(ref)), Verifier(policy, trust), tuple(attestations), measure, digest, hf_cache, endpoint, progress,
         summary, summary_signer,
     )  # fmt: skip
     request.begin()
@@ -179,7 +182,7 @@ def fetch(
     *,
     trust: Path | None = None,
     attestations: Iterable[Path] = (),
-    companions: bool = False,
+    companion: str | None = None,
     into: Path | None = None,
     hf_cache: bool = False,
     trust_cache: bool = False,
@@ -194,7 +197,12 @@ def fetch(
     of caches), and appears there after every check has passed. A second call downloads nothing, and verifies what is
     there: every byte is hashed again. With `trust_cache` a file that was not touched since it was hashed is not; its
     size, times and inode tell. A directory as `ref`, and with `hf_cache` what the Hugging Face cache keeps of the
-    release, is verified where it lies, and given. The other arguments are those of `verify`.
+    release, is verified where it lies, and given.
+
+    `companion` is what belongs to the release in another repository, such as `org/model-GGUF` or
+    `datasets/org/model-data`: once the release has passed, its directory is given instead. It is kept in the store,
+    and every byte of it is compared with the signed record. What else the release announces is not looked at. The other
+    arguments are those of `verify`.
 
     Raises FailedReport, a VerificationError, where the release does not hold, and UnknownReport, an Unavailable, where
     something could not be checked: `report` has each check. What is there already and fails stays as it is. Raises what
@@ -205,21 +213,28 @@ def fetch(
     True
     """
     from registry.attest.verifier import Verifier
+    from registry.errors import InputError
+    from registry.hub.client import HubClient
     from registry.hub.reference import HubReference, parse
-    from registry.verification.kept import keep
+    from registry.verification.kept import Keeper
     from registry.verification.request import Request
 
     asked = parse(str(ref))
+    keeper = Keeper(HubClient(endpoint), trust_cache, companion and companion.removeprefix("hf://"), progress)
     request = Request(
-        asked, Verifier(policy, trust), tuple(attestations), companions, "blake3", hf_cache, endpoint, progress,
+        asked, Verifier(policy, trust), tuple(attestations), keeper, "blake3", hf_cache, endpoint, progress,
         summary, summary_signer,
     )  # fmt: skip
     request.begin()
     if isinstance(asked, HubReference) and not hf_cache:
-        return keep(request, asked, into, believe=trust_cache)
-    with request.fetched(into) as place:
-        request.report(place.tree, place.words).require()
-        return place.root
+        folder = keeper.release(asked, request, into)
+    else:
+        with request.fetched(into) as found:
+            request.report(found.tree, found.words, found.seconds).require()
+            folder = found.root
+    if companion is not None and keeper.companion is None:
+        raise InputError(f"{ref} announces no {companion}", mend="see what belongs to it: glasshouse verify REF -v")
+    return keeper.companion or folder
 
 
 def lint(ref: str, *, endpoint: str | None = None) -> LintReport:

@@ -1,6 +1,7 @@
 """Which package called `registry` is Glasshouse's own: others have projects with a package of that name, too.
 
-Law: after `take` or `insist`, `import registry` gives the one that was installed with this folder.
+Law: after `take`, `import registry` gives the one that was installed with this folder; after `insist` that one, or
+that of another copy of Glasshouse, such as the clone in which somebody works on it.
 """
 
 import sys
@@ -29,12 +30,22 @@ def insist() -> None:
     place = home() / "__init__.py"
     spec = getattr(sys.modules.get(NAME), "__spec__", None) or find_spec(NAME)
     found = spec.origin if spec else None
-    if found is None or Path(found).resolve() != place:
+    if found is None or not _is_ours(Path(found).resolve(), place):
         raise ImportError(
             f"glasshouse needs its own package `{NAME}` ({place.parent}), and Python finds another first: "
             f"{found or 'a folder without __init__.py'}. Run `glasshouse` as a command, which is not affected; or "
             f"start Python where that one is not found (see PYTHONPATH, and the folder that Python was started in)"
         )
+
+
+def _is_ours(found: Path, place: Path) -> bool:
+    """Whether the package whose file is `found` is the one at `place`, or says in its first line that it is."""
+    return found == place or (found.name == place.name and _first(found) == _first(place))
+
+
+def _first(place: Path) -> bytes:
+    with place.open("rb") as file:
+        return file.readline(1000)
 
 
 def home() -> Path:

@@ -81,12 +81,12 @@ def download(
     files: Sequence[RemoteFile],
     folder: Path,
     progress: Progress | None = None,
-    accept: Callable[[Path], object] | None = None,
+    accept: Callable[[Path, Manifest], object] | None = None,
 ) -> Manifest:
     """Fetch `files`, WORKERS at a time, into `folder`, which appears at the end and holds nothing else.
 
     The manifest is of the bytes that came; whether they are the right ones is for the caller to say.
-    accept: looks at all of it where it lies before it appears; what it raises lets nothing appear.
+    accept: looks at all of it where it lies, and at what came, before it appears; what it raises lets nothing appear.
     Raises InputError where `folder` is there and not empty; VerificationError for a file longer than was listed;
     Unavailable for one that ends early, after ATTEMPTS.
     """
@@ -97,7 +97,7 @@ def download(
             (beside / file.path).parent.mkdir(parents=True, exist_ok=True)
         came = for_each(lambda file, told: _file(source, file, beside / file.path, told), files, progress, WORKERS)
         if accept is not None:
-            accept(beside)
+            accept(beside, Manifest(tuple(came)))
         return Manifest(tuple(came))
 
 

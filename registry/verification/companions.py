@@ -6,6 +6,7 @@ Every byte is fetched and hashed, and nothing kept: what a Hub lists of its file
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from registry.digest import Progress
@@ -22,7 +23,7 @@ class Measure(Protocol):
     """The files of a companion under a tag, hashed.
 
     Raises VerificationError where they are not as many, or as large, as was signed; another GlasshouseError where they
-    cannot be had.
+    cannot be had; PassedOver where they are not asked for.
     """
 
     def __call__(self, companion: Companion, tag: str) -> Manifest:
@@ -30,27 +31,36 @@ class Measure(Protocol):
         ...
 
 
+class PassedOver(Exception):
+    """Nobody asks to look at a companion: there is no answer for it."""
+
+
 def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
     """Looks at a Hub. No more is fetched than the signed record says that there is."""
 
     def measure(companion: Companion, tag: str) -> Manifest:
         commit = hub.refs.resolve(companion.repo, tag)
-        listed = [file.size for file in hub.files.list(companion.repo, commit)]
-        if (len(listed), sum(listed)) != (companion.files, companion.size):
-            raise VerificationError(
-                f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
-                mend="do not use it; tell the maintainer",
-            )
+        check_listed(hub, companion, commit)
         return hub.trees.measure(companion.repo, commit, progress)
 
     return measure
+
+
+def check_listed(hub: HubClient, companion: Companion, commit: str) -> None:
+    """Raise VerificationError where a Hub lists more or less of a companion than was signed; nothing is fetched."""
+    listed = [file.size for file in hub.files.list(companion.repo, commit)]
+    if (len(listed), sum(listed)) != (companion.files, companion.size):
+        raise VerificationError(
+            f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
+            mend="do not use it; tell the maintainer",
+        )
 
 
 def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
     """An answer for each companion.
 
     FAIL for other bytes than the record says; UNKNOWN where nobody asked to look, where there is no such repository or
-    tag, or no answer.
+    tag, or no answer. None for one that `measure` passes over.
     """
     try:
         record = ReleaseRecord.read(case.trusted(layout.RECORD))
@@ -63,7 +73,8 @@ def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
                 Step.POLICY, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions"
             )
         else:
-            yield _compared(name, companion, record.tag, measure)
+            with suppress(PassedOver):
+                yield _compared(name, companion, record.tag, measure)
 
 
 def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Check:

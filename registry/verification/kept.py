@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from registry.digest import BOTH, Progress
+from registry.errors import VerificationError
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
+from registry.manifest import Entry, Manifest
+from registry.records.release_record import Companion
 from registry.report import FailedReport
+from registry.verification.companions import PassedOver, check_listed
 from registry.verification.remembered import Remembered
 from registry.verification.request import Request
 
@@ -34,28 +40,80 @@ def place(endpoint: str, repository: str, commit: str) -> Path:
     return store() / "releases" / host / repository / commit
 
 
-def keep(request: Request, reference: HubReference, into: Path | None, *, believe: bool) -> Path:
-    """The directory of the release `reference`, verified as `request` asks: `into`, or its place in the store.
+@dataclass
+class Keeper:
+    """Keeps what it is asked for of one Hub, each in its place in the store, or where it is told.
 
     believe: whether files that were not touched since they were hashed are those that they were.
-    Raises FailedReport and UnknownReport where the report does not say PASS, and what HubClient raises.
+    wanted: the companion to keep beside a release, `owner/name` or `datasets/owner/name`; the others are passed over.
+    companion: where that is kept, once the release announced it.
     """
-    hub = HubClient(request.endpoint)
-    commit = hub.refs.resolve(reference.repository, reference.revision)
-    root = into or place(hub.endpoint, reference.repository, commit)
 
-    def accept(where: Path) -> None:
-        tree = Remembered(where, root.with_name(f".{root.name}.measured.json"), believe=believe)
-        request.report(tree, f"commit {commit}, all files read at it").require()
-        with suppress(OSError):  # whoever may not write there hashes again
+    hub: HubClient
+    believe: bool = False
+    wanted: str | None = None
+    progress: Progress | None = None
+    companion: Path | None = None
+
+    def release(self, reference: HubReference, request: Request, into: Path | None) -> Path:
+        """The directory of a release, verified as `request` asks: `into`, or its place in the store.
+
+        Raises FailedReport and UnknownReport where the report does not say PASS, and what HubClient raises.
+        """
+        commit = self.hub.refs.resolve(reference.repository, reference.revision)
+        root = into or place(self.hub.endpoint, reference.repository, commit)
+
+        def accept(where: Path, came: Manifest | None = None) -> None:
+            tree = Remembered(where, _note(root), believe=self.believe)
+            request.report(tree, f"commit {commit}, all files read at it").require()
             tree.write()
 
-    if not root.is_dir() or not any(root.iterdir()):
-        hub.trees.download(reference.repository, commit, root, request.progress, accept=accept)
+        if not _is_there(root):
+            self.hub.trees.download(reference.repository, commit, root, self.progress, accept=accept)
+            return root
+        try:
+            accept(root)
+        except FailedReport as problem:
+            kept = f"{root} and {self.companion}" if self.companion else str(root)
+            mend = f"remove {kept}, and fetch again; if it fails then too, do not use the release"
+            raise FailedReport(problem.report, mend=mend) from None
         return root
-    try:
-        accept(root)
-    except FailedReport as problem:
-        mend = f"remove {root}, and fetch it again; if it fails then too, do not use the release"
-        raise FailedReport(problem.report, mend=mend) from None
-    return root
+
+    def __call__(self, companion: Companion, tag: str) -> Manifest:
+        """What is kept of `companion`, hashed: a `registry.verification.companions.Measure`."""
+        if companion.repo != self.wanted:
+            raise PassedOver
+        commit = self.hub.refs.resolve(companion.repo, tag)
+        self.companion = root = place(self.hub.endpoint, companion.repo, commit)
+        if _is_there(root):
+            found = _measured(Remembered(root, _note(root), believe=self.believe), self.progress)
+        else:
+            check_listed(self.hub, companion, commit)
+            accept = partial(_compare, companion)
+            found = self.hub.trees.download(companion.repo, commit, root, self.progress, accept=accept)
+        return found
+
+
+def _is_there(root: Path) -> bool:
+    return root.is_dir() and any(root.iterdir())
+
+
+def _note(root: Path) -> Path:
+    """Where it is noted what was measured of the files below `root`."""
+    return root.with_name(f".{root.name}.measured.json")
+
+
+def _measured(tree: Remembered, progress: Progress | None) -> Manifest:
+    files = tree.files()
+    digests = tree.digests([(path, BOTH) for path, _ in files], progress)
+    tree.write()
+    rows = zip(files, digests, strict=True)
+    return Manifest(tuple(Entry(path, size, found.sha256 or "", found.blake3) for (path, size), found in rows))
+
+
+def _compare(companion: Companion, where: Path, came: Manifest) -> None:
+    if came.sha256 != companion.content:
+        raise VerificationError(
+            f"its {len(came.entries)} files are sha256:{came.sha256}, signed as sha256:{companion.content}",
+            mend="do not use it; tell the maintainer",
+        )

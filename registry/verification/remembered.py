@@ -9,6 +9,7 @@ Law: `Remembered(root, note, believe=False)` measures what `Tree(root)` does.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -71,8 +72,9 @@ class Remembered(Tree):
         return told
 
     def write(self) -> None:
-        """Remember what was measured. To be called once the directory is known to hold."""
-        write_atomic(self._note, Note(files=self._seen).to_bytes())
+        """Remember what was measured, where there is a way to; whoever may not write there hashes again."""
+        with suppress(OSError):
+            write_atomic(self._note, Note(files=self._seen).to_bytes())
 
     def _read(self) -> dict[str, Seen]:
         try:

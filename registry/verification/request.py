@@ -11,12 +11,11 @@ from registry.attest.verifier import Verifier
 from registry.digest import Progress
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
-from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import Report
 from registry.verification import slsa_summary, steps
 from registry.verification.case import Case, DigestMode
-from registry.verification.companions import on_hub
+from registry.verification.companions import Measure
 from registry.verification.evidence import gather
 from registry.verification.fetch import Place, fetched
 from registry.verification.tree import Tree
@@ -32,8 +31,8 @@ class Request:
     """The policy, and the roots of trust."""
     attestations: tuple[Path, ...] = ()
     """Bundles by others, or folders of them."""
-    companions: bool = False
-    """Whether what belongs to the release in other repositories is fetched and hashed, too."""
+    measure: Measure | None = None
+    """Hashes what belongs to the release in other repositories; None: nobody looks there."""
     digest: DigestMode = "blake3"
     """By which digests files are compared."""
     hf_cache: bool = False
@@ -83,8 +82,7 @@ class Request:
         return steps.verify(
             tree, self.reference, words, self.verifier, self.progress, digest=self.digest, fetching=seconds,
             gathered=lambda: gather(asks, tree.root, self.attestations, endpoint=self.endpoint),
-            measure=on_hub(HubClient(self.endpoint), self.progress) if self.companions else None,
-            told=self._summarize,
+            measure=self.measure, told=self._summarize,
         )  # fmt: skip
 
     def _summarize(self, case: Case | None, report: Report) -> None:

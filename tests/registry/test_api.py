@@ -28,7 +28,7 @@ CLASSES = {
 }  # fmt: skip
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
-    "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, into: 'Path | None' = None, "
+    "attestations: 'Iterable[Path]' = (), companion: 'str | None' = None, into: 'Path | None' = None, "
     "hf_cache: 'bool' = False, trust_cache: 'bool' = False, summary: 'Path | None' = None, "
     "summary_signer: 'Signer | None' = None, endpoint: 'str | None' = None, "
     "progress: 'Progress | None' = None) -> 'Path'",

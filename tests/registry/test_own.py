@@ -52,6 +52,14 @@ def test_a_program_is_told_which_two_there_are(project: Path) -> None:
     assert str(project / "registry") in last and "PYTHONPATH" in last and "somebody else" not in done.stderr
 
 
+def test_a_clone_of_glasshouse_is_glasshouse(tmp_path: Path) -> None:
+    ours = Path(glasshouse.__file__).parents[1]
+    shutil.copytree(ours, tmp_path / "registry", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import glasshouse; print(glasshouse.verify.__code__.co_filename)"
+    done = run(sys.executable, "-c", code, project=tmp_path)
+    assert done.stdout.strip() == str(tmp_path / "registry" / "api.py"), done.stderr
+
+
 def test_a_program_that_has_imported_the_other_is_told(tmp_path: Path) -> None:
     (tmp_path / "registry.py").touch()
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import registry; sys.path.pop(0)"

@@ -45,7 +45,7 @@ class Trees:
         folder: Path,
         progress: Progress | None = None,
         limits: Limits = Limits(),  # noqa: B008
-        accept: Callable[[Path], object] | None = None,
+        accept: Callable[[Path, Manifest], object] | None = None,
     ) -> Manifest:
         """Fetch all of `repo` at `commit` into `folder`, which appears when everything has come, and `accept` raised
         nothing for it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ from registry.attest.signers import PublicKey
 from registry.hub.client import HubClient
 from registry.hub.client.trees import Trees
 from registry.manifest import Manifest
+from registry.openness.cards import model_card
+from registry.records import layout
+from registry.release import companions
+from registry.release.companions import PlannedCompanion
 from registry.verification import kept
+from tests import synthetic_release
 from tests.published import REFERENCE, World, published
 from tests.registry.attest.conftest import write_key
 
@@ -159,3 +165,78 @@ def test_where_releases_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
     assert kept.store() == Path("/home/me/.cache/glasshouse")
+
+
+# What belongs to a release in another repository
+
+LARGE, FORM = "hf://org/large@v1.0.0", "org/large-form"
+
+
+@pytest.fixture(scope="module")
+def accompanied(world: World) -> Path:
+    """Where a companion of org/large is laid out; both are on the Hub, beside one more that nobody asks for."""
+    folder = world.folder / "large"
+    record = synthetic_release.write(folder, repo="org/large")
+    card = b"---\nlicense: mit\nbase_model: org/large\nbase_model_relation: quantized\n---\n# Another form\n"
+    made = [
+        PlannedCompanion(FORM, {"README.md": card, "model.gguf": b"GGUF" + bytes(3 << 20)}),
+        PlannedCompanion("datasets/org/large-data", {"README.md": b"---\nlicense: mit\n---\n", "a.parquet": b"PAR1"}),
+    ]
+    for companion in made:
+        companion.write(companions.place(folder, companion.repo))
+    record = record.model_copy(update={"companions": tuple(companion.record for companion in made)})
+    (folder / layout.RECORD).write_bytes(record.to_bytes())
+    about = replace(synthetic_release.ABOUT, repo="org/large")
+    (folder / layout.CARD).write_text(model_card.render(folder, about, version="1.0.0"))
+    api.sign(folder, api.KeySigner(world.folder / "private.pem"))
+    api.publish(folder)
+    return companions.place(folder, FORM)
+
+
+@pytest.fixture
+def fetch_large(
+    world: World, accompanied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """`glasshouse.fetch` of org/large with an empty store."""
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "store"))
+    return lambda **named: api.fetch(LARGE, world.policy, **named)
+
+
+def test_a_release_is_given_whatever_it_announces_elsewhere(fetch_large: Callable[..., Path], world: World) -> None:
+    assert Manifest.of_directory(fetch_large()) == Manifest.of_directory(world.folder / "large")
+
+
+def test_a_companion_is_kept_beside_its_release(
+    fetch_large: Callable[..., Path], accompanied: Path, no_download: Callable[[], None]
+) -> None:
+    folder = fetch_large(companion=FORM)
+    assert Manifest.of_directory(folder) == Manifest.of_directory(accompanied) and "large-form" in folder.parts
+    no_download()
+    assert fetch_large(companion=f"hf://{FORM}", trust_cache=True) == folder
+    hashed: list[int] = []
+    fetch_large(companion=FORM, trust_cache=True, progress=hashed.append)
+    assert hashed == []
+    flip(folder / "model.gguf", at=1 << 20)
+    with pytest.raises(api.FailedReport, match="signed as") as problem:
+        fetch_large(companion=FORM, trust_cache=True)
+    assert str(folder) in problem.value.mend
+
+
+def test_a_companion_of_other_bytes_never_appears(
+    fetch_large: Callable[..., Path], accompanied: Path, world: World, tmp_path: Path
+) -> None:
+    blob = world.hub.blob(Manifest.of_directory(accompanied).by_path()["model.gguf"].sha256)
+    blob.chmod(0o644)
+    flip(blob, at=1 << 20)
+    try:
+        with pytest.raises(api.FailedReport, match="signed as"):
+            fetch_large(companion=FORM)
+    finally:
+        flip(blob, at=1 << 20)
+    assert not any("large-form" in path.name for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert not any(path.name == "model.gguf" for path in (tmp_path / "store").rglob("*"))
+
+
+def test_what_a_release_does_not_announce_is_not_its_companion(fetch_large: Callable[..., Path]) -> None:
+    with pytest.raises(api.InputError, match="announces no org/elsewhere"):
+        fetch_large(companion="org/elsewhere")
