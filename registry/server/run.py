@@ -57,7 +57,7 @@ def serve(
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
     if url is not None and not _URL.fullmatch(url):
-        raise InputError(f"{url!r} is no address of a server", mend="such as --url https://hub.example.org")
+        raise InputError(f"{url!r} is not the address of a server", mend="such as --url https://hub.example.org")
     hub = Hub.open(root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"))
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -92,7 +92,7 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     )
     server = uvicorn.Server(config)
     # An order that comes before uvicorn listens for one is heard all the same. And uvicorn raises the signal that
-    # stopped it once more: a stop that was asked for is no failure.
+    # stopped it once more: a stop that was asked for is not a failure.
     signal.signal(signal.SIGTERM, lambda order, frame: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
 

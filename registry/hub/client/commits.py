@@ -69,7 +69,7 @@ class Commits:
     def offers_xet(self, repo: str, branch: str = MAIN) -> bool:
         """Whether this Hub takes large files by Xet, and this machine can send them so. Asked once.
 
-        Raises Unavailable where it does not answer: no is another answer than none.
+        Raises Unavailable where it does not answer: that is not a no.
         """
         from huggingface_hub.utils._runtime import is_xet_available
 

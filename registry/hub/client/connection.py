@@ -39,7 +39,7 @@ class Connection:
         self.endpoint = (endpoint or ambient).rstrip("/")
         self.token: str | bool | None = token if token is not None else (None if self.endpoint == ambient else False)
         if not self.endpoint.startswith(("https://", "http://")):
-            raise InputError(f"{self.endpoint!r} is no address of a Hub", mend="give https://HOST as the endpoint")
+            raise InputError(f"{self.endpoint!r} is not the address of a Hub", mend="give https://HOST as the endpoint")
 
     @cached_property
     def api(self) -> HfApi:

@@ -59,7 +59,7 @@ class Publisher(Record):
     @classmethod
     def _is_address(cls, value: str) -> str:
         if not is_safe(value):
-            raise ValueError(f"{value[:200]!r} is no https:// address")
+            raise ValueError(f"{value[:200]!r} is not an https:// address")
         return value
 
 
@@ -102,7 +102,7 @@ def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Ex
         named = said.get("iss"), said.get("sub")
         signed = identity.rpartition(".")[0]
     except jwt.InvalidTokenError as problem:
-        raise Problem(400, "the subject token is no identity token") from problem
+        raise Problem(400, "the subject token is not an identity token") from problem
     for publisher in listed(root):
         if publisher.repo == resource and (publisher.issuer, publisher.subject) == named:
             claims = _verify(identity, publisher)

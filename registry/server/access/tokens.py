@@ -77,7 +77,7 @@ class Token(Record):
     name: str
     """Whose it is."""
     sha256: Sha256
-    """Of the token."""
+    """The digest of the token."""
     role: Annotated[Role, Field(strict=False)]
     """What it lets them do."""
     namespaces: tuple[str, ...]
@@ -94,7 +94,7 @@ class Token(Record):
     def _are_names(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for name in (value,) if isinstance(value, str) else value:
             if not is_name(name):
-                raise ValueError(f"{name[:100]!r} is no name of a user or a namespace")
+                raise ValueError(f"{name[:100]!r} is not the name of a user or a namespace")
         return value
 
     def expired(self, now: float) -> bool:

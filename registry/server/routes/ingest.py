@@ -58,7 +58,7 @@ async def shard(request: Request) -> JSONResponse:
 
 
 def known_chunk(request: Request) -> JSONResponse:
-    """GET /xet/v1/chunks/default/{hash}: 404, for what one client sent is no help to another."""
+    """GET /xet/v1/chunks/default/{hash}: 404, for what one client sent does not help another."""
     raise Problem(404, "not told")
 
 

@@ -43,7 +43,7 @@ def listing(request: Request) -> JSONResponse:
         found = []
     page = query(request, "p") or "0"
     if not (page.isascii() and page.isdigit() and len(page) <= 6):
-        raise Problem(400, "p is no number")
+        raise Problem(400, "p is not a number")
     start = int(page) * PAGE
     rows = [_row(repo, pull) for pull in found[start : start + PAGE]]
     return JSONResponse({"discussions": rows, "count": len(found), "start": start})

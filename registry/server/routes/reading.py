@@ -183,5 +183,5 @@ def _flag(request: Request, key: str) -> bool:
 def _number(request: Request, key: str, default: int) -> int:
     text = query(request, key) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Problem(400, f"{key} is no number")
+        raise Problem(400, f"{key} is not a number")
     return int(text)

@@ -61,7 +61,7 @@ def _gunzip(data: bytes) -> bytes:
     try:
         plain = stream.decompress(data, MAX_WANTS)
     except zlib.error as problem:
-        raise Problem(400, "the body is no gzip") from problem
+        raise Problem(400, "the body is not gzip") from problem
     if stream.unconsumed_tail:
         raise Problem(413, f"a body of more than {MAX_WANTS} bytes")
     return plain

@@ -49,7 +49,7 @@ class BlobStore(Protocol):
 
 
 def shard(sha256: str) -> str:
-    """Where the blob of that digest is in its store. Raises Problem 422 for what is no SHA-256."""
+    """Where the blob of that digest is in its store. Raises Problem 422 for what is not a SHA-256."""
     if not is_sha256(sha256):
         raise Problem(422, "an object id is 64 lowercase hex characters")
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"

@@ -111,7 +111,7 @@ def read(body: Path, repo: Repository) -> Asked:
     """Read the commit spooled at `body`, and store its files in the repository.
 
     A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
-    InputError and ValidationError for what is no commit.
+    InputError and ValidationError for what is not a commit.
     """
     header = Header()
     slots: list[Delete | str] = []

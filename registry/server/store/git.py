@@ -60,7 +60,7 @@ class Commit:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Of this process only what git needs, then `extra`."""
+    """What git needs of this process's variables, and `extra`."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C.UTF-8",

@@ -31,7 +31,7 @@ class Announced:
 
     @property
     def large(self) -> bool:
-        """Whether it goes to the blob store. Raises Problem 400 for a sample that is no base64."""
+        """Whether it goes to the blob store. Raises Problem 400 for a sample that is not base64."""
         try:
             sample = base64.b64decode(self.sample, validate=True)
         except (binascii.Error, ValueError) as problem:

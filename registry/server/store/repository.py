@@ -137,11 +137,11 @@ class Repository:
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
     def rows(self, commit: str, directory: str | None = None, *, recursive: bool = False) -> list[TreeRow]:
-        """What is in a directory at `commit`, the root for None. Raises Problem 404 for what is no directory there."""
+        """What is in a directory at `commit`, the root for None. Raises Problem 404 where there is no such directory."""
         found = git.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
         rows = [row for row in found if row.path != directory]
         if directory and not rows:
-            raise Problem(404, f"{directory} is no directory at {commit}", ENTRY_NOT_FOUND)
+            raise Problem(404, f"{directory} is not a directory at {commit}", ENTRY_NOT_FOUND)
         return rows
 
     def commit(self, branch: str, parent: str | None, changes: Sequence[Change], author: str, message: str) -> str:

@@ -63,7 +63,7 @@ class PackedFile:
 
 
 def chunks(stream: BinaryIO, size: int) -> list[Chunk]:
-    """The chunks of the packed xorb of `size` bytes. Raises Problem 400 for what is none."""
+    """The chunks of the packed xorb of `size` bytes. Raises Problem 400 for what is not one."""
     found, place = [], 0
     while place + _CHUNK_HEAD <= size:
         stream.seek(place)
@@ -94,7 +94,7 @@ def unpack(data: bytes, chunk: Chunk) -> bytes:
 
 
 def files(shard: bytes) -> Iterator[PackedFile]:
-    """The files of a shard. Raises Problem 400 for what is no shard, or names no SHA-256."""
+    """The files of a shard. Raises Problem 400 for what is not a shard, or lacks a SHA-256."""
     if not shard.startswith(_SHARD_TAG):
         raise Problem(400, "a malformed shard")
     place = _SHARD_HEAD

@@ -29,7 +29,7 @@ _Places = list[tuple[xet.Span, int]]
 
 
 def check_hash(name: str) -> str:
-    """The name of a xorb. Raises Problem 400 for what is none."""
+    """The name of a xorb. Raises Problem 400 for what is not one."""
     if not _HASH.fullmatch(name):
         raise Problem(400, "a xorb is named by 64 hex characters")
     return name
@@ -59,7 +59,7 @@ class Xorbs:
             self.large.quota.check(owner, sum(item.stat().st_size for item in os.scandir(self._packed)))
 
     def keep(self, upload: Upload, name: str) -> bool:
-        """Keep a xorb; whether it is new. Raises Problem 400 for what is none."""
+        """Keep a xorb; whether it is new. Raises Problem 400 for what is not one."""
         with upload.path.open("rb") as stream:
             if not xet.chunks(stream, upload.size):
                 raise Problem(400, "a malformed xorb")
