@@ -90,8 +90,8 @@ class Limited:
 class Strict:
     """Routes by the path as it was sent, so that an encoded slash stays in its segment; refuses what is ambiguous.
 
-    That is: what is not UTF-8; control characters (a CR and LF could end up in a header); a Host that is not one (it comes
-    back in addresses); two ways at once of saying how long the body is (a proxy in front may believe the other one).
+    That is: what is not UTF-8; control characters (a CR and LF could end up in a header); a Host that is not one (it
+    comes back in addresses); two ways at once of saying how long the body is (a proxy in front may believe the other).
     """
 
     def __init__(self, app: ASGIApp) -> None:

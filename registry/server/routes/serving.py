@@ -1,6 +1,7 @@
 """Answers that carry a file: whole, one range of it, or its head alone.
 
-Source: RFC 9110, section 14 (ranges) and 13.1.5 (If-Range). A request for several ranges gets the whole file, which it allows.
+Source: RFC 9110, section 14 (ranges) and 13.1.5 (If-Range). Who asks for several ranges gets the whole file, which it
+allows.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class Repository:
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
     def rows(self, commit: str, directory: str | None = None, *, recursive: bool = False) -> list[TreeRow]:
-        """What is in a directory at `commit`, the root for None. Raises Problem 404 where there is no such directory."""
+        """What is in a directory at `commit`, the root for None. Raises Problem 404 where there is none."""
         found = git.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
         rows = [row for row in found if row.path != directory]
         if directory and not rows:

@@ -108,8 +108,23 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for read in (
         lambda: metadata.check_card(b"---\n" + data + b"\n---\n"),
         lambda: metadata.check_results(data, name="x"),
+        lambda: metadata.fault(b"---\n" + data + b"\n---\n"),
     ):
         try:
             read()
         except InputError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (b"# A model\n", None),
+        (b"---\nlicense: mit\n---\n", None),
+        (b"---\nlicense: [mit\n---\n", "README.md"),
+        (b"---\n- mit\n---\n", "is not a map"),
+    ],
+)
+def test_metadata_that_cannot_be_read_is_named(card: bytes, says: str | None) -> None:
+    found = metadata.fault(card)
+    assert found is None if says is None else says in str(found)

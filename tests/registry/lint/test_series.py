@@ -18,7 +18,7 @@ from registry.lint import rules, sarif, series
 from registry.lint.rules import Finding, Level
 from tests.conftest import Released
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask, commit, put
+from tests.registry.server.asking import ask, commit, put
 
 REPO = "glasshouse/linted"
 STEPS = tuple(range(0, 30_000, 1_000))

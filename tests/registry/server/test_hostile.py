@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 from registry.hub.client import HubClient
 from registry.server.store import git
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import BAD_PATHS, ask, commit, put, upload
+from tests.registry.server.asking import BAD_PATHS, ask, commit, put, raw, upload
 
 
 @pytest.mark.parametrize(
@@ -35,21 +33,16 @@ def test_hostile_addresses_are_4xx(hub: HubInstance, repo: str, target: str) -> 
     assert b"root:" not in body
 
 
-def raw(hub: HubInstance, data: bytes) -> bytes:
-    """The first line of what the server answers to `data`, sent as it stands; nothing where it hangs up."""
-    address = "127.0.0.1", int(hub.url.rsplit(":", 1)[1])
-    with socket.create_connection(address, timeout=60) as connection, suppress(ConnectionError):
-        connection.sendall(data)  # the server may hang up before it has heard it all
-        return connection.recv(200).split(b"\r\n")[0]
-    return b""
-
-
 def get(target: bytes, *lines: bytes) -> bytes:
     return b"\r\n".join((b"GET " + target + b" HTTP/1.1", b"Host: hub", b"Connection: close", *lines, b"", b""))
 
 
 HUGE = b"y" * 200_000
+
+
 POST = b"POST /api/validate-yaml HTTP/1.1\r\nHost: a\r\n"
+
+
 SMUGGLED = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -127,7 +120,11 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
+
+
 paths = st.text(max_size=12) | st.sampled_from(["a", "a/b", "README.md", *BAD_PATHS])
+
+
 values = st.fixed_dictionaries(
     {},
     optional={
@@ -141,12 +138,20 @@ values = st.fixed_dictionaries(
         "parentCommit": st.sampled_from(["0" * 40, "zz", "", None]),
     },
 )
+
+
 lines = st.fixed_dictionaries(
     {"key": st.sampled_from(["header", "file", "lfsFile", "deletedFile", "deletedFolder", "else"])},
     optional={"value": values | json_values},
 )
+
+
 ndjson = st.lists(lines, max_size=4).map(lambda rows: b"\n".join(json.dumps(row).encode() for row in rows))
+
+
 bodies = ndjson | json_values.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40)
+
+
 named = st.fixed_dictionaries(
     {},
     optional={
@@ -164,6 +169,8 @@ named = st.fixed_dictionaries(
         "transfers": st.lists(st.text(max_size=6), max_size=2) | json_values,
     },
 ).map(lambda value: json.dumps(value).encode())
+
+
 fuzz = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

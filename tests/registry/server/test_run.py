@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -15,15 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import GlasshouseError
+from registry.errors import GlasshouseError, InputError
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
+from registry.server import check, serve
 from registry.server.check import examine
-from registry.server.problems import Problem
-from registry.server.store.uploads import Uploads
 from tests.bench import hub_kills
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask, commit, put
+from tests.registry.server.asking import ask, commit, put
 
 
 def check_store(root: Path) -> None:
@@ -49,6 +47,8 @@ run = uvicorn.Server.run
 uvicorn.Server.run = lambda self, sockets: (os.kill(os.getpid(), signal.SIGTERM), run(self, sockets))
 serve(root=root, port=0)
 """
+
+
 WHILE_A_WORKER_IS_BORN = """
 fork = os.fork
 def born():
@@ -143,37 +143,37 @@ def test_two_servers_over_one_folder_keep_out_of_each_others_way(tmp_path: Path)
     check_store(tmp_path / "hub")
 
 
-def test_what_a_power_cut_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
-    root = tmp_path / "hub"
-    with HubInstance.start(root) as hub:
-        HubClient(hub.url, hub.token).repos.ensure("glasshouse/model")
-    repository = root / "repos" / "models" / "glasshouse" / "model.git"
-    lock = repository / "refs" / "heads" / "main.lock"
-    remains = [lock, repository / "index-cut" / "index", repository.parent / ".new-cut" / "HEAD"]
-    for path in remains:
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-        os.utime(path, (0, 0))
-        os.utime(path.parent, (0, 0))
-    with HubInstance.start(root) as hub:
-        assert commit(hub, "glasshouse/model", put("a.txt"))[0] == 200
-    assert not any(path.exists() for path in remains)
+REPO = "glasshouse/model"
+NEW = {"name": "model", "organization": "glasshouse"}
 
 
-def test_old_uploads_are_collected_and_new_ones_kept(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path)
-    with uploads.part("an-upload", 1, 0, 4) as upload:
-        upload.write(b"part")
-    sha256 = hashlib.sha256(b"part").hexdigest()
-    with pytest.raises(Problem, match="not all"), uploads.joined("an-upload", 2, sha256, 4):
-        pass
-    assert uploads.collect(older_than=3600) == 0
-    os.utime(tmp_path / "an-upload", (0, 0))
-    assert uploads.collect(older_than=3600) == 0  # its bytes are newer
-    os.utime(tmp_path / "an-upload" / "data", (0, 0))
-    with uploads.one(4) as new, uploads.one(4) as old:
-        os.utime(old.path, (0, 0))
-        assert uploads.collect(older_than=3600) == 2
-        assert new.path.exists() and not old.path.exists()
-    with uploads.joined("an-upload", 1, sha256, 4) as path:
-        assert path is None
+def test_several_workers_lose_nothing_and_are_replaced(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", options=("--workers", "3")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(pool.map(lambda n: commit(hub, REPO, put(f"{n}.txt"))[0], range(24)))
+        assert statuses == [200] * 24
+        assert 'requests_total{status="2xx"} 25' in ask(hub, "GET", "/metrics")[2].decode()
+        children = _children(hub)
+        assert len(children) == 3
+        os.kill(children[0], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while len(_children(hub)) < 3 or children[0] in _children(hub):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert commit(hub, REPO, put("after.txt"))[0] == 200
+        last = _children(hub)
+        hub.process.send_signal(signal.SIGTERM)
+        assert hub.process.wait(timeout=60) == 0
+        assert not any(Path(f"/proc/{child}").exists() for child in last)
+    assert check.examine(tmp_path / "hub").faults == ()
+
+
+def _children(hub: HubInstance) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{hub.process.pid}/task/{hub.process.pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("url", ["hub.example.org", "https://", "https://a b", "javascript:x", "https://a?b"])
+def test_only_an_address_can_be_the_servers(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match="not the address"):
+        serve(root=tmp_path, url=url)

@@ -20,7 +20,7 @@ from registry.server.access import issuers, publishers
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.oidc_issuer import SUBJECT, Issuer
-from tests.registry.server.routes.test_protocol import ask
+from tests.registry.server.asking import ask
 from tests.sigstore_instance import SigstoreInstance
 from tests.synthetic_release import REPO
 

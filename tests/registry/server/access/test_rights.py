@@ -1,102 +1,25 @@
-"""Who may do what: tokens and roles, private repositories, releases that stay, tombstones, contents by right."""
+"""Who may do what: what is private is not there for others, and some things are for nobody."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
-from registry.server.access import auth
-from registry.server.access.tokens import Role, TokenStore, User
+from registry.server.access import rights
+from registry.server.access.tokens import Role, User
+from registry.server.names import RepoName
 from registry.server.problems import Problem
-from registry.server.store.ledger import FILE, Ledger
+from registry.server.store import pulls
+from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask, batch, put, upload
-
-COMMAND = Path(sys.executable).parent / "glasshouse"
-
-
-def test_tokens_live_until_they_are_revoked(tmp_path: Path) -> None:
-    store, worker = TokenStore(tmp_path), TokenStore(tmp_path)
-    made, token = store.create("ci", Role.WRITE, ("lab",))
-    assert worker.user(token) == User("ci", ("lab",), Role.WRITE)
-    assert token not in (tmp_path / "tokens.json").read_text()
-    _, other = store.create("guest", Role.READ)
-    assert worker.user(other) == User("guest", (), Role.READ)
-    assert store.revoke(made.id).name == "ci"
-    assert worker.user(token) is None and worker.user(other) is not None
-    with pytest.raises(InputError, match="no token"):
-        store.revoke(made.id)
-
-
-def test_tokens_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = TokenStore(tmp_path)
-    _, token = store.create("ci", Role.WRITE, seconds=60)
-    assert store.user(token) is not None
-    later = time.time() + 61
-    monkeypatch.setattr(time, "time", lambda: later)
-    assert store.user(token) is None
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a b", "a--b", "x" * 97])
-def test_names_are_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError):
-        TokenStore(tmp_path).create(name, Role.READ)
-    with pytest.raises(InputError):
-        TokenStore(tmp_path).create("ci", Role.READ, (name,))
-
-
-@given(st.binary(max_size=80))
-def test_any_file_of_tokens_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    root = tmp_path_factory.getbasetemp() / "any-tokens"
-    root.mkdir(exist_ok=True)
-    (root / "tokens.json").write_bytes(data)
-    try:
-        assert TokenStore(root).user("a-token") is None
-    except InputError:
-        return
-
-
-@given(st.text(max_size=40))
-def test_any_authorization_is_nobody_or_declined(tmp_path_factory: pytest.TempPathFactory, header: str) -> None:
-    try:
-        assert auth.user(TokenStore(tmp_path_factory.getbasetemp() / "none"), header) is None
-    except Problem as problem:
-        assert problem.status == 401
-
-
-def test_git_sends_its_token_as_a_password(tmp_path: Path) -> None:
-    store = TokenStore(tmp_path)
-    _, token = store.create("ci", Role.READ)
-    header = "Basic " + base64.b64encode(f"anything:{token}".encode()).decode()
-    assert auth.user(store, header) == User("ci", (), Role.READ)
-    with pytest.raises(Problem):
-        auth.user(store, "Basic not-base64")
-
-
-def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
-    def run(*words: str) -> Any:
-        done = subprocess.run([COMMAND, "token", *words, "--root", tmp_path, "--json"], capture_output=True, check=True)
-        return json.loads(done.stdout)
-
-    made = run("create", "ci", "--role", "read", "--namespace", "lab", "--days", "3")
-    assert TokenStore(tmp_path).user(made["token"]) == User("ci", ("lab",), Role.READ)
-    (row,) = run("list")
-    assert (row["id"], row["sha256"], row["namespaces"]) == (made["id"], None, ["lab"])
-    assert run("revoke", made["id"])["name"] == "ci"
-    assert run("list") == []
+from tests.registry.server.asking import ask, batch, put, upload
 
 
 @pytest.fixture
@@ -180,20 +103,6 @@ def test_a_digest_alone_opens_nothing(hub: HubInstance, client: HubClient, priva
     assert "actions" not in batch(hub, private, sha256, len(secret))
 
 
-def test_a_release_stays(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
-    old = client.refs.head(repo)
-    (folder / "model.sig").write_text("{}")
-    released = client.trees.publish(repo, folder, "Release", old)
-    client.refs.tag(repo, "v1.0.0", released, "Release")
-    client.refs.tag(repo, "draft", old, "No release")
-    admin = hub.user("root", Role.ADMIN)
-    for token in (hub.token, admin):
-        assert ask(hub, "DELETE", f"/api/models/{repo}/tag/v1.0.0", token=token)[0] == 403
-        assert ask(hub, "POST", f"/api/models/{repo}/tag/main", {"tag": "v1.0.0"}, token=token)[0] == 409
-    assert ask(hub, "DELETE", f"/api/models/{repo}/tag/draft")[0] == 200
-    assert client.refs.tags(repo) == {"v1.0.0": released}
-
-
 def test_deleting_needs_an_admin_and_leaves_a_tombstone(
     hub: HubInstance, client: HubClient, repo: str, folder: Path
 ) -> None:
@@ -214,32 +123,51 @@ def test_deleting_needs_an_admin_and_leaves_a_tombstone(
     assert not list((hub.root / "repos" / "models" / "glasshouse").glob(".gone-*"))
 
 
-def test_an_etag_spares_a_download(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
-    client.trees.publish(repo, folder, "Release", client.refs.head(repo))
-    for path in ("README.md", "model.safetensors"):
-        _, headers, body = ask(hub, "GET", f"/{repo}/resolve/main/{path}")
-        again = {"If-None-Match": f'W/"x", {headers["etag"]}'}
-        assert ask(hub, "GET", f"/{repo}/resolve/main/{path}", headers=again)[::2] == (304, b"")
-        other = {"If-None-Match": '"other"'}
-        assert ask(hub, "GET", f"/{repo}/resolve/main/{path}", headers=other)[2] == body
+@pytest.mark.parametrize("token", ["", "nobody-has-this"])
+@pytest.mark.parametrize("path", ["preupload/main", "commit/main", "tag/main", "branch/x"])
+def test_nobody_writes_without_a_token(hub: HubInstance, repo: str, token: str, path: str) -> None:
+    assert ask(hub, "POST", f"/api/models/{repo}/{path}", {"files": [], "tag": "x"}, token=token)[0] == 401
 
 
-def test_half_a_line_of_a_ledger_counts_for_nothing(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    one, two = (hashlib.sha256(word).hexdigest() for word in (b"1", b"2"))
-    ledger.append({one: 10})
-    with (tmp_path / FILE).open("ab") as stream:
-        stream.write(two.encode()[:30])
-    assert ledger.read() == {one: 10}
-    ledger.append({two: 20, one: 10})
-    assert ledger.read() == {one: 10, two: 20}
+@pytest.mark.parametrize(
+    ("user", "may"),
+    [
+        (User("owner"), "propose write"),
+        (User("other", ("owner",)), "propose write"),
+        (User("other"), "propose"),
+        (User("owner", role=Role.READ), ""),
+        (User("owner", repo="owner/another"), "propose"),
+        (User("root", role=Role.ADMIN), "propose write delete"),
+    ],
+)
+def test_each_right_is_a_problem_for_whom_it_is_not(tmp_path: Path, user: User, may: str) -> None:
+    name = RepoName("models", "owner", "model")
+    Repository.create(tmp_path, name, "owner", {"a.txt": b"text"})
+    repo = Repository.open(tmp_path, name)
+    checks: dict[str, Callable[[], None]] = {
+        "propose": lambda: rights.check_propose(user),
+        "write": lambda: rights.check_write(user, repo),
+        "delete": lambda: rights.check_delete(user),
+    }
+    for right, check in checks.items():
+        if right in may.split():
+            check()
+        else:
+            with pytest.raises(Problem) as declined:
+                check()
+            assert declined.value.status == 403
+    assert (rights.max_commit(user, repo) == rights.MAX_PROPOSAL) == ("write" not in may)
 
 
-@given(st.binary(max_size=200))
-def test_any_ledger_is_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    folder = tmp_path_factory.mktemp("ledger")
-    (folder / FILE).write_bytes(data)
-    ledger = Ledger(folder)
-    before = ledger.read()
-    ledger.append({"a" * 64: 5})
-    assert ledger.read() == {**before, "a" * 64: before.get("a" * 64, 5)}
+def test_a_request_is_its_author_s_and_the_owners_to_change(tmp_path: Path) -> None:
+    name = RepoName("models", "owner", "model")
+    Repository.create(tmp_path, name, "owner", {"a.txt": b"text"})
+    repo = Repository.open(tmp_path, name)
+    pull = pulls.create(repo, "author", "A change", "")
+    for user in (User("author"), User("owner"), User("root", role=Role.ADMIN)):
+        assert rights.changeable(user, repo, pull.number) == pull
+    for user in (User("stranger"), User("owner", role=Role.READ)):
+        with pytest.raises(Problem, match="is of author"):
+            rights.changeable(user, repo, pull.number)
+    with pytest.raises(Problem, match="no pull request 2"):
+        rights.changeable(User("owner"), repo, 2)

@@ -14,7 +14,7 @@ from registry.server.routes.app import create_app
 from registry.server.state import Hub
 from tests.bench import hub_fuzz
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask
+from tests.registry.server.asking import ask
 
 
 @pytest.fixture(scope="module")

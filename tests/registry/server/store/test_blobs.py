@@ -22,7 +22,7 @@ from registry.server.store.local import LocalBlobs
 from registry.server.store.remote import RemoteBlobs
 from registry.server.store.stores import blob_store
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask, upload
+from tests.registry.server.asking import ask, upload
 
 REPO = "glasshouse/model"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +13,7 @@ from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
 from registry.server.store import pulls
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import ask, commit, put
+from tests.registry.server.asking import ask, commit, put
 
 
 @pytest.fixture
@@ -145,10 +144,3 @@ def test_no_discussion_makes_the_server_fail(hub: HubInstance, repo: str, body: 
     assert ask(hub, "POST", f"/api/models/{repo}/commit/refs%2Fpr%2F{number}", body)[0] < 500
     for what in ("status", "merge"):
         assert ask(hub, "POST", f"{api}/{number}/{what}", body)[0] < 500
-
-
-def test_names_in_the_ledger(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
-    """A commit's regular files count towards the quota of its namespace."""
-    commit_id = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
-    ledger = (hub.root / "repos" / "models" / f"{repo}.git" / "contents").read_text().split()
-    assert commit_id in ledger and "2560000" in ledger

@@ -23,7 +23,7 @@ from registry.server.check import examine
 from registry.server.problems import Problem
 from registry.server.store import xet
 from tests.hub_instance import HubInstance
-from tests.registry.server.routes.test_protocol import Answer, ask
+from tests.registry.server.asking import Answer, ask
 
 HF = Path(sys.executable).parent / "hf"
 

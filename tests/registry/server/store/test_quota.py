@@ -1,0 +1,36 @@
+"""What a namespace may hold."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.hub_instance import HubInstance
+from tests.registry.server.asking import ask, batch, commit, put, upload
+
+NEW = {"name": "model", "organization": "glasshouse"}
+REPO = "glasshouse/model"
+
+
+def test_a_namespace_has_a_quota(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", options=("--quota", "100000")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        assert upload(hub, REPO, b"x" * 60_000)
+        body = {"operation": "upload", "objects": [{"oid": hashlib.sha256(b"y").hexdigest(), "size": 50_000}]}
+        status, _, said = ask(hub, "POST", f"/{REPO}.git/info/lfs/objects/batch", body)
+        assert status == 403 and b"100000" in said
+        assert commit(hub, REPO, put("a.txt", "x" * 50_000))[0] == 403
+        assert commit(hub, REPO, put("a.txt", "x" * 30_000))[0] == 200
+        assert commit(hub, REPO, put("b.txt", "x" * 30_000))[0] == 403
+
+
+def test_two_uploads_together_do_not_exceed_the_quota(tmp_path: Path) -> None:
+    """Each fits when it is announced; the second no more when it has come."""
+    with HubInstance.start(tmp_path / "hub", options=("--quota", "100000")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        data = [bytes([number]) * 60_000 for number in range(4)]
+        asked = [batch(hub, REPO, hashlib.sha256(each).hexdigest(), 60_000)["actions"]["upload"] for each in data]
+        with ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(ask, hub, "PUT", a["href"], d, token="") for a, d in zip(asked, data, strict=True)]
+            assert sorted(job.result()[0] for job in jobs) == [200, 403, 403, 403]
