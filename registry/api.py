@@ -142,8 +142,9 @@ def verify(
     the release must show. `trust` is the Sigstore trusted root or trust config to tell signers by; None is the public
     instance's, as this machine knows it. `attestations` are bundles by others, or folders of them. `companions` also
     fetches and hashes what belongs to the release in other repositories. `digest` says by which digests files are
-    compared. `into` keeps what is downloaded there. With `hf_cache` nothing is downloaded: the release is read in the
-    Hugging Face cache, where `hf download` and `from_pretrained` keep it, and nothing is asked of a network.
+    compared. `into` keeps what is downloaded there; what fails stands at `into` with `.failed` behind its name. With
+    `hf_cache` nothing is downloaded: the release is read in the Hugging Face cache, where `hf download` and
+    `from_pretrained` keep it, and nothing is asked of a network.
     `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. `progress` is called with the number of bytes just
     done.
 
@@ -172,8 +173,7 @@ def verify(
         summary, summary_signer,
     )  # fmt: skip
     request.begin()
-    with request.fetched(into) as place:
-        return request.report(place.tree, place.words, place.seconds)
+    return request.verified(into)
 
 
 def fetch(

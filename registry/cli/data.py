@@ -52,7 +52,9 @@ def check(
     inclusion.check(found, signed, rows)
     row = found.row
     if as_json:
-        output.data({"root": signed, "rows": rows, "row": row.as_json()})
+        output.data({"root": signed, "rows": rows, "row": row.as_json(), "trainedOn": row.use == "train"})
         return
     print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {row.license}, {row.use})"))
     print(f"is one of the {'' if rows is None else f'{rows} '}rows under the root {signed}")
+    if row.use == "excluded":
+        print(output.printable(f"and is listed as excluded ({row.reason}): the model was not trained on it"))

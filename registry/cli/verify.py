@@ -115,7 +115,9 @@ def verify(
         bool, typer.Option("--companions", help="Fetch and hash what belongs to it in other repositories, too.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
-    into: Annotated[Path | None, typer.Option("--output", help="Keep what is downloaded in this directory.")] = None,
+    into: Annotated[
+        Path | None, typer.Option("--output", help="Keep what is downloaded in this directory, unless it fails.")
+    ] = None,
     hf_cache: Annotated[
         bool, typer.Option("--cache", help="Read it in the Hugging Face cache, where it lies; no network is asked.")
     ] = False,
@@ -145,6 +147,8 @@ def verify(
             digest=digest, into=into, hf_cache=hf_cache, summary=summary, summary_signer=signer, endpoint=endpoint,
             progress=progress,
         )  # fmt: skip
+    if into is not None and not into.exists() and report.verdict is api.Verdict.FAIL:
+        output.say(f"{into} is not there: the release fails, and what was downloaded is in {into}.failed")
     if summary is not None and not summary.exists():
         output.say("no summary is written: it could say PASSED or FAILED, and neither is known of these files")
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,13 +16,16 @@ from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable
-from registry.hub.reference import Reference
+from registry.hub.reference import HubReference, Reference
 from registry.records import layout
 from registry.report import Step
 from registry.verification.tree import Tree
 
 STEPS = tuple(step for step in Step if step <= Step.STATUS)
 """Those of verification."""
+
+VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?v?(\d+\.\d+\.\d+.*)")
+"""A revision that reads as a version."""
 
 DigestMode = Literal["blake3", "sha256", "both"]
 """By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
@@ -131,6 +135,23 @@ class Case:
         if self.signed is None or path not in self.found or path in self.altered:
             raise Unavailable(f"there is no {path} that the signer stands for", mend="see steps 2 and 3")
         return self.root / path
+
+
+def mistaken(asked: Reference, signed: predicates.Release) -> str | None:
+    """Why the release that was signed is not the one that was asked for; None where it can be.
+
+    A revision that reads as a version, however it is spelt, is that version. A branch or a commit promises none.
+    """
+    if not isinstance(asked, HubReference):
+        return None
+    if asked.repository != signed.name:
+        return f"this is a release of {signed.name}"
+    version = VERSION.fullmatch(asked.revision)
+    if version and f"v{version[1]}" != signed.version:
+        return f"this is release {signed.version}, under another tag"
+    if version and asked.revision != signed.version:
+        return f"this is release {signed.version}, under a tag that is spelt otherwise"
+    return None
 
 
 def unverified(data: bytes) -> Statement:

@@ -9,6 +9,7 @@ Source: RFC 6962, section 2.1.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -16,17 +17,19 @@ from typing import Literal
 from pydantic import Field
 
 from registry import canonical
-from registry.attest.bundle import MAX_BYTES
+from registry.attest import predicates
+from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import DataManifest
 from registry.attest.verifier import Verifier
-from registry.digest import is_sha256
-from registry.errors import InputError, VerificationError
+from registry.digest import is_sha256, sha256_bytes
+from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.merkle import root, root_of_proof
 from registry.records import data_manifest, layout
 from registry.records.data_manifest import Row
 from registry.records.record import Count, Record, Sha256
+from registry.verification.case import mistaken
 from registry.verification.evidence import read_bundle
 
 MEND = "make the proof from the manifest of that very release: glasshouse data prove"
@@ -88,18 +91,46 @@ def check(proof: Proof, signed: str, rows: int | None = None) -> None:
 
 
 def signed_manifest(reference: Reference, verifier: Verifier, *, endpoint: str | None) -> DataManifest:
-    """What the data statement of a release signs; nothing else of the release is fetched or verified.
+    """What the data statement of a release signs, held to the release as steps 3 and 4 of `verify` do; no other file of
+    the release is fetched or verified.
 
-    Raises SignatureError or SignerError where the statement does not verify, and as the Hub client does.
+    1. the release statement verifies, by as many signers as the policy asks for, and is of the release that is named
+    2. it lists this very data statement, which verifies
+    3. the data statement speaks of files as the release has them
+
+    Raises VerificationError where one of them does not hold, and as the Hub client does.
     """
+    bundles = _bundles(reference, endpoint)
+    verified = verifier.verify(bundles(layout.RELEASE_ATTESTATION), name="release")
+    release = predicates.Release.of(verified.statement)
+    if amiss := mistaken(reference, release):
+        raise VerificationError(f"{reference}: {amiss}", mend=MEND)
+    if verifier.policy.threshold > 1:
+        raise VerificationError(
+            f"the policy asks for {verifier.policy.threshold} signers of the release, and one is looked at here",
+            mend="verify the release with all its signatures, then check the proof by its root: --root HEX",
+        )
     path = layout.attestation("data")
+    data = bundles(path)
+    listed = {row.name: row.sha256 for row in release.attestations}.get(path)
+    if listed != sha256_bytes(data):
+        raise DigestMismatch(path, signed=listed or "nothing", found=sha256_bytes(data))
+    statement = verifier.verify(data, name="data").statement
+    files = {file.path: file.sha256 for file in release.files}
+    if foreign := [subject.name for subject in statement.subjects if files.get(subject.name) != subject.sha256]:
+        raise VerificationError(f"the data statement speaks of {foreign[0]}, not as the release has it", mend=MEND)
+    return DataManifest.of(statement)
+
+
+def _bundles(reference: Reference, endpoint: str | None) -> Callable[[str], bytes]:
+    """What reads the bundle at a path of the release."""
     match reference:
         case HubReference(repository, revision):
             hub = HubClient(endpoint)
-            data = hub.files.read(repository, hub.refs.resolve(repository, revision), path, max_bytes=MAX_BYTES)
+            commit = hub.refs.resolve(repository, revision)
+            return lambda path: hub.files.read(repository, commit, path, max_bytes=MAX_MODEL_BYTES)
         case DirectoryReference():
-            data = read_bundle(reference.root / path)
-    return DataManifest.of(verifier.verify(data, name="data").statement)
+            return lambda path: read_bundle(reference.root / path)
 
 
 def read(path: Path) -> Proof:

@@ -12,13 +12,18 @@ from registry.digest import Progress
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference, HubReference, Reference
-from registry.report import Report
+from registry.report import Report, Verdict
 from registry.verification import slsa_summary, steps
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
 from registry.verification.evidence import gather
 from registry.verification.fetch import Place, fetched
 from registry.verification.tree import Tree
+
+
+def failed_beside(into: Path) -> Path:
+    """Where a download that was to be kept in `into` stands when it fails."""
+    return into.with_name(f"{into.name}.failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,22 @@ class Request:
         return fetched(
             self.reference, endpoint=self.endpoint, into=into, progress=self.progress, hf_cache=self.hf_cache
         )
+
+    def verified(self, into: Path | None = None) -> Report:
+        """The report on the release, wherever it is. What is downloaded is kept in `into`, unless it fails.
+
+        What fails does not stay under that name, where somebody could load it: it is at `failed_beside(into)`.
+        Raises InputError where something is there already; as `fetched` and `report` do.
+        """
+        if into is not None and failed_beside(into).exists():
+            raise InputError(
+                f"{failed_beside(into)} is there, from a release that failed before", mend="look at it, and remove it"
+            )
+        with self.fetched(into) as place:
+            report = self.report(place.tree, place.words, place.seconds)
+        if into is not None and isinstance(self.reference, HubReference) and report.verdict is Verdict.FAIL:
+            into.rename(failed_beside(into))
+        return report
 
     def report(self, tree: Tree, words: str, seconds: float = 0.0) -> Report:
         """The report on the release in `tree`; `words` say how it came there, in so many seconds.

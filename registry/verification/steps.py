@@ -26,13 +26,13 @@ from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.verifier import Verifier
 from registry.digest import Progress
 from registry.errors import GlasshouseError, Unavailable, VerificationError
-from registry.hub.reference import HubReference, Reference
+from registry.hub.reference import Reference
 from registry.provenance import lineage
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Report, Step, Verdict, overall
 from registry.verification import s0_bounds, s0_contents, summary
-from registry.verification.case import STEPS, Case, DigestMode, Gathered, short
+from registry.verification.case import STEPS, Case, DigestMode, Gathered, mistaken, short
 from registry.verification.companions import Measure, companions
 from registry.verification.s2_bytes import contents, listed_manifest
 from registry.verification.s6_policy import requirements
@@ -181,10 +181,8 @@ def _complete(case: Case) -> Iterator[Check]:
 def _named(case: Case, signed: predicates.Release) -> Check:
     """Whether the release statement is of the release that was asked for, and agrees with the record in it."""
     asked = case.reference
-    if isinstance(asked, HubReference) and asked.repository != signed.name:
-        return Check(Step.COMPLETE, Verdict.FAIL, str(asked), f"this is a release of {signed.name}")
-    if isinstance(asked, HubReference) and asked.revision.startswith("v") and asked.revision != signed.version:
-        return Check(Step.COMPLETE, Verdict.FAIL, str(asked), f"this is release {signed.version}, under another tag")
+    if amiss := mistaken(asked, signed):
+        return Check(Step.COMPLETE, Verdict.FAIL, str(asked), amiss)
     try:
         record = ReleaseRecord.read(case.root / layout.RECORD)
     except GlasshouseError as problem:

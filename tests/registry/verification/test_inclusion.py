@@ -13,13 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.attest.policy import Policy, SigstoreIdentity
+from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verifier import Verifier
-from registry.errors import InputError, SignerError, VerificationError
-from registry.hub.reference import DirectoryReference
-from registry.records import data_manifest
+from registry.errors import DigestMismatch, InputError, SignerError, VerificationError
+from registry.hub.reference import DirectoryReference, parse
+from registry.records import data_manifest, layout
 from registry.records.data_manifest import Row, Source
+from registry.release.sign import sign
 from registry.verification import inclusion
 from registry.verification.inclusion import Proof
+from registry.verification.steps import verify
+from tests import synthetic_release
 from tests.registry.attest.test_statement import VALUES
 from tests.registry.verification.conftest import MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
@@ -118,3 +122,46 @@ def test_the_command_proves_and_checks(release: Path, sigstore: SigstoreInstance
     assert checked.returncode == 0 and "files:texts/texts/003.txt" in checked.stdout
     assert run("check", str(tmp_path / "proof.json"), "--root", "0" * 64).returncode == 1
     assert run("check", str(tmp_path / "proof.json"), "--root", str(release)).returncode == 2
+
+
+def test_the_data_statement_is_the_one_that_the_release_lists(
+    release: Path, copy: Path, verifier: Verifier, signer: SigstoreSigner, tmp_path: Path
+) -> None:
+    """One of another version, by the same signer, in its place proves nothing."""
+    synthetic_release.write(tmp_path / "other", version="3.0.0", seed=3)
+    sign(tmp_path / "other", signer)
+    path = layout.attestation("data")
+    data = (tmp_path / "other" / path).read_bytes()
+    (copy / path).write_bytes(data)
+    with pytest.raises(DigestMismatch, match="data"):
+        inclusion.signed_manifest(DirectoryReference(copy), verifier, endpoint=None)
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("hf://somebody/else@v1.0.0", "a release of"), ("hf://glasshouse/synthetic@v7.7.7", "another tag"),
+        ("hf://glasshouse/synthetic@7.7.7", "another tag"), ("hf://glasshouse/synthetic@V2.0.0", "another tag"),
+        ("hf://glasshouse/synthetic@1.0.0", "otherwise"), ("hf://glasshouse/synthetic@refs/tags/v2.0.0", "another tag"),
+        ("hf://glasshouse/synthetic@v1.0.0", None), ("hf://glasshouse/synthetic@main", None),
+    ],
+)  # fmt: skip
+def test_it_is_of_the_release_that_is_named(
+    release: Path, verifier: Verifier, monkeypatch: pytest.MonkeyPatch, reference: str, why: str | None
+) -> None:
+    read = lambda *_: lambda path: (release / path).read_bytes()  # noqa: E731
+    monkeypatch.setattr(inclusion, "_bundles", read)
+    if why is None:
+        assert inclusion.signed_manifest(parse(reference), verifier, endpoint=None).rows
+        return
+    with pytest.raises(VerificationError, match=why):
+        inclusion.signed_manifest(parse(reference), verifier, endpoint=None)
+    report = verify(release, parse(reference), "a copy", verifier)
+    assert any(check.step == 4 and why in check.reason for check in report.checks if check.verdict == "FAIL")
+
+
+def test_a_policy_that_asks_for_two_is_not_met_by_one(release: Path, verifier: Verifier) -> None:
+    rules = (*verifier.policy.signers, SigstoreIdentity(identity="second@example.org", issuer=ISSUER))
+    two = verifier.with_policy(Policy(signers=rules, threshold=2))
+    with pytest.raises(VerificationError, match="2 signers"):
+        inclusion.signed_manifest(DirectoryReference(release), two, endpoint=None)
