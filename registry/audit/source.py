@@ -6,7 +6,7 @@ from pathlib import Path
 
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
-from registry.project.command import run
+from registry.project import git
 from registry.records import layout
 from registry.records.release_record import SourceCode
 
@@ -17,11 +17,6 @@ SIGNED = {
     "dvc.lock": layout.LOCK,
 }
 """Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit."""
-TAME = (
-    "-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
-    "-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false",
-)  # fmt: skip
-"""Settings with which git runs nothing that a repository or its address could name."""
 
 
 def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> None:
@@ -37,15 +32,15 @@ def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> N
             "the release names no public place of its source", mend="give a URL or a path: --source https://HOST/REPO"
         )
     try:
-        clone = ["git", *TAME, "clone", "--quiet", "--no-checkout", "--no-hardlinks", "--", remote, str(into)]
-        run(clone, into.parent)
-        run(["git", *TAME, "checkout", "--quiet", "--detach", source.commit], into)
+        clone = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--template=", "--", remote, str(into))
+        git.ask(into.parent, *clone, foreign=True)
+        git.ask(into, "checkout", "--quiet", "--detach", source.commit, foreign=True)
     except InputError as problem:
         raise Unavailable(
             f"commit {source.commit[:12]} cannot be had from {remote}: {problem.message}",
-            mend="give another place of the source: --source URL|PATH",
+            mend="give another place of the source, such as a clone of your own: git clone URL DIR; --source DIR",
         ) from problem
-    found = run(["git", "rev-parse", "HEAD"], into).strip()
+    found = git.ask(into, "rev-parse", "HEAD", foreign=True).strip()
     if found != source.commit:
         raise VerificationError(f"git gives commit {found}, signed is {source.commit}", mend="try another --source")
     for path, signed in SIGNED.items():

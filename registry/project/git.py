@@ -1,22 +1,67 @@
-"""What git knows of the source a release is made from."""
+"""What git knows of the source a release is made from.
+
+This is the one door to git. What git answers depends on the repository alone: no variable, no settings of the person or
+the machine, no attributes, hooks, filters or monitors, and no helper but git's own for the protocols below.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
-from registry.errors import InputError
 from registry.project.command import run
+
+PROTOCOLS = ("https", "http", "ssh", "git", "file")
+"""How git may fetch: by what git itself brings, never by a `git-remote-...` that happens to be installed."""
+CONFIG = (
+    "core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null",
+    "core.fsmonitor=false", "core.hooksPath=/dev/null",
+    "log.showSignature=false", "credential.helper=",
+    "filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false",
+    "protocol.allow=never", *(f"protocol.{name}.allow=always" for name in PROTOCOLS),
+)  # fmt: skip
+"""Settings under which bytes are those of the commit, and nothing runs that a repository or its address could name."""
+SEEN = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR"),
+        *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    }
+)
+"""The variables that git sees: where programs are, who asks, and what https and ssh need."""
+NOBODY = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+"""Variables under which the settings of the person and the machine are not read."""
+PUBLIC = ("https", "http", "ssh", "git")
+"""The schemes of addresses that mean the same on every machine."""
+MAX_REMOTE = 900
+"""Characters of an address that a statement has room for."""
+_SCP = re.compile(r"(?:(?P<user>[\w.-]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]{2,}):(?!:|//)(?P<path>.+)")
+"""git's short form of an ssh address, `USER@HOST:PATH`. One letter before the colon is a disk."""
+
+
+def ask(root: Path, *words: str, foreign: bool = False, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What `git WORDS`, run in `root`, writes.
+
+    foreign: the repository is not the person's own, so nothing of their settings is read; else only what CONFIG leaves
+    of them is, such as `safe.directory`.  variables: for git to see. Raises as `command.run` does.
+    """
+    seen = {name: value for name, value in os.environ.items() if name in SEEN}
+    settings = [word for line in CONFIG for word in ("-c", line)]
+    return run(["git", *settings, *words], root, {**seen, **(NOBODY if foreign else {}), **variables})
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One commit of the source.
 
-    commit: 40 hex characters.  committed_at: RFC 3339, UTC.
-    remote: where others can fetch it, credentials taken out; None where the repository has no `origin`.
+    commit: 40 hex characters, or 64.  committed_at: RFC 3339, UTC.
+    remote: where others can fetch it, credentials taken out; None where no remote of the repository is such a place.
     """
 
     commit: str
@@ -26,7 +71,7 @@ class Source:
 
 def source(root: Path) -> Source:
     """HEAD of the repository at `root`. Raises InputError outside a repository, or before the first commit."""
-    commit, stamp = run(["git", "show", "--no-patch", "--format=%H %ct", "HEAD"], root).split()
+    commit, stamp = ask(root, "show", "--no-patch", "--format=%H %ct", "HEAD").split()
     return Source(
         commit=commit,
         committed_at=datetime.fromtimestamp(int(stamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -36,27 +81,43 @@ def source(root: Path) -> Source:
 
 def changes(root: Path) -> tuple[str, ...]:
     """Paths that differ from HEAD or are neither tracked nor ignored; empty for a clean tree."""
-    listing = run(["git", "status", "--porcelain", "-z", "--untracked-files=all"], root)
+    listing = ask(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
     return tuple(line[3:] for line in listing.split("\0") if len(line) > 3)
 
 
 def tracked(root: Path, path: str) -> bool:
     """Whether git holds the bytes of `path` at HEAD."""
-    return bool(run(["git", "ls-tree", "--name-only", "HEAD", "--", path], root).strip())
+    return bool(ask(root, "ls-tree", "--name-only", "HEAD", "--", path).strip())
 
 
 def committed(root: Path) -> frozenset[str]:
     """The paths of all files below `root` at HEAD."""
-    return frozenset(run(["git", "ls-tree", "-r", "-z", "--name-only", "HEAD"], root).split("\0")) - {""}
+    return frozenset(ask(root, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")) - {""}
+
+
+def public(address: str) -> str | None:
+    """The address of a remote as a URL that others can fetch from, or None where it means something here alone.
+
+    Passwords and tokens are taken out; the user stays where ssh needs one. `USER@HOST:PATH` becomes an ssh URL.
+    """
+    if short := _SCP.fullmatch(address):
+        user = f"{short['user']}@" if short["user"] else ""
+        address = f"ssh://{user}{short['host']}/{short['path'].lstrip('/')}"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in PUBLIC or not host:
+        return None
+    user = f"{parts.username}@" if parts.scheme == "ssh" and parts.username else ""
+    place = f"{user}{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
+    url = urlunsplit((parts.scheme, place, parts.path, "", ""))
+    return url if len(url) <= MAX_REMOTE and url.isprintable() else None
 
 
 def _remote(root: Path) -> str | None:
-    try:
-        url = run(["git", "remote", "get-url", "origin"], root).strip()
-    except InputError:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http", "ssh", "git"):
-        return None  # a path of this machine means nothing to a reader
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    """The address of `origin`, or of the only remote there is, as others can use it."""
+    names = ask(root, "remote").split()
+    name = "origin" if "origin" in names else names[0] if len(names) == 1 else None
+    return public(ask(root, "remote", "get-url", name).strip()) if name else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from registry.digest import sha256_files
 from registry.errors import InputError, Refused
 from registry.manifest import MAX_FILES, check_path, walk
-from registry.project.command import run
+from registry.project import git
 from registry.records.run import MAX_LISTED, Measured, directory_digest
 
 DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
@@ -56,8 +56,8 @@ def _files(root: Path, path: str) -> list[str]:
     folder = (root / path).resolve()
     if not folder.is_relative_to(root.resolve()):  # a link to another disk, say, of which git knows nothing
         return [name for name, _ in walk(folder)]
-    command = ["git", "ls-files", "-z", "--others", *DVC_IGNORES, "--", "."]
-    said = run(command, folder, {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)})
+    nothing = {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)}
+    said = git.ask(folder, "ls-files", "-z", "--others", *DVC_IGNORES, "--", ".", variables=nothing)
     names = sorted(name for name in said.split("\0") if name)
     if len(names) >= MAX_FILES:
         raise InputError(f"{path} holds {len(names)} files, more than {MAX_FILES}", mend="pack them into larger ones")

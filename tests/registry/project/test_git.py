@@ -43,6 +43,18 @@ def test_changed_and_new_files_are_named(repository: Path) -> None:
         ("https://example.org:8443/x.git", "https://example.org:8443/x.git"),
         ("/some/path", None),
         ("file:///some/path", None),
+        ("git@host.example:org/p.git", "ssh://git@host.example/org/p.git"),
+        ("host.example:/srv/p.git", "ssh://host.example/srv/p.git"),
+        ("git@[2001:db8::1]:p.git", "ssh://git@[2001:db8::1]/p.git"),
+        ("ssh://git@host.example:2222/org/p.git", "ssh://git@host.example:2222/org/p.git"),
+        ("ssh://git:secret@host.example/p.git", "ssh://git@host.example/p.git"),
+        ("http://[2001:db8::1]:3000/org/p", "http://[2001:db8::1]:3000/org/p"),
+        ("https://[2001:db8::1/p", None),
+        ("https://host.example:port/p", None),
+        ("C:/Users/me/p", None),
+        ("../p", None),
+        ("foo::https://host.example/p", None),
+        (f"https://host.example/{'x' * 1000}", None),
     ],
 )
 def test_a_remote_is_told_without_credentials_and_only_if_others_can_reach_it(
@@ -52,7 +64,51 @@ def test_a_remote_is_told_without_credentials_and_only_if_others_can_reach_it(
     assert git.source(repository).remote == told
 
 
-def test_outside_a_repository_the_error_says_what_git_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+def test_the_only_remote_is_told_whatever_its_name_and_of_several_only_origin(repository: Path) -> None:
+    run(repository, "remote", "add", "forge", "git@host.example:p.git")
+    assert git.source(repository).remote == "ssh://git@host.example/p.git"
+    run(repository, "remote", "add", "other", "git@host.example:q.git")
+    assert git.source(repository).remote is None
+
+
+def test_outside_a_repository_the_error_says_what_git_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a git repository"):
         git.source(tmp_path)
+
+
+def test_all_that_git_said_is_told(repository: Path) -> None:
+    with pytest.raises(InputError, match=r"`git checkout nowhere` failed with 1: error: .*nowhere"):
+        git.ask(repository, "checkout", "nowhere")
+    with pytest.raises(InputError, match=r"usage: git ls-tree .*; .*--name-only"):
+        git.ask(repository, "ls-tree")
+
+
+def test_git_sees_no_tokens_and_no_variable_that_leads_it_elsewhere(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    run(elsewhere, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(elsewhere / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(elsewhere / "index"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.worktree")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(elsewhere))
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    assert git.tracked(repository, "a") and git.changes(repository) == ()
+    assert "HF_TOKEN" not in git.ask(repository, "-c", "alias.seen=!env", "seen")
+
+
+def test_a_persons_settings_change_no_answer(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signed HEAD under `log.showSignature` once made two words of git's answer into many."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "ran").write_text("#!/bin/sh\ntouch ran-indeed\n")
+    (home / "ran").chmod(0o755)
+    settings = {"log.showSignature": "true", "core.fsmonitor": str(home / "ran"), "status.short": "true"}
+    (home / ".gitconfig").write_text(
+        "".join(f"[{key.split('.')[0]}]\n{key.split('.')[1]} = {value}\n" for key, value in settings.items())
+    )
+    monkeypatch.setenv("HOME", str(home))
+    assert len(git.source(repository).commit) == 40 and git.changes(repository) == ()
+    assert not (repository / "ran-indeed").exists()
