@@ -254,5 +254,5 @@ def test_offline_mode_is_could_not_check(client: HubClient, repo: str, monkeypat
 
 
 def test_an_endpoint_is_an_address() -> None:
-    with pytest.raises(InputError, match="no address"):
+    with pytest.raises(InputError, match="not the address"):
         HubClient("ftp://hub.example.org")
