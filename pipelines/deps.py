@@ -17,7 +17,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from pipelines import imports, stage
 from registry.errors import InputError
-from registry.files import write_atomic
+from registry.files import read_text, write_atomic
 
 FILE = Path("dvc.yaml")
 DRAFT = ("registry", "release", "prepare", "--draft")
@@ -27,12 +27,7 @@ DRAFTING = ("registry.release.config", "registry.release.draft")
 
 def main() -> None:
     """Write dvc.yaml anew where its lists are not those of the imports."""
-    try:
-        text = FILE.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise InputError(
-            f"{FILE} cannot be read: {problem.strerror}", mend="run this at the project's root"
-        ) from problem
+    text = read_text(FILE, mend="run this at the project's root")
     if (wired := rewritten(text)) != text:
         write_atomic(FILE, wired.encode())
 

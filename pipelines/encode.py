@@ -23,7 +23,7 @@ from pipelines.corpus import OUT as CORPUS
 from pipelines.corpus import parquet
 from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
-from registry.files import directory_beside, write_atomic
+from registry.files import directory_beside, readable, write_atomic
 from registry.records import data_manifest, tokens
 from registry.records.data_manifest import Summary
 from registry.records.tokens import File, Split, Splits, Tokens
@@ -148,10 +148,8 @@ def _load(data: bytes) -> BpeTokenizer:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with readable(path, mend="dvc repro encode"):
         return path.read_bytes()
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="dvc repro encode") from problem
 
 
 def _not_of_the_manifest(found: str) -> NoReturn:

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from registry import canonical, strict_yaml
 from registry.errors import InputError
+from registry.records.record import validated
 
 PATH = Path("params.yaml")
 MAX_BYTES = 256 << 10
@@ -242,17 +243,12 @@ def load(path: Path = PATH) -> Params:
     """The parameters in the YAML file at `path`. Raises InputError for a file that breaks a bound, or is missing."""
     value = strict_yaml.read(path, max_bytes=MAX_BYTES)
     try:
-        # By way of JSON, because strict pydantic takes a list for a tuple there and nowhere else.
-        return Params.model_validate_json(canonical.dumps(value))
+        data = canonical.dumps(value)
     except InputError as problem:
         raise InputError(f"{path.name}: {problem.message}", mend=f"edit {path.name}") from problem
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{path.name}: {where}: {first['msg']}",
-            mend=f"edit {path.name} (numbers such as 0.001 or 1.0e-3; YAML reads 1e-3 as text)",
-        ) from problem
+    with validated(path.name, mend=f"edit {path.name} (numbers such as 0.001 or 1.0e-3; YAML reads 1e-3 as text)"):
+        # By way of JSON, because strict pydantic takes a list for a tuple there and nowhere else.
+        return Params.model_validate_json(data)
 
 
 def _twice(names: Iterable[str]) -> str | None:

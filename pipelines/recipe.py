@@ -8,7 +8,7 @@ from pipelines import determinism, imports
 from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
-from registry.errors import InputError
+from registry.files import readable
 from registry.records.checkpoint_chain import Chain
 
 TRAINING = "pipelines.train"
@@ -37,9 +37,5 @@ def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
 
 
 def _digest(path: Path) -> str:
-    try:
+    with readable(path, mend="run `dvc repro` from the root"):
         return sha256_file(path)
-    except OSError as problem:
-        raise InputError(
-            f"{path} cannot be read: {problem.strerror}", mend="run `dvc repro` from the root"
-        ) from problem

@@ -28,6 +28,7 @@ from pipelines import train as training
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.params import Params
+from registry import variables
 from registry.errors import InputError, Refused, VerificationError
 from registry.files import write_atomic
 from registry.records.checkpoint_chain import Chain
@@ -36,9 +37,6 @@ from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
     from pipelines.worker import Place
-
-TASKS = "GLASSHOUSE_REPLAY"
-"""The variable by which workers are told what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = params.load()
     profile = determinism.named(settings.train.profile)
     determinism.apply(profile)
-    if "RANK" in os.environ:
-        work(settings, profile, [Task(**task) for task in json.loads(os.environ[TASKS])])
+    if variables.RANK in os.environ:
+        work(settings, profile, [Task(**task) for task in json.loads(os.environ[variables.REPLAY])])
         return
     options = _options(arguments)
     if options.environment:
@@ -69,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         chain = _chain(options.chain, plan)
         tasks = [_begin(chain, *words) for words in options.segment]
-    os.environ[TASKS] = json.dumps([asdict(task) for task in tasks])
+    os.environ[variables.REPLAY] = json.dumps([asdict(task) for task in tasks])
     alone = options.initial or profile.device == "cuda"
     supervise.run("pipelines.replay", 1 if alone else supervise.processes(settings.train.micro_batches), lambda: None)
     for task in tasks:
@@ -81,7 +79,7 @@ def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
     supervise.end_with_supervisor()
     from pipelines.worker import Place
 
-    place = Place(rank=int(os.environ["RANK"]), world=int(os.environ["WORLD_SIZE"]))
+    place = Place(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
     numeric = determinism.check(profile)
     with training._group(profile, place.world):
         _replay(settings, profile, place, numeric, tasks)

@@ -17,11 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from registry.errors import InputError, Unavailable
+from registry.variables import PROCESSES, RANK, RENDEZVOUS, WORLD_SIZE
 
-PROCESSES = "GLASSHOUSE_PROCESSES"
-"""Variable that says how many processes to use, instead of one for each core."""
-RENDEZVOUS = "GLASSHOUSE_RENDEZVOUS"
-"""Variable with the path of the file through which workers find one another."""
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(64 << 20),
@@ -54,11 +51,11 @@ def run(module: str, count: int, meanwhile: Callable[[], None]) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
         shared = {
-            **KEEP_MEMORY, **os.environ, "WORLD_SIZE": str(count), RENDEZVOUS: str(Path(folder) / "rendezvous"),
+            **KEEP_MEMORY, **os.environ, WORLD_SIZE: str(count), RENDEZVOUS: str(Path(folder) / "rendezvous"),
             "GLOO_SOCKET_IFNAME": "lo",
         }  # fmt: skip
         workers = [
-            subprocess.Popen([sys.executable, "-m", module], env={**shared, "RANK": str(rank)}, stdin=subprocess.PIPE)
+            subprocess.Popen([sys.executable, "-m", module], env={**shared, RANK: str(rank)}, stdin=subprocess.PIPE)
             for rank in range(count)
         ]
         try:

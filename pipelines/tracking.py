@@ -21,13 +21,12 @@ from typing import Any
 
 from pipelines.checkpoints import RunFolder
 from pipelines.params import Params
-from registry import canonical
+from registry import canonical, variables
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 
-SWITCH = "GLASSHOUSE_TRACKING"
 EXPERIMENT = "glasshouse"
 RECIPE = "glasshouse.recipe"
 WEIGHTS = "glasshouse.weights"
@@ -94,7 +93,7 @@ def registered(recipe: str, name: str, folder: Path, weights: str) -> None:
 
 def enabled() -> bool:
     """Whether runs are recorded."""
-    return os.environ.get(SWITCH, "on") != "off"
+    return os.environ.get(variables.TRACKING, "on") != "off"
 
 
 class _Follower:
@@ -139,8 +138,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _client() -> Any:
-    os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault(variables.MLFLOW_TRACKING_URI, "sqlite:///mlflow.db")
+    os.environ.setdefault(variables.MLFLOW_DISABLE_TELEMETRY, "true")
     from mlflow import MlflowClient
 
     return MlflowClient()
@@ -173,7 +172,7 @@ def _find(client: Any, recipe: str) -> str | None:
 def _experiment(client: Any) -> str:
     if (found := client.get_experiment_by_name(EXPERIMENT)) is not None:
         return str(found.experiment_id)
-    local = os.environ["MLFLOW_TRACKING_URI"].startswith("sqlite:")
+    local = os.environ[variables.MLFLOW_TRACKING_URI].startswith("sqlite:")
     where = Path("mlartifacts").resolve().as_uri() if local else None
     return str(client.create_experiment(EXPERIMENT, artifact_location=where))
 

@@ -22,6 +22,7 @@ from pipelines import determinism, params, recipe, stage, supervise, tracking
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.params import Params
+from registry import variables
 from registry.errors import Refused
 from registry.files import write_atomic
 from registry.records.environment import NumericProfile
@@ -39,7 +40,7 @@ def main() -> None:
     settings = params.load()
     profile = determinism.named(settings.train.profile)
     determinism.apply(profile)
-    if "RANK" in os.environ:
+    if variables.RANK in os.environ:
         work(settings, profile)
         return
     count = 1 if profile.device == "cuda" else supervise.processes(settings.train.micro_batches)
@@ -53,7 +54,7 @@ def work(settings: Params, profile: Profile) -> None:
     supervise.end_with_supervisor()
     from pipelines.worker import Place
 
-    place = Place(rank=int(os.environ["RANK"]), world=int(os.environ["WORLD_SIZE"]))
+    place = Place(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
     if place.world > settings.train.micro_batches or place.world & (place.world - 1):
         raise Refused(
             f"{place.world} processes for {settings.train.micro_batches} micro-batches",
@@ -90,11 +91,11 @@ def _group(profile: Profile, world: int) -> Iterator[None]:
     import torch.distributed as dist
 
     backend = "nccl" if profile.device == "cuda" else "gloo"
-    meeting = os.environ.get(supervise.RENDEZVOUS)
+    meeting = os.environ.get(variables.RENDEZVOUS)
     dist.init_process_group(
         backend,
         init_method=f"file://{meeting}" if meeting else "env://",
-        rank=int(os.environ["RANK"]),
+        rank=int(os.environ[variables.RANK]),
         world_size=world,
     )
     try:

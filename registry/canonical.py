@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 import rfc8785
 
 from registry.digest import sha256_bytes
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
+from registry.files import read_bytes
 
 MAX_BYTES = 64 << 20
 """The largest JSON document that is parsed unless the caller names another bound."""
@@ -47,7 +48,7 @@ def digest(value: Any) -> str:
 def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
     """Read one JSON value from hostile bytes.
 
-    Refuses, with InputError that names `name`: more than `max_bytes`, nesting deeper than `max_depth`, a key twice in
+    Refuses, with Malformed that names `name`: more than `max_bytes`, nesting deeper than `max_depth`, a key twice in
     one object, NaN and infinities, integers beyond 2**53 - 1, text that is not UTF-8 or holds lone surrogates.
     """
     if len(data) > max_bytes:
@@ -70,17 +71,15 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, ma
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
-    """`parse` the file at `path`, of which no more than `max_bytes` are read. Raises InputError, also when missing."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(max_bytes + 1)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
-    return parse(data, name=path.name, max_bytes=max_bytes)
+    """`parse` the file at `path`, of which no more than `max_bytes` are read.
+
+    Raises Malformed as `parse` does, and InputError where it cannot be read.
+    """
+    return parse(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes)
 
 
 def _refuse(name: str, found: str) -> NoReturn:
-    raise InputError(f"{name} is not strict JSON: {found}", mend=f"write {name} anew with a JSON library")
+    raise Malformed(f"{name} is not strict JSON: {found}", mend=f"write {name} anew with a JSON library")
 
 
 def _object(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     GlasshouseError
     ├── InputError          2  bad input or usage: a file, a value or a reference is not what it must be
+    │   ├── Malformed       2  what was read is not in its format, or not within the format's bounds
     │   └── Refused         2  the request is understood and declined: a dirty tree, a version that exists
     ├── VerificationError   1  it was checked and does not hold
     │   ├── DigestMismatch  1  bytes are not the bytes that were signed
@@ -43,6 +44,13 @@ class InputError(GlasshouseError):
     """A file, a value or a reference is not what it must be."""
 
     code = "bad-input"
+
+
+class Malformed(InputError):
+    """What was read is not in the format that it must have, or not within the format's bounds.
+
+    Whoever wrote it can know that. So in a release it speaks against the release, unlike a file that cannot be read.
+    """
 
 
 class Refused(InputError):

@@ -1,8 +1,10 @@
-"""Files written so that an interruption leaves the old file or the new one, never half of either.
+"""Files read within bounds, and written whole or not at all.
 
-What is being written stands beside its place, as `.NAME.glasshouse0`, locked by whoever writes it. A process that is
-killed leaves it there without the lock; the next one that writes to the same place uses it, or removes it. Two that
-write at once have one each, numbered.
+Reading: what cannot be read is InputError in one wording, whoever reads.
+
+Writing: an interruption leaves the old file or the new one, never half of either. What is being written stands beside
+its place, as `.NAME.glasshouse0`, locked by whoever writes it. A process that is killed leaves it there without the
+lock; the next one that writes to the same place uses it, or removes it. Two that write at once have one each, numbered.
 """
 
 from __future__ import annotations
@@ -15,6 +17,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+
+from registry.errors import InputError, Malformed
+from registry.variables import XDG_CACHE_HOME
+
+MAX_TEXT = 1 << 20
+"""The largest text file that is read, unless the caller names another bound."""
+CHECK = "check the path and its permissions"
+
+
+def cache_folder() -> Path:
+    """`glasshouse` in the user's folder of caches ($XDG_CACHE_HOME, else ~/.cache)."""
+    return Path(os.environ.get(XDG_CACHE_HOME) or Path.home() / ".cache") / "glasshouse"
+
+
+@contextmanager
+def readable(path: Path, *, mend: str = CHECK) -> Iterator[None]:
+    """Within: where the system does not let a file be read, InputError says which: the one it names, or `path`."""
+    try:
+        yield
+    except OSError as problem:
+        where, why = problem.filename or path, problem.strerror or problem
+        raise InputError(f"{str(where)[:500]} cannot be read: {why}", mend=mend) from problem
+
+
+def read_bytes(path: Path, max_bytes: int, *, mend: str = CHECK) -> bytes:
+    """The bytes of the file at `path`.
+
+    Raises InputError where it cannot be read, and Malformed where it has more than `max_bytes`, of which no more are
+    read.
+    """
+    if "\0" in str(path):
+        raise InputError(f"{str(path)[:500]!r} is not a path", mend=mend)
+    with readable(path, mend=mend), path.open("rb") as stream:
+        data = stream.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise Malformed(f"{path} has more than the {max_bytes} bytes allowed", mend=mend)
+    return data
+
+
+def read_text(path: Path, max_bytes: int = MAX_TEXT, *, mend: str = CHECK) -> str:
+    """The text of the UTF-8 file at `path`. Raises as `read_bytes` does, and Malformed for other bytes."""
+    try:
+        return read_bytes(path, max_bytes, mend=mend).decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise Malformed(f"{path} is not UTF-8 text: {problem.reason} at byte {problem.start}", mend=mend) from problem
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 
 from registry import canonical
 from registry.digest import BOTH, Progress, is_sha256, measure_files
-from registry.errors import InputError
+from registry.errors import Malformed
+from registry.files import readable
 
 MAX_FILES = 1_000_000
 MAX_PATH_BYTES = 1024
@@ -30,7 +31,7 @@ PLAIN = re.compile(rf"{_PART}(?:/{_PART})*")
 
 
 def check_path(path: str) -> None:
-    """Refuse, with InputError, a path that could leave its root or mean two things.
+    """Refuse, with Malformed, a path that could leave its root or mean two things.
 
     Allowed: relative POSIX paths in Unicode NFC, without empty parts, `.`, `..`, backslashes, colons at a drive's
     place, control characters, or parts that end in a dot or a space.
@@ -47,9 +48,7 @@ def check_path(path: str) -> None:
         or unicodedata.normalize("NFC", path) != path
     )
     if bad:
-        raise InputError(
-            f"the path {path[:200]!r} is not allowed", mend="use relative POSIX paths in NFC, without `..`"
-        )
+        raise Malformed(f"the path {path[:200]!r} is not allowed", mend="use relative POSIX paths in NFC, without `..`")
 
 
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?")
@@ -61,7 +60,7 @@ _FORBIDDEN = frozenset('<>:"|?*\\')
 
 
 def check_portable(path: str) -> None:
-    """Refuse, with InputError, a path of a release that is not the same name, of a plain file, on every machine.
+    """Refuse, with Malformed, a path of a release that is not the same name, of a plain file, on every machine.
 
     Allowed is what `check_path` allows, of letters, marks, numbers, punctuation, symbols and the plain space; without
     characters that are not seen or that turn the direction of writing, names of devices, and git's own folder.
@@ -71,9 +70,9 @@ def check_portable(path: str) -> None:
         strange = [c for c in part if c in _FORBIDDEN or (c != " " and unicodedata.category(c)[0] not in "LMNPS")]
         if strange or part.startswith(" "):
             shown = ", ".join(f"U+{ord(c):04X}" for c in strange[:3]) or "a space at its start"
-            raise InputError(f"the path {path[:200]!r} holds {shown}, and is not allowed", mend="rename the file")
+            raise Malformed(f"the path {path[:200]!r} holds {shown}, and is not allowed", mend="rename the file")
         if _DEVICES.fullmatch(part) or _GIT.fullmatch(part):
-            raise InputError(
+            raise Malformed(
                 f"the path {path[:200]!r} names a device, or git's own folder, and is not allowed",
                 mend="rename the file, or leave it out",
             )
@@ -107,7 +106,7 @@ class Entry:
 
     path: POSIX, relative to the root; `check_path` holds.  size: bytes, >= 0.  sha256: 64 lowercase hex characters.
     blake3: the same, or None where it is not known; not compared.
-    Raises: InputError for any other shape.
+    Raises: Malformed for any other shape.
     Source: in-toto ResourceDescriptor (spec/v1/resource_descriptor.md).
     """
 
@@ -160,14 +159,14 @@ class Manifest:
 
     @classmethod
     def from_json(cls, rows: Any) -> Manifest:
-        """The manifest that `as_json` wrote. Raises InputError for any other value."""
+        """The manifest that `as_json` wrote. Raises Malformed for any other value."""
         if not isinstance(rows, list) or len(rows) > MAX_FILES:
             _refuse("a manifest is a list of at most a million {path, sha256, size, blake3}")
         return cls(tuple(_entry(row) for row in rows))
 
     @classmethod
     def of_directory(cls, root: Path, progress: Progress | None = None) -> Manifest:
-        """Hash every file below `root`, each byte read once for both digests. Raises InputError as `walk` does."""
+        """Hash every file below `root`, each byte read once for both digests. Raises as `walk` does."""
         found = walk(root)
         measured = measure_files(((root / path, BOTH) for path, _ in found), progress)
         return cls(
@@ -206,38 +205,39 @@ def compare(signed: Manifest, found: Manifest) -> Difference:
 def walk(root: Path, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
     """(path, size) of each file below `root`, sorted by path, without opening any.
 
-    Raises InputError for links, devices, sockets, pipes, paths that `check_path` refuses, too many files or folders.
+    Raises Malformed for links, devices, sockets, pipes, paths that `check_path` refuses, too many files or folders;
+    InputError where `root` or a folder in it cannot be read.
     """
-    if not root.is_dir() or root.is_symlink():
-        raise InputError(f"{root} is no directory", mend="give the directory that holds the release")
+    if root.is_symlink() or (root.exists() and not root.is_dir()):
+        raise Malformed(
+            f"{root} is not a directory", mend="give the directory that holds the release, not a link to it"
+        )
     found: list[tuple[str, int]] = []
     waiting, folders = [root], 1
-    while waiting:
-        for item in _scan(waiting.pop()):
-            info = item.stat(follow_symlinks=False)
-            path = Path(item.path).relative_to(root).as_posix()
-            check_path(path)
-            if stat.S_ISDIR(info.st_mode):
-                waiting.append(Path(item.path))
-                folders += 1
-            elif stat.S_ISREG(info.st_mode):
-                found.append((path, info.st_size))
-            else:
-                raise InputError(
-                    f"{path} is a link or a device, not a plain file",
-                    mend="replace it by the file itself (hf download --local-dir gives plain files)",
-                )
-            if max(len(found), folders) > max_files:
-                _refuse(f"more than {max_files} files or folders")
+    with readable(root):
+        while waiting:
+            for item in _scan(waiting.pop()):
+                info = item.stat(follow_symlinks=False)
+                path = Path(item.path).relative_to(root).as_posix()
+                check_path(path)
+                if stat.S_ISDIR(info.st_mode):
+                    waiting.append(Path(item.path))
+                    folders += 1
+                elif stat.S_ISREG(info.st_mode):
+                    found.append((path, info.st_size))
+                else:
+                    raise Malformed(
+                        f"{path} is a link or a device, not a plain file",
+                        mend="replace it by the file itself (hf download --local-dir gives plain files)",
+                    )
+                if max(len(found), folders) > max_files:
+                    _refuse(f"more than {max_files} files or folders")
     return sorted(found)
 
 
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as items:
-            yield from items
-    except OSError as problem:
-        raise InputError(f"{folder} cannot be read: {problem.strerror}", mend="check its permissions") from problem
+    with os.scandir(folder) as items:
+        yield from items
 
 
 def _entry(row: Any) -> Entry:
@@ -252,4 +252,4 @@ def _entry(row: Any) -> Entry:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(f"not a manifest: {found}", mend="make the release anew: glasshouse release prepare")
+    raise Malformed(f"not a manifest: {found}", mend="make the release anew: glasshouse release prepare")

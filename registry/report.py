@@ -5,14 +5,16 @@ Law: a report FAILs if any check does; else it is UNKNOWN if any check is, or if
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from registry.errors import Unavailable, VerificationError
+from registry.errors import GlasshouseError, Malformed, Unavailable, VerificationError
 
 MAX_TOLD = 3
+AGAINST = (VerificationError, Malformed)
+"""The errors that speak against what was looked at."""
 
 
 class Verdict(StrEnum):
@@ -27,23 +29,35 @@ class Verdict(StrEnum):
         """0 holds, 1 does not hold, 3 could not check."""
         return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 3}[self]
 
+    @classmethod
+    def of(cls, problem: GlasshouseError) -> Verdict:
+        """What `problem` says of the thing that was looked at: FAIL where it is one of AGAINST, else UNKNOWN."""
+        return cls.FAIL if isinstance(problem, AGAINST) else cls.UNKNOWN
+
 
 class Step(IntEnum):
-    """The questions, in the order in which they are asked: 0 to 7 by verification, 8 and 9 by a replay.
-
-    docs/architecture.md says what each asks.
-    """
+    """The questions, in the order in which they are asked: 0 to 7 by verification, 8 and 9 by a replay."""
 
     BOUNDS = 0
+    """Whether the files may be looked at at all, before anything is parsed, and what each of them is."""
     PLACE = 1
+    """Where the release was read: all of it at one commit."""
     BYTES = 2
+    """Whether every file has its signed size and digest."""
     SIGNATURES = 3
+    """Whether each bundle holds, by a signer whom the policy names."""
     COMPLETE = 4
+    """Whether every attestation that must be there is, and speaks of this release."""
     LINEAGE = 5
+    """Whether every link from the weights back to the data holds."""
     POLICY = 6
+    """Whether the release has everything else that the policy asks for."""
     STATUS = 7
+    """Whether the release still stands."""
     CHAIN = 8
+    """Whether the chain of checkpoints is plausible, before anything is replayed."""
     REPLAY = 9
+    """Whether training a segment again gives the same."""
 
     @property
     def word(self) -> str:
@@ -53,16 +67,16 @@ class Step(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question and its answer.
-
-    step: which question.  subject: what was looked at: a path, a bundle, a reference.
-    reason: what was found; for FAIL and UNKNOWN also what was expected.
-    """
+    """One question and its answer."""
 
     step: Step
+    """Which question it was."""
     verdict: Verdict
+    """The answer."""
     subject: str
+    """What was looked at: a path, a bundle, a reference."""
     reason: str
+    """What was found; for FAIL and UNKNOWN also what was expected."""
 
     @property
     def name(self) -> str:
@@ -80,31 +94,40 @@ class Check:
         }
 
 
+def ask(step: Step, subject: str, question: Callable[[], str]) -> Check:
+    """The answer of `step` on `subject`: PASS with what `question` says it found, or by `Verdict.of` what it raises."""
+    try:
+        return Check(step, Verdict.PASS, subject, question())
+    except GlasshouseError as problem:
+        return Check(step, Verdict.of(problem), subject, problem.message)
+
+
 @dataclass(frozen=True, slots=True)
 class StepSummary:
-    """The checks of one step, taken together, as a person reads them first.
-
-    step: which.  words: what was found, in half a line.  seconds: how long it took.
-    """
+    """The checks of one step, taken together, as a person reads them first."""
 
     step: Step
+    """Which step."""
     verdict: Verdict
+    """The verdict over its checks."""
     words: str
+    """What was found, in half a line."""
     seconds: float
+    """How long it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """What a verification that passed has shown: who signed what, made from which commit and data.
-
-    signer: in words.  release: `owner/name@version`.  commit: the git commit of its source, in full.
-    data_root: the Merkle root over its data, as the signed data statement has it; None where there is none.
-    """
+    """What a verification that passed has shown: who signed what, made from which commit and data."""
 
     signer: str
+    """Who signed, in words."""
     release: str
+    """`owner/name@version`."""
     commit: str
+    """The git commit of its source, in full."""
     data_root: str | None
+    """The Merkle root over its data, as the signed data statement has it; None where there is none."""
 
     def __str__(self) -> str:
         data = f"data with Merkle root {self.data_root[:16]}…" if self.data_root else "data that nobody recorded"
@@ -113,15 +136,16 @@ class Established:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The checks of one verification, in the order they were made.
-
-    steps: the same, a line each.  established: None unless it passed.
-    """
+    """The checks of one verification, in the order they were made."""
 
     subject: str
+    """The reference of what was verified."""
     checks: tuple[Check, ...]
+    """Every question with its answer, in order."""
     steps: tuple[StepSummary, ...] = field(default=(), compare=False)
+    """The same, a line for each step."""
     established: Established | None = None
+    """What was shown; None unless it passed."""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,6 +1,6 @@
 """YAML read from hostile bytes: plain maps, lists and scalars, nothing else; scalars as YAML 1.2 has them, as DVC does.
 
-Refused, with InputError: too many bytes, deep nesting, aliases (the "billion laughs"), tags, keys that are no strings
+Refused, with Malformed: too many bytes, deep nesting, aliases (the "billion laughs"), tags, keys that are no strings
 or stand twice in one map, several documents. Dates stay strings.
 """
 
@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from registry.errors import InputError
+from registry.errors import Malformed
+from registry.files import read_bytes
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
@@ -39,17 +40,15 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, on
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES, one_way: bool = False) -> Any:
-    """`parse` the file at `path`, of which no more than `max_bytes` are read. Raises InputError, also when missing."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(max_bytes + 1)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
-    return parse(data, name=path.name, max_bytes=max_bytes, one_way=one_way)
+    """`parse` the file at `path`, of which no more than `max_bytes` are read.
+
+    Raises Malformed as `parse` does, and InputError where it cannot be read.
+    """
+    return parse(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes, one_way=one_way)
 
 
 def _refuse(name: str, found: str) -> NoReturn:
-    raise InputError(f"{name} is not plain YAML: {found}", mend=f"mend {name} as the message says")
+    raise Malformed(f"{name} is not plain YAML: {found}", mend=f"mend {name} as the message says")
 
 
 def _check_events(name: str, text: str) -> None:

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, NoReturn
 
 from registry import canonical
 from registry.digest import CHUNK
-from registry.errors import InputError, Unavailable
+from registry.errors import InputError, Malformed, Unavailable
+from registry.files import readable
 
 MAX_HEADER = 100_000_000
 """Bytes of header that the reference reader accepts."""
@@ -55,17 +56,15 @@ class Tensor:
 def read_header(path: Path) -> tuple[Tensor, ...]:
     """The tensors of the safetensors file at `path`, in the order of their data.
 
-    Raises InputError for anything else: a pickle by that name, a header that lies about lengths, overlaps or holes.
+    Raises Malformed for anything else: a pickle by that name, a header that lies about lengths, overlaps or holes.
+    Raises InputError where the file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            length = int.from_bytes(stream.read(8), "little")
-            if size < 8 or length > min(MAX_HEADER, size - 8):
-                _refuse(path, f"a header of {length} bytes in a file of {size}")
-            head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    with readable(path), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > min(MAX_HEADER, size - 8):
+            _refuse(path, f"a header of {length} bytes in a file of {size}")
+        head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
     if not isinstance(head, dict):
         _refuse(path, "the header is no JSON object")
     head.pop("__metadata__", None)
@@ -83,20 +82,20 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
 
 
 def parameters(path: Path) -> int:
-    """How many numbers the tensors of the file at `path` hold together. Raises InputError as `read_header` does."""
+    """How many numbers the tensors of the file at `path` hold together. Raises as `read_header` does."""
     return sum(math.prod(tensor.shape) for tensor in read_header(path))
 
 
 def tensor_digests(path: Path) -> dict[str, str]:
-    """For each tensor name, the SHA-256 of its dtype, shape and bytes. Raises InputError as `read_header` does."""
-    with path.open("rb") as stream:
+    """For each tensor name, the SHA-256 of its dtype, shape and bytes. Raises as `read_header` does."""
+    with readable(path), path.open("rb") as stream:
         return {tensor.name: _digest(stream, tensor) for tensor in read_header(path)}
 
 
 def tensors_digest(*paths: Path) -> str:
     """One SHA-256 for all tensors of some files, however they are parted: over the canonical map of `tensor_digests`.
 
-    Raises InputError as `read_header` does, and for a name that stands in two of the files.
+    Raises as `read_header` does, and Malformed for a name that stands in two of the files.
     """
     found: dict[str, str] = {}
     for path in paths:
@@ -155,7 +154,7 @@ def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:
 
 
 def _refuse(path: Path, found: str) -> NoReturn:
-    raise InputError(
+    raise Malformed(
         f"{path.name} is no safetensors file: {found}",
         mend="write weights with safetensors' save_file; pickles are refused",
     )

@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.corpus import licences
 from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace
+from registry import variables
 from registry.errors import CredentialsError, InputError, Unavailable
 from registry.records.data_manifest import NO_LICENCE, Source
 
@@ -100,7 +101,7 @@ def _probe(wanted: HuggingFace) -> None:
 
 
 def _unavailable(wanted: HuggingFace, problem: Exception) -> Unavailable:
-    where = os.environ.get("HF_ENDPOINT", "the Hub")
+    where = os.environ.get(variables.HF_ENDPOINT, "the Hub")
     return Unavailable(
         f"{wanted.id} could not be read from {where}: {problem}",
         mend="try again with the network on, HF_HUB_OFFLINE unset and HF_ENDPOINT right",

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.errors import InputError
-from registry.records.data_manifest import Row
+from registry.records.data_manifest import DOCUMENTS, Row
 
-NAME = "documents.parquet"
+NAME = DOCUMENTS
 GROUP_BYTES = 2 << 20
 """A row group is closed once it holds so many bytes of text: what one reader holds in memory, and one worker's task."""
 GROUP_ROWS = 10_000

@@ -34,8 +34,7 @@ from registry.attest.signers import CertificateHolder, normal_pem
 from registry.attest.statement import Statement
 from registry.attest.timestamp import Stamp, TimestampService
 from registry.errors import CredentialsError, InputError, SignatureError, Unavailable
-
-MAX_FILE_BYTES = 1 << 20
+from registry.files import read_text
 
 
 class CertificateSigner:
@@ -232,12 +231,7 @@ def _validity(certificate: x509.Certificate) -> str:
 
 
 def _read(path: Path) -> tuple[x509.Certificate, ...]:
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_FILE_BYTES).decode()
-    except (OSError, UnicodeError) as problem:
-        raise InputError(f"{path} cannot be read: {problem}", mend="give the path of a PEM file") from problem
-    return x509_path.load(text)
+    return x509_path.load(read_text(path, mend="give the path of a PEM file"))
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from registry.attest.signers import PublicKey, normal_pem
 from registry.attest.statement import PAYLOAD_TYPE, Statement
 from registry.attest.timestamp import TimestampService
 from registry.errors import CredentialsError, InputError, SignatureError
+from registry.files import read_bytes
+from registry.variables import KEY_PASSWORD
 
-PASSWORD_VARIABLE = "GLASSHOUSE_KEY_PASSWORD"
-"""The environment variable with the key file's password, where it has one."""
 ALGORITHM = ec.ECDSA(hashes.SHA256())
 CURVE = ec.SECP256R1()
 PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
@@ -121,19 +121,17 @@ def hint(bundle: Bundle) -> str | None:
 
 
 def _load(path: Path) -> ec.EllipticCurvePrivateKey:
-    password = os.environ.get(PASSWORD_VARIABLE)
+    password = os.environ.get(KEY_PASSWORD)
+    data = read_bytes(path, MAX_KEY_BYTES)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_KEY_BYTES)
         key = serialization.load_pem_private_key(data, password.encode() if password else None)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path and its mode") from problem
     except TypeError as problem:  # a password is given for a plain key, or none for an encrypted one
-        raise CredentialsError(f"{path}: {problem}", mend=f"set {PASSWORD_VARIABLE}, or unset it") from problem
+        raise CredentialsError(f"{path}: {problem}", mend=f"set {KEY_PASSWORD}, or unset it") from problem
     except (ValueError, UnsupportedAlgorithm) as problem:
         if password:
             raise CredentialsError(
-                f"{path} does not open with the password in {PASSWORD_VARIABLE}", mend=f"correct {PASSWORD_VARIABLE}"
+                f"{path} does not open with the password in {KEY_PASSWORD}",
+                mend=f"correct {KEY_PASSWORD}",
             ) from problem
         _refuse(path, f"it cannot be read: {problem}")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):

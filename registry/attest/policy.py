@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from registry import canonical, strict_yaml
 from registry.attest import revocation
@@ -27,7 +27,7 @@ from registry.attest.signers import (
     normal_pem,
 )
 from registry.errors import InputError
-from registry.records.record import Record
+from registry.records.record import Record, validated
 
 __all__ = [
     "AllowedSigner", "Bounds", "CertificateHolder", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey",
@@ -164,12 +164,8 @@ class Policy(Record):
     @classmethod
     def of(cls, value: Any, *, name: str = "the policy") -> Policy:
         """The policy that the JSON value `value` says. Raises InputError, which calls it `name`, for any other."""
-        try:
+        with validated(name, mend=MEND):
             return cls.model_validate_json(canonical.dumps(value), by_alias=True, by_name=False)
-        except ValidationError as problem:
-            first = problem.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "its root"
-            raise InputError(f"{name}: {place}: {first['msg']}", mend=MEND) from problem
 
     @classmethod
     def load(cls, path: Path) -> Policy:

@@ -10,16 +10,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry import canonical
 from registry.attest import namespace
 from registry.attest.statement import Statement, Subject
-from registry.errors import InputError
-from registry.records.record import Count, Record, Sha256
+from registry.errors import Malformed
+from registry.records.record import Count, Record, Sha256, validated
 
 BASE = namespace.WRITTEN + "attestation/"
 """Where our own predicate types stand."""
+MEND = "sign it anew with this version of glasshouse, or verify with a newer one"
 
 GitCommit = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
 """A full commit id, of SHA-1 or SHA-256 repositories."""
@@ -68,21 +69,14 @@ class Predicate(Model):
 
     @classmethod
     def of(cls, statement: Statement) -> Self:
-        """The predicate of `statement`. Raises InputError for another type or shape."""
+        """The predicate of `statement`. Raises Malformed for another type or shape."""
         if not cls.is_of(statement):
-            raise InputError(
+            raise Malformed(
                 f"a statement of {statement.predicate_type} stands where {cls.TYPE} is expected",
                 mend="check that no attestation was put in another's place",
             )
-        try:
+        with validated(f"the predicate {cls.TYPE}", mend=MEND):
             return cls.model_validate_json(canonical.dumps(statement.predicate), by_alias=True, by_name=False)
-        except ValidationError as problem:
-            first = problem.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "its root"
-            raise InputError(
-                f"the predicate {cls.TYPE} is malformed at {place}: {first['msg']}",
-                mend="sign it anew with this version of glasshouse, or verify with a newer one",
-            ) from problem
 
 
 class DataManifest(Predicate):

@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtensionOID
 from registry.attest import x509_path
 from registry.attest.signature import Stamped
 from registry.errors import InputError, Unavailable
+from registry.files import read_bytes
 
 MAX_BYTES = 4 << 20
 """Of one list: about 100,000 certificates."""
@@ -60,12 +61,7 @@ def load(data: bytes, *, name: str = "the revocation list") -> List:
 
 def read(path: Path) -> str:
     """The list in the file at `path`, as PEM. Raises InputError as `load` does, also for a file that cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_TEXT + 1)
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{str(path)[:200]!r} cannot be read: {problem}", mend=MEND) from problem
-    return pem(load(data, name=path.name))
+    return pem(load(read_bytes(path, MAX_TEXT, mend=MEND), name=path.name))
 
 
 def pem(found: List) -> str:

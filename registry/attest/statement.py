@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from registry import canonical
 from registry.digest import is_sha256
-from registry.errors import InputError
+from registry.errors import Malformed
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -30,7 +30,7 @@ class Subject:
 
     name: for a file its path, relative to the release; 1 to 1024 printable characters.
     sha256: 64 lowercase hex characters.
-    Raises: InputError for any other shape.
+    Raises: Malformed for any other shape.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Statement:
     subjects: at least one, each name once.
     predicate_type: the URI that says how to read the predicate.
     predicate: a JSON object, held as its canonical form reads (so tuples become lists).
-    Raises: InputError for any other shape.
+    Raises: Malformed for any other shape.
     """
 
     subjects: tuple[Subject, ...]
@@ -82,7 +82,7 @@ class Statement:
 
     @classmethod
     def parse(cls, data: bytes) -> Statement:
-        """Read a statement from hostile bytes, canonical or not. Raises InputError for anything else."""
+        """Read a statement from hostile bytes, canonical or not. Raises Malformed for anything else."""
         match canonical.parse(data, name="statement", max_bytes=MAX_BYTES):
             case {
                 "_type": str(kind),
@@ -109,4 +109,4 @@ def _check_text(what: str, text: str) -> None:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(f"not an in-toto statement of ours: {found}", mend="sign it anew: glasshouse release sign")
+    raise Malformed(f"not an in-toto statement of ours: {found}", mend="sign it anew: glasshouse release sign")

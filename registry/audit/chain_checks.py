@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from registry import strict_yaml
 from registry.audit import metrics
-from registry.errors import GlasshouseError, InputError, VerificationError
+from registry.errors import GlasshouseError, Malformed, VerificationError
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 
@@ -38,13 +38,13 @@ class Schedule:
 
     @classmethod
     def read(cls, path: Path) -> Schedule:
-        """Raises InputError where params.yaml says no such thing."""
+        """Raises Malformed where params.yaml says no such thing."""
         match strict_yaml.read(path):
             case {"train": {"steps": int(steps), "micro_batches": int(leaves), "micro_batch_rows": int(rows)} as train}:
                 clip, beta2 = (train.get(name) for name in ("clip_norm", "beta2"))
                 told = isinstance(clip, int | float) and isinstance(beta2, float) and clip > 0 and 0 < beta2 < 1
                 return cls(steps, leaves * rows, *((float(clip), beta2) if told else ()))
-        raise InputError(f"{path.name} does not say how training goes in steps", mend="report the release")
+        raise Malformed(f"{path.name} does not say how training goes in steps", mend="report the release")
 
 
 Question = tuple[str, Callable[[], str]]

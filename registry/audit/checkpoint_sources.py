@@ -9,6 +9,7 @@ from typing import Protocol
 
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable
+from registry.files import readable
 from registry.hub import step_branches
 from registry.hub.client import HubClient
 from registry.records.checkpoint_chain import Checkpoint
@@ -99,9 +100,7 @@ def verify(entry: Checkpoint, folder: Path) -> None:
     """Raises DigestMismatch unless weights and optimizer state in `folder` are those of `entry`."""
     for name, wanted in ((WEIGHTS, entry.weights.file), (OPTIMIZER, entry.optimizer.file)):
         path = folder / name
-        try:
+        with readable(path, mend="fetch it again"):
             found = sha256_file(path)
-        except OSError as problem:
-            raise InputError(f"{path} cannot be read: {problem.strerror}", mend="fetch it again") from problem
         if found != wanted:
             raise DigestMismatch(str(path), signed=wanted, found=found)

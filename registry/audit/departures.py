@@ -7,6 +7,7 @@ from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from registry import suffixes
 from registry.audit import metrics
 from registry.audit.outputs import Output
 from registry.audit.stages import TRAINED
@@ -16,7 +17,7 @@ from registry.project import dvc_lock, stage_runs
 from registry.provenance.stage_lineage import Line
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
-from registry.records.run import SUFFIX, Run
+from registry.records.run import Run
 from registry.records.training_folder import ENVIRONMENT, TrainingFolder
 
 
@@ -79,7 +80,7 @@ def first_stage(signed: dvc_lock.Lock, made: dvc_lock.Lock, runs: Mapping[str, t
         else:
             theirs, ours = ({out.path: out.md5 for out in lock.outs_of(name)} for lock in (signed, made))
         other = [path for path in theirs | ours if theirs.get(path) != ours.get(path)]
-        if counted := [path for path in other if not path.endswith((ENVIRONMENT, SUFFIX))]:
+        if counted := [path for path in other if not path.endswith((ENVIRONMENT, suffixes.RUN))]:
             return f"{name}: {counted[0]}"
     return None
 

@@ -6,7 +6,7 @@ here is a lie that nobody need spend hours on: the audit ends, and none of the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,8 +14,8 @@ from registry.attest.audits import Challenge
 from registry.audit import chain_checks, checkpoint_checks
 from registry.audit.checkpoint_sources import Shelf
 from registry.audit.subject import Audited
-from registry.errors import GlasshouseError, Unavailable
-from registry.report import Check, Step, Verdict
+from registry.errors import Unavailable
+from registry.report import Check, Step, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def at(audited: Audited, asked: Challenge, shelf: Shelf) -> Looked:
 
 def _chain(audited: Audited) -> Iterator[Check]:
     for subject, question in chain_checks.questions(audited.root, audited.chain):
-        yield answered(subject, question)
+        yield ask(Step.CHAIN, subject, question)
 
 
 def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[Check]:
@@ -51,15 +51,4 @@ def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[C
             continue
         where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"
         question = partial(checkpoint_checks.plausible, entry, folder, moments.get(entry.step))
-        yield answered(f"checkpoint at step {entry.step}, {where}", question)
-
-
-def answered(subject: str, question: Callable[[], str]) -> Check:
-    """The answer to `question`: PASS in its words, UNKNOWN where it raises Unavailable, FAIL for any other error."""
-    try:
-        words = question()
-    except Unavailable as problem:
-        return Check(Step.CHAIN, Verdict.UNKNOWN, subject, problem.message)
-    except GlasshouseError as problem:
-        return Check(Step.CHAIN, Verdict.FAIL, subject, problem.message)
-    return Check(Step.CHAIN, Verdict.PASS, subject, words)
+        yield ask(Step.CHAIN, f"checkpoint at step {entry.step}, {where}", question)

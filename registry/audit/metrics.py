@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from registry import canonical
-from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.errors import GlasshouseError, Malformed, Unavailable
 
 MAX_LINE = 4096
 MAX_BYTES = 64 << 20
@@ -18,7 +18,7 @@ Progress = Callable[[int], None]
 def lines(path: Path) -> Iterator[Mapping[str, object]]:
     """The lines of the file at `path`.
 
-    Raises Unavailable where there is no such file, InputError for a line that is not one.
+    Raises Unavailable where there is no such file, Malformed for a line that is not one.
     """
     try:
         stream = path.open("rb")
@@ -29,10 +29,10 @@ def lines(path: Path) -> Iterator[Mapping[str, object]]:
         while line := stream.readline(MAX_LINE):
             left -= len(line)
             if left < 0:
-                raise InputError(f"{path.name} has more than {MAX_BYTES} bytes", mend="report the release")
+                raise Malformed(f"{path.name} has more than {MAX_BYTES} bytes", mend="report the release")
             value = canonical.parse(line, name=path.name)
             if not isinstance(value, dict):
-                raise InputError(f"{path.name} has a line that is not an object", mend="report the release")
+                raise Malformed(f"{path.name} has a line that is not an object", mend="report the release")
             yield value
 
 

@@ -21,6 +21,7 @@ from registry.manifest import walk
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.record import Record, Sha256
+from registry.suffixes import SAFETENSORS
 
 JOINED_LATER = frozenset(
     (layout.CARD, layout.RECORD, layout.STAGES, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE)
@@ -68,7 +69,7 @@ def _is_output(path: str) -> bool:
 
 
 def _is_weights(path: str) -> bool:
-    return path.endswith(".safetensors")
+    return path.endswith(SAFETENSORS)
 
 
 def _output(release: Path, draft: Path, path: str, tolerance: float, *, alike: bool) -> Output:

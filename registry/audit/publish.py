@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry import suffixes
 from registry.attest import namespace
 from registry.attest.predicates import BASE
 from registry.attest.statement import Statement
@@ -15,7 +16,6 @@ from registry.errors import InputError
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.records.layout import AUDITS
-from registry.verification.evidence import SUFFIX
 
 DIGITS = 16
 
@@ -43,7 +43,9 @@ def proposal(statement: Statement) -> Proposal:
     release = HubReference(repository, tag)
     kind = namespace.read(statement.predicate_type).removeprefix(BASE).split("/")[0]
     name = f"{kind}-{sha256_bytes(statement.to_bytes())[:DIGITS]}"
-    return Proposal(release, f"{tag}/{name}{SUFFIX}", f"Audit of {tag}: {statement.predicate['verdict']} ({name})")
+    return Proposal(
+        release, f"{tag}/{name}{suffixes.BUNDLE}", f"Audit of {tag}: {statement.predicate['verdict']} ({name})"
+    )
 
 
 def standing(hub: HubClient, asked: Proposal) -> str | None:

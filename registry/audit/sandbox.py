@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
+from registry.variables import PIP_FIND_LINKS, TRACKING
 
 INSTALLING = ("PIP_", "UV_")
 """Variables that say where packages come from begin so."""
@@ -33,8 +34,6 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run/sys
 POLL_SECONDS = 0.2
 LAST_WORDS = 4096
 BUBBLEWRAP = "bwrap"
-TRACKING = "GLASSHOUSE_TRACKING"
-"""Set to `off`, no run is recorded in MLflow."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -108,7 +107,7 @@ class Sandbox:
             if installing and (name.startswith(INSTALLING) or name in (*CERTIFICATES, *PROXIES))
         }
         if installing:  # uv has variables of its own for what pip is told
-            for ours, theirs in (("PIP_FIND_LINKS", "UV_FIND_LINKS"), ("PIP_CERT", "SSL_CERT_FILE")):
+            for ours, theirs in ((PIP_FIND_LINKS, "UV_FIND_LINKS"), ("PIP_CERT", "SSL_CERT_FILE")):
                 if ours in kept:
                     kept.setdefault(theirs, kept[ours])
         home = self.scratch / "home"
@@ -166,7 +165,7 @@ def _signals_later() -> Iterator[None]:
 
 def _links(installing: bool) -> list[str]:
     """Local folders that packages come from."""
-    return [word for word in os.environ.get("PIP_FIND_LINKS", "").split() if installing and Path(word).is_dir()]
+    return [word for word in os.environ.get(PIP_FIND_LINKS, "").split() if installing and Path(word).is_dir()]
 
 
 def _failure(command: Sequence[str], code: int, log: Path) -> GlasshouseError:

@@ -19,11 +19,12 @@ from registry.audit.data import Data
 from registry.audit.metrics import Progress
 from registry.audit.pace import Pace, soonest
 from registry.audit.tail import follow
-from registry.audit.workshop import PROCESSES, REPLAY, Workshop
+from registry.audit.workshop import REPLAY, Workshop
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder, step_name
+from registry.variables import PROCESSES
 
 MAX_REASON = 1024
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from registry import canonical
+from registry import canonical, suffixes
 from registry.attest.audits import Replay
 from registry.attest.predicates import Predicate, Rebuild
 from registry.attest.signature import Signer
@@ -23,7 +23,6 @@ from registry.errors import InputError, Refused
 from registry.files import write_atomic
 from registry.records.record import Record
 
-SUFFIX = ".sigstore.json"
 KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay)
 """What an auditor signs."""
 
@@ -75,7 +74,7 @@ def sign(path: Path, signer: Signer, into: Path | None = None) -> Path:
     Raises InputError or Refused for a file that is no verdict, and what the signer raises.
     """
     statement = VerdictFile.read(path).signable()
-    target = into or path.with_name(path.name.removesuffix(".json") + SUFFIX)
+    target = into or path.with_name(path.name.removesuffix(".json") + suffixes.BUNDLE)
     write_atomic(target, signer.sign(statement))
     return target
 

@@ -18,8 +18,6 @@ from registry.errors import Unavailable
 from registry.records.environment import Environment
 from registry.records.training_folder import TrainingFolder
 
-PROCESSES = "GLASSHOUSE_PROCESSES"
-"""The variable that tells a training how many processes to use."""
 REPLAY = ("python", "-m", "pipelines.replay")
 """The command of the release's source that trains a segment."""
 

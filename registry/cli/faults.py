@@ -8,9 +8,8 @@ import sys
 import traceback
 
 from registry.errors import Fault, GlasshouseError, Unavailable
+from registry.variables import TRACEBACK
 
-TRACEBACK = "GLASSHOUSE_TRACEBACK"
-"""Set, where to see which line of which file failed."""
 _FULL = "make room there, or point TMPDIR at a larger disk, and run it again"
 _OF_THE_MACHINE = {
     errno.ENOSPC: ("the disk is full", _FULL),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry import variables
 from registry.cli import output
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ EXAMPLE = "Example: glasshouse audit lint hf://org/model --sarif lint.sarif"
 def lint(
     reference: Annotated[str, typer.Argument(metavar="REF", help="hf://org/model, ours or anybody's.")],
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", envvar="HF_ENDPOINT", help="The Hub; by default the public one.")
+        str | None, typer.Option("--endpoint", envvar=variables.HF_ENDPOINT, help="The Hub; by default the public one.")
     ] = None,
     sarif: Annotated[Path | None, typer.Option("--sarif", help="Write the findings to this file as SARIF.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

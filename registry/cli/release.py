@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry import variables
 from registry.cli import output, signing, status
 from registry.cli.tree import App
 
@@ -22,7 +23,7 @@ app = App(help="Cut signed releases of the model that `dvc repro` built.", no_ar
 Project = Annotated[Path, typer.Option("--project", help="The DVC project.", show_default="this directory")]
 Version = Annotated[str | None, typer.Option("--version", help="major.minor.patch; by default the next patch.")]
 Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", envvar="HF_ENDPOINT", help="The Hub; by default the public one.")
+    str | None, typer.Option("--endpoint", envvar=variables.HF_ENDPOINT, help="The Hub; by default the public one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, change nothing.")]

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from registry import variables
 from registry.errors import CredentialsError, InputError
+from registry.files import read_text
 
 if TYPE_CHECKING:
     from registry.attest.signature import Signer
@@ -71,7 +73,9 @@ class Signing:
     identity_token: Annotated[
         str | None,
         typer.Option(
-            "--identity-token", envvar="SIGSTORE_ID_TOKEN", help="An OIDC token; prefer the file or the variable."
+            "--identity-token",
+            envvar=variables.SIGSTORE_ID_TOKEN,
+            help="An OIDC token; prefer the file or the variable.",
         ),
     ] = None
     identity_token_file: Annotated[
@@ -114,11 +118,9 @@ class Signing:
             )
         if self.identity_token_file is not None:
             try:
-                token = self.identity_token_file.read_text().strip()
-            except (OSError, UnicodeError) as problem:
-                raise CredentialsError(
-                    f"{self.identity_token_file} cannot be read: {problem}", mend="write the token there"
-                ) from problem
+                token = read_text(self.identity_token_file, mend="write the token there").strip()
+            except InputError as problem:
+                raise CredentialsError(problem.message, mend=problem.mend) from problem
         from registry.attest.sigstore import SigstoreSigner
 
         return SigstoreSigner(self.trust_config, identity_token=token, browser=sys.stderr.isatty())

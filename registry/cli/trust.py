@@ -96,14 +96,14 @@ def fetch(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Fetch what a private Sigstore instance is trusted by; from then on, that file serves without a network."""
-    from registry.attest.sigstore.tuf import cache_folder, trust_config
+    from registry.attest.sigstore.tuf import seen_folder, trust_config
     from registry.digest import sha256_bytes
     from registry.files import write_atomic
 
     config = trust_config(url, root)
     write_atomic(out, config)
     if as_json:
-        output.data({"path": str(out), "sha256": sha256_bytes(config), "cache": str(cache_folder())})
+        output.data({"path": str(out), "sha256": sha256_bytes(config), "cache": str(seen_folder())})
     else:
         print(output.printable(f"wrote {out}, the trust config that {url} serves now; give it by --trust-config"))
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from registry import variables
 from registry.cli import output
 from registry.cli.signing import TrustConfig, grouped
 from registry.cli.tree import App
 from registry.errors import InputError
+from registry.files import read_text
 
 if TYPE_CHECKING:
     from registry.attest.policy import Policy
@@ -27,7 +29,7 @@ TrustedRoot = Annotated[
     typer.Option("--trusted-root", help="A Sigstore trusted root, kept from before: nothing is asked of the network."),
 ]
 Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", envvar="HF_ENDPOINT", help="The Hub; by default the public one.")
+    str | None, typer.Option("--endpoint", envvar=variables.HF_ENDPOINT, help="The Hub; by default the public one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -161,7 +163,4 @@ def verify(
 
 def text(path: Path) -> str:
     """The text of a PEM file. Raises InputError for one that cannot be read."""
-    try:
-        return path.read_text()
-    except (OSError, UnicodeError) as problem:
-        raise InputError(f"{path} cannot be read: {problem}", mend="give the path of a PEM file") from problem
+    return read_text(path, mend="give the path of a PEM file")

@@ -15,6 +15,7 @@ from registry import extras
 from registry.audit.sandbox import Sandbox
 from registry.doctor.condition import Condition, bad, good, unknown
 from registry.errors import Unavailable
+from registry.variables import HF_HOME
 
 TRIED = ((3, 11), (3, 13))
 """The oldest and the newest Python that this was tried with."""
@@ -55,7 +56,7 @@ def disk(project: Path) -> Iterator[Condition]:
     except FileNotFoundError as problem:
         yield bad("disk", f"no folder takes temporary files: {problem}", mend="set TMPDIR to a folder of yours")
         return
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get(HF_HOME) or Path.home() / ".cache")
     if home.is_dir():
         places.setdefault(home, "caches")
     for place, name in places.items():

@@ -12,10 +12,10 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from registry.audit.machine import CPU_BOUND
-from registry.audit.sandbox import TRACKING
 from registry.doctor.condition import Condition, bad, good, unknown
 from registry.records.environment import Environment
 from registry.release import config
+from registry.variables import MLFLOW_TRACKING_URI, TRACKING
 
 SECONDS = 5.0
 STORE = "mlflow.db"
@@ -31,7 +31,7 @@ def is_one(root: Path) -> bool:
 
 def mlflow(root: Path) -> Iterator[Condition]:
     """Whether the store of runs answers: training waits minutes for one that does not."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SCHEME}{STORE}"
+    uri = os.environ.get(MLFLOW_TRACKING_URI) or f"{SCHEME}{STORE}"
     if os.environ.get(TRACKING) == "off":
         yield good("MLflow", f"{TRACKING}=off: no run is recorded")
     elif uri.startswith(SCHEME):

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from registry.formats import gguf_header
-from registry.formats.protobuf import Malformed
+from registry.formats.protobuf import OtherFormat
 
 MAX_CONFIG = 64 << 20
 """Bytes of a configuration or a template that is read: tokenizer.json of a large vocabulary has a third of it."""
@@ -60,7 +60,7 @@ def carried(root: Path, paths: list[str]) -> Iterator[Carried]:
         elif suffix in TEMPLATES:
             yield from _template(path, _read(root / path))
         elif suffix == ".gguf":
-            with suppress(Malformed):
+            with suppress(OtherFormat):
                 yield from _template(path, gguf_header.read(root / path).get(gguf_header.TEMPLATE, ""))
         elif suffix not in CODE and _is_script(root / path):
             yield Carried(path, "a script, which whoever starts it would run")

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.formats.protobuf import Malformed
+from registry.formats.protobuf import OtherFormat
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -28,11 +28,11 @@ TEMPLATE = "tokenizer.chat_template"
 
 
 def read(path: Path) -> dict[str, str]:
-    """The pairs of the GGUF file at `path` whose value is a text. Raises Malformed for what is not a GGUF file."""
+    """The pairs of the GGUF file at `path` whose value is a text. Raises OtherFormat for what is not a GGUF file."""
     with path.open("rb") as stream:
         reader = _Reader(stream, os.fstat(stream.fileno()).st_size)
         if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
-            raise Malformed(f"it does not begin with GGUF and version {VERSIONS}")
+            raise OtherFormat(f"it does not begin with GGUF and version {VERSIONS}")
         tensors, pairs = reader.count(), reader.count()
         texts = {}
         for _ in range(pairs):
@@ -54,7 +54,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         data = self.stream.read(count)
         if len(data) < count:
-            raise Malformed("it ends in its header")
+            raise OtherFormat("it ends in its header")
         return data
 
     def number(self, form: str) -> int:
@@ -65,17 +65,17 @@ class _Reader:
     def count(self) -> int:
         found = self.number("<Q")
         if found > MAX_COUNT:
-            raise Malformed(f"{found} tensors or pairs")
+            raise OtherFormat(f"{found} tensors or pairs")
         return found
 
     def text(self) -> str:
         length = self.number("<Q")
         if length > MAX_TEXT:
-            raise Malformed(f"a text of {length} bytes")
+            raise OtherFormat(f"a text of {length} bytes")
         try:
             return self.take(length).decode()
         except UnicodeDecodeError as problem:
-            raise Malformed("a text that is not UTF-8") from problem
+            raise OtherFormat("a text that is not UTF-8") from problem
 
     def value(self, kind: int) -> str | None:
         """Pass over a value; its text, if it is one."""
@@ -86,25 +86,25 @@ class _Reader:
         elif kind in SIZES:
             self.take(SIZES[kind])
         else:
-            raise Malformed(f"a value of type {kind}")
+            raise OtherFormat(f"a value of type {kind}")
         return None
 
     def _array(self) -> None:
         kind, count = self.number("<I"), self.number("<Q")
         self.items -= count
         if self.items < 0:
-            raise Malformed(f"more than {MAX_ITEMS} items in arrays")
+            raise OtherFormat(f"more than {MAX_ITEMS} items in arrays")
         if kind == STRING:
             for _ in range(count):
                 self._skip(self.number("<Q"))
         elif kind in SIZES:
             self._skip(count * SIZES[kind])
         else:
-            raise Malformed(f"an array of type {kind}")
+            raise OtherFormat(f"an array of type {kind}")
 
     def _skip(self, count: int) -> None:
         if self.stream.tell() + count > self.size:
-            raise Malformed("it ends in its header")
+            raise OtherFormat("it ends in its header")
         self.stream.seek(count, os.SEEK_CUR)
 
     def tensor(self) -> None:
@@ -112,7 +112,7 @@ class _Reader:
         self.text()
         dimensions = self.number("<I")
         if dimensions > MAX_DIMENSIONS:
-            raise Malformed(f"a tensor of {dimensions} dimensions")
+            raise OtherFormat(f"a tensor of {dimensions} dimensions")
         self.take(8 * dimensions + 4)
         if self.number("<Q") > self.size:
-            raise Malformed("a tensor beyond the file's end")
+            raise OtherFormat("a tensor beyond the file's end")

@@ -29,8 +29,9 @@ from typing import Any, BinaryIO
 
 from registry import tensors
 from registry.errors import InputError
+from registry.files import readable
 from registry.formats import gguf_header, onnx_model, pickles
-from registry.formats.protobuf import BYTES, Malformed, fields
+from registry.formats.protobuf import BYTES, OtherFormat, fields
 
 EDGE = 1 << 16
 """Bytes that are read of the beginning, and of the end."""
@@ -73,12 +74,9 @@ WEIGHTS = frozenset(
 def identify(path: Path) -> Identity:
     """What the file at `path` is. Raises InputError where it cannot be read."""
     suffix = path.suffix.lower()
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            found = _identity(_Opened(path, suffix, stream, size))
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check its permissions") from problem
+    with readable(path), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        found = _identity(_Opened(path, suffix, stream, size))
     if suffix in WEIGHTS and not found.weights:
         words = f"is called {suffix}, and holds {found.words}" if found.trust is Trust.KNOWN else found.words
         return Identity(found.trust if found.trust is Trust.DANGER else Trust.UNKNOWN, words, weights=True)
@@ -221,7 +219,7 @@ def _riff(file: _Opened) -> _Names | None:
 def _gguf(file: _Opened) -> _Names | None:
     if not file.start.startswith(gguf_header.MAGIC):
         return None
-    with suppress(Malformed):
+    with suppress(OtherFormat):
         gguf_header.read(file.path)
         return ()
     return None
@@ -230,7 +228,7 @@ def _gguf(file: _Opened) -> _Names | None:
 def _onnx(file: _Opened) -> _Names | None:
     if file.suffix != ".onnx" and not file.start.startswith(b"\x08"):
         return None
-    with suppress(Malformed):
+    with suppress(OtherFormat):
         return onnx_model.external_data(file.path)
     return None
 
@@ -239,7 +237,7 @@ def _sentencepiece(file: _Opened) -> _Names | None:
     """A tokenizer of sentencepiece: messages of the five fields of its ModelProto, pieces first."""
     if file.suffix != ".model" or not file.start.startswith(b"\x0a"):
         return None
-    with suppress(Malformed):
+    with suppress(OtherFormat):
         seen = {(field.number, field.wire) for field in fields(file.stream, 0, file.size)}
         return () if (1, BYTES) in seen and seen <= {(number, BYTES) for number in range(1, 6)} else None
     return None

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.formats.protobuf import BYTES, VARINT, Field, Malformed, fields, text
+from registry.formats.protobuf import BYTES, VARINT, Field, OtherFormat, fields, text
 
 MAX_FIELDS = 5_000_000
 """Fields that are looked at, of all messages together: a model of 100,000 nodes has a tenth of it."""
@@ -40,14 +40,14 @@ KNOWN = {
 def external_data(path: Path) -> tuple[str, ...]:
     """The files that the ONNX model at `path` takes tensors from, as it names them.
 
-    Raises Malformed for what is not an ONNX model, to its last byte.
+    Raises OtherFormat for what is not an ONNX model, to its last byte.
     """
     with path.open("rb") as stream:
         walk = _Walk(stream)
         end = os.fstat(stream.fileno()).st_size
         seen = walk.message("model", 0, end, 0)
     if not {1, 7} <= seen:
-        raise Malformed("it has no version and graph")
+        raise OtherFormat("it has no version and graph")
     return tuple(sorted(walk.named))
 
 
@@ -62,20 +62,20 @@ class _Walk:
     def message(self, kind: str, start: int, end: int, depth: int) -> set[int]:
         """Look at the message of `kind` between two places; the numbers of its fields."""
         if depth > MAX_DEPTH:
-            raise Malformed(f"messages nested {depth} deep")
+            raise OtherFormat(f"messages nested {depth} deep")
         seen = set()
         for field in fields(self.stream, start, end):
             self.left -= 1
             if self.left < 0:
-                raise Malformed(f"more than {MAX_FIELDS} fields")
+                raise OtherFormat(f"more than {MAX_FIELDS} fields")
             seen.add(field.number)
             if kind in KNOWN and field.number not in KNOWN[kind]:
-                raise Malformed(f"a {kind} has no field {field.number}")
+                raise OtherFormat(f"a {kind} has no field {field.number}")
             inner = INSIDE[kind].get(field.number)
             if inner is None:
                 continue
             if field.wire != BYTES:
-                raise Malformed(f"field {field.number} of a {kind} is not a message")
+                raise OtherFormat(f"field {field.number} of a {kind} is not a message")
             if inner == "tensor":
                 self._tensor(field)
             else:
@@ -90,4 +90,4 @@ class _Walk:
                 if entry.get(1) == "location":
                     self.named.add(entry.get(2, ""))
             elif field.number == 14 and field.wire == VARINT and field.value not in (0, EXTERNAL):
-                raise Malformed(f"data at a place of kind {field.value}")
+                raise OtherFormat(f"data at a place of kind {field.value}")

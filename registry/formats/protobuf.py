@@ -14,7 +14,7 @@ MAX_TEXT = 1 << 20
 """Bytes of a text that is read whole."""
 
 
-class Malformed(ValueError):
+class OtherFormat(ValueError):
     """The bytes are not a message. It does not leave the modules that read formats."""
 
 
@@ -35,7 +35,7 @@ class Field:
 
 
 def fields(stream: BinaryIO, start: int, end: int) -> Iterator[Field]:
-    """The fields of the message between two places of `stream`. Raises Malformed where it is not one, to its end."""
+    """The fields of the message between two places of `stream`. Raises OtherFormat where it is not one, to its end."""
     place = start
     while place < end:
         stream.seek(place)
@@ -51,21 +51,21 @@ def fields(stream: BinaryIO, start: int, end: int) -> Iterator[Field]:
             length, begin = _varint(stream, place, end)
             place = begin + length
         else:
-            raise Malformed(f"a field of wire type {wire} at byte {place}")
+            raise OtherFormat(f"a field of wire type {wire} at byte {place}")
         if place > end or number == 0:
-            raise Malformed(f"field {number} ends at byte {place}, its message at {end}")
+            raise OtherFormat(f"field {number} ends at byte {place}, its message at {end}")
         yield Field(number, wire, value, begin, place)
 
 
 def text(stream: BinaryIO, field: Field) -> str:
-    """The text in `field`. Raises Malformed for more than MAX_TEXT bytes, or other bytes than UTF-8."""
+    """The text in `field`. Raises OtherFormat for more than MAX_TEXT bytes, or other bytes than UTF-8."""
     if field.wire != BYTES or field.end - field.start > MAX_TEXT:
-        raise Malformed(f"field {field.number} is not a text")
+        raise OtherFormat(f"field {field.number} is not a text")
     stream.seek(field.start)
     try:
         return stream.read(field.end - field.start).decode()
     except UnicodeDecodeError as problem:
-        raise Malformed(f"field {field.number} is not UTF-8") from problem
+        raise OtherFormat(f"field {field.number} is not UTF-8") from problem
 
 
 def _varint(stream: BinaryIO, place: int, end: int) -> tuple[int, int]:
@@ -79,4 +79,4 @@ def _varint(stream: BinaryIO, place: int, end: int) -> tuple[int, int]:
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return value, place
-    raise Malformed(f"a number that does not end, at byte {place}")
+    raise OtherFormat(f"a number that does not end, at byte {place}")

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from registry.errors import InputError
+from registry.files import readable
 from registry.hub.reference import DATASETS, HubReference
 from registry.manifest import check_path
+from registry.variables import HF_HOME, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, XDG_CACHE_HOME
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BLOB = re.compile(r"(?P<up>(?:\.\./)+)blobs/(?P<name>[0-9a-f]{40}|[0-9a-f]{64})")
@@ -95,10 +97,8 @@ class Snapshot:
             place = self.cache / "blobs" / link["start"] / link["name"]
             _check_folder(place.parent.parent)
             _check_folder(place.parent)
-        try:
+        with readable(place, mend=MEND):
             info = place.lstat()
-        except OSError as problem:
-            raise InputError(f"{path}: {place} cannot be read: {problem.strerror}", mend=MEND) from problem
         if not stat.S_ISREG(info.st_mode):
             _refuse(f"{path}: {place} is a link or a device, not a plain file")
         return place, info.st_size
@@ -109,8 +109,8 @@ MEND = "remove what is kept of this repository (hf cache rm), and download it ag
 
 def folder() -> Path:
     """Where the cache is: HF_HUB_CACHE, else `hub` in HF_HOME, else `huggingface/hub` in the user's cache folder."""
-    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    home = os.environ.get(HF_HOME) or f"{os.environ.get(XDG_CACHE_HOME) or '~/.cache'}/huggingface"
+    chosen = os.environ.get(HF_HUB_CACHE) or os.environ.get(HUGGINGFACE_HUB_CACHE) or f"{home}/hub"
     return Path(os.path.expandvars(chosen)).expanduser().resolve()
 
 
@@ -150,11 +150,8 @@ def _check_folder(place: Path) -> None:
 
 
 def _scan(place: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(place) as items:
-            yield from items
-    except OSError as problem:
-        raise InputError(f"{place} cannot be read: {problem.strerror}", mend="check its permissions") from problem
+    with readable(place), os.scandir(place) as items:
+        yield from items
 
 
 def _refuse(found: str) -> NoReturn:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from registry.errors import CredentialsError, GlasshouseError, InputError, Refused, Unavailable
+from registry.variables import HF_HUB_OFFLINE, HF_OIDC_RESOURCE, HF_TOKEN
 
 _PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -31,13 +32,13 @@ def reaching(endpoint: str, subject: str) -> Iterator[None]:
         yield
     except errors.OfflineModeIsEnabled as problem:
         raise Unavailable(
-            f"{subject} is at {endpoint}, and HF_HUB_OFFLINE keeps this machine off it",
-            mend="unset HF_HUB_OFFLINE, or work on a downloaded directory",
+            f"{subject} is at {endpoint}, and {HF_HUB_OFFLINE} keeps this machine off it",
+            mend=f"unset {HF_HUB_OFFLINE}, or work on a downloaded directory",
         ) from problem
     except errors.OIDCError as problem:
         raise CredentialsError(
             f"there is no identity to ask {endpoint} for a token with: {_short(problem)}",
-            mend="give the job `permissions: id-token: write`, or unset HF_OIDC_RESOURCE and set HF_TOKEN",
+            mend=f"give the job `permissions: id-token: write`, or unset {HF_OIDC_RESOURCE} and set {HF_TOKEN}",
         ) from problem
     except errors.HfHubHTTPError as problem:
         raise _declined(endpoint, subject, problem) from problem
@@ -95,7 +96,9 @@ def _declined(endpoint: str, subject: str, problem: Exception) -> GlasshouseErro
             mend="check its name; if it is private, log in: hf auth login",
         )
     if status in (401, 403):
-        return CredentialsError(f"{endpoint} declines {subject}: {said}", mend="log in: hf auth login, or set HF_TOKEN")
+        return CredentialsError(
+            f"{endpoint} declines {subject}: {said}", mend=f"log in: hf auth login, or set {HF_TOKEN}"
+        )
     if status in (409, 412):
         return Refused(f"{subject}: {said}", mend="look at what has changed there, and try again")
     if status in (408, 429) or status >= 500 or status == 0:

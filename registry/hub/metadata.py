@@ -12,15 +12,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from registry import strict_yaml
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
+from registry.files import read_bytes
 from registry.hub.reference import is_name
-from registry.records.layout import RESULTS
+from registry.records.layout import CARD, RESULTS
+from registry.records.record import validated
 
-CARD = "README.md"
 MAX_CARD = 4 << 20
+MEND = "mend the `release` section of params.yaml, and run `dvc repro`"
 _FRONT_MATTER = re.compile(rb"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 LICENCES = frozenset((
     "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m",
@@ -134,44 +136,45 @@ class Result(_Strict):
 
 def check(folder: Path) -> None:
     """Check the card and the evaluation results in `folder`. Raises InputError that names each field that is amiss."""
-    card = folder / CARD
-    if not card.is_file() or card.stat().st_size > MAX_CARD:
-        raise InputError(f"{folder} has no {CARD}, or one of more than {MAX_CARD} bytes", mend="dvc repro")
-    check_card(card.read_bytes())
+    check_card(read_bytes(folder / CARD, MAX_CARD, mend="dvc repro"))
     for path in sorted(folder.glob(f"{RESULTS}/*")):
         if path.suffix != ".yaml" or not path.is_file() or path.is_symlink():
             raise InputError(f"{RESULTS}/{path.name} is no YAML file", mend=f"remove it from {RESULTS}")
         check_results(path.read_bytes()[: strict_yaml.MAX_BYTES + 1], name=f"{RESULTS}/{path.name}")
 
 
-def front_matter(data: bytes) -> bytes | None:
-    """The YAML between the lines `---` that a card begins with; None for a card without."""
-    found = _FRONT_MATTER.match(data)
-    return found[1] if found is not None else None
+def front_matter(data: bytes) -> dict[str, Any] | None:
+    """The metadata block that the card `data` begins with; None where it has none.
+
+    Raises Malformed for a card of more than MAX_CARD bytes, and for a block that is not a map in plain YAML.
+    """
+    if len(data) > MAX_CARD:
+        raise Malformed(f"{CARD} has more than the {MAX_CARD} bytes allowed", mend=f"shorten {CARD}")
+    if (found := _FRONT_MATTER.match(data)) is None:
+        return None
+    name = f"the metadata of {CARD}"
+    document = strict_yaml.parse(found[1], name=name)
+    if not isinstance(document, dict):
+        raise Malformed(f"{name} is not a map", mend=f"begin {CARD} with lines `---`, `license: …`, `---`")
+    return document
 
 
 def fault(card: bytes) -> str | None:
     """What keeps a card's metadata from being read at all, in a sentence; None for a card without, too."""
-    block = front_matter(card)
-    if block is None:
-        return None
     try:
-        document = strict_yaml.parse(block, name=f"the metadata of {CARD}")
-    except InputError as problem:
+        front_matter(card)
+    except Malformed as problem:
         return problem.message
-    return None if isinstance(document, dict) else f"the metadata of {CARD} is not a map"
+    return None
 
 
 def check_card(data: bytes) -> Card:
     """The metadata of a card. Raises InputError for one without, or with a value the Hub does not know."""
-    block = front_matter(data)
-    if block is None:
+    document = front_matter(data)
+    if document is None:
         raise InputError(f"{CARD} has no metadata block", mend=f"begin {CARD} with lines `---`, `license: …`, `---`")
-    document = strict_yaml.parse(block, name=f"the metadata of {CARD}")
-    try:
+    with validated(CARD, mend=MEND):
         return Card.model_validate(document)
-    except ValidationError as problem:
-        raise _amiss(CARD, problem) from problem
 
 
 def check_results(data: bytes, *, name: str) -> tuple[Result, ...]:
@@ -179,13 +182,5 @@ def check_results(data: bytes, *, name: str) -> tuple[Result, ...]:
     document: Any = strict_yaml.parse(data, name=name)
     if not isinstance(document, list) or not document:
         raise InputError(f"{name} is no list of results", mend=f"mend {name}: a list of {{dataset, value}}")
-    try:
+    with validated(name, mend=MEND):
         return tuple(Result.model_validate(row) for row in document)
-    except ValidationError as problem:
-        raise _amiss(name, problem) from problem
-
-
-def _amiss(name: str, problem: ValidationError) -> InputError:
-    rows = problem.errors(include_url=False, include_input=False)[:5]
-    told = "; ".join(f"{'.'.join(map(str, row['loc'])) or 'all'}: {row['msg']}" for row in rows)
-    return InputError(f"{name}: {told}", mend="mend the `release` section of params.yaml, and run `dvc repro`")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from registry.digest import CHUNK, Progress
-from registry.errors import InputError, Unavailable, VerificationError
+from registry.errors import InputError, Malformed, Unavailable, VerificationError
 from registry.files import directory_beside
 from registry.manifest import Entry, Manifest, check_path, twins
 from registry.parallel import for_each
@@ -55,8 +55,8 @@ class Source(Protocol):
 def check_listing(files: Sequence[RemoteFile], limits: Limits) -> None:
     """Refuse a listing that must not be written to a disk: before a byte of it is fetched.
 
-    Raises InputError for a path that could leave the folder, two paths that are one on some disks (or a file that is
-    also a folder), and more than `limits`.
+    Raises Malformed for a path that could leave the folder, two paths that are one on some disks (or a file that is
+    also a folder); InputError for more than `limits`.
     """
     total = sum(file.size for file in files)
     if len(files) > limits.files or total > limits.size:
@@ -68,12 +68,12 @@ def check_listing(files: Sequence[RemoteFile], limits: Limits) -> None:
     for file in files:
         check_path(file.path)
     if clash := twins(file.path for file in files):
-        raise InputError(
+        raise Malformed(
             f"the Hub lists paths that cannot stand side by side: {', '.join(clash[:5])}",
             mend="do not use this repository",
         )
     if any(file.size < 0 for file in files):
-        raise InputError("the Hub lists a file of less than no bytes", mend="do not use this repository")
+        raise Malformed("the Hub lists a file of less than no bytes", mend="do not use this repository")
 
 
 def download(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry import strict_yaml
-from registry.errors import InputError
-from registry.lint.series import INDEX, Published, Revision, is_optimizer, is_weights, missing_steps
+from registry.errors import Malformed
+from registry.hub.metadata import front_matter
+from registry.lint.series import Published, Revision, is_optimizer, is_weights, missing_steps
+from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")
@@ -27,7 +28,6 @@ LICENCES = {
     "llama2": ("LLAMA 2 COMMUNITY LICENSE",), "llama3": ("META LLAMA 3 COMMUNITY LICENSE",),
 }  # fmt: skip
 """Words that only this licence's text has, by its name on the Hub; the first that fits."""
-_FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<end>\.[A-Za-z.]+)")
 
 
@@ -150,7 +150,7 @@ def missing_shards(published: Published) -> Iterator[Finding]:
     for revision in (published.main, *published.steps):
         wanted: dict[str, str] = {}
         for path in revision.files:
-            if path.endswith(INDEX):
+            if path.endswith(SAFETENSORS_INDEX):
                 wanted |= dict.fromkeys(published.indexes.get(revision.digest(path), frozenset()), path)
             if (found := _NUMBERED.fullmatch(path)) and int(found["count"]) <= 10_000:
                 count = int(found["count"])
@@ -178,7 +178,7 @@ def pickles(published: Published) -> Iterator[Finding]:
     found: dict[tuple[tuple[str, ...], Level], list[Revision]] = {}
     for revision in (published.main, *published.steps):
         paths = tuple(path for path in sorted(revision.files) if path.lower().endswith(PICKLES))
-        safe = any(path.endswith(".safetensors") for path in revision.files)
+        safe = any(path.endswith(SAFETENSORS) for path in revision.files)
         if paths:
             only = any(map(is_weights, paths)) and not safe
             found.setdefault((paths, Level.ERROR if only else Level.WARNING), []).append(revision)
@@ -264,12 +264,8 @@ def _place(published: Published, digest: str) -> tuple[Revision, str]:
 
 
 def _metadata(text: str) -> dict[str, Any] | None:
-    """The metadata block of a card: {} where there is none, None where it is no map of plain YAML."""
-    found = _FRONT_MATTER.match(text)
-    if found is None:
-        return {}
+    """The metadata block of a card: {} where there is none, None where it is not a map of plain YAML."""
     try:
-        document = strict_yaml.parse(found[1].encode(), name="README.md")
-    except InputError:
+        return front_matter(text.encode()) or {}
+    except Malformed:
         return None
-    return document if isinstance(document, dict) else None

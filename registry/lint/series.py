@@ -16,6 +16,7 @@ from registry import canonical
 from registry.errors import InputError
 from registry.hub.client import HubClient, in_parallel
 from registry.hub.transfer import RemoteFile
+from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
 
 MAX_STEPS = 5_000
 MAX_HEADER = 16 << 20
@@ -24,7 +25,6 @@ MAX_TEXT = 4 << 20
 _STEP = re.compile(
     r"(?P<series>(?:.*[-_/.])?)(?:global_?)?(?:step|checkpoint|iter)[-_]?(?P<step>[0-9]{1,12})(?![0-9]).*"
 )
-INDEX = ".safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Revision:
     def weights(self) -> dict[str, str]:
         """{path: digest} of the files of weights; of safetensors only, where there are any."""
         names = [path for path in self.files if is_weights(path)]
-        safe = [path for path in names if path.endswith(".safetensors")]
+        safe = [path for path in names if path.endswith(SAFETENSORS)]
         return {path: self.digest(path) for path in safe or names}
 
 
@@ -83,7 +83,7 @@ def parse_step(name: str) -> tuple[str, int] | None:
 def is_weights(path: str) -> bool:
     """Whether a file holds weights, by its name: of the model, not of its optimizer."""
     name = path.rsplit("/", 1)[-1].lower()
-    return name.endswith((".safetensors", ".bin", ".pt", ".pth")) and not is_optimizer(path) and "train" not in name
+    return name.endswith((SAFETENSORS, ".bin", ".pt", ".pth")) and not is_optimizer(path) and "train" not in name
 
 
 def is_optimizer(path: str) -> bool:
@@ -143,10 +143,10 @@ def read(hub: HubClient, repo: str) -> Published:
         each.digest(path): (each.commit, path)
         for each in (main, *steps)
         for path in each.files
-        if path.endswith((".safetensors", INDEX))
+        if path.endswith((SAFETENSORS, SAFETENSORS_INDEX))
     }
-    headers = [(digest, *place) for digest, place in distinct.items() if not place[1].endswith(INDEX)]
-    indexes = [(digest, *place) for digest, place in distinct.items() if place[1].endswith(INDEX)]
+    headers = [(digest, *place) for digest, place in distinct.items() if not place[1].endswith(SAFETENSORS_INDEX)]
+    indexes = [(digest, *place) for digest, place in distinct.items() if place[1].endswith(SAFETENSORS_INDEX)]
     keys = in_parallel(lambda row: (row[0], _metadata(hub, repo, row[1], row[2])), headers)
     return Published(
         repo=repo,

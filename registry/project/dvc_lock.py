@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from registry import canonical, extras, strict_yaml
 from registry.digest import CHUNK
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
 from registry.project.command import run
 
 LOCK = "dvc.lock"
@@ -72,12 +72,12 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock file at `path`. Raises InputError for anything that is no lock of schema 2.0."""
+    """The lock file at `path`. Raises Malformed for anything but a lock of schema 2.0."""
     return parse_lock(strict_yaml.read(path))
 
 
 def parse_lock(value: Any) -> Lock:
-    """The lock that the YAML value `value` says. Raises InputError for anything else."""
+    """The lock that the YAML value `value` says. Raises Malformed for anything else."""
     match value:
         case {"schema": "2.0", "stages": dict(stages)}:
             return Lock({name: _stage(name, body) for name, body in stages.items()})
@@ -183,4 +183,4 @@ def _artifact(stage: str, row: Any) -> Artifact:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(f"not a DVC lock: {found}", mend="make it anew with `dvc repro`")
+    raise Malformed(f"not a DVC lock: {found}", mend="make it anew with `dvc repro`")

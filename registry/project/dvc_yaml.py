@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from registry import strict_yaml
-from registry.errors import InputError, Refused, Unavailable
+from registry.errors import InputError, Malformed, Refused, Unavailable
 from registry.manifest import check_path
 from registry.project import dvc_lock, templates
 from registry.project.templates import MARK
@@ -84,7 +84,7 @@ class Pipeline:
     def place(self, name: str, path: str) -> str:
         """Where a `path` of the stage `name`, as dvc.yaml and dvc.lock have it, is from the project's root.
 
-        Raises InputError for a path outside the project, Unavailable where the stage's directory is a template.
+        Raises Malformed for a path outside the project, Unavailable where the stage's directory is a template.
         """
         folder = self.folder(name)
         if MARK in folder and name not in self.known:
@@ -135,7 +135,7 @@ class Pipeline:
     def unlike(self, stage: dvc_lock.Stage) -> Iterator[str]:
         """What a lock, whose paths are as it has them, says otherwise of a stage that stands here, in words.
 
-        Templates are not evaluated: they can stand for anything. Raises InputError where dvc.yaml says no such thing.
+        Templates are not evaluated: they can stand for anything. Raises Malformed where dvc.yaml says no such thing.
         """
         body = self._body(stage.name)
         if not templates.fits(_command(stage.name, body), stage.command):
@@ -172,12 +172,12 @@ PLAIN: Any = object()
 
 
 def read(path: Path) -> Pipeline:
-    """The dvc.yaml at `path`. Raises InputError for anything that is none."""
+    """The dvc.yaml at `path`. Raises Malformed for any other file."""
     return parse(strict_yaml.read(path))
 
 
 def parse(value: Any) -> Pipeline:
-    """The dvc.yaml that the YAML value `value` says. Raises InputError for anything else."""
+    """The dvc.yaml that the YAML value `value` says. Raises Malformed for anything else."""
     match value:
         case {"stages": dict(stages)}:
             bodies: dict[str, dict[str, Any]] = {}
@@ -255,7 +255,7 @@ def _chosen(path: str, document: Any, keys: tuple[str, ...] | None) -> dict[str,
 
 
 def _command(stage: str, body: Mapping[str, Any]) -> str:
-    """The `cmd` of a stage as one text. Raises InputError where there is none."""
+    """The `cmd` of a stage as one text. Raises Malformed where there is none."""
     command = body.get("cmd")
     if isinstance(command, list) and not all(isinstance(item, str) for item in command):
         command = None
@@ -286,4 +286,4 @@ def _items(stage: str, body: Mapping[str, Any], section: str) -> list[tuple[str,
 
 
 def _refuse(found: str, mend: str = "mend it as `dvc status` says") -> NoReturn:
-    raise InputError(f"{FILE}: {found}", mend=mend)
+    raise Malformed(f"{FILE}: {found}", mend=mend)

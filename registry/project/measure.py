@@ -11,6 +11,7 @@ from pathlib import Path
 
 from registry.digest import sha256_files
 from registry.errors import InputError, Refused
+from registry.files import readable
 from registry.manifest import MAX_FILES, check_path, walk
 from registry.project import git
 from registry.records.run import MAX_LISTED, Measured, directory_digest
@@ -20,6 +21,7 @@ DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclud
 
 NO_INDEX = ".dvc/tmp/no-index"
 """A file that is never there: to git, with it for an index, every file is one to list."""
+MEND = "mend it, and dvc repro"
 
 
 def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
@@ -31,12 +33,8 @@ def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
     """
     found = {path: _files(root, path) for path in sorted(set(paths))}
     every = [root / path / name if name else root / path for path, names in found.items() for name in names]
-    try:
+    with readable(root, mend=MEND):
         digests = iter(sha256_files([_plain(path) for path in every]))
-    except OSError as problem:
-        raise InputError(
-            f"{problem.filename} cannot be read: {problem.strerror}", mend="mend it, and dvc repro"
-        ) from problem
     return {path: _measured(path, names, digests) for path, names in found.items()}
 
 
@@ -69,10 +67,7 @@ def _files(root: Path, path: str) -> list[str]:
 def _plain(path: Path) -> Path:
     """Where the bytes of `path` are: itself, or the file it is a link to."""
     target = path.resolve() if path.is_symlink() else path
-    try:
-        kind = target.stat().st_mode
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="mend it, and dvc repro") from problem
+    kind = target.stat().st_mode
     if not stat.S_ISREG(kind):
         raise InputError(
             f"{path} is a link to a directory, a repository or a device",

@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from registry import extras
+from registry import extras, variables
 from registry.errors import Unavailable
 
 WEIGHTS_TAG = "glasshouse.weights"
@@ -28,7 +28,7 @@ def mark_released(root: Path, *, name: str, weights: str, release: str, digest: 
     project keeps no MLflow store at all. Raises Unavailable where MLflow is not installed or does not answer.
     """
     store = root / "mlflow.db"
-    if not (os.environ.get("MLFLOW_TRACKING_URI") or store.is_file()):
+    if not (os.environ.get(variables.MLFLOW_TRACKING_URI) or store.is_file()):
         return None
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     with extras.needed("release"):
@@ -36,7 +36,7 @@ def mark_released(root: Path, *, name: str, weights: str, release: str, digest: 
         from mlflow.exceptions import MlflowException
     tags = {"glasshouse.release": release, "glasshouse.release.sha256": digest, "glasshouse.lock": lock}
     try:
-        client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store}")
+        client = MlflowClient(tracking_uri=os.environ.get(variables.MLFLOW_TRACKING_URI) or f"sqlite:///{store}")
         found = client.search_model_versions(f"name = '{name}' AND tag.`{WEIGHTS_TAG}` = '{weights}'", max_results=1)
         if not found:
             return None

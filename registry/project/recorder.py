@@ -25,15 +25,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from registry import suffixes, variables
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
 from registry.project import dvc_lock, dvc_yaml
 from registry.project.measure import measure
 from registry.records.record import Record, Sha256
-from registry.records.run import MAX_BYTES, SUFFIX, Run, check_names
+from registry.records.run import MAX_BYTES, Run, check_names
 
-STAGE = "DVC_STAGE"
-"""The variable in which DVC names the stage to its command."""
 NOTES = ".dvc/tmp/glasshouse"
 BEGIN, END = "--begin", "--end"
 """Options of `glasshouse record`, by which the first and the last command of several are known."""
@@ -126,7 +125,7 @@ def _stage(root: Path) -> dvc_yaml.Stage:
 
 
 def _name(root: Path) -> str:
-    address = os.environ.get(STAGE, "")
+    address = os.environ.get(variables.DVC_STAGE, "")
     if not address:
         raise InputError("no stage is running", mend="dvc repro: it runs the commands of dvc.yaml, this one among them")
     folder, colon, name = address.rpartition(f"{dvc_yaml.FILE}:")
@@ -144,11 +143,11 @@ def _name(root: Path) -> str:
 
 
 def _record_path(stage: dvc_yaml.Stage) -> str:
-    found = [path for path in stage.outs if path.endswith(SUFFIX)]
+    found = [path for path in stage.outs if path.endswith(suffixes.RUN)]
     if len(found) != 1 or len(stage.outs) < 2:
         raise InputError(
-            f"the stage {stage.name} needs one output whose name ends in {SUFFIX}, and others beside it",
-            mend=f"add it to the stage's outs in {dvc_yaml.FILE}, such as build/runs/{stage.name}{SUFFIX}",
+            f"the stage {stage.name} needs one output whose name ends in {suffixes.RUN}, and others beside it",
+            mend=f"add it to the stage's outs in {dvc_yaml.FILE}, such as build/runs/{stage.name}{suffixes.RUN}",
         )
     return found[0]
 

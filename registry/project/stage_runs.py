@@ -13,12 +13,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
+from registry import suffixes
 from registry.errors import Refused
 from registry.project import dvc_lock, dvc_yaml, git, templates
 from registry.project.dvc_yaml import Pipeline
 from registry.project.measure import measure
 from registry.project.recorder import ran_here
-from registry.records.run import MAX_BYTES, SUFFIX, Evidence, Measured, Run, StageRun, Stages, check_names
+from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages, check_names
 
 AFTER_SLASH = chr(ord("/") + 1)
 MAX_FOLDERS = 8
@@ -73,7 +74,7 @@ def read(stage: dvc_lock.Stage) -> tuple[str, ...]:
 
 def written(stage: dvc_lock.Stage) -> tuple[str, ...]:
     """Its outputs, but for the record of its run."""
-    return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(SUFFIX))
+    return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(suffixes.RUN))
 
 
 def recorded(root: Path, stage: dvc_lock.Stage) -> Run | None:
@@ -83,7 +84,7 @@ def recorded(root: Path, stage: dvc_lock.Stage) -> Run | None:
     what they hold, and it does not look. The record binds the outputs by SHA-256, and the lock, a file of the commit,
     binds the record.
     """
-    records = [artifact for artifact in stage.outs if artifact.path.endswith(SUFFIX)]
+    records = [artifact for artifact in stage.outs if artifact.path.endswith(suffixes.RUN)]
     if len(records) != 1:
         return None
     path = root / records[0].path
@@ -101,13 +102,14 @@ def folder(plan: Pipeline, stage: dvc_lock.Stage, run: Run) -> str | None:
     None where that does not tell. The directory fits what dvc.yaml says, and all outputs are found from there.
     """
     paths = [posixpath.normpath(artifact.path) for artifact in stage.outs]
-    inside = [path for path in paths if path != "." and path.partition("/")[0] != ".." and not path.endswith(SUFFIX)]
+    outs = [path for path in paths if not path.endswith(suffixes.RUN)]
+    inside = [path for path in outs if path != "." and path.partition("/")[0] != ".."]
     wrote = {item.path for item in run.outs}
     found = {path.removesuffix(f"/{inside[0]}") for path in wrote if path.endswith(f"/{inside[0]}")} if inside else ()
     if len(found) > MAX_FOLDERS:
         return None
     for where in sorted(found):
-        places = {posixpath.normpath(posixpath.join(where, path)) for path in paths if not path.endswith(SUFFIX)}
+        places = {posixpath.normpath(posixpath.join(where, path)) for path in outs}
         if places == wrote and templates.fits(plan.folder(stage.name), where):
             return where
     return None

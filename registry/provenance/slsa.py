@@ -18,7 +18,7 @@ from registry import strict_yaml
 from registry.attest import namespace
 from registry.attest.intoto import BuildDefinition, Builder, BuildMetadata, Provenance, Resource, RunDetails
 from registry.attest.statement import Statement, Subject
-from registry.errors import InputError
+from registry.errors import Malformed
 from registry.records import layout
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
@@ -120,11 +120,11 @@ def renamed(statement: Statement) -> Statement:
 
 
 def stage_run(statement: Statement) -> tuple[StageRun, str]:
-    """What a stage's statement says: its run, and the git commit. Raises InputError for any other statement."""
+    """What a stage's statement says: its run, and the git commit. Raises Malformed for any other statement."""
     predicate = Provenance.of(renamed(statement))
     definition, details = predicate.build_definition, predicate.run_details
     if definition.build_type != STAGE_TYPE or details.builder.id != BUILDER or not definition.resolved_dependencies:
-        raise InputError(f"it is no provenance of {STAGE_TYPE}", mend="do not trust the release")
+        raise Malformed(f"it is not a provenance of {STAGE_TYPE}", mend="do not trust the release")
     source, *deps = definition.resolved_dependencies
     chosen = Chosen.from_json(definition.external_parameters, name="externalParameters")
     known = Known.from_json(definition.internal_parameters, name="internalParameters")

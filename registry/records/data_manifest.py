@@ -18,15 +18,18 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from registry import suffixes
 from registry.digest import sha256_file
-from registry.errors import InputError, VerificationError
-from registry.files import write_atomic
+from registry.errors import Malformed, VerificationError
+from registry.files import readable, write_atomic
 from registry.manifest import check_path
 from registry.merkle import RootBuilder
 from registry.records.record import Count, Record, Sha256
 
 ROWS = "data-manifest.jsonl"
 SUMMARY = "data-manifest.json"
+DOCUMENTS = f"documents{suffixes.PARQUET}"
+"""The documents that are used, with their texts: beside the manifest, and not of it."""
 MAX_LINE = 16 << 10
 """Bytes of one row. A path takes at most 1,024, a source and a licence 500 characters each."""
 MAX_ROWS = 100_000_000
@@ -138,7 +141,7 @@ class _Counter:
         self._size = 0
 
     def add(self, row: Row) -> bytes:
-        """Count `row` and return its bytes. Raises InputError for a row out of order or of an unknown source."""
+        """Count `row` and return its bytes. Raises Malformed for a row out of order or of an unknown source."""
         if (key := (row.source, row.path)) <= self._last:
             _refuse(f"{row.path!r} of {row.source} does not follow {self._last[1]!r} of {self._last[0]}")
         if row.source not in self._sources:
@@ -176,7 +179,7 @@ class _Counter:
 def write(folder: Path, rows: Iterable[Row], sources: Iterable[Source]) -> Summary:
     """Write both files of the manifest into `folder`, the summary last, and return the summary.
 
-    Raises InputError for rows that are not in strictly ascending order of (source, path), or of no given source.
+    Raises Malformed for rows that are not in strictly ascending order of (source, path), or of no given source.
     """
     counter = _Counter(sources)
     folder.mkdir(parents=True, exist_ok=True)
@@ -196,43 +199,40 @@ def write(folder: Path, rows: Iterable[Row], sources: Iterable[Source]) -> Summa
 
 
 def read_summary(path: Path) -> Summary:
-    """The summary in the file at `path`. Raises InputError."""
+    """The summary in the file at `path`. Raises as `Record.read` does."""
     return Summary.read(path)
 
 
 def iter_rows(path: Path) -> Iterator[Row]:
     """The rows in the file at `path`, one at a time.
 
-    Raises InputError for a line that is too long, unfinished, no row, or not canonical, and for too many lines.
+    Raises Malformed for a line that is too long, unfinished, not a row, or not canonical, and for too many lines;
+    InputError where the file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            for number in range(1, MAX_ROWS + 2):
-                line = stream.readline(MAX_LINE + 1)
-                if not line:
-                    return
-                if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
-                    _refuse(f"line {number} is too long, unfinished, or one too many")
-                row = Row.from_bytes(line[:-1], name=f"{path.name}, line {number}", max_bytes=MAX_LINE)
-                if row.to_bytes() != line[:-1]:
-                    _refuse(f"line {number} is not canonical JSON")
-                yield row
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    with readable(path), path.open("rb") as stream:
+        for number in range(1, MAX_ROWS + 2):
+            line = stream.readline(MAX_LINE + 1)
+            if not line:
+                return
+            if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
+                _refuse(f"line {number} is too long, unfinished, or one too many")
+            row = Row.from_bytes(line[:-1], name=f"{path.name}, line {number}", max_bytes=MAX_LINE)
+            if row.to_bytes() != line[:-1]:
+                _refuse(f"line {number} is not canonical JSON")
+            yield row
 
 
 def verify(summary: Summary, rows_path: Path) -> None:
     """Count the rows at `rows_path` anew. Raises VerificationError that names each part of `summary` they belie."""
-    try:
+    with readable(rows_path):
         found = sha256_file(rows_path.resolve())  # a link of the Hugging Face cache, where step 0 let it pass
-        if found != summary.rows_sha256:
-            _differs(f"its SHA-256 is {found}, the summary says {summary.rows_sha256}")
-        counter = _Counter(summary.sources)
+    if found != summary.rows_sha256:
+        _differs(f"its SHA-256 is {found}, the summary says {summary.rows_sha256}")
+    counter = _Counter(summary.sources)
+    try:
         for row in iter_rows(rows_path):
             counter.add(row)
-    except OSError as problem:
-        raise InputError(f"{rows_path} cannot be read: {problem.strerror}", mend="check the path") from problem
-    except InputError as problem:
+    except Malformed as problem:
         _differs(problem.message)
     counted, said = counter.summary().as_json(), summary.as_json()
     if parts := sorted(key for key in counted if counted[key] != said[key]):
@@ -245,7 +245,7 @@ def _fields(record: Source | Tally) -> dict[str, Any]:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(f"not a data manifest: {found}", mend="write it anew: dvc repro -f corpus")
+    raise Malformed(f"not a data manifest: {found}", mend="write it anew: dvc repro -f corpus")
 
 
 def _differs(found: str) -> NoReturn:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from registry import suffixes
+
 PROVENANCE = "provenance"
 ATTESTATIONS = "attestations"
 RESULTS = ".eval_results"
@@ -32,7 +36,7 @@ CURVE = "provenance/loss.png"
 
 def attestation(name: str) -> str:
     """The path of the bundle of the statement `name`, such as data or stage-train."""
-    return f"{ATTESTATIONS}/{name}.sigstore.json"
+    return f"{ATTESTATIONS}/{name}{suffixes.BUNDLE}"
 
 
 STAGE = "stage-"
@@ -56,3 +60,8 @@ def is_model_file(path: str) -> bool:
 COVERED_LAST = frozenset((SIGNATURE, RELEASE_ATTESTATION))
 """Files that the release statement cannot list, because they are made after it. model.sig covers the release statement;
 nothing covers model.sig but its own signature."""
+
+
+def large_files(endings: Iterable[str]) -> bytes:
+    """The `.gitattributes` by which a git client of the Hub keeps files whose names end so as large ones."""
+    return "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in endings).encode()

@@ -5,6 +5,8 @@ Law: `T.from_bytes(t.to_bytes()) == t`, and equal records have equal bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -12,11 +14,36 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from registry import canonical
-from registry.errors import InputError
+from registry.errors import Malformed
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=canonical.MAX_SAFE_INTEGER)]
 """A number of things, or of bytes."""
+
+MAX_TOLD = 5
+"""An error names so many of the places that are amiss."""
+
+
+@contextmanager
+def validated(name: str, *, mend: str, under: str = "") -> Iterator[None]:
+    """Within: what pydantic refuses is Malformed, which names each place in `name`, what is wrong there, and its value.
+
+    under: the place in `name` where the value stands that pydantic was given, such as `release.`.
+    """
+    try:
+        yield
+    except ValidationError as problem:
+        rows = problem.errors(include_url=False, include_context=False)[:MAX_TOLD]
+        told = (
+            _amiss(under, row["loc"], row["msg"], None if row["type"] == "missing" else row["input"]) for row in rows
+        )
+        raise Malformed(f"{name}: {'; '.join(told)}", mend=mend) from problem
+
+
+def _amiss(under: str, location: tuple[int | str, ...], said: str, found: Any) -> str:
+    place = f"{under}{'.'.join(map(str, location))}"[:200].removesuffix(".") or "the whole"
+    words = f"{place}: {said.removeprefix('Value error, ')[:300]}"  # the prefix is pydantic's, the rest a validator's
+    return f"{words}, found {str(found)[:80]!r}" if isinstance(found, str | int | float) else words
 
 
 class Record(BaseModel):
@@ -41,22 +68,16 @@ class Record(BaseModel):
 
     @classmethod
     def from_bytes(cls, data: bytes, *, name: str, max_bytes: int = canonical.MAX_BYTES) -> Self:
-        """The record that the hostile bytes `data` hold, called `name` in errors. Raises InputError for any others."""
+        """The record that the hostile bytes `data` hold, called `name` in errors. Raises Malformed for any others."""
         return cls.from_json(canonical.parse(data, name=name, max_bytes=max_bytes), name=name)
 
     @classmethod
     def from_json(cls, value: Any, *, name: str) -> Self:
-        """The record that the JSON value `value` says, called `name` in errors. Raises InputError for any other."""
-        try:
+        """The record that the JSON value `value` says, called `name` in errors. Raises Malformed for any other."""
+        with validated(name, mend=f"write {name} anew with the stage that makes it: dvc repro"):
             return cls.model_validate_json(canonical.dumps(value), by_alias=True, by_name=False)
-        except ValidationError as problem:
-            first = problem.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "it"
-            raise InputError(
-                f"{name}: {where}: {first['msg']}", mend=f"write {name} anew with the stage that makes it: dvc repro"
-            ) from problem
 
     @classmethod
     def read(cls, path: Path, *, max_bytes: int = canonical.MAX_BYTES) -> Self:
-        """The record in the file at `path`. Raises InputError, also when the file is missing."""
+        """The record in the file at `path`. Raises Malformed for any other file, InputError where it cannot be read."""
         return cls.from_json(canonical.read(path, max_bytes=max_bytes), name=path.name)

@@ -18,12 +18,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry import canonical
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
 from registry.manifest import check_path, twins
 from registry.records.record import Record, Sha256
 
-SUFFIX = ".run.json"
-"""A stage's run is its one output whose name ends so, in whichever folder."""
 MAX_LISTED = 1000
 """A directory with more files is named by its digest alone."""
 MAX_BYTES = 32 << 20
@@ -43,7 +41,7 @@ unrecorded  nobody measured: DVC's lock alone says what the stage read, and the 
 def _allowed(path: str) -> str:
     try:
         check_path(path)
-    except InputError as problem:
+    except Malformed as problem:
         raise ValueError(problem.message) from problem
     return path
 

@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from registry.digest import sha256_files
 from registry.errors import DigestMismatch, InputError, VerificationError
+from registry.files import readable
 from registry.records.record import Count, Record, Sha256
 
 NAME = "tokens.json"
@@ -26,6 +27,7 @@ SPLITS = ("train", "validation")
 ITEM_BYTES = {"uint16": 2, "uint32": 4}
 INDEX_ROW = struct.Struct("<q32s")
 MAX_FILES = 100_000
+MEND = "make them anew: dvc repro -f encode"
 
 
 class DataManifest(Record):
@@ -133,17 +135,13 @@ def verify(tokens: Tokens, folder: Path, *splits: str) -> None:
     for split in splits or SPLITS:
         files = (*tokens.shards(split), tokens.index(split))
         paths = [folder / file.path for file in files]
-        try:
+        with readable(folder, mend=MEND):
             for file, path in zip(files, paths, strict=True):
                 if (size := path.stat().st_size) != file.size:
                     _differs(f"{file.path} has {size} bytes, {NAME} says {file.size}")
             for file, found in zip(files, sha256_files(paths), strict=True):
                 if found != file.sha256:
                     raise DigestMismatch(file.path, signed=file.sha256, found=found)
-        except OSError as problem:
-            raise InputError(
-                f"{problem.filename} cannot be read: {problem.strerror}", mend="dvc repro -f encode"
-            ) from problem
         _verify_index(folder / tokens.index(split).path, tokens.splits.named(split).tokens)
 
 
@@ -173,4 +171,4 @@ def iter_index(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _differs(found: str) -> NoReturn:
-    raise VerificationError(f"the tokens are not what {NAME} says: {found}", mend="make them anew: dvc repro -f encode")
+    raise VerificationError(f"the tokens are not what {NAME} says: {found}", mend=MEND)

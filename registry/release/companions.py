@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from registry import canonical
+from registry import canonical, suffixes
 from registry.digest import Progress, sha256_bytes, sha256_file
 from registry.errors import DigestMismatch, InputError, Refused
 from registry.files import directory_beside, write_atomic
@@ -32,7 +32,7 @@ from registry.release.gguf_file import Label
 CROISSANT = "croissant.json"
 BESIDE = (layout.LICENSE, gguf_source.TOKENIZER, "tokenizer_config.json")
 """Files of the release that stand beside a GGUF file too: `transformers` reads text by them, exactly."""
-GGUF_ATTRIBUTES = b"*.gguf filter=lfs diff=lfs merge=lfs -text\n"
+GGUF_ATTRIBUTES = layout.large_files((suffixes.GGUF,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str,
     """The texts and their manifest, with a card and Croissant made from them."""
     records = root / config.output / layout.PROVENANCE
     files: dict[str, Source] = {
-        "documents.parquet": root / asked.documents,
+        data_manifest.DOCUMENTS: root / asked.documents,
         data_manifest.ROWS: records / data_manifest.ROWS,
         data_manifest.SUMMARY: records / data_manifest.SUMMARY,
     }
@@ -172,7 +172,7 @@ def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str
     licence = metadata.licence(config.license)
     label = Label(config.title, licence["license"], f"hf://{config.repo}", asked.pre_tokenizer)
     made = {
-        f"{config.name}-{kind}.gguf": Made.once(partial(gguf_file.write, draft, kind=kind, label=label))
+        f"{config.name}-{kind}{suffixes.GGUF}": Made.once(partial(gguf_file.write, draft, kind=kind, label=label))
         for kind in asked.types
     }
     card = gguf_card.render(
@@ -181,7 +181,7 @@ def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str
             about=config.about,
             version=version,
             commit=commit,
-            weights=tuple(_entry(path.name, path) for path in sorted(draft.glob("*.safetensors"))),
+            weights=tuple(_entry(path.name, path) for path in sorted(draft.glob(f"*{suffixes.SAFETENSORS}"))),
             files=tuple(_entry(path, source) for path, source in made.items()),
             words=gguf_source.vocabulary(draft, gguf_source.Llama.read(draft).vocab_size).words,
             pre_tokenizer=asked.pre_tokenizer,

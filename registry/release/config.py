@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -23,6 +22,8 @@ from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import check_path
 from registry.openness.cards.model_card import About
+from registry.records.data_manifest import DOCUMENTS
+from registry.records.record import validated
 from registry.records.release_record import Declared
 from registry.release.gguf_file import Type
 
@@ -52,7 +53,7 @@ class DataCompanion(BaseModel):
     """Says that it is this one."""
     repo: Annotated[str, StringConstraints(pattern=rf"^{DATASETS}{_NAME}$")]
     """Where it is published: datasets/namespace/name."""
-    documents: Annotated[ProjectPath, AfterValidator(_inside)] = "build/corpus/documents.parquet"
+    documents: Annotated[ProjectPath, AfterValidator(_inside)] = f"build/corpus/{DOCUMENTS}"
     """The texts, with the columns of the corpus stage."""
 
 
@@ -182,11 +183,8 @@ def load(root: Path) -> ReleaseConfig:
             f"{PARAMS} has no `release` section",
             mend="add one; docs/reference/params.md lists its fields",
         )
-    try:
+    with validated(PARAMS, under="release.", mend=f"mend those lines of {PARAMS}"):
         return ReleaseConfig.model_validate(section)
-    except ValidationError as problem:
-        amiss = "; ".join(f"release.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problem.errors()[:5])
-        raise InputError(f"{PARAMS}: {amiss}", mend=f"mend those lines of {PARAMS}") from problem
 
 
 VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")

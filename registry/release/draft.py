@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from registry import suffixes
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
@@ -17,9 +18,7 @@ from registry.records.evaluation import Evaluation
 from registry.release import weights
 from registry.release.config import ReleaseConfig
 
-LFS_PATTERNS = ("*.safetensors", "*.parquet", "*.png")
-"""What a git client of the Hub keeps as large files."""
-GIT_ATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS).encode()
+GIT_ATTRIBUTES = layout.large_files((suffixes.SAFETENSORS, suffixes.PARQUET, ".png"))
 
 
 def write(root: Path, config: ReleaseConfig) -> Path:

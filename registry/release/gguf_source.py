@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from registry import canonical, tensors
+from registry import canonical, suffixes, tensors
 from registry.errors import InputError
+from registry.records.record import validated
 from registry.tensors import Tensor
 
 CONFIG = "config.json"
@@ -69,13 +70,8 @@ class Llama(BaseModel):
     @classmethod
     def read(cls, model: Path) -> Llama:
         """That of the model in the directory `model`. Raises InputError for any other."""
-        try:
+        with validated(CONFIG, mend=f"{SUPPORTED}: {_MEND}"):
             return cls.model_validate(canonical.read(model / CONFIG, max_bytes=1 << 20))
-        except ValidationError as problem:
-            first = problem.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the whole"
-            found = "nothing" if first["type"] == "missing" else repr(first["input"])[:100]
-            raise InputError(f"{CONFIG} has {found} as {where} ({first['msg']}); {SUPPORTED}", mend=_MEND) from problem
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of such a model, by their names in `transformers`."""
@@ -106,7 +102,7 @@ def placed(model: Path, config: Llama) -> list[Placed]:
     """The tensors of the model, in the order of `Llama.shapes`. Raises InputError unless they are just those."""
     found = {
         tensor.name: Placed(path, tensor)
-        for path in sorted(model.glob("*.safetensors"))
+        for path in sorted(model.glob(f"*{suffixes.SAFETENSORS}"))
         for tensor in tensors.read_header(path)
     }
     shapes = config.shapes()

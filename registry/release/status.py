@@ -12,23 +12,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from registry import suffixes
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.predicates import Standing, Status
 from registry.attest.statement import Statement
 from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError, InputError
-from registry.files import write_atomic
+from registry.files import read_bytes, write_atomic
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.records import layout
+from registry.records.record import validated
 from registry.verification.case import unverified
 from registry.verification.evidence import branch_words
 from registry.verification.s7_status import BRANCH
 
-SUFFIX = ".sigstore.json"
 DIGITS = 16
 
 
@@ -86,7 +85,7 @@ def statement(
     signed = _release(bundle)
     now = datetime.now(UTC)
     until = now + timedelta(days=valid_days) if valid_days is not None else None
-    try:
+    with validated("the word on its status", mend="give a reason, and a version, for a reader"):
         said = Status(
             standing=standing,
             reason=reason,
@@ -96,11 +95,6 @@ def statement(
             previous=after.previous if after else None,
             valid_until=_rfc3339(until) if until else None,
         )
-    except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        raise InputError(
-            f"{first['loc'][0]}: {first['msg']}", mend="give a reason, and a version, for a reader"
-        ) from None
     return said.about(signed.subjects)
 
 
@@ -112,7 +106,7 @@ def publish(said: Statement, bundle: bytes, hub: HubClient) -> str:
     repo, _, tag = said.subjects[0].name.partition("@")
     there = HubReference(repo, tag)
     name = f"{said.predicate['number']:06d}-{said.predicate['standing']}-{sha256_bytes(said.to_bytes())[:DIGITS]}"
-    path = f"{there.revision}/{name}{SUFFIX}"
+    path = f"{there.revision}/{name}{suffixes.BUNDLE}"
     head = hub.refs.ensure_branch(there.repository, BRANCH)
     keep = tuple(file.path for file in hub.files.list(there.repository, head))
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as name:
@@ -135,9 +129,4 @@ def _release(bundle: bytes) -> Statement:
 
 def of_directory(folder: Path) -> bytes:
     """The bundle with the release statement of the release in `folder`. Raises InputError where there is none."""
-    path = folder / layout.RELEASE_ATTESTATION
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_MODEL_BYTES + 1)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="give a signed release") from problem
+    return read_bytes(folder / layout.RELEASE_ATTESTATION, MAX_MODEL_BYTES, mend="give a signed release")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from registry.errors import Refused
 from registry.formats.known import Trust, identify
+from registry.suffixes import SAFETENSORS
 
 _MEND = "save the weights with safetensors and leave this file out of the model directory"
 
@@ -19,7 +20,7 @@ def check(path: Path, *, declared: bool = False) -> bool:
     """
     check_harmless(path)
     found = identify(path)
-    if found.weights and (found.trust is not Trust.KNOWN or path.suffix != ".safetensors"):
+    if found.weights and (found.trust is not Trust.KNOWN or path.suffix != SAFETENSORS):
         words = found.words if found.trust is not Trust.KNOWN else f"holds weights as {found.words}"
         raise Refused(f"{path.name} {words}: no safetensors file", mend=_MEND)
     if found.trust is Trust.UNKNOWN and not declared:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from registry import suffixes
 from registry.attest import oms, predicates
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.signature import Verified
@@ -16,6 +17,7 @@ from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable
+from registry.files import read_bytes
 from registry.hub.reference import HubReference, Reference
 from registry.records import layout
 from registry.report import Step
@@ -26,6 +28,11 @@ STEPS = tuple(step for step in Step if step <= Step.STATUS)
 
 VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?v?(\d+\.\d+\.\d+.*)")
 """A revision that reads as a version."""
+
+BARE = (
+    "the directory has a model.sig and no attestations; it would need a release of glasshouse: glasshouse release cut"
+)
+"""What the later steps say of a directory that never was a release of ours."""
 
 DigestMode = Literal["blake3", "sha256", "both"]
 """By which digests files are compared: BLAKE3 where it is signed, SHA-256 always, or each that is signed."""
@@ -124,10 +131,14 @@ class Case:
                 digests[path] = file.sha256
         return {path: digest for path, digest in digests.items() if digest is not None}
 
+    def read(self, path: str) -> bytes:
+        """The bundle at `path`. Raises InputError where it cannot be read, Malformed where it is too large."""
+        return read_bytes(self.root / path, MAX_MODEL_BYTES)
+
     def unverified(self, path: str) -> Statement:
         """What the bundle at `path` says, its signature not looked at. Raises GlasshouseError where unreadable."""
         if path not in self._parsed:
-            self._parsed[path] = unverified((self.root / path).read_bytes())
+            self._parsed[path] = unverified(self.read(path))
         return self._parsed[path]
 
     def trusted(self, path: str) -> Path:
@@ -161,4 +172,4 @@ def unverified(data: bytes) -> Statement:
 
 def short(path: str) -> str:
     """What a policy calls the bundle at `path`: `attestations/data.sigstore.json` is `data`."""
-    return path.removeprefix(f"{layout.ATTESTATIONS}/").removesuffix(".sigstore.json")
+    return path.removeprefix(f"{layout.ATTESTATIONS}/").removesuffix(suffixes.BUNDLE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from registry.digest import Progress
@@ -15,8 +16,10 @@ from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.release_record import Companion, ReleaseRecord
-from registry.report import Check, Step, Verdict
+from registry.report import Check, Step, Verdict, ask
 from registry.verification.case import Case
+
+MEND = "do not use it; tell the maintainer"
 
 
 class Measure(Protocol):
@@ -52,11 +55,11 @@ def check_listed(hub: HubClient, companion: Companion, commit: str) -> None:
     if (len(listed), sum(listed)) != (companion.files, companion.size):
         raise VerificationError(
             f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",
-            mend="do not use it; tell the maintainer",
+            mend=MEND,
         )
 
 
-def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
+def checks(case: Case, measure: Measure | None) -> Iterator[Check]:
     """An answer for each companion.
 
     FAIL for other bytes than the record says; UNKNOWN where nobody asked to look, where there is no such repository or
@@ -69,23 +72,17 @@ def companions(case: Case, measure: Measure | None) -> Iterator[Check]:
     for companion in record.companions:
         name = f"hf://{companion.repo}@{record.tag}"
         if measure is None:
-            yield Check(
-                Step.POLICY, Verdict.UNKNOWN, name, "the signed record announces it; not looked at without --companions"
-            )
+            words = "the signed record announces it; not looked at without --companions"
+            yield Check(Step.POLICY, Verdict.UNKNOWN, name, words)
         else:
             with suppress(PassedOver):
-                yield _compared(name, companion, record.tag, measure)
+                yield ask(Step.POLICY, name, partial(_compared, companion, record.tag, measure))
 
 
-def _compared(name: str, companion: Companion, tag: str, measure: Measure) -> Check:
-    try:
-        found = measure(companion, tag)
-    except VerificationError as problem:
-        return Check(Step.POLICY, Verdict.FAIL, name, problem.message)
-    except GlasshouseError as problem:
-        return Check(Step.POLICY, Verdict.UNKNOWN, name, problem.message)
+def _compared(companion: Companion, tag: str, measure: Measure) -> str:
+    found = measure(companion, tag)
     if found.sha256 != companion.content:
-        words = f"its {len(found.entries)} files are sha256:{found.sha256}, signed as sha256:{companion.content}"
-        return Check(Step.POLICY, Verdict.FAIL, name, words)
-    words = f"its {companion.files} files, {companion.size} bytes, are those that were signed"
-    return Check(Step.POLICY, Verdict.PASS, name, words)
+        raise VerificationError(
+            f"its {len(found.entries)} files are sha256:{found.sha256}, signed as sha256:{companion.content}", mend=MEND
+        )
+    return f"its {companion.files} files, {companion.size} bytes, are those that were signed"

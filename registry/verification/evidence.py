@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from registry import suffixes
 from registry.attest.bundle import MAX_BYTES
 from registry.errors import GlasshouseError, InputError
+from registry.files import read_bytes
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference, Reference
 from registry.hub.transfer import Limits
@@ -20,7 +22,6 @@ from registry.records.release_record import ReleaseRecord
 from registry.verification.case import Evidence, Gathered
 
 BRANCHES = ("status", layout.AUDITS)
-SUFFIX = ".sigstore.json"
 MAX_BUNDLES = 1000
 """On one branch for one release, and in one folder."""
 LISTING = Limits(files=20_000, size=1 << 34)
@@ -54,7 +55,7 @@ def branch_words(hub: HubClient, repository: str, branch: str, tag: str) -> list
     if commit is None:
         return []
     names = [file.path for file in hub.files.list(repository, commit, LISTING)]
-    wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(SUFFIX))
+    wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(suffixes.BUNDLE))
     if len(wanted) > MAX_BUNDLES:
         raise InputError(
             f"{len(wanted)} bundles are in {tag}/, more than the {MAX_BUNDLES} that are read",
@@ -69,7 +70,7 @@ def _local(path: Path) -> Iterator[Evidence]:
     if not path.is_dir():
         yield Evidence(str(path), read_bundle(path))
         return
-    found = [name for name, _ in walk(path, max_files=LISTING.files) if name.endswith(SUFFIX)]
+    found = [name for name, _ in walk(path, max_files=LISTING.files) if name.endswith(suffixes.BUNDLE)]
     if len(found) > MAX_BUNDLES:
         raise InputError(f"{path} holds {len(found)} bundles, more than {MAX_BUNDLES}", mend="give those that matter")
     yield from (Evidence(str(path / name), read_bundle(path / name)) for name in found)
@@ -77,14 +78,7 @@ def _local(path: Path) -> Iterator[Evidence]:
 
 def read_bundle(path: Path) -> bytes:
     """The bytes of a bundle, not looked at. Raises InputError where there is none, or more than one can have."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{path} has more than {MAX_BYTES} bytes", mend="a bundle is a small file; check the path")
-    return data
+    return read_bytes(path, MAX_BYTES, mend="check the path: a bundle is a small file")
 
 
 def _tag(root: Path) -> str | None:

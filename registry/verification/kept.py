@@ -14,24 +14,23 @@ from pathlib import Path
 
 from registry.digest import BOTH, Progress
 from registry.errors import VerificationError
+from registry.files import cache_folder
 from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.manifest import Entry, Manifest
 from registry.records.release_record import Companion
 from registry.report import FailedReport
+from registry.variables import CACHE
 from registry.verification.companions import PassedOver, check_listed
 from registry.verification.remembered import Remembered
 from registry.verification.request import Request
 
-VARIABLE = "GLASSHOUSE_CACHE"
-"""The environment variable that names where releases are kept."""
-
 
 def store() -> Path:
     """Where releases are kept: GLASSHOUSE_CACHE, else `glasshouse` in the user's folder of caches."""
-    if chosen := os.environ.get(VARIABLE):
+    if chosen := os.environ.get(CACHE):
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glasshouse"
+    return cache_folder()
 
 
 def place(endpoint: str, repository: str, commit: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.errors import InputError
+from registry.errors import Malformed
 from registry.manifest import check_portable, twins
 from registry.records import layout
 from registry.verification.tree import Tree
@@ -27,16 +27,16 @@ def limit(path: str) -> int:
 def check(tree: Tree) -> list[tuple[str, int]]:
     """Every file of `tree`: (path, size).
 
-    Raises InputError for links, devices, forbidden paths, paths alike but for case, too many or too large files. No
-    file is opened.
+    Raises Malformed for links, devices, forbidden paths, paths alike but for case, too many or too large files;
+    InputError for a folder that cannot be read. No file is opened.
     """
     files = tree.files(max_files=MAX_FILES)
     if alike := twins(path for path, _ in files):
-        raise InputError(f"paths alike but for case: {', '.join(alike[:5])}", mend="do not use this release")
+        raise Malformed(f"paths alike but for case: {', '.join(alike[:5])}", mend="do not use this release")
     for path, size in files:
         check_portable(path)
         if size > limit(path):
-            raise InputError(
+            raise Malformed(
                 f"{path} has {size} bytes, more than the {limit(path)} allowed", mend="do not use this release"
             )
     return files

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from registry.errors import GlasshouseError, InputError
+from registry.errors import GlasshouseError
+from registry.files import readable
 from registry.formats import carried_code
 from registry.formats.known import Identity, Trust, identify
 from registry.records import layout
@@ -46,10 +47,8 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
                     if there not in identities:
                         words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
                         yield path, Verdict.FAIL, words
-    try:
+    with readable(root):
         carried = list(carried_code.carried(root, paths))
-    except OSError as problem:
-        raise InputError(f"a file cannot be read: {problem.strerror}", mend="check its permissions") from problem
     for item in carried:
         verdict = Verdict.FAIL if item.refused else Verdict.PASS if item.path in reasons else Verdict.UNKNOWN
         yield item.path, verdict, f"this release carries code: {item.words}; {_said(item.path, reasons)}"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from registry.attest import oms, predicates
 from registry.attest.predicates import ReleasedFile
 from registry.digest import BOTH, CHUNK, Algorithm, Progress
-from registry.errors import GlasshouseError
+from registry.errors import GlasshouseError, InputError
+from registry.files import readable
 from registry.manifest import Entry, Manifest
 from registry.records import layout
 from registry.report import Check, Step, Verdict
@@ -27,18 +28,22 @@ LEFTOVERS = {
 BLAKE3: frozenset[Algorithm] = frozenset(("blake3",))
 
 
-def contents(case: Case, progress: Progress | None) -> Iterator[Check]:
+def checks(case: Case, progress: Progress | None) -> Iterator[Check]:
     """Measure every file, and compare it with what the release statement and model.sig list."""
     listed: Mapping[str, ReleasedFile] = {}
     try:
         listed = _listed(case)
     except GlasshouseError as problem:
+        if Verdict.of(problem) is not Verdict.FAIL:
+            yield Check(Step.BYTES, Verdict.UNKNOWN, layout.RELEASE_ATTESTATION, problem.message)
+            return
         case.altered[layout.RELEASE_ATTESTATION] = problem.message
     wanted = [(path, _algorithms(case, path, size, listed.get(path))) for path, size in case.files]
     try:
-        measured = case.tree.digests(wanted, progress)
-    except OSError as problem:
-        yield Check(Step.BYTES, Verdict.UNKNOWN, str(case.root), f"a file cannot be read: {problem.strerror}")
+        with readable(case.root):
+            measured = case.tree.digests(wanted, progress)
+    except InputError as problem:
+        yield Check(Step.BYTES, Verdict.of(problem), str(case.root), problem.message)
         return
     case.found = {path: Found(size, digests) for (path, size), digests in zip(case.files, measured, strict=True)}
     if case.bare:
@@ -48,7 +53,7 @@ def contents(case: Case, progress: Progress | None) -> Iterator[Check]:
 
 
 def listed_manifest(signed: predicates.Release) -> Manifest:
-    """The files that a release statement lists. Raises InputError for paths that no release may have."""
+    """The files that a release statement lists. Raises Malformed for paths that no release may have."""
     return Manifest(tuple(Entry(file.path, file.size, file.sha256, file.blake3) for file in signed.files))
 
 

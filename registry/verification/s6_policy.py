@@ -6,7 +6,8 @@ makes UNKNOWN: nothing was found to speak against the release, and nothing for i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from registry.attest import predicates
 from registry.attest.policy import STRENGTH, Bounds, Policy, Rebuilders
@@ -17,39 +18,29 @@ from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
 from registry.records.release_record import ReleaseRecord
-from registry.report import Check, Step, Verdict
+from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
 
 CLASSES = ("I", "II", "III")
 """Of the Model Openness Framework, the most open first."""
 
 
-def requirements(case: Case) -> Iterator[Check]:
+def checks(case: Case) -> Iterator[Check]:
     """An answer for everything that the policy asks for; at least for its signers."""
     policy = case.verifier.policy
-    yield _answer("signers", lambda: _threshold(case, policy))
+    yield ask(Step.POLICY, "signers", partial(_threshold, case, policy))
     for name in policy.attestations:
-        yield _answer(f"attestation {name}", lambda name=name: _present(case, name))  # type: ignore[misc]
+        yield ask(Step.POLICY, f"attestation {name}", partial(_present, case, name))
     if policy.openness:
-        yield _answer("openness", lambda: _openness(case, policy))
+        yield ask(Step.POLICY, "openness", partial(_openness, case, policy))
     if policy.licenses.weights is not None:
-        yield _answer("licence of the weights", lambda: _weights(case, policy))
+        yield ask(Step.POLICY, "licence of the weights", partial(_weights, case, policy))
     if policy.licenses.data is not None:
-        yield _answer("licences of the data", lambda: _data(case, policy))
+        yield ask(Step.POLICY, "licences of the data", partial(_data, case, policy))
     for figure, bounds in sorted(policy.evaluation.items()):
-        yield _answer(figure, lambda figure=figure, bounds=bounds: _figure(case, figure, bounds))  # type: ignore[misc]
+        yield ask(Step.POLICY, figure, partial(_figure, case, figure, bounds))
     if policy.rebuilders is not None:
-        asked = policy.rebuilders
-        yield _answer("rebuilders", lambda: _rebuilders(case, asked))
-
-
-def _answer(subject: str, question: Callable[[], str]) -> Check:
-    try:
-        return Check(Step.POLICY, Verdict.PASS, subject, question())
-    except Unavailable as problem:
-        return Check(Step.POLICY, Verdict.UNKNOWN, subject, problem.message)
-    except GlasshouseError as problem:
-        return Check(Step.POLICY, Verdict.FAIL, subject, problem.message)
+        yield ask(Step.POLICY, "rebuilders", partial(_rebuilders, case, policy.rebuilders))
 
 
 def _threshold(case: Case, policy: Policy) -> str:

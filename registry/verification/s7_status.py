@@ -64,7 +64,7 @@ class Heard:
     untold: list[tuple[datetime, str]] = field(default_factory=list)
 
 
-def status(case: Case, now: datetime) -> Iterator[Check]:
+def checks(case: Case, now: datetime) -> Iterator[Check]:
     """The one answer of step 7."""
     asked = case.verifier.policy.status
     subject = str(case.subject.name if case.subject else case.reference)

@@ -20,7 +20,8 @@ from registry.attest import namespace
 from registry.attest.intoto import Resource, SummaryVerifier, VerificationSummary
 from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_bytes
-from registry.errors import Unavailable
+from registry.errors import InputError, Unavailable
+from registry.files import readable
 from registry.hub.reference import HubReference
 from registry.report import Report, Verdict
 from registry.verification.case import Case
@@ -83,7 +84,8 @@ def _measured(case: Case) -> dict[str, str]:
     known = dict(case.sha256)
     rest = [path for path, _ in case.files if path not in known]
     try:
-        measured = case.tree.digests([(path, frozenset(("sha256",))) for path in rest])
-    except OSError as problem:
-        raise Unavailable(f"a file cannot be read: {problem.strerror}", mend="check its permissions") from problem
+        with readable(case.root):
+            measured = case.tree.digests([(path, frozenset(("sha256",))) for path in rest])
+    except InputError as problem:
+        raise Unavailable(problem.message, mend=problem.mend) from problem
     return known | {path: digests.sha256 for path, digests in zip(rest, measured, strict=True) if digests.sha256}

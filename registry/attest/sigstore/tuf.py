@@ -8,7 +8,6 @@ Source: The Update Framework specification 1.0, section 5; sigstore/root-signing
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from tuf.ngclient.updater import Updater
 from registry import canonical
 from registry.attest.sigstore.config import CONFIG_TYPE, MAX_BYTES, first_line
 from registry.errors import InputError, SignatureError, Unavailable
+from registry.files import cache_folder, read_bytes
 
 ROOT_TARGET = "trusted_root.json"
 SIGNING_TARGET = "signing_config.v0.2.json"
@@ -35,14 +35,14 @@ def trust_config(url: str, root: Path | None = None, *, cache: Path | None = Non
     """The trust config of the instance whose TUF repository is at `url`, as canonical JSON.
 
     root: the instance's root.json, which you trust already; None: the newest that was seen here at an earlier time.
-    cache: where the metadata seen so far is kept, so that nothing older is accepted again; default: `cache_folder()`.
+    cache: where the metadata seen so far is kept, so that nothing older is accepted again; default: `seen_folder()`.
     Raises InputError for a root that is none, and where there is none yet; SignatureError where the repository does not
     hold; Unavailable where it does not answer.
     """
     if urlsplit(url).scheme not in ("https", "http"):
         raise InputError(f"{url[:200]!r} is no address of a TUF repository", mend="https://tuf.sigstore.example")
     url = url.rstrip("/")
-    folder = (cache or cache_folder()) / quote(url, safe="")
+    folder = (cache or seen_folder()) / quote(url, safe="")
     metadata, targets = folder / "metadata", folder / "targets"
     if root is None and not (metadata / "root.json").exists():
         raise InputError(
@@ -64,17 +64,13 @@ def trust_config(url: str, root: Path | None = None, *, cache: Path | None = Non
     return config
 
 
-def cache_folder() -> Path:
-    """`glasshouse/tuf` in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glasshouse" / "tuf"
+def seen_folder() -> Path:
+    """Where the metadata of instances is kept, unless the caller names another folder."""
+    return cache_folder() / "tuf"
 
 
 def _root(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_ROOT_BYTES + 1)
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror}", mend="check the path") from problem
+    data = read_bytes(path, MAX_ROOT_BYTES)
     canonical.parse(data, name=path.name, max_bytes=MAX_ROOT_BYTES)
     return data
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from registry.errors import CredentialsError, InputError
-from registry.hub.client.connection import RESOURCE, Connection
+from registry.hub.client.connection import Connection
 from registry.hub.reference import check_repository
+from registry.variables import HF_OIDC_RESOURCE
 
 
 class Account:
@@ -30,17 +31,17 @@ class Account:
         its hour is over. Where a token was given, or is stored, nothing changes. Not for several threads at once.
         Raises CredentialsError where this identity may not publish there.
         """
-        asked = os.environ.get(RESOURCE)
+        asked = os.environ.get(HF_OIDC_RESOURCE)
         if not asked or self._hub.token is not None:
             yield
             return
         check_repository(repo)
-        os.environ[RESOURCE] = repo
+        os.environ[HF_OIDC_RESOURCE] = repo
         try:
             self._buy(repo)
             yield
         finally:
-            os.environ[RESOURCE] = asked
+            os.environ[HF_OIDC_RESOURCE] = asked
 
     def _buy(self, repo: str) -> None:
         """Have the library exchange the workflow's identity, unless it holds a token for `repo` already."""

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 from registry.errors import InputError, Unavailable
 from registry.hub.faults import asking, reaching, setting_up
 from registry.hub.reference import DATASETS, check_repository, is_commit
+from registry.variables import HF_ENDPOINT
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 PUBLIC_HUB = "https://huggingface.co"
-ENDPOINT = "HF_ENDPOINT"
-"""Where the environment names another Hub."""
-RESOURCE = "HF_OIDC_RESOURCE"
-"""Where the library reads which repository a workflow's identity is to buy the right to."""
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
 """A commit of many files is answered when all of it is done."""
@@ -35,7 +32,7 @@ class Connection:
     """
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
-        ambient = (os.environ.get(ENDPOINT) or PUBLIC_HUB).rstrip("/")
+        ambient = (os.environ.get(HF_ENDPOINT) or PUBLIC_HUB).rstrip("/")
         self.endpoint = (endpoint or ambient).rstrip("/")
         self.token: str | bool | None = token if token is not None else (None if self.endpoint == ambient else False)
         if not self.endpoint.startswith(("https://", "http://")):

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry import suffixes
 from registry.manifest import Entry
 from registry.openness.cards.model_card import About, environment
-from registry.records.data_manifest import Summary
+from registry.records.data_manifest import DOCUMENTS, Summary
 
 TEMPLATE = "data_card.md.j2"
 COLUMNS = {
@@ -37,7 +38,7 @@ _CONTEXT: Mapping[str, Any] = {
     "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField", "transform": "cr:transform",
 }  # fmt: skip
 """As the specification prints it: readers compare it."""
-_FORMATS = {".parquet": "application/x-parquet", ".jsonl": "application/jsonlines", ".json": "application/json"}
+_FORMATS = {suffixes.PARQUET: "application/x-parquet", ".jsonl": "application/jsonlines", ".json": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _field(name: str, words: str) -> dict[str, Any]:
         "name": name,
         "description": words,
         "dataType": "sc:Text",
-        "source": {"fileObject": {"@id": "documents.parquet"}, "extract": {"column": name}},
+        "source": {"fileObject": {"@id": DOCUMENTS}, "extract": {"column": name}},
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from registry import canonical, strict_yaml, tensors
+from registry import canonical, strict_yaml, suffixes, tensors
 from registry.digest import sha256_file
 from registry.errors import InputError
 from registry.manifest import walk
@@ -93,7 +93,7 @@ def _model(folder: Path) -> Mapping[str, Any]:
     """Architecture, number of parameters, and the files of weights with their digests."""
     config = canonical.read(folder / "config.json", max_bytes=1 << 20)
     architectures = config.get("architectures") if isinstance(config, dict) else None
-    files = [path for path, _ in walk(folder) if path.endswith(".safetensors")]
+    files = [path for path, _ in walk(folder) if path.endswith(suffixes.SAFETENSORS)]
     return {
         "architecture": _cell(str(architectures[0]))
         if isinstance(architectures, list) and architectures

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry.records import layout
 from registry.server.problems import Problem
 from registry.server.store import git
 from registry.server.store.repository import Repository
@@ -17,7 +18,7 @@ LARGE_SUFFIXES = (
     ".7z", ".arrow", ".bin", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".parquet", ".pt",
     ".pth", ".safetensors", ".sqlite", ".tar", ".zip", ".zst",
 )  # fmt: skip
-GIT_ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LARGE_SUFFIXES).encode()
+GIT_ATTRIBUTES = layout.large_files(LARGE_SUFFIXES)
 """The first `.gitattributes` of a repository: what tells git-lfs the same."""
 
 

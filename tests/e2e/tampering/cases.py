@@ -112,7 +112,7 @@ def paths() -> Iterator[Case]:
     for target in ("/etc/hostname", "README.md", "..", "nowhere", "provenance"):
         yield Case(f"a link to {target}", spoil.link("link", target), 0, "", ("link is a link",))
     yield Case("a pipe", spoil.do(lambda root: os.mkfifo(root / "pipe")), 0, "", ("pipe is a link or a device",))
-    yield Case("a release that is a link", spoil.as_link, 0, "", ("no directory",))
+    yield Case("a release that is a link", spoil.as_link, 0, "", ("not a directory",))
 
 
 def sizes(world: World) -> Iterator[Case]:

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from registry.attest import localkey
 from registry.attest.bundle import Bundle, Envelope, unlogged
-from registry.attest.localkey import PASSWORD_VARIABLE, KeySigner
+from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.signature import SignedByKey
 from registry.attest.statement import PAYLOAD_TYPE
 from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError, InputError, SignatureError, SignerError
+from registry.variables import KEY_PASSWORD
 from tests.registry.attest.conftest import STATEMENT, write_key
 
 
@@ -75,13 +76,13 @@ def test_a_key_and_an_identity_do_not_stand_in_for_each_other(
 def test_an_encrypted_key_opens_with_its_password_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_key(tmp_path / "private.pem", password=b"right")
     for password in (None, "wrong"):
-        monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+        monkeypatch.delenv(KEY_PASSWORD, raising=False)
         if password:
-            monkeypatch.setenv(PASSWORD_VARIABLE, password)
+            monkeypatch.setenv(KEY_PASSWORD, password)
         with pytest.raises(CredentialsError) as caught:
             KeySigner(path)
-        assert PASSWORD_VARIABLE in caught.value.mend
-    monkeypatch.setenv(PASSWORD_VARIABLE, "right")
+        assert KEY_PASSWORD in caught.value.mend
+    monkeypatch.setenv(KEY_PASSWORD, "right")
     signer = KeySigner(path)
     assert Verifier(Policy(signers=(signer.public_key,))).verify(signer.sign(STATEMENT)).statement == STATEMENT
 

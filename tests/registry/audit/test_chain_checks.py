@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from registry import canonical
-from registry.audit import chain_checks, look
+from registry.audit import chain_checks
 from registry.records.checkpoint_chain import Chain, FileDigests, Positions, ProfileName
-from registry.report import Check, Verdict
+from registry.report import Check, Step, Verdict, ask
 
 STEPS, ROWS = (0, 1, 2, 4), 8
 
@@ -39,7 +39,7 @@ def laid_out(root: Path, found: Chain) -> tuple[Path, Chain]:
 
 
 def checks(release: tuple[Path, Chain]) -> list[Check]:
-    return [look.answered(*question) for question in chain_checks.questions(*release)]
+    return [ask(Step.CHAIN, *question) for question in chain_checks.questions(*release)]
 
 
 def failures(release: tuple[Path, Chain]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from registry import cli
+from registry import cli, variables
 from registry.attest.localkey import KeySigner
 from registry.cli import faults
 from registry.errors import GlasshouseError, InputError
@@ -76,11 +76,11 @@ def test_a_program_gets_it_as_json(main: Main) -> None:
     code, out, err = main(KeyError("x"), "--json")
     told = json.loads(out)["error"]
     assert (code, err, told["code"]) == (3, "", "fault") and "KeyError" in told["message"]
-    assert faults.TRACEBACK in told["mend"]
+    assert variables.TRACEBACK in told["mend"]
 
 
 def test_who_asks_sees_where(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(faults.TRACEBACK, "1")
+    monkeypatch.setenv(variables.TRACEBACK, "1")
     code, _, err = main(KeyError("x"))
     assert code == 3 and "Traceback" in err and "in raising" in err and "to mend it" in err
 
@@ -99,7 +99,7 @@ def test_a_command_s_own_1_stays_1(main: Main) -> None:
         (PermissionError(errno.EACCES, "denied", "a", None, "b"), ("a and b: this user may not", "rights")),
         (OSError(errno.EMFILE, "many"), ("too many files", "ulimit -n")),
         (MemoryError(), ("not enough memory", "larger machine")),
-        (ModuleNotFoundError("no", name="nonesuch"), ("a fault of its own", faults.TRACEBACK)),
+        (ModuleNotFoundError("no", name="nonesuch"), ("a fault of its own", variables.TRACEBACK)),
     ],
 )  # fmt: skip
 def test_what_a_machine_lacks_is_named(problem: BaseException, said: tuple[str, str]) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from registry.audit.sandbox import TRACKING
 from registry.doctor import Condition, project
 from registry.records.environment import Environment
+from registry.variables import TRACKING
 from tests import synthetic_release
 
 

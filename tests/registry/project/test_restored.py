@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from registry import suffixes
 from registry.digest import sha256_bytes
 from registry.errors import InputError, Refused
 from registry.project import dvc_lock as lock_file
 from registry.project import stage_runs
-from registry.records.run import SUFFIX, directory_digest
+from registry.records.run import directory_digest
 from tests.registry.project.small_dvc import RECORD, commit, dvc, git, start
 from tests.registry.project.test_recorder_templates import Told
 
@@ -129,7 +130,7 @@ def test_a_remote_that_gives_other_bytes_is_found_out(origin: Path, tmp_path: Pa
         for old, new in zip(digests(weights), digests(forged), strict=True):
             assert old in record
             record = record.replace(old, new)
-        (name,) = [out.md5 for out in lock.stages["one"].outs if out.path.endswith(SUFFIX)]
+        (name,) = [out.md5 for out in lock.stages["one"].outs if out.path.endswith(suffixes.RUN)]
         replace(root, name, record)
     dvc("pull", root=root)
     assert (root / "out/x").read_bytes() == forged and "up to date" in dvc("status", root=root)

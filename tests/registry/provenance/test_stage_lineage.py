@@ -64,7 +64,7 @@ class Signed:
         self.tell()
 
     def answers(self) -> dict[str, Check]:
-        return {check.subject: check for check in lineage.check(self.root, self.statements, self.digests)}
+        return {check.subject: check for check in lineage.checks(self.root, self.statements, self.digests)}
 
     def otherwise(self) -> dict[str, tuple[str, str]]:
         """What does not pass, and why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ RECORDS = (
     layout.RECORD, layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.EVALUATION,
     layout.ENVIRONMENT, layout.LOCK, layout.WEIGHTS, layout.PARAMS, layout.CARD,
 )  # fmt: skip
+RECORD_TYPES = sorted(
+    (kind for kind in Record.__subclasses__() if not inspect.isabstract(kind)), key=lambda kind: kind.__qualname__
+)
 EVERYTHING = {
     "licenses": {"weights": ["Apache-2.0"], "data": ["MIT", "CC0-1.0"]},
     "evaluation": {"bitsPerByte": {"max": 3}},
@@ -78,7 +82,7 @@ def test_no_record_makes_verification_fall_over(
     assert not [check for check in report.checks if not check.reason or not check.subject]
 
 
-@given(st.data(), st.sampled_from(sorted(Record.__subclasses__(), key=lambda kind: kind.__qualname__)), VALUES)
+@given(st.data(), st.sampled_from(RECORD_TYPES), VALUES)
 def test_any_value_is_a_record_or_bad_input(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: type[Record], value: Any
 ) -> None:

@@ -20,6 +20,7 @@ from registry.openness.cards import model_card
 from registry.records import layout
 from registry.release import companions
 from registry.release.companions import PlannedCompanion
+from registry.variables import CACHE
 from registry.verification import kept
 from tests import synthetic_release
 from tests.published import REFERENCE, World, published
@@ -37,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def fetch(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """`glasshouse.fetch` with an empty store, by the right policy unless another is given."""
-    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "store"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "store"))
     return lambda policy=world.policy, **named: api.fetch(REFERENCE, policy, **named)
 
 
@@ -156,7 +157,7 @@ def test_what_could_not_be_checked_never_appears(world: World, fetch: Callable[.
 
 
 def test_where_releases_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(kept.VARIABLE, raising=False)
+    monkeypatch.delenv(CACHE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert kept.store() == Path("/caches/glasshouse")
     assert kept.place("https://hub.example:8080/a", "org/model", "c" * 40) == Path(
@@ -198,7 +199,7 @@ def fetch_large(
     world: World, accompanied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """`glasshouse.fetch` of org/large with an empty store."""
-    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "store"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "store"))
     return lambda **named: api.fetch(LARGE, world.policy, **named)
 
 

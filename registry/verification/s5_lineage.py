@@ -1,0 +1,25 @@
+"""Step 5: from the weights back to the data, on the ground of verified statements and of bytes that are as signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from registry.provenance import lineage
+from registry.records import layout
+from registry.report import Check, Step, Verdict
+from registry.verification.case import BARE, Case, short
+
+
+def checks(case: Case) -> Iterator[Check]:
+    """An answer for each link of the lineage; one UNKNOWN where there is no ground to start from."""
+    path = layout.attestation("provenance")
+    if path not in case.verified:
+        words = BARE if case.bare else "no verified provenance statement to start from"
+        yield Check(Step.LINEAGE, Verdict.UNKNOWN, path, words)
+        return
+    if case.altered:
+        words = "files are not as signed (step 2), so records say nothing of them"
+        yield Check(Step.LINEAGE, Verdict.UNKNOWN, path, words)
+        return
+    statements = {short(path): verified.statement for path, verified in case.verified.items()}
+    yield from lineage.checks(case.root, statements, case.sha256)

@@ -1,0 +1,49 @@
+"""What the steps say when their ground is missing: UNKNOWN, never FAIL for what was not looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from registry.attest.verifier import Verifier
+from registry.digest import Digests, Progress
+from registry.hub.reference import DirectoryReference
+from registry.report import Report, Step, Verdict
+from registry.verification.steps import verify
+from registry.verification.tree import Tree, Wanted
+
+
+def report(folder: Path, verifier: Verifier) -> Report:
+    return verify(folder, DirectoryReference(folder), "a copy", verifier)
+
+
+def verdicts(found: Report) -> dict[Step, set[Verdict]]:
+    return {step: {check.verdict for check in found.checks if check.step == step} for step in Step}
+
+
+class Failing(Tree):
+    """A directory on a disk that fails."""
+
+    def digests(self, wanted: Wanted, progress: Progress | None = None) -> list[Digests]:
+        raise PermissionError(13, "Permission denied", str(self.root / wanted[0][0]))
+
+
+def test_files_that_cannot_be_read_are_unknown_in_every_step(copy: Path, verifier: Verifier) -> None:
+    """A disk that fails says nothing against the release."""
+    found = verdicts(verify(Failing(copy), DirectoryReference(copy), "a copy", verifier))
+    assert found[Step.BYTES] == found[Step.SIGNATURES] == found[Step.COMPLETE] == found[Step.LINEAGE] == {
+        Verdict.UNKNOWN
+    }  # fmt: skip
+    assert not [step for step, verdicts in found.items() if Verdict.FAIL in verdicts]
+
+
+def test_a_directory_that_is_not_there_is_unknown_and_an_empty_one_fails(tmp_path: Path, verifier: Verifier) -> None:
+    assert report(tmp_path / "absent", verifier).verdict is Verdict.UNKNOWN
+    (tmp_path / "empty").mkdir()
+    assert verdicts(report(tmp_path / "empty", verifier))[Step.BYTES] == {Verdict.FAIL}
+
+
+def test_a_link_in_a_release_fails_and_nothing_is_looked_at(copy: Path, verifier: Verifier) -> None:
+    (copy / "link").symlink_to("/etc/hostname")
+    found = verdicts(report(copy, verifier))
+    assert found.pop(Step.BOUNDS) == {Verdict.FAIL}
+    assert {verdict for verdicts in found.values() for verdict in verdicts} == {Verdict.UNKNOWN}
