@@ -85,14 +85,10 @@ def changes(root: Path) -> tuple[str, ...]:
     return tuple(line[3:] for line in listing.split("\0") if len(line) > 3)
 
 
-def tracked(root: Path, path: str) -> bool:
-    """Whether git holds the bytes of `path` at HEAD."""
-    return bool(ask(root, "ls-tree", "--name-only", "HEAD", "--", path).strip())
-
-
-def committed(root: Path) -> frozenset[str]:
-    """The paths of all files below `root` at HEAD."""
-    return frozenset(ask(root, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")) - {""}
+def committed(root: Path) -> dict[str, str]:
+    """git's name for the bytes of each file and link at HEAD, by its path from `root`, below which it lies."""
+    rows = (row.partition("\t") for row in ask(root, "ls-tree", "-r", "-z", "HEAD").split("\0") if row)
+    return {path: about.split()[2] for about, _, path in rows if about.split()[1] == "blob"}
 
 
 def public(address: str) -> str | None:

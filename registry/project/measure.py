@@ -31,7 +31,7 @@ def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
     outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
     devices that git lists, names that `check_path` refuses, and a million files or more.
     """
-    found = {path: _files(root, path) for path in sorted(set(paths))}
+    found = {path: files(root, path) for path in sorted(set(paths))}
     every = [root / path / name if name else root / path for path, names in found.items() for name in names]
     with readable(root, mend=MEND):
         digests = iter(sha256_files([_plain(path) for path in every]))
@@ -45,7 +45,7 @@ def _measured(path: str, names: list[str], digests: Iterator[str]) -> Measured:
     return Measured(path=path, sha256=directory_digest(files), files=files if len(files) <= MAX_LISTED else {})
 
 
-def _files(root: Path, path: str) -> list[str]:
+def files(root: Path, path: str) -> list[str]:
     """The files inside the directory at `path`; for a file, one empty name."""
     if (root / path).is_file():
         return [""]

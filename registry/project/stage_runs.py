@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from registry import suffixes
 from registry.errors import Refused
-from registry.project import dvc_lock, dvc_yaml, git, templates
+from registry.project import dvc_lock, dvc_yaml, templates
+from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
 from registry.project.measure import measure
 from registry.project.recorder import ran_here
@@ -47,9 +48,8 @@ class Makers(dict[str, str]):
 def gather(root: Path) -> Stages:
     """Every stage of the project at `root` that writes something, with the run that made its outputs.
 
-    Everything that a stage read or wrote is hashed again. The tree must be clean: then what git holds of it is what
-    lies there. Raises Refused, with the mend, where a record is not of the present command, settings, dependencies or
-    outputs.
+    Everything that a stage read or wrote is hashed again. Raises Refused, with the mend, where a record is not of the
+    present command, settings, dependencies or outputs, or a dependency is not as the commit has it.
     """
     lock = dvc_lock.read_lock(root / dvc_lock.LOCK)
     plan = dvc_yaml.resolved(root, lock.stages)
@@ -58,7 +58,8 @@ def gather(root: Path) -> Stages:
     runs = {stage.name: recorded(root, stage) for stage in stages}
     paths = {path for stage in stages for path in (*read(stage), *written(stage))}
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
-    now, held = measure(root, paths), git.committed(root)
+    now, held = measure(root, paths), Committed.at_head(root)
+    held.check({path for stage in stages for path in read(stage)})
     return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
 
 
@@ -115,9 +116,9 @@ def folder(plan: Pipeline, stage: dvc_lock.Stage, run: Run) -> str | None:
     return None
 
 
-def _known(found: tuple[Evidence, Run], held: frozenset[str]) -> StageRun:
+def _known(found: tuple[Evidence, Run], held: Committed) -> StageRun:
     evidence, run = found
-    ours = [dep.path for dep in run.deps if held.issuperset(dep.inside() or {dep.path})]
+    ours = [dep.path for dep in run.deps if held.holds(dep)]
     return StageRun(evidence=evidence, committed=tuple(sorted(ours)), run=run)
 
 

@@ -8,9 +8,10 @@ nobody measured, or nobody states, is UNKNOWN.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ HOW = {
     "restored": "not run there: taken from a cache or a remote of DVC, with the record of the run that made it",
 }
 RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
+FROM_SOMEWHERE = "ask the maintainer to commit it, or to let a stage write it, and to name it by its own path in deps"
 ENDS = "weights <- every stage <- data manifest"
 
 
@@ -158,6 +160,12 @@ class Line:
                 "were at the release",
                 mend=RECORD,
             )
+        if nowhere := list(self._nowhere(known)):
+            raise Unavailable(
+                f"it read what neither the commit has nor a stage wrote: {', '.join(nowhere[:5])}"
+                f"{f' and {len(nowhere) - 5} more' if len(nowhere) > 5 else ''}",
+                mend=FROM_SOMEWHERE,
+            )
         return (
             f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} by other stages, "
             f"{len(known.committed)} in the commit) did not change meanwhile; {len(run.outs)} outputs"
@@ -228,6 +236,17 @@ class Line:
             raise Unavailable("; ".join(unknown[:3]), mend="ask the maintainer")
         return count
 
+    def _nowhere(self, known: StageRun) -> Iterator[str]:
+        """What the stage read that is neither a file of the commit nor an output of a stage."""
+        for dep in known.run.deps:
+            parts = self.makers.touching(dep.path)
+            if dep.path in known.committed or _lies_in(dep.path, parts):
+                continue
+            if not parts:
+                yield dep.name
+            else:  # outputs lie inside it, and others may
+                yield from (path for path in dep.inside() if not _lies_in(path, parts))
+
     def _out(self, maker: str, path: str) -> Measured:
         if (maker, path) not in self.stated:
             raise Unavailable(f"{maker} states nothing of {path}", mend="ask the maintainer for its statement")
@@ -269,6 +288,11 @@ class Line:
 def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
     """(file, key) of each setting that is read key by key."""
     return {(path, key) for path, values in params.items() if path.endswith(dvc_yaml.READABLE) for key in values}
+
+
+def _lies_in(path: str, outs: Collection[str]) -> bool:
+    """Whether `path` is one of `outs`, or lies inside one."""
+    return any(above in outs for above in accumulate(path.split("/"), "{}/{}".format))
 
 
 def _compare(reader: str, dep: Measured, maker: str, out: Measured) -> None:

@@ -13,6 +13,7 @@ from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
 from registry.openness.cards import model_card
 from registry.project import dvc_lock, git, stage_runs
+from registry.project.committed import Committed
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
@@ -43,8 +44,9 @@ class Plan:
 def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
     """Check everything that must hold before a release of `version` is prepared.
 
-    Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a stage whose
-    record is not of the files as they are, and weights that are no safetensors.
+    Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
+    that is not as the commit has it, a stage whose record is not of the files as they are, and weights that are no
+    safetensors.
     """
     parse_version(version)
     _check_tree(root)
@@ -118,8 +120,11 @@ def _check_tree(root: Path) -> None:
             f"the tree is dirty: {', '.join(changed[:5])}{' and more' if len(changed) > 5 else ''}",
             mend="git add --all && git commit",
         )
-    if not git.tracked(root, "dvc.lock"):
-        raise Refused("dvc.lock is not committed", mend="git add --force dvc.lock && git commit")
+    held = Committed.at_head(root)
+    for needed in PIPELINE:
+        if needed not in held:
+            raise Refused(f"{needed} is not committed", mend=f"git add --force {needed} && git commit")
+    held.check(PIPELINE)
     if stages := dvc_lock.stale(root):
         raise Refused(
             f"dvc calls these stages out of date: {', '.join(stages)}",

@@ -27,7 +27,7 @@ def test_a_clean_tree_has_a_commit_and_no_changes(repository: Path) -> None:
     source = git.source(repository)
     assert len(source.commit) == 40 and source.committed_at.endswith("Z") and source.remote is None
     assert git.changes(repository) == ()
-    assert git.tracked(repository, "a") and not git.tracked(repository, "b")
+    assert git.committed(repository) == {"a": "56a6051ca2b02b04ef92d5150c9ef600403cb1de"}
 
 
 def test_changed_and_new_files_are_named(repository: Path) -> None:
@@ -94,7 +94,7 @@ def test_git_sees_no_tokens_and_no_variable_that_leads_it_elsewhere(
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.worktree")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(elsewhere))
     monkeypatch.setenv("HF_TOKEN", "secret")
-    assert git.tracked(repository, "a") and git.changes(repository) == ()
+    assert git.committed(repository).keys() == {"a"} and git.changes(repository) == ()
     assert "HF_TOKEN" not in git.ask(repository, "-c", "alias.seen=!env", "seen")
 
 

@@ -25,7 +25,7 @@ from registry.project import recorder as recorder
 from registry.records.run import Run, directory_digest
 from tests.registry.attest.test_statement import VALUES
 from tests.registry.project import small_dvc
-from tests.registry.project.small_dvc import RECORD, dvc, git
+from tests.registry.project.small_dvc import RECORD, commit, dvc, git
 
 PIPELINE = f"""
 stages:
@@ -112,8 +112,17 @@ def test_all_stages_are_gathered_and_each_says_what_is_known(made: Path) -> None
     }
     assert found["one"].committed == ("code", "opaque.toml")  # `in` is in no commit
     three = found["three"].run
-    assert three.params == {"params.yaml": {"nested": {"key": [1, 2.5, None]}, "rate": "1e-5"}}  # as the file has it
+    assert three.params == {"params.yaml": {"nested": {"key": [1, 2.5, None]}, "rate": 1e-5}}
     assert (three.command, three.deps[0].sha256) == ("cp figures.json copy", three.outs[0].sha256)
+
+
+def test_a_changed_dependency_that_git_overlooks_is_refused_though_its_run_was_recorded(project: Path) -> None:
+    git("update-index", "--skip-worktree", "code/a.py", root=project)
+    (project / "code/a.py").write_text("changed")
+    dvc("repro", root=project)
+    commit(project)
+    with pytest.raises(Refused, match=r"^code/a.py: not the bytes that the commit has"):
+        stage_runs.gather(project)
 
 
 def test_doing_it_again_elsewhere_gives_the_same_record(made: Path, tmp_path: Path) -> None:

@@ -274,3 +274,24 @@ def test_an_output_has_to_do_with_a_path_that_is_it_in_it_or_around_it(outs: set
     lock = [dvc_lock.Stage(f"stage {out}", "x", (), (dvc_lock.Artifact(out, "0" * 32, 1),)) for out in outs]
     expected = {out for out in outs if f"{out}/".startswith(f"{path}/") or f"{path}/".startswith(f"{out}/")}
     assert stage_runs.Makers(lock).touching(path) == {out: f"stage {out}" for out in expected}
+
+
+def test_what_came_from_nowhere_is_unknown_and_named(signed: Signed) -> None:
+    """A dependency that the commit does not have and no stage wrote once passed for one of the two."""
+    secret = Measured(path="secret/untold.bin", sha256=SHA)
+    assert signed.answers()["stage corpus"].verdict == Verdict.PASS
+    signed.run("corpus", lambda run: {"deps": (*run.deps, secret)})
+    verdict, reason = signed.otherwise()["stage corpus"]
+    assert verdict == "UNKNOWN" and "neither the commit has nor a stage wrote: secret/untold.bin" in reason
+    signed.run("corpus", lambda run: {}, committed=("secret/untold.bin", "texts"))
+    assert "stage corpus" not in signed.otherwise()
+
+
+def test_a_file_beside_outputs_in_one_directory_is_named(signed: Signed) -> None:
+    stages = {known.run.stage: known.run for known in Stages.read(signed.root / layout.STAGES).stages}
+    wrote = {out.path: out.sha256 for run in stages.values() for out in run.outs if out.files is None}
+    files = {path.removeprefix("provenance/"): sha for path, sha in wrote.items() if path.startswith("provenance/")}
+    files["beside.bin"] = SHA
+    whole = Measured(path="provenance", sha256=directory_digest(files), files=files)
+    signed.run("train", lambda run: {"deps": (*run.deps, whole)})
+    assert "wrote: provenance/beside.bin" in signed.otherwise()["stage train"][1]
