@@ -114,7 +114,7 @@ class Benchmark(_Strict):
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
 
 
-class Source(_Strict):
+class ResultSource(_Strict):
     """Where the figure can be looked up."""
 
     url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2000)]
@@ -130,7 +130,7 @@ class Result(_Strict):
     value: int | float | str
     verify_token: Annotated[str | None, Field(alias="verifyToken")] = None
     date: Moment | None = None
-    source: Source | None = None
+    source: ResultSource | None = None
     notes: Line | None = None
 
 

@@ -44,7 +44,7 @@ class Limits:
     size: int = MAX_BYTES
 
 
-class Source(Protocol):
+class Opener(Protocol):
     """Opens a file of one commit from byte `offset` on; yields (the offset it really starts at, its chunks)."""
 
     def __call__(self, path: str, offset: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
@@ -77,7 +77,7 @@ def check_listing(files: Sequence[RemoteFile], limits: Limits) -> None:
 
 
 def download(
-    source: Source,
+    source: Opener,
     files: Sequence[RemoteFile],
     folder: Path,
     progress: Progress | None = None,
@@ -101,7 +101,7 @@ def download(
         return Manifest(tuple(came))
 
 
-def read(source: Source, file: RemoteFile, receive: Callable[[bytes], object]) -> Entry:
+def read(source: Opener, file: RemoteFile, receive: Callable[[bytes], object]) -> Entry:
     """Hand every byte of `file` to `receive`, going on where a connection broke; what came, hashed.
 
     Raises as `download` does.
@@ -157,7 +157,7 @@ def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> 
     )
 
 
-def _file(source: Source, file: RemoteFile, place: Path, progress: Progress) -> Entry:
+def _file(source: Opener, file: RemoteFile, place: Path, progress: Progress) -> Entry:
     with place.open("xb") as stream:
 
         def receive(chunk: bytes) -> None:

@@ -10,7 +10,7 @@ from registry.digest import CHUNK
 from registry.errors import InputError
 from registry.hub import transfer
 from registry.hub.client.connection import Connection, named
-from registry.hub.transfer import Limits, RemoteFile, Source
+from registry.hub.transfer import Limits, Opener, RemoteFile
 
 
 class RemoteFiles:
@@ -52,7 +52,7 @@ class RemoteFiles:
                     break
         return bytes(data[skip : skip + count])
 
-    def source(self, repo: str, commit: str) -> Source:
+    def source(self, repo: str, commit: str) -> Opener:
         """What opens the files of `repo` at `commit`."""
         return partial(self._stream, repo, commit)
 
@@ -60,7 +60,7 @@ class RemoteFiles:
     def _stream(
         self, repo: str, commit: str, path: str, offset: int, count: int | None = None
     ) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """A file from byte `offset` on; with `count`, no more bytes than that are asked for. See `Source`."""
+        """A file from byte `offset` on; with `count`, no more bytes than that are asked for. See `Opener`."""
         from huggingface_hub import get_session, hf_hub_url
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError, Unavailable, VerificationError
-from registry.hub.transfer import Limits, RemoteFile, Source, check_listing, download
+from registry.hub.transfer import Limits, Opener, RemoteFile, check_listing, download
 from registry.manifest import check_path
 
 CONTENT = bytes(range(256)) * 40
@@ -22,7 +22,7 @@ def remote(path: str, size: int = len(CONTENT)) -> RemoteFile:
     return RemoteFile(path, size, None, "0" * 40)
 
 
-def breaking(*lengths: int, ranges: bool = True) -> Source:
+def breaking(*lengths: int, ranges: bool = True) -> Opener:
     """A server whose connection breaks after so many bytes, one length for each request; then it serves the rest."""
     left = list(lengths)
 
