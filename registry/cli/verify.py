@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +13,7 @@ from registry import variables
 from registry.cli import output
 from registry.cli.signing import TrustConfig, grouped
 from registry.cli.tree import App
-from registry.errors import InputError
+from registry.errors import GlasshouseError, InputError
 from registry.files import read_text
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def verify(
     if summary_key is not None and summary is None:
         raise InputError("--summary-key signs a summary, and none is asked for", mend="give --summary FILE, too")
     signer = api.KeySigner(summary_key) if summary_key else None
-    with output.progress("fetching and hashing") as progress:
+    with output.progress("fetching and hashing", _size(reference)) as progress:
         report = api.verify(
             reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
             digest=digest, into=into, hf_cache=hf_cache, summary=summary, summary_signer=signer, endpoint=endpoint,
@@ -159,6 +160,18 @@ def verify(
         (output.report if verbose else output.verification)(report)
     unknown = report.verdict is api.Verdict.UNKNOWN
     raise typer.Exit(api.Verdict.FAIL.exit_code if strict and unknown else report.verdict.exit_code)
+
+
+def _size(reference: str) -> int | None:
+    """Bytes that will be hashed, for a bar that knows its end; None where a Hub knows, or nobody looks at a bar."""
+    from registry.manifest import walk
+
+    if not sys.stderr.isatty() or "://" in reference:
+        return None
+    try:
+        return sum(size for _, size in walk(Path(reference)))
+    except (GlasshouseError, OSError):
+        return None  # verification says what is wrong with it
 
 
 def text(path: Path) -> str:

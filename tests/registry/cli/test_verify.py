@@ -111,7 +111,7 @@ def test_a_person_reads_a_line_for_each_step_and_one_that_says_what_was_establis
     signer = ("--identity", identity, "--issuer", issuer)
     asked = (GLASSHOUSE, "verify", str(folder), *signer, "--trusted-root", str(root))
     piped = run(*asked).stdout.splitlines()
-    assert [line.split()[:3] for line in piped[:-1]] == [[str(n), name, "PASS"] for n, name in enumerate(STEPS)]
+    assert [line.split()[:3] for line in piped[:-1]] == [[str(step), step.word, "PASS"] for step in STEPS]
     release = f"{synthetic_release.REPO}@v1.0.0, made from commit {synthetic_release.COMMIT[:12]}"
     assert piped[-1].startswith(f"PASS: {identity} (by {issuer}) signed {release} and data with Merkle root ")
     shown = _in_a_terminal(*asked)
@@ -134,7 +134,7 @@ def test_one_file_altered_is_named_in_its_step_s_line_and_one_bundle_below(
     lines = done.stdout.splitlines()
     assert done.returncode == 1 and lines[2].split()[:3] == ["2", "bytes", "FAIL"]
     assert [line for line in lines if "config.json" in line and "altered" in line]
-    assert [line for line in lines if line.startswith("FAIL     4 complete: attestations/card.sigstore.json")]
+    assert [line for line in lines if line.startswith("FAIL  4 complete: attestations/card.sigstore.json")]
     assert lines[-1].startswith("FAIL: ") and "Do not load it" in lines[-1]
 
 
@@ -161,7 +161,7 @@ def test_it_shows_a_person_how_far_it_is_and_stops_at_once_when_it_is_cancelled(
         stdout=subprocess.PIPE, stderr=side, text=True, env={**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm"},
     )  # fmt: skip
     os.close(side)
-    _shown(terminal, "fetching and hashing", "GB")
+    _shown(terminal, "fetching and hashing", "TB", "MB/s")
     process.send_signal(signal.SIGINT)
     _shown(terminal, "cancelled; nothing half-written was left behind")
     assert process.communicate(timeout=DEADLINE)[0] == "" and process.returncode == 130
