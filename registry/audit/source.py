@@ -19,12 +19,13 @@ SIGNED = {
 """Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit."""
 
 
-def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> None:
+def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> Path:
     """Clone the commit that `source` names into the new folder `into`, and hold it to the signed files of `release`.
 
     asked: a URL or path to clone from instead of the remote that the release names.
-    Raises Unavailable where the commit cannot be had; VerificationError or DigestMismatch where it is not what was
-    signed; InputError where nobody says where the source is.
+    Returns where the project lies in it: the record can name a folder. Raises Unavailable where the commit cannot be
+    had; VerificationError or DigestMismatch where it is not what was signed; InputError where nobody says where the
+    source is.
     """
     remote = str(Path(asked).resolve()) if asked and Path(asked).exists() else asked or source.remote
     if remote is None:
@@ -43,8 +44,15 @@ def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> N
     found = git.ask(into, "rev-parse", "HEAD", foreign=True).strip()
     if found != source.commit:
         raise VerificationError(f"git gives commit {found}, signed is {source.commit}", mend="try another --source")
+    project = into / (source.folder or ".")
+    if not project.is_dir() or project.resolve() != into.resolve() / (source.folder or "."):
+        raise VerificationError(
+            f"the source has no folder {source.folder}, where the release says that it was built",
+            mend="report the release to its maintainer",
+        )
     for path, signed in SIGNED.items():
-        _same(into / path, release / signed, path)
+        _same(project / path, release / signed, path)
+    return project
 
 
 def _same(found: Path, signed: Path, path: str) -> None:

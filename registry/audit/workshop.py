@@ -89,9 +89,8 @@ def make(audited: Audited, options: Options, folder: Path, say: Callable[[str], 
     say: told what is done. Raises what `source.fetch` and `packages.Setup.make` raise, and Unavailable where the source
     cannot replay.
     """
-    tree = folder / "source"
     say(f"fetching the source at {audited.record.source.commit[:12]}")
-    fetch(audited.record.source, options.source, tree, audited.root)
+    tree = fetch(audited.record.source, options.source, folder / "source", audited.root)
     if not (tree / "pipelines/replay.py").is_file():
         raise Unavailable(
             "the source of this release has no pipelines/replay.py",

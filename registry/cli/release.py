@@ -172,6 +172,8 @@ def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool
     from registry.release.prepare import is_prepared
     from registry.release.prepare import prepare as prepare_release
 
+    for warning in planned.warnings:
+        output.say(f"warning: {warning}")
     if dry_run or is_prepared(planned):
         return planned.folder
     output.say(f"preparing {planned.record.tag} from commit {planned.record.source.commit[:12]}")

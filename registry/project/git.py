@@ -16,6 +16,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 from registry.project.command import run
+from registry.records.release_record import MAX_REMOTE
 
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
 """How git may fetch: by what git itself brings, never by a `git-remote-...` that happens to be installed."""
@@ -39,8 +40,6 @@ NOBODY = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 """Variables under which the settings of the person and the machine are not read."""
 PUBLIC = ("https", "http", "ssh", "git")
 """The schemes of addresses that mean the same on every machine."""
-MAX_REMOTE = 900
-"""Characters of an address that a statement has room for."""
 _SCP = re.compile(r"(?:(?P<user>[\w.-]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]{2,}):(?!:|//)(?P<path>.+)")
 """git's short form of an ssh address, `USER@HOST:PATH`. One letter before the colon is a disk."""
 
@@ -62,11 +61,15 @@ class Source:
 
     commit: 40 hex characters, or 64.  committed_at: RFC 3339, UTC.
     remote: where others can fetch it, credentials taken out; None where no remote of the repository is such a place.
+    folder: where the project lies in its repository, POSIX; None where it is the whole.
+    pushed: whether a branch of a remote, as far as this repository knows, has the commit.
     """
 
     commit: str
     committed_at: str
     remote: str | None
+    folder: str | None = None
+    pushed: bool = False
 
 
 def source(root: Path) -> Source:
@@ -76,6 +79,8 @@ def source(root: Path) -> Source:
         commit=commit,
         committed_at=datetime.fromtimestamp(int(stamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         remote=_remote(root),
+        folder=ask(root, "rev-parse", "--show-prefix").rstrip("\n").rstrip("/") or None,
+        pushed=bool(ask(root, "for-each-ref", "--contains", commit, "--count=1", "refs/remotes").strip()),
     )
 
 

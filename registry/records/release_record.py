@@ -12,6 +12,15 @@ from registry.records.record import Count, Record, Sha256
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
+MAX_REMOTE = 900
+"""Characters of the address of a source: a statement has room for 1024, with the commit."""
+
+
+def _checked(path: str) -> str:
+    check_path(path)
+    return path
+
+
 class SourceCode(Record):
     """The commit that `dvc repro` ran from."""
 
@@ -19,18 +28,16 @@ class SourceCode(Record):
     """HEAD of the maintainer's clean tree."""
     committed_at: str
     """When that commit was made: RFC 3339, UTC."""
-    remote: str | None
+    remote: Annotated[str, StringConstraints(max_length=MAX_REMOTE)] | None
     """Where others can fetch it; None where the maintainer's repository has no public `origin`."""
+
+    folder: Annotated[str, AfterValidator(_checked)] | None = None
+    """Where the project lies in its repository, POSIX; left out of the JSON where it is the whole."""
 
     @property
     def uri(self) -> str | None:
         """The commit as in-toto names it; None without a remote."""
         return f"git+{self.remote}@{self.commit}" if self.remote else None
-
-
-def _checked(path: str) -> str:
-    check_path(path)
-    return path
 
 
 class Weights(Record):
@@ -98,6 +105,8 @@ class ReleaseRecord(Record):
         for name in ("companions", "declared"):
             if not value[name]:
                 del value[name]
+        if value["source"]["folder"] is None:
+            del value["source"]["folder"]
         return value
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +33,14 @@ class Plan:
     """What `prepare` will do, made without changing anything.
 
     record: the release record, complete.  stages: the runs behind it.  folder: where the release will stand.
-    companions: what will stand beside it.
+    companions: what will stand beside it.  warnings: what will keep others from checking it, in words.
     """
 
     record: ReleaseRecord
     stages: Stages
     folder: Path
     companions: tuple[PlannedCompanion, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
@@ -57,7 +59,9 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
     manifest = Manifest.of_directory(draft)
     told = {row.path for row in config.declared}
     files = [entry for entry in manifest.entries if weights.check(draft / entry.path, declared=entry.path in told)]
-    code = SourceCode(commit=source.commit, committed_at=source.committed_at, remote=source.remote)
+    code = SourceCode(
+        commit=source.commit, committed_at=source.committed_at, remote=source.remote, folder=source.folder
+    )
     beside = companions.planned(root, config, version, code)
     record = ReleaseRecord(
         repo=config.repo,
@@ -74,7 +78,8 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
     )
-    return Plan(record, stage_runs.gather(root), root / RELEASES / config.name / record.tag, beside)
+    folder = root / RELEASES / config.name / record.tag
+    return Plan(record, stage_runs.gather(root), folder, beside, tuple(unreachable(source)))
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
@@ -108,6 +113,14 @@ def is_prepared(planned: Plan) -> bool:
 def _joined(planned: Plan) -> dict[str, bytes]:
     """The records that no stage could write, by their path."""
     return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
+
+
+def unreachable(source: git.Source) -> Iterator[str]:
+    """Why others will not be able to fetch `source`, in words and with the mend; nothing where they seem able to."""
+    if source.remote is None:
+        yield "no remote of the repository is a place to fetch from, so nobody can audit it: git remote add origin URL"
+    elif not source.pushed:
+        yield f"no branch of a remote has the commit {source.commit[:12]}, so nobody can fetch it: git push"
 
 
 def _check_tree(root: Path) -> None:

@@ -6,6 +6,7 @@ Law: the same records and texts give the same bytes.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def environment() -> Environment:
         autoescape=False,  # Markdown: `cell`, `line` and `fenced` escape what they must
         keep_trailing_newline=True,
     )
-    made.filters |= {"bytes": _bytes, "cell": _cell, "line": _line, "fenced": _fenced}
+    made.filters |= {"bytes": _bytes, "cell": _cell, "line": _line, "fenced": _fenced, "quote": shlex.quote}
     return made
 
 

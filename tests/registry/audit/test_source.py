@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from registry.audit import source
-from registry.errors import Unavailable
+from registry.errors import Unavailable, VerificationError
 from registry.project import git
 from registry.records.release_record import SourceCode
 from tests.registry.project import small_dvc
@@ -37,7 +37,7 @@ def release(tmp_path: Path) -> Path:
 
 def code(project: Path, remote: str | None = None) -> SourceCode:
     found = git.source(project)
-    return SourceCode(commit=found.commit, committed_at=found.committed_at, remote=remote)
+    return SourceCode(commit=found.commit, committed_at=found.committed_at, remote=remote, folder=found.folder)
 
 
 def test_an_auditors_variables_and_settings_accuse_nobody(
@@ -72,3 +72,20 @@ def test_an_address_of_a_release_runs_no_helper(
     with pytest.raises(Unavailable, match="transport 'foo' not allowed"):
         source.fetch(code(project, "foo::bar"), None, tmp_path / "tree", release)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_project_in_a_folder_of_its_repository_is_found_there(project: Path, release: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "whole/models/small"
+    inside.mkdir(parents=True)
+    for name, text in FILES.items():
+        (inside / name).write_text(text)
+    (inside.parent / "link").symlink_to("small")
+    small_dvc.git("init", "--quiet", root=tmp_path / "whole")
+    small_dvc.commit(tmp_path / "whole")
+    told = code(inside)
+    assert told.folder == "models/small" and git.committed(inside).keys() == FILES.keys()
+    assert source.fetch(told, str(tmp_path / "whole"), tmp_path / "tree", release) == tmp_path / "tree/models/small"
+    for number, lie in enumerate(("models/link", "models/other", None)):
+        other = told.model_copy(update={"folder": lie})
+        with pytest.raises(VerificationError, match=r"has no folder|no plain file"):
+            source.fetch(other, str(tmp_path / "whole"), tmp_path / f"tree{number}", release)

@@ -112,3 +112,14 @@ def test_a_persons_settings_change_no_answer(
     monkeypatch.setenv("HOME", str(home))
     assert len(git.source(repository).commit) == 40 and git.changes(repository) == ()
     assert not (repository / "ran-indeed").exists()
+
+
+def test_whether_a_remote_has_the_commit_is_told(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    forge = tmp_path_factory.mktemp("forge")
+    run(forge, "init", "--quiet", "--bare")
+    run(repository, "remote", "add", "origin", str(forge))
+    assert not git.source(repository).pushed
+    run(repository, "push", "--quiet", "origin", "HEAD:main")
+    assert git.source(repository).pushed
+    run(repository, "commit", "--quiet", "--allow-empty", "--message", "two")
+    assert not git.source(repository).pushed
