@@ -26,9 +26,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from registry.attest import revocation, timestamp, x509_path
+from registry.attest import curves, revocation, timestamp, x509_path
 from registry.attest.bundle import MEND, Bundle
-from registry.attest.localkey import ALGORITHM, KeySigner
+from registry.attest.localkey import KeySigner
 from registry.attest.signature import SignedByCertificate, Stamped
 from registry.attest.signers import CertificateHolder, normal_pem
 from registry.attest.statement import Statement
@@ -220,7 +220,7 @@ def _certificate(row: Any) -> x509.Certificate:
 def _check_signature(bundle: Bundle, own: x509.Certificate) -> None:
     key = x509_path.signing_key(own)
     try:
-        key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
+        key.verify(bundle.envelope.signature, bundle.envelope.signed, curves.algorithm(key))
     except InvalidSignature as problem:
         raise ValueError("it was not made with the key of its certificate") from problem
 

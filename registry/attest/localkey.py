@@ -1,4 +1,4 @@
-"""Signing with a P-256 key in a file, for sites without an identity provider or a way out to the internet.
+"""Signing with a key in a file, for sites without an identity provider or a way out to the internet.
 
 The bundle is the one Sigstore uses, with a hint at the key where the certificate would stand. There is no transparency
 log: whoever holds the key can sign anything, unseen. Nor is there a time, but for that of a timestamp authority, where
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from registry.attest import timestamp
+from registry.attest import curves, timestamp
 from registry.attest.bundle import MEND, Bundle, Envelope, Kind, pae, unlogged
 from registry.attest.signature import SignedByKey
 from registry.attest.signers import PublicKey, normal_pem
@@ -29,7 +29,6 @@ from registry.errors import CredentialsError, InputError, SignatureError
 from registry.files import read_bytes
 from registry.variables import KEY_PASSWORD
 
-ALGORITHM = ec.ECDSA(hashes.SHA256())
 CURVE = ec.SECP256R1()
 PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -43,7 +42,7 @@ class KeySigner:
     def __init__(self, path: Path, stamps: TimestampService | None = None) -> None:
         """stamps: asked for a timestamp of each signature.
 
-        Raises InputError for a file that holds no P-256 key, CredentialsError for a missing or wrong password.
+        Raises InputError for a file that holds no such key, CredentialsError for a missing or wrong password.
         """
         self._key = _load(path)
         self._stamps = stamps
@@ -56,7 +55,9 @@ class KeySigner:
     def bundle(self, kind: Kind, vouching: Any, statement: Statement) -> bytes:
         """The bundle around `statement`, in which `vouching` says whose signature it is. Raises as `sign` does."""
         payload = statement.to_bytes()
-        envelope = Envelope(payload, PAYLOAD_TYPE, self._key.sign(pae(PAYLOAD_TYPE, payload), ALGORITHM))
+        envelope = Envelope(
+            payload, PAYLOAD_TYPE, self._key.sign(pae(PAYLOAD_TYPE, payload), curves.algorithm(self._key))
+        )
         return unlogged(kind, vouching, envelope, [self._stamps.stamp(envelope.signature)] if self._stamps else ())
 
 
@@ -68,7 +69,7 @@ def verify(bundle: Bundle, keys: tuple[PublicKey, ...], now: datetime) -> Signed
     """
     for key in keys:
         try:
-            key.key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
+            key.key.verify(bundle.envelope.signature, bundle.envelope.signed, curves.algorithm(key.key))
         except InvalidSignature:
             continue
         good, _ = timestamp.trusted(timestamp.of(bundle), key.stampers, now)
@@ -83,12 +84,13 @@ def see(bundle: Bundle) -> PublicKey | None:
     """The key that signed the bundle, as far as the bundle tells; None where it does not.
 
     A signature verifies under two keys, which it tells, and the hint is the digest of one of them: so it cannot name
-    another's key, nor one that did not sign. Which of the two it names is nobody's word but the bundle's.
+    another's key, nor one that did not sign. Which of the two it names is nobody's word but the bundle's. Keys of other
+    curves than P-256 are not told.
     """
     try:
         keys = [PublicKey(pem=normal_pem(key).decode()) for key in _two_keys(bundle.envelope)]
         (key,) = [key for key in keys if key.sha256 == hint(bundle)]
-        key.key.verify(bundle.envelope.signature, bundle.envelope.signed, ALGORITHM)
+        key.key.verify(bundle.envelope.signature, bundle.envelope.signed, curves.algorithm(key.key))
     except (ArithmeticError, InvalidSignature, ValueError):
         return None
     return key
@@ -134,13 +136,13 @@ def _load(path: Path) -> ec.EllipticCurvePrivateKey:
                 mend=f"correct {KEY_PASSWORD}",
             ) from problem
         _refuse(path, f"it cannot be read: {problem}")
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+    if not curves.is_private(key):
         _refuse(path, "it is of another kind")
     return key
 
 
 def _refuse(path: Path, found: str) -> NoReturn:
     raise InputError(
-        f"{path}: a P-256 private key in PEM is expected: {found}",
+        f"{path}: a {curves.NAMES} private key in PEM is expected: {found}",
         mend="make one: openssl ecparam -name prime256v1 -genkey -noout -out private.pem",
     )

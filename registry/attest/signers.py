@@ -3,7 +3,7 @@
     identity     a person or a workflow, named exactly
     pattern      those whose whole name fits a pattern with a star or two, in a domain or an account that is named
     ci           a repository's pipeline, by what its certificate says of the run
-    key          a P-256 public key
+    key          a public key, of P-256, P-384 or P-521
     certificate  whom an authority of the verifier's own names exactly
 
 Laws: `identity` matches only itself (no prefix, no folding of case), and only from its issuer; `pattern` must fit the
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from registry.attest import revocation, x509_path
+from registry.attest import curves, revocation, x509_path
 from registry.attest.signature import SignedBy, SignedByCertificate, SignedByIdentity, SignedByKey
 from registry.errors import InputError
 from registry.records.record import Record
@@ -188,7 +188,7 @@ class CiWorkflow(Rule):
 
 
 class PublicKey(Unlogged):
-    """A P-256 public key, for those without an identity provider: nothing logs what it signs."""
+    """A public key (P-256, P-384 or P-521), for those without an identity provider: nothing logs what it signs."""
 
     kind: Literal["key"] = "key"
     """`key`."""
@@ -281,12 +281,12 @@ def normal_pem(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
-    """The P-256 key that `pem` holds. Raises InputError for anything else."""
+    """The key that `pem` holds, of one of the curves that sign. Raises InputError for anything else."""
     try:
         key = serialization.load_pem_public_key(pem.encode("utf-8", "surrogatepass"))
     except (ValueError, UnsupportedAlgorithm) as problem:
         _no_key(f"it cannot be read: {problem}")
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    if not curves.is_public(key):
         _no_key("it is of another kind")
     return key
 
@@ -305,6 +305,6 @@ def _refuse(found: str) -> NoReturn:
 
 def _no_key(found: str) -> NoReturn:
     raise InputError(
-        f"a P-256 public key in PEM is expected: {found}",
+        f"a {curves.NAMES} public key in PEM is expected: {found}",
         mend="openssl ec -in private.pem -pubout -out public.pem",
     )

@@ -21,6 +21,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from registry.attest import curves
 from registry.errors import InputError
 
 MAX_LENGTH = 8
@@ -112,14 +113,14 @@ def check_shape(name: x509.GeneralName) -> None:
 
 
 def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
-    """The P-256 key of a certificate that may sign releases. Raises ValueError for any other certificate.
+    """The key of a certificate that may sign releases. Raises ValueError for any other certificate.
 
     It is no authority's; it has a keyUsage that allows signing, or an extendedKeyUsage for signing code, or both; and
     where it has one of them, that one allows it.
     """
     key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("a certificate of a P-256 key is expected")
+    if not curves.is_public(key):
+        raise ValueError(f"a certificate of a {curves.NAMES} key is expected")
     constraints = extension(certificate, x509.BasicConstraints)
     usage, extended = extension(certificate, x509.KeyUsage), extension(certificate, x509.ExtendedKeyUsage)
     if constraints is not None and constraints.ca:

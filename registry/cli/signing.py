@@ -83,7 +83,7 @@ class Signing:
     ] = None
     key: Annotated[
         Path | None,
-        typer.Option("--key", help="Sign with this P-256 private key (PEM) instead: no identity, no transparency log."),
+        typer.Option("--key", help="Sign with this private key (PEM) instead: no identity, no transparency log."),
     ] = None
     certificate: Annotated[
         Path | None,

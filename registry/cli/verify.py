@@ -51,9 +51,7 @@ class Verifying:
         list[Path] | None,
         typer.Option("--crl", help="With --ca: a list (PEM or DER) of what it took back; may be given several times."),
     ] = None
-    key: Annotated[
-        Path | None, typer.Option("--key", help="A P-256 public key (PEM) that must have signed, instead.")
-    ] = None
+    key: Annotated[Path | None, typer.Option("--key", help="A public key (PEM) that must have signed, instead.")] = None
     timestamp_ca: Annotated[
         Path | None,
         typer.Option(
@@ -129,7 +127,7 @@ def verify(
         typer.Option("--summary", help="Write a SLSA verification summary to this file; none where it is UNKNOWN."),
     ] = None,
     summary_key: Annotated[
-        Path | None, typer.Option("--summary-key", help="Sign the summary with this P-256 private key (PEM).")
+        Path | None, typer.Option("--summary-key", help="Sign the summary with this private key (PEM).")
     ] = None,
     endpoint: Endpoint = None,
     verbose: Annotated[

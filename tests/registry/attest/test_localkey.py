@@ -91,7 +91,7 @@ def test_anything_but_a_p256_private_key_is_refused(tmp_path: Path) -> None:
     nonsense, empty = tmp_path / "nonsense.pem", tmp_path / "empty.pem"
     nonsense.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     empty.touch()
-    for path in (write_key(tmp_path / "p384.pem", curve=ec.SECP384R1()), nonsense, empty, tmp_path / "missing.pem"):
+    for path in (write_key(tmp_path / "p384.pem", curve=ec.SECP256K1()), nonsense, empty, tmp_path / "missing.pem"):
         with pytest.raises(InputError):
             KeySigner(path)
 

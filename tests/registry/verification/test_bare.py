@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from registry.attest import oms
 from registry.attest.bundle import Bundle
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
@@ -146,3 +148,20 @@ def test_a_file_of_an_unknown_format_is_told_and_stops_no_other_step(
     found = {(check.name, check.subject): check.verdict for check in report(folder, stock[1]).checks}
     assert found["bounds", "model.bin"] is Verdict.UNKNOWN and found["signatures", "model.sig"] is Verdict.PASS
     assert found["bytes", "model.bin"] is Verdict.FAIL  # nobody signed it
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: str(curve.name))
+def test_keys_of_the_other_curves_sign_for_the_stock_tool_and_by_it(tmp_path: Path, curve: ec.EllipticCurve) -> None:
+    """OpenSSF Model Signing 1.0, section 4.2: P-384 and P-521 must be supported."""
+    private = write_key(tmp_path / "private.pem", curve=curve)
+    signer, model, tool = KeySigner(private), tmp_path / "model", str(GLASSHOUSE.with_name("model_signing"))
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (tmp_path / "public.pem").write_text(signer.public_key.pem)
+    (model / "model.sig").write_bytes(oms.sign(model, signer))
+    ours, keys = (str(model / "model.sig"), ("--public_key", str(tmp_path / "public.pem")))
+    subprocess.run([tool, "verify", "key", str(model), "--signature", ours, *keys], check=True, capture_output=True)
+    sign = [tool, "sign", "key", str(model), "--private_key", str(private), "--signature", ours]
+    subprocess.run(sign, check=True, capture_output=True)
+    found = report(model, Verifier(Policy(signers=(signer.public_key,))))
+    assert {check.verdict for check in found.checks if check.name in ("bytes", "signatures")} == {Verdict.PASS}
