@@ -11,6 +11,7 @@ import pytest
 from registry.openness.cards.data_set import COLUMNS
 from tests.conftest import Project
 from tests.e2e.conftest import DATA, GGUF, MODEL
+from tests.e2e.test_loading import program
 from tests.hub_instance import HubInstance
 
 
@@ -71,6 +72,31 @@ def test_transformers_loads_the_gguf_by_its_tag_and_says_what_the_release_says(
         "print(u.decode(g.generate(rows[:, :4], max_new_tokens=5)[0]))"
     )
     assert accompanied.run("python", "-c", code, variables=cut[0]).stdout.startswith("glass")
+
+
+@pytest.mark.parametrize(
+    ("heading", "more", "told"),
+    [
+        ("datasets", "print(data.num_rows > 30, [*data.features])", f"True {[*COLUMNS]}"),
+        ("llama.cpp", "", "/small-F32.gguf"),
+    ],
+)
+def test_what_belongs_to_it_is_fetched_and_compared_before_it_is_loaded(
+    accompanied: Project, cut: tuple[dict[str, str], Path], tmp_path: Path, heading: str, more: str, told: str
+) -> None:
+    environment, public = cut
+    signer = {"kind": "key", "pem": public.read_text()}
+    (tmp_path / "policy.yaml").write_text(json.dumps({"schema": "glasshouse.policy/v1", "signers": [signer]}))
+    text = program(heading)
+    for shown, ours in {
+        "hf://org/model@v1.0.0": f"hf://{MODEL}@v1.0.0",
+        "datasets/org/model-data": DATA,
+        "org/model-GGUF": GGUF,
+        "policy.yaml": str(tmp_path / "policy.yaml"),
+    }.items():
+        text = text.replace(shown, ours)
+    variables = {**environment, "GLASSHOUSE_CACHE": str(tmp_path / "store")}
+    assert told in accompanied.run("python", "-c", f"{text}\n{more}", variables=variables).stdout
 
 
 def test_the_hub_s_own_readers_take_the_metadata(accompanied: Project, cut: tuple[dict[str, str], Path]) -> None:

@@ -132,10 +132,15 @@ EXAMPLES += [
 ]
 
 
+TUTORIAL = ROOT / "docs" / "tutorials" / "python.md"
+EXAMPLES.append(doctest.DocTestParser().get_doctest(TUTORIAL.read_text().replace("```", ""), {}, "python.md", None, 0))
+
+
 def test_every_function_has_an_example() -> None:
     assert [test.name for test in EXAMPLES if test.examples] == [
         "glasshouse",
         *(f"glasshouse.{name}" for name in FUNCTIONS),
+        "python.md",
     ]
 
 
