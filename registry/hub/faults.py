@@ -5,6 +5,8 @@ another 401, 403, no identity token where one is to be had      CredentialsError
 409, 412: somebody else was faster                              Refused
 408, 429, 5xx, no connection, offline mode, no Hub's answer     Unavailable
 any other 4xx                                                   InputError
+
+What an answer costs too much of is `client/bounds.py`; that is Unavailable, too.
 """
 
 from __future__ import annotations
@@ -73,12 +75,12 @@ def asking(endpoint: str, subject: str) -> Iterator[None]:
     with reaching(endpoint, subject):
         try:
             yield
+        except (LookupError, TypeError, AttributeError, AssertionError, RecursionError, OverflowError) as problem:
+            raise _no_hub(endpoint, subject, problem) from problem
         except RuntimeError as problem:  # the library's wrapping of what broke an upload
             if isinstance(problem.__cause__, (httpx2.HTTPError, errors.OfflineModeIsEnabled)):
                 raise problem.__cause__ from problem
             raise
-        except (KeyError, TypeError, AttributeError, AssertionError, IndexError) as problem:
-            raise _no_hub(endpoint, subject, problem) from problem
         except ValueError as problem:
             if isinstance(problem, json.JSONDecodeError) or "alformed" in str(problem):
                 raise _no_hub(endpoint, subject, problem) from problem

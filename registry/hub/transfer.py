@@ -44,11 +44,15 @@ class Limits:
     size: int = MAX_BYTES
 
 
+class Silent(Unavailable):
+    """A Hub took a question, and sent nothing, or next to nothing, for as long as one waits."""
+
+
 class Opener(Protocol):
     """Opens a file of one commit from byte `offset` on; yields (the offset it really starts at, its chunks)."""
 
     def __call__(self, path: str, offset: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
-        """Raises Unavailable where the connection breaks, then or while the chunks come."""
+        """Raises Unavailable where the connection breaks, then or while the chunks come; Silent where nothing comes."""
         ...
 
 
@@ -104,11 +108,12 @@ def download(
 def read(source: Opener, file: RemoteFile, receive: Callable[[bytes], object]) -> Entry:
     """Hand every byte of `file` to `receive`, going on where a connection broke; what came, hashed.
 
-    Raises as `download` does.
+    Raises as `download` does; Silent, without another attempt, for a connection that brought nothing.
     """
     digest = hashlib.sha256()
     size = 0
     for attempt in range(1, ATTEMPTS + 1):
+        before = size
         try:
             with source(file.path, size) as (start, chunks):
                 if start != size:  # the server does not know ranges: pass over what is here already
@@ -124,8 +129,8 @@ def read(source: Opener, file: RemoteFile, receive: Callable[[bytes], object]) -
                     receive(chunk)
             if size == file.size:
                 return Entry(file.path, size, digest.hexdigest())
-        except Unavailable:
-            if attempt == ATTEMPTS:
+        except Unavailable as problem:
+            if attempt == ATTEMPTS or (isinstance(problem, Silent) and size == before):
                 raise
         time.sleep(0.1 * 2**attempt)
     raise Unavailable(f"{file.path}: {size} of {file.size} bytes came", mend="try again")

@@ -11,6 +11,7 @@
     trees     trees.py        all files of a commit together: fetched, measured, compared, published
 
     connection.py   an endpoint and a token; the library, told how to behave
+    bounds.py       what an answer may cost, in bytes, things, pages and seconds; whom a token may reach
     folder.py       what a tree is to be, and the commits that make it so
     series.py       a tree that is too much for one commit, by a pull request
     progress.py     how many bytes have left

@@ -20,8 +20,12 @@ class Account:
 
     def name(self) -> str:
         """The name of the user whose token this is. Raises CredentialsError without one."""
-        with self._hub.asking("your account"):
-            return str(self._hub.api.whoami()["name"])
+        with self._hub.reading("your account"):
+            match self._hub.api.whoami():
+                case {"name": str(name)}:
+                    return name
+                case other:
+                    raise TypeError(f"it names your account {other!r:.200}")
 
     @contextmanager
     def rights_to(self, repo: str) -> Iterator[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 PUBLIC_HUB = "https://huggingface.co"
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 300.0
-"""A commit of many files is answered when all of it is done."""
 
 
 class Connection:
@@ -43,9 +41,22 @@ class Connection:
         """The library, as this user."""
         return _library(self.endpoint, self.token)
 
-    def asking(self, subject: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def asking(self, subject: str) -> Iterator[None]:
         """Around a call of the library about `subject`: what goes wrong there, in our words."""
-        return asking(self.endpoint, subject)
+        from registry.hub.client.bounds import one_call
+
+        with asking(self.endpoint, subject), one_call():
+            yield
+
+    @contextmanager
+    def reading(self, subject: str) -> Iterator[None]:
+        """The same, where nothing is sent that could be at fault: an answer that makes no sense is the Hub's fault."""
+        with self.asking(subject):
+            try:
+                yield
+            except ValueError as problem:
+                raise TypeError(str(problem)) from problem
 
     def reaching(self, subject: str) -> AbstractContextManager[None]:
         """Around a request of our own about `subject`: what goes wrong on the way, in our words."""
@@ -60,25 +71,23 @@ def named(repo: str) -> tuple[str, str]:
 
 def commit_id(text: str | None) -> str:
     """`text`, which a Hub calls a commit. Raises Unavailable for 40 other characters than hex, or none."""
-    if text is None or not is_commit(text):
+    if not isinstance(text, str) or not is_commit(text):
         raise Unavailable(f"the Hub names {str(text)[:80]!r} as a commit", mend="check the endpoint")
     return text
 
 
 def _library(endpoint: str, token: str | bool | None) -> HfApi:
-    """The library, told to give up in the end, and to be silent: our own bars tell what is sent."""
-    import httpx2
+    """The library, told to give up in the end (see `bounds`), and to be silent: our own bars tell what is sent."""
     from huggingface_hub import HfApi, set_client_factory
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-    from huggingface_hub.utils._http import default_client_factory
+
+    from registry.hub.client.bounds import OURS, BoundedClient
 
     disable_progress_bars()
 
-    def client() -> httpx2.Client:
+    def client() -> BoundedClient:
         with setting_up(endpoint):
-            made = default_client_factory()
-        made.timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)  # the library would wait for ever
-        return made
+            return BoundedClient(endpoint)
 
     set_client_factory(client)
-    return HfApi(endpoint=endpoint, token=token, library_name="glasshouse")
+    return HfApi(endpoint=endpoint, token=token, library_name=OURS)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from registry.digest import CHUNK
 from registry.errors import InputError
 from registry.hub import transfer
 from registry.hub.client.connection import Connection, named
 from registry.hub.transfer import Limits, Opener, RemoteFile
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
+
+
+MAX_FOLDERS = 100_000
+_SHA1 = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RemoteFiles:
@@ -20,15 +30,21 @@ class RemoteFiles:
         self._hub = connection
 
     def list(self, repo: str, commit: str, limits: Limits = Limits()) -> tuple[RemoteFile, ...]:  # noqa: B008
-        """What `repo` lists at `commit`, sorted by path. Raises InputError beyond `limits`, as soon as they are met."""
+        """What `repo` lists at `commit`, sorted by path. Raises InputError beyond `limits`, as soon as they are met.
+
+        Raises Unavailable for entries that no Hub lists: sizes, digests and paths of another type.
+        """
         name, kind = named(repo)
         found: list[RemoteFile] = []
-        with self._hub.asking(f"{repo}@{commit}"):
+        folders = 0
+        with self._hub.reading(f"{repo}@{commit}"):
             for item in self._hub.api.list_repo_tree(name, recursive=True, revision=commit, repo_type=kind):
                 if hasattr(item, "tree_id"):
-                    continue  # a folder
-                sha256 = item.lfs.sha256 if item.lfs is not None else None
-                found.append(RemoteFile(item.path, item.size, sha256, item.blob_id))
+                    folders += 1
+                else:
+                    found.append(_listed(item))
+                if folders > MAX_FOLDERS:
+                    raise TypeError(f"more than {MAX_FOLDERS} folders")
                 if len(found) > limits.files:
                     break
         transfer.check_listing(found, limits)
@@ -74,3 +90,19 @@ class RemoteFiles:
             with get_session().stream("GET", url, headers=headers) as response:
                 hf_raise_for_status(response)
                 yield (offset if response.status_code == 206 else 0), response.iter_bytes(CHUNK)
+
+
+def _listed(item: RepoFile) -> RemoteFile:
+    """An entry of a listing. Raises TypeError where its fields are not of the types that a Hub gives them."""
+    lfs = item.lfs
+    sizes = [item.size] if lfs is None else [item.size, lfs.size]
+    digests = [(_SHA1, item.blob_id)] if lfs is None else [(_SHA1, item.blob_id), (_SHA256, lfs.sha256)]
+    right = (
+        isinstance(item.path, str)
+        and all(type(size) is int and size >= 0 for size in sizes)
+        and len(set(sizes)) == 1
+        and all(isinstance(digest, str) and form.fullmatch(digest) for form, digest in digests)
+    )
+    if not right:
+        raise TypeError(f"it lists {item!r:.200}")
+    return RemoteFile(item.path, item.size, lfs.sha256 if lfs else None, item.blob_id)

@@ -52,17 +52,17 @@ class Pulls:
     def list(self, repo: str) -> tuple[PullRequest, ...]:
         """Every pull request of `repo`, newest first, without their diffs."""
         name, kind = named(repo)
-        with self._hub.asking(repo):
+        with self._hub.reading(repo):
             found = self._hub.api.get_repo_discussions(name, repo_type=kind, discussion_type="pull_request")
-            return tuple(PullRequest(pull.num, pull.title, pull.author, pull.status) for pull in found)
+            return tuple(_typed(PullRequest(pull.num, pull.title, pull.author, pull.status)) for pull in found)
 
     def get(self, repo: str, number: int) -> PullRequest:
         """One pull request, with its branch and its diff."""
         name, kind = named(repo)
-        with self._about(repo, number):
+        with self._hub.reading(f"pull request {number} of {repo}"):
             found = self._hub.api.get_discussion_details(name, number, repo_type=kind)
-        branch = (found.target_branch or "").removeprefix("refs/heads/")
-        return PullRequest(found.num, found.title, found.author, found.status, branch, found.diff or "")
+            branch = (found.target_branch or "").removeprefix("refs/heads/")
+            return _typed(PullRequest(found.num, found.title, found.author, found.status, branch, found.diff or ""))
 
     def url(self, repo: str, number: int) -> str:
         """Where people read a pull request."""
@@ -100,3 +100,11 @@ class Pulls:
 
     def _about(self, repo: str, number: int) -> AbstractContextManager[None]:
         return self._hub.asking(f"pull request {number} of {repo}")
+
+
+def _typed(pull: PullRequest) -> PullRequest:
+    """The same. Raises TypeError where its fields are not of their types."""
+    texts = (pull.title, pull.author, pull.status, pull.branch or "", pull.diff)
+    if type(pull.number) is not int or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"it shows {pull!r:.200}")
+    return pull

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from registry.errors import InputError, Refused, Unavailable
+from registry.errors import InputError, Refused, Unavailable, VerificationError
 from registry.hub.client.connection import Connection, commit_id, named
 from registry.hub.client.repos import Repos
-from registry.hub.reference import check_revision
+from registry.hub.reference import check_revision, is_commit
 
 MAIN = "main"
 ATTEMPTS = 3
@@ -20,11 +20,20 @@ class Refs:
         self._repos = repos
 
     def resolve(self, repo: str, revision: str) -> str:
-        """The commit (40 hex characters) that a branch, a tag or a commit of `repo` stands for now."""
+        """The commit (40 hex characters) that a branch, a tag or a commit of `repo` stands for now.
+
+        Raises VerificationError where a commit is asked for, and the Hub names another.
+        """
         name, kind = named(repo)
         check_revision(revision)
-        with self._hub.asking(f"{repo}@{revision}"):
-            return commit_id(self._hub.api.repo_info(name, repo_type=kind, revision=revision).sha)
+        with self._hub.reading(f"{repo}@{revision}"):
+            found = commit_id(self._hub.api.repo_info(name, repo_type=kind, revision=revision).sha)
+        if is_commit(revision) and found != revision:
+            raise VerificationError(
+                f"{self._hub.endpoint} was asked for commit {revision} of {repo}, and names {found}",
+                mend="do not use what it serves",
+            )
+        return found
 
     def branches(self, repo: str) -> dict[str, str]:
         """{branch: commit at its tip}."""
@@ -47,7 +56,7 @@ class Refs:
         """The commits that led to `revision`, newest first."""
         name, kind = named(repo)
         check_revision(revision)
-        with self._hub.asking(f"{repo}@{revision}"):
+        with self._hub.reading(f"{repo}@{revision}"):
             found = self._hub.api.list_repo_commits(name, repo_type=kind, revision=revision)
             return tuple(commit_id(commit.commit_id) for commit in found[:MAX_HISTORY])
 
@@ -85,6 +94,9 @@ class Refs:
 
     def _listed(self, repo: str, kind_of_ref: str) -> dict[str, str]:
         name, kind = named(repo)
-        with self._hub.asking(repo):
+        with self._hub.reading(repo):
             found = getattr(self._hub.api.list_repo_refs(name, repo_type=kind), kind_of_ref)
+            names = [ref.name for ref in found]
+            if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+                raise TypeError(f"its {kind_of_ref} are not named as git names them")
             return {ref.name: commit_id(ref.target_commit) for ref in found}

@@ -14,7 +14,7 @@ class Repos:
     def exists(self, repo: str) -> bool:
         """Whether the repository is there, and this user may see it."""
         name, kind = named(repo)
-        with self._hub.asking(repo):
+        with self._hub.reading(repo):
             return self._hub.api.repo_exists(name, repo_type=kind)
 
     def ensure(self, repo: str, *, private: bool | None = None) -> None:
