@@ -26,7 +26,7 @@ from registry.errors import InputError, VerificationError
 from registry.files import directory_beside, readable, write_atomic
 from registry.records import data_manifest, tokens
 from registry.records.data_manifest import Summary
-from registry.records.tokens import File, Split, Splits, Tokens
+from registry.records.tokens import Split, Splits, TokenFile, Tokens
 
 OUT = Path("build/tokens")
 
@@ -44,10 +44,10 @@ class HashedFile:
         self._hash.update(data)
         self._size += len(data)
 
-    def close(self) -> File:
+    def close(self) -> TokenFile:
         """Finish it, and give its entry for tokens.json."""
         self._stream.close()
-        return File(path=self._path.name, sha256=self._hash.hexdigest(), size=self._size)
+        return TokenFile(path=self._path.name, sha256=self._hash.hexdigest(), size=self._size)
 
 
 class SplitWriter:
@@ -57,7 +57,7 @@ class SplitWriter:
         self._folder, self._split, self._stack = folder, split, files
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._shard_tokens = self._room = shard_tokens
-        self._full: list[File] = []
+        self._full: list[TokenFile] = []
         self._shard = HashedFile(folder / f"{split}-00000.bin", files)
         self._index = HashedFile(folder / f"{split}.index", files)
         self._tokens = self._documents = self._size = 0
@@ -78,13 +78,13 @@ class SplitWriter:
             written = min(self._room, len(data))
             self._room, data = self._room - written, data[written:]
 
-    def close(self) -> tuple[Split, list[File]]:
+    def close(self) -> tuple[Split, list[TokenFile]]:
         """Finish all files: the split's sizes, and the files' entries."""
         files = [*self._full, self._shard.close(), self._index.close()]
         return Split(tokens=self._tokens, documents=self._documents, size=self._size), files
 
 
-def encode(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens:
+def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens:
     """Make `out` anew from the folder `corpus` and the tokenizer.json at `tokenizer`.
 
     Raises InputError where one of them is missing or broken, and VerificationError where the documents are not those of
@@ -104,8 +104,8 @@ def encode(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Token
             advance(1)
         closed = {split: writer.close() for split, writer in writers.items()}
         record = Tokens(
-            data_manifest=tokens.DataManifest(root=summary.root, sha256=sha256_bytes(summary_data)),
-            tokenizer=tokens.Tokenizer(sha256=sha256_bytes(tokenizer_data)),
+            data_manifest=tokens.DataDigests(root=summary.root, sha256=sha256_bytes(summary_data)),
+            tokenizer=tokens.TokenizerDigest(sha256=sha256_bytes(tokenizer_data)),
             dtype=dtype,
             vocabulary=vocabulary,
             splits=Splits(train=closed["train"][0], validation=closed["validation"][0]),
@@ -158,7 +158,7 @@ def _not_of_the_manifest(found: str) -> NoReturn:
 
 def main() -> None:
     """Encode the corpus as params.yaml in the current directory says."""
-    record = encode(CORPUS, tokenizer_stage.OUT / tokenizer_stage.NAME, OUT, params.load().encode.shard_tokens)
+    record = write(CORPUS, tokenizer_stage.OUT / tokenizer_stage.NAME, OUT, params.load().encode.shard_tokens)
     for name in tokens.SPLITS:
         split = record.splits.named(name)
         print(

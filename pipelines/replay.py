@@ -36,7 +36,7 @@ from registry.records.environment import NumericProfile
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
-    from pipelines.worker import Place
+    from pipelines.worker import WorkerRank
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
     """Be one worker: RANK of WORLD_SIZE."""
     supervise.end_with_supervisor()
-    from pipelines.worker import Place
+    from pipelines.worker import WorkerRank
 
-    place = Place(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
+    place = WorkerRank(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
     numeric = determinism.check(profile)
     with training._group(profile, place.world):
         _replay(settings, profile, place, numeric, tasks)
 
 
-def _replay(settings: Params, profile: Profile, place: Place, numeric: NumericProfile, tasks: Sequence[Task]) -> None:
+def _replay(
+    settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile, tasks: Sequence[Task]
+) -> None:
     from pipelines import model, worker
     from pipelines.tokens import TokenSplit
 

@@ -28,7 +28,7 @@ from registry.files import write_atomic
 from registry.records.environment import NumericProfile
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
-    from pipelines.worker import Advance, Place
+    from pipelines.worker import Advance, WorkerRank
 
 TOKENS = Path("build/tokens")
 TOKENIZER = Path("build/tokenizer")
@@ -52,9 +52,9 @@ def main() -> None:
 def work(settings: Params, profile: Profile) -> None:
     """Be one worker: RANK of WORLD_SIZE."""
     supervise.end_with_supervisor()
-    from pipelines.worker import Place
+    from pipelines.worker import WorkerRank
 
-    place = Place(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
+    place = WorkerRank(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
     if place.world > settings.train.micro_batches or place.world & (place.world - 1):
         raise Refused(
             f"{place.world} processes for {settings.train.micro_batches} micro-batches",
@@ -65,7 +65,7 @@ def work(settings: Params, profile: Profile) -> None:
         _train(settings, profile, place, numeric)
 
 
-def _train(settings: Params, profile: Profile, place: Place, numeric: NumericProfile) -> None:
+def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile) -> None:
     from pipelines import environment, model, worker
     from pipelines.tokens import TokenSplit
 

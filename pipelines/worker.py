@@ -34,7 +34,7 @@ Advance = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerRank:
     """Which of how many processes this is."""
 
     rank: int = 0
@@ -72,7 +72,7 @@ class Training:
         self,
         params: Params,
         profile: Profile,
-        place: Place,
+        place: WorkerRank,
         model: PreTrainedModel,
         train: TokenSplit,
         held: TokenSplit,
@@ -217,7 +217,7 @@ def _keep(training: Training, folder: RunFolder, chain: Chain, done: int, loss: 
     return folder.save(chain, tensors, step=done, end=done * training.settings.rows, loss=loss)
 
 
-def agree(folder: RunFolder, recipe: Chain, place: Place) -> Chain:
+def agree(folder: RunFolder, recipe: Chain, place: WorkerRank) -> Chain:
     """Process 0 clears the folder up to its last whole checkpoint; then all processes read the same chain."""
     chain = folder.resume(recipe) if place.rank == 0 else recipe
     if place.world > 1:

@@ -272,7 +272,7 @@ def sign(folder: Path, signer: Signer) -> None:
     >>> print(glasshouse.verify("prepared", policy).verdict)
     PASS
     """
-    from registry.release.sign import sign as sign_release
+    from registry.release.signing import sign as sign_release
 
     sign_release(folder, signer)
 
@@ -291,7 +291,7 @@ def publish(folder: Path, *, endpoint: str | None = None, progress: Progress | N
     'hf://org/model@v1.0.0'
     """
     from registry.hub.client import HubClient
-    from registry.release.publish import look, send
+    from registry.release.publishing import look, send
 
     hub = HubClient(endpoint)
     return str(send(look(folder, hub, progress), hub, progress))

@@ -27,7 +27,7 @@ from registry.manifest import Manifest
 from registry.records import layout as records
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
-from registry.release.sign import sign
+from registry.release.signing import sign
 from registry.server.check import examine
 from registry.tensors import tensors_digest
 from tests import synthetic_release
@@ -90,7 +90,7 @@ def at_request(
     is sent.  few: a commit takes FEW changes, so that main goes by a pull request.  Returns the requests, as words.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["registry.cli", "registry.release.publish", "huggingface_hub", "httpx2"])
+    context.set_forkserver_preload(["registry.cli", "registry.release.publishing", "huggingface_hub", "httpx2"])
     log = release.folder.parent / "requests"
     log.unlink(missing_ok=True)
     child = context.Process(target=_dying, args=(_environment(hub), release.words, log, at, answered, few))

@@ -22,12 +22,12 @@ from registry.openness.cards.model_card import About
 from registry.project import dvc_lock
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
-from registry.records.data_manifest import Row, Source, Summary, Use
+from registry.records.data_manifest import DataSource, Row, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release_record import Declared, ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
-from registry.records.tokens import DataManifest, File, Split, Splits, Tokenizer, Tokens
+from registry.records.tokens import DataDigests, Split, Splits, TokenFile, TokenizerDigest, Tokens
 
 REPO = "glasshouse/synthetic"
 COMMIT = "c" * 40
@@ -112,7 +112,7 @@ def rows() -> Iterable[Row]:
 def _records(folder: Path) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
     provenance = folder / layout.PROVENANCE
-    summary = data_manifest.write(provenance, rows(), [Source(id="files:texts", kind="files", license=None)])
+    summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind="files", license=None)])
     write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
     write_atomic(folder / layout.CHECKPOINTS, _chain(folder).to_bytes())
     evaluation = Evaluation(
@@ -153,12 +153,12 @@ def _tokens(folder: Path, summary: Summary) -> Tokens:
     sizes = Splits(train=Split(tokens=240, documents=30, size=210), validation=Split(tokens=80, documents=10, size=70))
     files = (("train-00000.bin", 480), ("train.index", 1200), ("validation-00000.bin", 160), ("validation.index", 400))
     return Tokens(
-        data_manifest=DataManifest(root=summary.root, sha256=sha256_file(folder / layout.DATA_SUMMARY)),
-        tokenizer=Tokenizer(sha256=sha256_file(folder / "tokenizer.json")),
+        data_manifest=DataDigests(root=summary.root, sha256=sha256_file(folder / layout.DATA_SUMMARY)),
+        tokenizer=TokenizerDigest(sha256=sha256_file(folder / "tokenizer.json")),
         dtype="uint16",
         vocabulary=2,
         splits=sizes,
-        files=tuple(File(path=path, sha256=sha256_bytes(path.encode()), size=size) for path, size in files),
+        files=tuple(TokenFile(path=path, sha256=sha256_bytes(path.encode()), size=size) for path, size in files),
     )
 
 

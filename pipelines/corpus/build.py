@@ -19,7 +19,7 @@ from registry.records import data_manifest
 from registry.records.data_manifest import Row, Summary
 
 
-def build(settings: Params, root: Path, out: Path) -> Summary:
+def write(settings: Params, root: Path, out: Path) -> Summary:
     """Make `out` anew: documents.parquet and the data manifest. Raises InputError where a split comes out empty."""
     readers = sorted((_reader(source, root) for source in settings.corpus.sources), key=lambda reader: reader.source.id)
     with (
@@ -64,7 +64,7 @@ def _rows(
 
 def main() -> None:
     """Build the corpus that params.yaml in the current directory describes."""
-    summary = build(params.load(), Path(), OUT)
+    summary = write(params.load(), Path(), OUT)
     for name, split in (("train", summary.splits.train), ("validation", summary.splits.validation)):
         print(f"{name}: {split.documents} documents, {split.size} bytes")
     for reason, count in sorted(summary.excluded.items()):

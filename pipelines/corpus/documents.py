@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 from registry.digest import CHUNK, sha256_bytes
 from registry.errors import InputError
 from registry.manifest import check_path
-from registry.records.data_manifest import Source
+from registry.records.data_manifest import DataSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Reader(Protocol):
     """Something that documents come from."""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """How the manifest describes it."""
 
     def documents(self, max_bytes: int) -> Iterator[Document]:

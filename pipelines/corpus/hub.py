@@ -18,7 +18,7 @@ from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace
 from registry import variables
 from registry.errors import CredentialsError, InputError, Unavailable
-from registry.records.data_manifest import NO_LICENCE, Source
+from registry.records.data_manifest import NO_LICENCE, DataSource
 
 PATIENCE = 10.0
 """Seconds to wait for the Hub's first answer. Without this question first, `datasets` would try for 24 seconds."""
@@ -31,12 +31,12 @@ class HubReader:
     wanted: HuggingFace
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
         wanted = self.wanted
         stated = licences.required(wanted.license, f"the licence of {wanted.id}") if wanted.license else None
         url = f"https://huggingface.co/datasets/{wanted.dataset}/tree/{wanted.commit}"
-        return Source(id=wanted.id, kind="huggingface", license=stated, url=url)
+        return DataSource(id=wanted.id, kind="huggingface", license=stated, url=url)
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The rows as documents named SPLIT/NUMBER.

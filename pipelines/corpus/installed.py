@@ -20,7 +20,7 @@ from pipelines.corpus.documents import Document, read
 from pipelines.corpus.globs import selects
 from pipelines.params import Installed
 from registry.errors import InputError
-from registry.records.data_manifest import Source
+from registry.records.data_manifest import DataSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class InstalledReader:
         return cls(wanted, found)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """How the manifest describes it."""
-        return Source(id=self.wanted.id, kind="installed", license=licences.of_package(self.found.metadata))
+        return DataSource(id=self.wanted.id, kind="installed", license=licences.of_package(self.found.metadata))
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The files, by path. Raises InputError for one that is not what RECORD declares, and where there are none."""

@@ -12,7 +12,7 @@ from pipelines.corpus.documents import Document, read
 from pipelines.corpus.globs import selects
 from pipelines.params import Files
 from registry.errors import InputError
-from registry.records.data_manifest import Source
+from registry.records.data_manifest import DataSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class ProjectReader:
     root: Path
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
         stated = licences.required(self.wanted.license, f"the licence of {self.wanted.id}")
-        return Source(id=self.wanted.id, kind="files", license=stated, url=self.wanted.url)
+        return DataSource(id=self.wanted.id, kind="files", license=stated, url=self.wanted.url)
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The files, by path. Folders that are links are not entered; a file that is one is an InputError."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from registry.attest.predicates import BASE, GitCommit, Model, Predicate, Text, Time
+from registry.attest.predicates import BASE, GitCommit, Predicate, PredicatePart, Text, Time
 from registry.records.record import Count, Sha256
 
 ReplayVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
@@ -17,7 +17,7 @@ ReplayVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTE
 checkpoint to begin with."""
 
 
-class Challenge(Model):
+class Challenge(PredicatePart):
     """How the segments were chosen: anybody can compute it again (registry.audit.challenge)."""
 
     nonce: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){16,128}$")] | None = None
@@ -32,7 +32,7 @@ class Challenge(Model):
     """Which were to be replayed, ascending; segment i leads from checkpoint i to checkpoint i + 1."""
 
 
-class ReplayedSegment(Model):
+class ReplayedSegment(PredicatePart):
     """One segment, replayed or not."""
 
     number: Count

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from registry.attest.predicates import Model, Predicate, Text, Time
+from registry.attest.predicates import Predicate, PredicatePart, Text, Time
 
 
-class Resource(Model):
+class Resource(PredicatePart):
     """Something named by where it is and what it holds (in-toto ResourceDescriptor)."""
 
     uri: Text | None = None
@@ -27,7 +27,7 @@ class Resource(Model):
     """Further facts, for a reader rather than a verifier."""
 
 
-class BuildDefinition(Model):
+class BuildDefinition(PredicatePart):
     """The inputs of a build."""
 
     build_type: Text
@@ -40,7 +40,7 @@ class BuildDefinition(Model):
     """Everything that went in, by digest."""
 
 
-class Builder(Model):
+class Builder(PredicatePart):
     """Who ran the build."""
 
     id: Text
@@ -49,7 +49,7 @@ class Builder(Model):
     """Versions of the builder's parts by their name."""
 
 
-class BuildMetadata(Model):
+class BuildMetadata(PredicatePart):
     """When and under which name it ran."""
 
     invocation_id: Text | None = None
@@ -60,7 +60,7 @@ class BuildMetadata(Model):
     """RFC 3339, UTC."""
 
 
-class RunDetails(Model):
+class RunDetails(PredicatePart):
     """One run of a build."""
 
     builder: Builder
@@ -102,7 +102,7 @@ class TestResult(Predicate):
     """Those that failed."""
 
 
-class SummaryVerifier(Model):
+class SummaryVerifier(PredicatePart):
     """Who verified."""
 
     id: Text

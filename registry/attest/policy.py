@@ -31,7 +31,7 @@ from registry.records.record import Record, validated
 
 __all__ = [
     "AllowedSigner", "Bounds", "CertificateHolder", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey",
-    "Rebuilders", "SigstoreIdentity", "Status", "normal_pem",
+    "Rebuilders", "SigstoreIdentity", "StatusPolicy", "normal_pem",
 ]  # fmt: skip
 
 MAX_BYTES = 1 << 20
@@ -86,7 +86,7 @@ class Rebuilders(Record):
         return self
 
 
-class Status(Record):
+class StatusPolicy(Record):
     """What must be known of a release's standing."""
 
     max_age_days: Annotated[float, Field(gt=0, le=36_500)]
@@ -115,7 +115,7 @@ class Policy(Record):
     """Bounds on the figures of provenance/evaluation.json, by their names."""
     rebuilders: Rebuilders | None = None
     """Independent rebuilds that must be shown."""
-    status: Status | None = None
+    status: StatusPolicy | None = None
     """How fresh the word must be that the release still stands."""
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ Time = Annotated[str, StringConstraints(max_length=64), AfterValidator(_utc)]
 """RFC 3339, with its zone."""
 
 
-class Model(Record):
+class PredicatePart(Record):
     """A part of a predicate. In JSON, what is None is left out."""
 
     def as_json(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Model(Record):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Predicate(Model):
+class Predicate(PredicatePart):
     """What a statement says of its subjects."""
 
     TYPE: ClassVar[str]
@@ -98,7 +98,7 @@ class DataManifest(Predicate):
     """SHA-256 of the file of rows."""
 
 
-class ChainProfile(Model):
+class ChainProfile(PredicatePart):
     """A numeric profile."""
 
     name: Text
@@ -147,7 +147,7 @@ class ModelCard(Predicate):
     """SHA-256 of each record the card was rendered from, by its path in the release."""
 
 
-class ReleasedFile(Model):
+class ReleasedFile(PredicatePart):
     """A file of a release."""
 
     path: Text
@@ -160,7 +160,7 @@ class ReleasedFile(Model):
     """BLAKE3 of the same bytes, which several cores can check inside one file."""
 
 
-class ListedAttestation(Model):
+class ListedAttestation(PredicatePart):
     """An attestation that must be there."""
 
     name: Text
@@ -171,7 +171,7 @@ class ListedAttestation(Model):
     """Of the bundle's bytes."""
 
 
-class Source(Model):
+class SourceCommit(PredicatePart):
     """Where the code of a release is."""
 
     repository: Text | None = None
@@ -194,7 +194,7 @@ class Release(Predicate):
     """The release's version, such as `v1.0.0`."""
     repository: Text | None = None
     """Where it is to be published: `hf://org/model`."""
-    source: Source
+    source: SourceCommit
     """The code."""
     created_at: Text | None = None
     """RFC 3339, UTC. Left out where the release must come out the same whenever it is made."""
@@ -227,7 +227,7 @@ class Openness(Predicate):
     """The class that the release reaches, I being the most open; left out where it reaches none."""
 
 
-class Rebuilt(Model):
+class Rebuilt(PredicatePart):
     """One file of a release, as a rebuild made it."""
 
     path: Text

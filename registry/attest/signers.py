@@ -45,7 +45,7 @@ Bundle = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_.@=-]{0,127
 """An attestation by its short name, such as `release`, `data` or `stage-train`, or `model.sig`."""
 
 
-class Rule(Record, ABC):
+class SignerRule(Record, ABC):
     """What all rules have in common."""
 
     signs: tuple[Bundle, ...] | None = None
@@ -64,7 +64,7 @@ class Rule(Record, ABC):
         """Whether `signer` is one of those whom this rule means."""
 
 
-class Unlogged(Rule, ABC):
+class Unlogged(SignerRule, ABC):
     """What rules have in common of whom no log knows: only a timestamp shows when they signed."""
 
     timestamp_authorities: str | None = Field(None, max_length=100_000)
@@ -82,7 +82,7 @@ class Unlogged(Rule, ABC):
         return x509_path.load(self.timestamp_authorities) if self.timestamp_authorities else ()
 
 
-class SigstoreIdentity(Rule):
+class SigstoreIdentity(SignerRule):
     """A person or a workflow, as an issuer vouches for it."""
 
     kind: Literal["identity"] = "identity"
@@ -105,7 +105,7 @@ class SigstoreIdentity(Rule):
         return f"{self.identity} (by {self.issuer})"
 
 
-class IdentityPattern(Rule):
+class IdentityPattern(SignerRule):
     """Everyone whose whole identity fits a pattern, as one issuer vouches for them.
 
     A star stands for any characters but `/` and `@`.
@@ -148,7 +148,7 @@ class IdentityPattern(Rule):
         return f"{self.pattern} (by {self.issuer})"
 
 
-class CiWorkflow(Rule):
+class CiWorkflow(SignerRule):
     """A pipeline of a repository, by the claims that Fulcio copied from its token into the certificate."""
 
     kind: Literal["ci"] = "ci"

@@ -24,7 +24,7 @@ Unlogged = TypeVar("Unlogged", PublicKey, CertificateHolder)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenBundle:
     """A statement, and who signed it, as far as it shows: nobody was asked whether they may.
 
     signer, rule: who, and what a policy says that means just this signer.  hint: where that cannot be told, what the
@@ -66,7 +66,7 @@ class Trust:
 
         return SigstoreTrust(self.root, refresh=self._refresh)
 
-    def see(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> Seen:
+    def see(self, data: bytes, *, max_bytes: int = MAX_BYTES) -> SeenBundle:
         """What the bundle `data` says and who signed it, whoever that is: for looking, never for trusting.
 
         Raises as `Verifier.verify`, but for SignerError.
@@ -75,7 +75,7 @@ class Trust:
         if bundle.kind == "certificate":
             signer = self.sigstore.signer(bundle)
             rule = SigstoreIdentity(identity=signer.identity, issuer=signer.issuer)
-            return Seen(_statement(bundle, signer), signer, rule, None)
+            return SeenBundle(_statement(bundle, signer), signer, rule, None)
         now = datetime.now(UTC)
         stamps, _ = timestamp.trusted(timestamp.of(bundle), self._stampers, now)
         stamp = stamps[0] if stamps else None
@@ -84,13 +84,13 @@ class Trust:
             key = localkey.see(bundle)
             if key is None:
                 words = f"a bare key, and not the one that it says, {localkey.hint(bundle)}"
-                return Seen(statement, None, None, words)
-            return Seen(statement, SignedByKey(key.sha256, stamp), self._stamped(key), None)
+                return SeenBundle(statement, None, None, words)
+            return SeenBundle(statement, SignedByKey(key.sha256, stamp), self._stamped(key), None)
         found = certificate.see(bundle, self._authorities, stamp, now)
         if found is None:
             words = f"a certificate, which says it is of {certificate.hint(bundle)}: only that authority can tell"
-            return Seen(statement, None, None, words)
-        return Seen(statement, found[0], self._stamped(found[1]), None)
+            return SeenBundle(statement, None, None, words)
+        return SeenBundle(statement, found[0], self._stamped(found[1]), None)
 
     def _stamped(self, rule: Unlogged) -> Unlogged:
         """The same, with whose timestamps count for it."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference
     from registry.release.config import ReleaseConfig
-    from registry.release.prepare import Plan
-    from registry.release.publish import Ready
+    from registry.release.preparing import ReleasePlan
+    from registry.release.publishing import Ready
 
 app = App(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
 
@@ -125,8 +125,8 @@ def cut(
     """Prepare, sign and publish the next release. Where nothing changed since the last, do nothing."""
     from registry.release import config as configs
     from registry.release import cut as cutting
-    from registry.release import publish as publishing
-    from registry.release import sign as signatures
+    from registry.release import publishing
+    from registry.release.signing import is_signed, sign
 
     config, hub = configs.load(project), _hub(endpoint)
     planned = _planned(project, config, version, hub)
@@ -140,8 +140,8 @@ def cut(
         _told(as_json, words, record=planned.record.as_json())
         return
     folder = _prepared(project, config, planned, dry_run=False)
-    if not signatures.is_signed(folder):
-        signatures.sign(folder, signer)
+    if not is_signed(folder):
+        sign(folder, signer)
     output.say(f"signed as {signing.name(signer)}")
     ready = _looked_at(folder, hub)
     sent = _checkpoints_published(folder, _checkpoints(project), hub, dry_run) if checkpoints else {}
@@ -155,10 +155,10 @@ def _hub(endpoint: str | None) -> HubClient:
     return HubClient(endpoint)
 
 
-def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient) -> Plan:
+def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient) -> ReleasePlan:
     """What would be prepared: the version asked for, if it is new, else the next."""
     from registry.release import cut as cutting
-    from registry.release.prepare import plan
+    from registry.release.preparing import plan
 
     released = cutting.versions(hub, config.repo)
     if version is not None:
@@ -166,11 +166,11 @@ def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: Hub
     return plan(project, config, version or cutting.next_version(released))
 
 
-def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool) -> Path:
+def _prepared(project: Path, config: ReleaseConfig, planned: ReleasePlan, dry_run: bool) -> Path:
     """The directory of the prepared release; one that stands already, of the same record, is left as it is."""
     from registry.hub import metadata
-    from registry.release.prepare import is_prepared
-    from registry.release.prepare import prepare as prepare_release
+    from registry.release.preparing import is_prepared
+    from registry.release.preparing import prepare as prepare_release
 
     for warning in planned.warnings:
         output.say(f"warning: {warning}")
@@ -183,7 +183,7 @@ def _prepared(project: Path, config: ReleaseConfig, planned: Plan, dry_run: bool
 
 def _looked_at(folder: Path, hub: HubClient) -> Ready:
     """The release in `folder`, hashed, and found fit to be published."""
-    from registry.release.publish import look, size
+    from registry.release.publishing import look, size
 
     with output.progress("hashing", size(folder)) as progress:
         return look(folder, hub, progress)
@@ -196,7 +196,7 @@ def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> Hub
     from registry.project import mlflow
     from registry.records import layout
     from registry.records.release_record import ReleaseRecord
-    from registry.release.publish import send
+    from registry.release.publishing import send
 
     output.say(f"publishing {ready}")
     with output.progress("sending", ready.size) as progress:

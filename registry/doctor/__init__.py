@@ -10,6 +10,6 @@ waits longer than `SECONDS`: what has not answered by then is UNKNOWN.
 """
 
 from registry.doctor.condition import Condition
-from registry.doctor.examine import SECONDS, Place, examine
+from registry.doctor.examining import SECONDS, Place, examine
 
 __all__ = ["SECONDS", "Condition", "Place", "examine"]

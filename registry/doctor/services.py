@@ -8,7 +8,7 @@ from pathlib import Path
 
 from registry.doctor.condition import Condition, bad, good, unknown
 from registry.errors import GlasshouseError
-from registry.hub.client.probe import Probe, probe
+from registry.hub.client.probing import Probe, probe
 from registry.verification.s7_status import CLOCKS
 
 LOG_IN = "hf auth login, or set HF_TOKEN"

@@ -39,7 +39,7 @@ TAIL = EDGE + 22
 """Where an archive's directory can end: its comment has up to 65,535 bytes."""
 
 
-class Trust(StrEnum):
+class Safety(StrEnum):
     """What is known of a file."""
 
     KNOWN = "known"
@@ -51,7 +51,7 @@ class Trust(StrEnum):
 class Identity:
     """What a file is."""
 
-    trust: Trust
+    trust: Safety
     """Whether it can run code."""
     words: str
     """The format's name; for the others, what was found, to follow the file's name."""
@@ -78,8 +78,8 @@ def identify(path: Path) -> Identity:
         size = os.fstat(stream.fileno()).st_size
         found = _identity(_Opened(path, suffix, stream, size))
     if suffix in WEIGHTS and not found.weights:
-        words = f"is called {suffix}, and holds {found.words}" if found.trust is Trust.KNOWN else found.words
-        return Identity(found.trust if found.trust is Trust.DANGER else Trust.UNKNOWN, words, weights=True)
+        words = f"is called {suffix}, and holds {found.words}" if found.trust is Safety.KNOWN else found.words
+        return Identity(found.trust if found.trust is Safety.DANGER else Safety.UNKNOWN, words, weights=True)
     return found
 
 
@@ -111,23 +111,23 @@ def _identity(file: _Opened) -> Identity:
         with suppress(InputError):
             tensors.read_header(file.path)
             if file.suffix in (".safetensors", ""):
-                return Identity(Trust.KNOWN, "safetensors", weights=True)
-            return Identity(Trust.UNKNOWN, "is a safetensors file by another name", weights=True)
+                return Identity(Safety.KNOWN, "safetensors", weights=True)
+            return Identity(Safety.UNKNOWN, "is a safetensors file by another name", weights=True)
     if danger := _danger(file):
-        return Identity(Trust.DANGER, danger)
+        return Identity(Safety.DANGER, danger)
     for name, suffixes, weights, test in FORMATS:
         told = test(file)
         if told is None:
             continue
         claimed = CLAIMS.get(file.suffix, name)
         if claimed != name:
-            return Identity(Trust.UNKNOWN, f"is called {file.suffix}, and holds {name}: {_pointer(file)}".rstrip(": "))
+            return Identity(Safety.UNKNOWN, f"is called {file.suffix}, and holds {name}: {_pointer(file)}".rstrip(": "))
         if weights and file.suffix not in suffixes:
-            return Identity(Trust.UNKNOWN, f"is a {name} file by another name", weights=True)
-        return Identity(Trust.KNOWN, name, weights, told)
+            return Identity(Safety.UNKNOWN, f"is a {name} file by another name", weights=True)
+        return Identity(Safety.KNOWN, name, weights, told)
     claimed = CLAIMS.get(file.suffix, "")
     return Identity(
-        Trust.UNKNOWN, f"is called {file.suffix}, and is not {claimed}" if claimed else "is of no format known"
+        Safety.UNKNOWN, f"is called {file.suffix}, and is not {claimed}" if claimed else "is of no format known"
     )
 
 

@@ -10,11 +10,13 @@ import hashlib
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from registry.digest import CHUNK
-from registry.errors import InputError, Refused
+from registry.errors import Refused
+from registry.files import readable
 from registry.project import git
 from registry.project.measure import files
 from registry.records.run import Measured
@@ -73,16 +75,13 @@ class Committed:
     def _is_same(self, file: str) -> bool:
         """Whether the disk has the commit's bytes at `file`; behind a link, also those of what it leads to."""
         path, blob = self._root / file, self._blobs[file]
-        try:
+        with readable(path, mend="mend it, and dvc repro"), suppress(FileNotFoundError):
             if not path.is_symlink():
                 return blob in _names(path, blob)
             target = self._target(file)
             same = _name(os.fsencode(path.readlink()), blob) == blob
             return same and (target not in self._blobs or self._same(target))
-        except FileNotFoundError:
-            return False
-        except OSError as problem:
-            raise InputError(f"{file} cannot be read: {problem.strerror}", mend="mend it, and dvc repro") from problem
+        return False
 
     def _target(self, file: str) -> str:
         target = (self._root / file).resolve()

@@ -37,7 +37,7 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class LockedStage:
     """One stage as it last ran.  command: as `joined` gives it."""
 
     name: str
@@ -51,7 +51,7 @@ class Stage:
 class Lock:
     """A dvc.lock file: the stages by name."""
 
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, LockedStage]
 
     def outs(self) -> dict[str, Artifact]:
         """All outputs by their path."""
@@ -151,13 +151,13 @@ def file_md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _stage(name: str, body: Any) -> Stage:
+def _stage(name: str, body: Any) -> LockedStage:
     match body:
         case {"cmd": str() | list() as command}:
             params = body.get("params", {})
             if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
                 _refuse(f"stage {name!r} has params that are no map of files")
-            return Stage(
+            return LockedStage(
                 name=name,
                 command=joined(command),
                 deps=_artifacts(name, body.get("deps", [])),

@@ -28,7 +28,7 @@ READABLE = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DeclaredStage:
     """One stage of dvc.yaml. Paths are relative to the project's root.
 
     commands: as DVC runs them, one after the other.  command: the same as one text, as `dvc.joined` gives it.
@@ -115,14 +115,14 @@ class Pipeline:
             }
         )
 
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str) -> DeclaredStage:
         """The stage `name`. Raises InputError where it is not there, or DVC alone can tell what it says."""
         body = self._body(name)
         if name not in self or self.is_template(name):
             what = f"is a template in {FILE}" if name in self else f"is not in the project's {FILE}"
             raise Refused(f"the stage {name[:80]} {what}", mend=f"write it out in the {FILE} at the project's root")
         command, outs = _command(name, body), dict(self._outs(name, body))
-        return Stage(
+        return DeclaredStage(
             name=name,
             commands=tuple(_commands(body["cmd"])),
             command=command,
@@ -132,7 +132,7 @@ class Pipeline:
             params=dict(self._params(name, body)),
         )
 
-    def unlike(self, stage: dvc_lock.Stage) -> Iterator[str]:
+    def unlike(self, stage: dvc_lock.LockedStage) -> Iterator[str]:
         """What a lock, whose paths are as it has them, says otherwise of a stage that stands here, in words.
 
         Templates are not evaluated: they can stand for anything. Raises Malformed where dvc.yaml says no such thing.
@@ -205,7 +205,7 @@ def resolved(root: Path, names: Iterable[str]) -> Pipeline:
     return plan
 
 
-def settings(root: Path, stage: Stage) -> dict[str, dict[str, Any]]:
+def settings(root: Path, stage: DeclaredStage) -> dict[str, dict[str, Any]]:
     """The settings that `stage` depends on, as they are now: {file: {key: value}}.
 
     Files that are not YAML or JSON are left out: they count as dependencies. Raises InputError for a key that is not
@@ -229,7 +229,7 @@ def locked_settings(root: Path, params: Mapping[str, Mapping[str, Any]]) -> dict
     }
 
 
-def deps(stage: Stage) -> tuple[str, ...]:
+def deps(stage: DeclaredStage) -> tuple[str, ...]:
     """The paths that `stage` depends on as a whole."""
     return (*stage.deps, *(path for path in stage.params if not path.endswith(READABLE) and path not in stage.deps))
 

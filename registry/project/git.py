@@ -56,7 +56,7 @@ def ask(root: Path, *words: str, foreign: bool = False, variables: Mapping[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GitSource:
     """One commit of the source.
 
     commit: 40 hex characters, or 64.  committed_at: RFC 3339, UTC.
@@ -72,10 +72,10 @@ class Source:
     pushed: bool = False
 
 
-def source(root: Path) -> Source:
+def source(root: Path) -> GitSource:
     """HEAD of the repository at `root`. Raises InputError outside a repository, or before the first commit."""
     commit, stamp = ask(root, "show", "--no-patch", "--format=%H %ct", "HEAD").split()
-    return Source(
+    return GitSource(
         commit=commit,
         committed_at=datetime.fromtimestamp(int(stamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         remote=_remote(root),

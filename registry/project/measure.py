@@ -24,7 +24,7 @@ NO_INDEX = ".dvc/tmp/no-index"
 MEND = "mend it, and dvc repro"
 
 
-def measure(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
+def measure_paths(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
     """Each of `paths`, files or directories below `root`, measured.
 
     A path that is a link counts as what it leads to, and so does a link to a file inside a directory: DVC can keep

@@ -29,7 +29,7 @@ from registry import suffixes, variables
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
 from registry.project import dvc_lock, dvc_yaml
-from registry.project.measure import measure
+from registry.project.measure import measure_paths
 from registry.records.record import Record, Sha256
 from registry.records.run import MAX_BYTES, Run, check_names
 
@@ -38,7 +38,7 @@ BEGIN, END = "--begin", "--end"
 """Options of `glasshouse record`, by which the first and the last command of several are known."""
 
 
-class Note(Record):
+class StageNote(Record):
     """What is known in this working copy of a stage's last run.
 
     inputs: digest of command, settings and dependencies.  run: digest of its record; None until it ended well.
@@ -110,7 +110,7 @@ def ran_here(root: Path, run: Run) -> bool:
     return (note := _note(root, run.stage)) is not None and note.run == run.digest
 
 
-def _stage(root: Path) -> dvc_yaml.Stage:
+def _stage(root: Path) -> dvc_yaml.DeclaredStage:
     """The stage that DVC is running. Raises InputError where it is none that can be recorded."""
     name = _name(root)
     check_names([name])
@@ -142,7 +142,7 @@ def _name(root: Path) -> str:
     return name
 
 
-def _record_path(stage: dvc_yaml.Stage) -> str:
+def _record_path(stage: dvc_yaml.DeclaredStage) -> str:
     found = [path for path in stage.outs if path.endswith(suffixes.RUN)]
     if len(found) != 1 or len(stage.outs) < 2:
         raise InputError(
@@ -152,10 +152,10 @@ def _record_path(stage: dvc_yaml.Stage) -> str:
     return found[0]
 
 
-def _inputs(root: Path, stage: dvc_yaml.Stage) -> Run:
+def _inputs(root: Path, stage: dvc_yaml.DeclaredStage) -> Run:
     """The record of a run of `stage` as of now, but for its outputs."""
     paths = dvc_yaml.deps(stage)
-    found = measure(root, paths)
+    found = measure_paths(root, paths)
     return Run(
         stage=stage.name,
         command=stage.command,
@@ -178,7 +178,7 @@ def _changed(before: Run, after: Run) -> list[str]:
     return sorted(changed)
 
 
-def _begin(root: Path, stage: dvc_yaml.Stage, discard: bool) -> Run:
+def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool) -> Run:
     """What goes in, noted, once nothing is left of a run with other inputs."""
     before = _inputs(root, stage)
     note = _note(root, stage.name)
@@ -191,11 +191,11 @@ def _begin(root: Path, stage: dvc_yaml.Stage, discard: bool) -> Run:
             )
         for path in left:
             _remove(root / path)
-    _write_note(root, stage.name, Note(inputs=before.digest, run=None, begun=before))
+    _write_note(root, stage.name, StageNote(inputs=before.digest, run=None, begun=before))
     return before
 
 
-def _finish(root: Path, stage: dvc_yaml.Stage, before: Run) -> None:
+def _finish(root: Path, stage: dvc_yaml.DeclaredStage, before: Run) -> None:
     """Write the record of a run that `before` went into. Raises Refused where that has changed."""
     if changed := _changed(before, _inputs(root, stage)):
         raise Refused(
@@ -203,10 +203,10 @@ def _finish(root: Path, stage: dvc_yaml.Stage, before: Run) -> None:
             mend=f"leave its dependencies alone while it runs, and run it again: dvc repro {stage.name}",
         )
     into = _record_path(stage)
-    outs = measure(root, written := [path for path in stage.outs if path != into])
+    outs = measure_paths(root, written := [path for path in stage.outs if path != into])
     run = before.model_copy(update={"outs": tuple(outs[path] for path in written)})
     write_atomic(root / into, run.to_bytes())
-    _write_note(root, stage.name, Note(inputs=before.digest, run=run.digest))
+    _write_note(root, stage.name, StageNote(inputs=before.digest, run=run.digest))
 
 
 def _remove(path: Path) -> None:
@@ -216,14 +216,14 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _note(root: Path, stage: str) -> Note | None:
+def _note(root: Path, stage: str) -> StageNote | None:
     try:
-        return Note.read(root / NOTES / f"{stage}.json", max_bytes=MAX_BYTES)
+        return StageNote.read(root / NOTES / f"{stage}.json", max_bytes=MAX_BYTES)
     except GlasshouseError:
         return None  # none, or one that cannot be used: then nothing is known
 
 
-def _write_note(root: Path, stage: str, note: Note) -> None:
+def _write_note(root: Path, stage: str, note: StageNote) -> None:
     write_atomic(root / NOTES / f"{stage}.json", note.to_bytes())
 
 

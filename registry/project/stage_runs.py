@@ -18,7 +18,7 @@ from registry.errors import Refused
 from registry.project import dvc_lock, dvc_yaml, templates
 from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
-from registry.project.measure import measure
+from registry.project.measure import measure_paths
 from registry.project.recorder import ran_here
 from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages, check_names
 
@@ -30,7 +30,7 @@ MAX_FOLDERS = 8
 class Makers(dict[str, str]):
     """Path of an output -> the stage that wrote it, and which of them a path has to do with."""
 
-    def __init__(self, stages: Iterable[dvc_lock.Stage]) -> None:
+    def __init__(self, stages: Iterable[dvc_lock.LockedStage]) -> None:
         """stages: their paths from the project's root."""
         super().__init__({path: stage.name for stage in stages for path in written(stage)})
         self._sorted = sorted(self)
@@ -58,27 +58,27 @@ def gather(root: Path) -> Stages:
     runs = {stage.name: recorded(root, stage) for stage in stages}
     paths = {path for stage in stages for path in (*read(stage), *written(stage))}
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
-    now, held = measure(root, paths), Committed.at_head(root)
+    now, held = measure_paths(root, paths), Committed.at_head(root)
     held.check({path for stage in stages for path in read(stage)})
     return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
 
 
-def writing(lock: dvc_lock.Lock) -> list[dvc_lock.Stage]:
+def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:
     """The stages of a lock that write something, by name."""
     return [stage for _, stage in sorted(lock.stages.items()) if written(stage)]
 
 
-def read(stage: dvc_lock.Stage) -> tuple[str, ...]:
+def read(stage: dvc_lock.LockedStage) -> tuple[str, ...]:
     """The dependencies of a stage."""
     return tuple(artifact.path for artifact in stage.deps)
 
 
-def written(stage: dvc_lock.Stage) -> tuple[str, ...]:
+def written(stage: dvc_lock.LockedStage) -> tuple[str, ...]:
     """Its outputs, but for the record of its run."""
     return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(suffixes.RUN))
 
 
-def recorded(root: Path, stage: dvc_lock.Stage) -> Run | None:
+def recorded(root: Path, stage: dvc_lock.LockedStage) -> Run | None:
     """The record of its run, in the project at `root`; None where it has none.
 
     Raises InputError for a spoilt one, Refused for one that is not that of the lock: DVC's caches and remotes give
@@ -97,7 +97,7 @@ def recorded(root: Path, stage: dvc_lock.Stage) -> Run | None:
     return run
 
 
-def folder(plan: Pipeline, stage: dvc_lock.Stage, run: Run) -> str | None:
+def folder(plan: Pipeline, stage: dvc_lock.LockedStage, run: Run) -> str | None:
     """The directory that a stage of a lock, whose paths start from it, worked in by the record of its run.
 
     None where that does not tell. The directory fits what dvc.yaml says, and all outputs are found from there.
@@ -123,7 +123,7 @@ def _known(found: tuple[Evidence, Run], held: Committed) -> StageRun:
 
 
 def _stage_run(
-    root: Path, plan: Pipeline, stage: dvc_lock.Stage, run: Run | None, now: Mapping[str, Measured]
+    root: Path, plan: Pipeline, stage: dvc_lock.LockedStage, run: Run | None, now: Mapping[str, Measured]
 ) -> tuple[Evidence, Run]:
     deps, outs = (tuple(now[path] for path in paths(stage)) for paths in (read, written))
     if run is None:

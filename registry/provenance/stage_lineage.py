@@ -93,7 +93,7 @@ class Line:
         return self.plan.placed(self.lock)
 
     @cached_property
-    def locked(self) -> dict[str, dvc_lock.Stage]:
+    def locked(self) -> dict[str, dvc_lock.LockedStage]:
         """The stages of dvc.lock that there must be statements of."""
         return {stage.name: stage for stage in stage_runs.writing(self.placed)}
 
@@ -196,7 +196,7 @@ class Line:
                 )
         return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
 
-    def _as_locked(self, run: Run, stage: dvc_lock.Stage) -> None:
+    def _as_locked(self, run: Run, stage: dvc_lock.LockedStage) -> None:
         if run.command != stage.command:
             raise Gap(f"it ran {run.command[:200]!r}, dvc.lock has {stage.command[:200]!r}")
         read, written = set(stage_runs.read(stage)), set(stage_runs.written(stage))

@@ -80,14 +80,14 @@ class Tally(Record):
         return Tally(documents=self.documents + 1, size=self.size + size)
 
 
-class Splits(Record):
+class SplitTallies(Record):
     """What is used, by purpose."""
 
     train: Tally
     validation: Tally
 
 
-class Source(Record):
+class DataSource(Record):
     """Where documents come from."""
 
     id: Id
@@ -99,7 +99,7 @@ class Source(Record):
     """A page about it."""
 
 
-class SourceTally(Source, Tally):
+class SourceTally(DataSource, Tally):
     """A source, and what of it is used."""
 
 
@@ -118,7 +118,7 @@ class Summary(Record):
     """Of all documents met."""
     rows_sha256: Sha256 = Field(alias="rowsSha256")
     """Of the file of rows."""
-    splits: Splits
+    splits: SplitTallies
     excluded: dict[Reason, Count]
     """Documents excluded, by reason; no zeros."""
     licenses: dict[Licence, Tally]
@@ -129,7 +129,7 @@ class Summary(Record):
 class _Counter:
     """Folds rows, one after the other, into a summary, in memory that grows with sources and licences only."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(self, sources: Iterable[DataSource]) -> None:
         self._sources = {source.id: source for source in sources}
         self._by_source: dict[str, Tally] = defaultdict(Tally)
         self._by_use: dict[str, Tally] = defaultdict(Tally)
@@ -166,7 +166,7 @@ class _Counter:
             rows=self._tree.count,
             size=self._size,
             rows_sha256=self._hash.hexdigest(),
-            splits=Splits(train=self._by_use["train"], validation=self._by_use["validation"]),
+            splits=SplitTallies(train=self._by_use["train"], validation=self._by_use["validation"]),
             excluded=dict(self._excluded),
             licenses=dict(self._by_license),
             sources=tuple(
@@ -176,7 +176,7 @@ class _Counter:
         )
 
 
-def write(folder: Path, rows: Iterable[Row], sources: Iterable[Source]) -> Summary:
+def write(folder: Path, rows: Iterable[Row], sources: Iterable[DataSource]) -> Summary:
     """Write both files of the manifest into `folder`, the summary last, and return the summary.
 
     Raises Malformed for rows that are not in strictly ascending order of (source, path), or of no given source.
@@ -239,8 +239,8 @@ def verify(summary: Summary, rows_path: Path) -> None:
         _differs(f"counted anew, it parts from the summary in: {', '.join(parts)}")
 
 
-def _fields(record: Source | Tally) -> dict[str, Any]:
-    kind = Source if isinstance(record, Source) else Tally
+def _fields(record: DataSource | Tally) -> dict[str, Any]:
+    kind = DataSource if isinstance(record, DataSource) else Tally
     return {name: getattr(record, name) for name in kind.model_fields}
 
 

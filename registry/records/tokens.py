@@ -30,7 +30,7 @@ MAX_FILES = 100_000
 MEND = "make them anew: dvc repro -f encode"
 
 
-class DataManifest(Record):
+class DataDigests(Record):
     """The documents that the tokens were made from."""
 
     root: Sha256
@@ -39,7 +39,7 @@ class DataManifest(Record):
     """Of data-manifest.json."""
 
 
-class Tokenizer(Record):
+class TokenizerDigest(Record):
     """What made the tokens."""
 
     sha256: Sha256
@@ -72,7 +72,7 @@ class Splits(Record):
         raise InputError(f"{split!r} is no split", mend=f"use one of: {', '.join(SPLITS)}")
 
 
-class File(Record):
+class TokenFile(Record):
     """A shard or an index."""
 
     path: Annotated[str, StringConstraints(pattern=r"^(train|validation)(-[0-9]{5}\.bin|\.index)$")]
@@ -90,14 +90,14 @@ class Tokens(Record):
 
     schema_: Literal["glasshouse.tokens/v1"] = Field("glasshouse.tokens/v1", alias="schema")
     """The format, with its version."""
-    data_manifest: DataManifest
-    tokenizer: Tokenizer
+    data_manifest: DataDigests
+    tokenizer: TokenizerDigest
     dtype: Literal["uint16", "uint32"]
     """Of a token in a shard."""
     vocabulary: Annotated[int, Field(ge=1, le=1 << 32)]
     """Every token is less than this."""
     splits: Splits
-    files: tuple[File, ...] = Field(max_length=MAX_FILES)
+    files: tuple[TokenFile, ...] = Field(max_length=MAX_FILES)
     """Sorted by path."""
 
     @model_validator(mode="after")
@@ -115,11 +115,11 @@ class Tokens(Record):
                 raise ValueError(f"the index of {split} does not hold {sizes.documents} documents")
         return self
 
-    def shards(self, split: str) -> tuple[File, ...]:
+    def shards(self, split: str) -> tuple[TokenFile, ...]:
         """The shards of one split, in order."""
         return tuple(file for file in self.files if file.path.startswith(f"{split}-"))
 
-    def index(self, split: str) -> File:
+    def index(self, split: str) -> TokenFile:
         """The index of one split."""
         return next(file for file in self.files if file.path == f"{split}.index")
 

@@ -40,7 +40,7 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CheckpointPlan:
     """What is to be sent, and what the Hub has already."""
 
     missing: tuple[Local, ...]
@@ -66,7 +66,7 @@ def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[
     return tuple(_local(entry, folder / step_name(entry.step), progress) for entry in chain.entries)
 
 
-def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
+def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> CheckpointPlan:
     """Which of `checkpoints` stand at the tip of their branches, and which are to be sent. Changes nothing."""
     heads = hub.refs.branches(repo) if hub.repos.exists(repo) else {}
     missing: list[Local] = []
@@ -74,10 +74,10 @@ def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> Plan:
     for local in checkpoints:
         head = heads.get(local.branch)
         (standing if head and _stands(hub, repo, head, local) else missing).append(local)
-    return Plan(tuple(missing), tuple(standing))
+    return CheckpointPlan(tuple(missing), tuple(standing))
 
 
-def publish(hub: HubClient, repo: str, planned: Plan, progress: Progress | None = None) -> None:
+def publish(hub: HubClient, repo: str, planned: CheckpointPlan, progress: Progress | None = None) -> None:
     """Send what is missing, one commit a branch, and compare what the Hub then lists.
 
     progress: is told the bytes of what is missing, as they are sent. Raises VerificationError where the Hub holds

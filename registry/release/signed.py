@@ -13,7 +13,7 @@ from registry.attest.statement import Statement
 from registry.errors import Refused
 from registry.manifest import Manifest
 from registry.records import layout
-from registry.release.sign import is_signed
+from registry.release.signing import is_signed
 
 MAX_TOLD = 5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from registry.errors import Refused
-from registry.formats.known import Trust, identify
+from registry.formats.known import Safety, identify
 from registry.suffixes import SAFETENSORS
 
 _MEND = "save the weights with safetensors and leave this file out of the model directory"
@@ -20,10 +20,10 @@ def check(path: Path, *, declared: bool = False) -> bool:
     """
     check_harmless(path)
     found = identify(path)
-    if found.weights and (found.trust is not Trust.KNOWN or path.suffix != SAFETENSORS):
-        words = found.words if found.trust is not Trust.KNOWN else f"holds weights as {found.words}"
+    if found.weights and (found.trust is not Safety.KNOWN or path.suffix != SAFETENSORS):
+        words = found.words if found.trust is not Safety.KNOWN else f"holds weights as {found.words}"
         raise Refused(f"{path.name} {words}: no safetensors file", mend=_MEND)
-    if found.trust is Trust.UNKNOWN and not declared:
+    if found.trust is Safety.UNKNOWN and not declared:
         raise Refused(
             f"{path.name} {found.words}: nobody can tell that it is harmless",
             mend="leave it out, or declare it in params.yaml: release.declared: [{path: ..., why: ...}]",
@@ -34,5 +34,5 @@ def check(path: Path, *, declared: bool = False) -> bool:
 def check_harmless(path: Path) -> None:
     """Raise Refused for a file that runs code when it is loaded, by what it holds and whatever it is called."""
     found = identify(path)
-    if found.trust is Trust.DANGER:
+    if found.trust is Safety.DANGER:
         raise Refused(f"{path.name} {found.words}", mend=_MEND)

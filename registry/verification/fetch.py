@@ -17,7 +17,7 @@ from registry.verification.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Fetched:
     """Where a release lies, how it came there, and how many seconds that took."""
 
     tree: Tree
@@ -38,7 +38,7 @@ def fetched(
     into: Path | None,
     progress: Progress | None,
     hf_cache: bool = False,
-) -> Iterator[Place]:
+) -> Iterator[Fetched]:
     """The release that `reference` names, in a directory.
 
     A directory is read in place. A release on a Hub is downloaded at the commit the reference resolves to, into `into`
@@ -47,19 +47,19 @@ def fetched(
     """
     match reference:
         case DirectoryReference():
-            yield Place(Downloaded(reference.root), "a directory, read in place")
+            yield Fetched(Downloaded(reference.root), "a directory, read in place")
         case HubReference() if hf_cache:
             tree, commit = cached(reference)
-            yield Place(tree, f"commit {commit}, read in the Hugging Face cache")
+            yield Fetched(tree, f"commit {commit}, read in the Hugging Face cache")
         case HubReference(repository, revision):
             started, hub = perf_counter(), HubClient(endpoint)
             commit = hub.refs.resolve(repository, revision)
             words = f"commit {commit}, all files read at it"
             if into is not None:
                 hub.trees.download(repository, commit, into, progress)
-                yield Place(Tree(into), words, perf_counter() - started)
+                yield Fetched(Tree(into), words, perf_counter() - started)
                 return
             with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
                 root = Path(folder) / "release"
                 hub.trees.download(repository, commit, root, progress)
-                yield Place(Tree(root), words, perf_counter() - started)
+                yield Fetched(Tree(root), words, perf_counter() - started)

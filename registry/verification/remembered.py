@@ -25,7 +25,7 @@ from registry.verification.tree import Tree, Wanted
 MAX_BYTES = 64 << 20
 
 
-class Seen(Record):
+class MeasuredFile(Record):
     """A file when it was hashed."""
 
     stat: tuple[str, ...] = Field(min_length=5, max_length=5)
@@ -37,12 +37,12 @@ class Seen(Record):
     """The same by BLAKE3."""
 
 
-class Note(Record):
+class MeasuredFiles(Record):
     """What was measured of the files of one directory."""
 
     schema_: Literal["glasshouse.measured/v1"] = Field("glasshouse.measured/v1", alias="schema")
     """The format, with its version."""
-    files: dict[str, Seen]
+    files: dict[str, MeasuredFile]
     """By path, relative to the directory."""
 
 
@@ -55,7 +55,7 @@ class Remembered(Tree):
     def __init__(self, root: Path, note: Path, *, believe: bool) -> None:
         super().__init__(root)
         self._note, self._believe = note, believe
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, MeasuredFile] = {}
 
     def digests(self, wanted: Wanted, progress: Progress | None = None) -> list[Digests]:
         """What was measured of each file, now or before. Raises OSError as `Tree.digests`."""
@@ -66,7 +66,7 @@ class Remembered(Tree):
         measured = iter(super().digests(missing, progress))
         told = [next(measured) if digests is None else digests for digests in found]
         self._seen = {
-            path: Seen(stat=stat, sha256=digests.sha256, blake3=digests.blake3)
+            path: MeasuredFile(stat=stat, sha256=digests.sha256, blake3=digests.blake3)
             for (path, _), stat, digests in zip(wanted, before, told, strict=True)
         }
         return told
@@ -74,16 +74,16 @@ class Remembered(Tree):
     def write(self) -> None:
         """Remember what was measured, where there is a way to; whoever may not write there hashes again."""
         with suppress(OSError):
-            write_atomic(self._note, Note(files=self._seen).to_bytes())
+            write_atomic(self._note, MeasuredFiles(files=self._seen).to_bytes())
 
-    def _read(self) -> dict[str, Seen]:
+    def _read(self) -> dict[str, MeasuredFile]:
         try:
-            return Note.from_json(canonical.read(self._note, max_bytes=MAX_BYTES), name=self._note.name).files
+            return MeasuredFiles.from_json(canonical.read(self._note, max_bytes=MAX_BYTES), name=self._note.name).files
         except InputError:
             return {}  # there is none, or none that can be read: then everything is hashed
 
 
-def _known(seen: Seen | None, stat: tuple[str, ...], asked: frozenset[Algorithm]) -> Digests | None:
+def _known(seen: MeasuredFile | None, stat: tuple[str, ...], asked: frozenset[Algorithm]) -> Digests | None:
     """What is remembered of a file; None where it was touched since, or not measured by all of `asked`."""
     if seen is None or seen.stat != stat or any(getattr(seen, algorithm) is None for algorithm in asked):
         return None

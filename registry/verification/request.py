@@ -17,7 +17,7 @@ from registry.verification import slsa_summary, steps
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
 from registry.verification.evidence import gather
-from registry.verification.fetch import Place, fetched
+from registry.verification.fetch import Fetched, fetched
 from registry.verification.tree import Tree
 
 
@@ -67,7 +67,7 @@ class Request:
             words = f"{self.summary} cannot be written: {problem.strerror}"
             raise InputError(words, mend="name a file for the summary") from problem
 
-    def fetched(self, into: Path | None = None) -> AbstractContextManager[Place]:
+    def fetched(self, into: Path | None = None) -> AbstractContextManager[Fetched]:
         """The release in a directory. Raises as `registry.verification.fetch.fetched` does."""
         if into is not None and self.hf_cache:
             raise InputError(

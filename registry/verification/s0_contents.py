@@ -18,7 +18,7 @@ from pathlib import Path
 from registry.errors import GlasshouseError
 from registry.files import readable
 from registry.formats import carried_code
-from registry.formats.known import Identity, Trust, identify
+from registry.formats.known import Identity, Safety, identify
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
@@ -35,14 +35,14 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
     tensors = {there for path, found in identities.items() for there, _ in _external(path, found)}
     for path, found in identities.items():
         match found.trust:
-            case Trust.DANGER:
+            case Safety.DANGER:
                 yield path, Verdict.FAIL, found.words
-            case Trust.UNKNOWN if path in tensors:
+            case Safety.UNKNOWN if path in tensors:
                 pass  # the bare numbers of tensors, whose layout the model beside them tells
-            case Trust.UNKNOWN:
+            case Safety.UNKNOWN:
                 verdict = Verdict.FAIL if found.weights and not bare else Verdict.UNKNOWN
                 yield path, verdict, f"{found.words}; {_said(path, reasons)}"
-            case Trust.KNOWN:
+            case Safety.KNOWN:
                 for there, name in _external(path, found):
                     if there not in identities:
                         words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
@@ -69,7 +69,7 @@ def _declared(root: Path) -> Mapping[str, str]:
 def _external(path: str, found: Identity) -> Iterator[tuple[str | None, str]]:
     """(path in the release, name as it is told) of each file that a model takes tensors from; None: it lies outside."""
     folder = path.rpartition("/")[0]
-    for name in found.external if found.trust is Trust.KNOWN else ():
+    for name in found.external if found.trust is Safety.KNOWN else ():
         parts = name.replace("\\", "/").split("/")
         inside = all(part not in ("", "..") for part in parts)
         yield ("/".join([*filter(None, (folder,)), *(part for part in parts if part != ".")]) if inside else None), name

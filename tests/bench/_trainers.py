@@ -115,7 +115,7 @@ def ours(name: str, size: Size, rank: int, world: int, stack: ExitStack) -> tupl
     stack.enter_context(model.arithmetic(profile))
     made = model.blank(model.configuration(params.model, vocabulary=size.vocabulary, end_of_text=0), profile)
     model.initialise(made, 1)
-    training = worker.Training(params, profile, worker.Place(rank, world), made, split, split)
+    training = worker.Training(params, profile, worker.WorkerRank(rank, world), made, split, split)
     count = sum(parameter.numel() for parameter in made.parameters())
     return training.step, f"{count:,} parameters; ATen {found.capability}, numpy's OpenBLAS {found.blas_core}"
 

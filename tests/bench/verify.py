@@ -90,7 +90,7 @@ def _signed(scratch: Path) -> tuple[Path, Path]:
         predicates.ReleasedFile(path=e.path, sha256=e.sha256, size=e.size, blake3=e.blake3) for e in manifest.entries
     )
     statement = predicates.Release(
-        name="bench/model", version="v1.0.0", source=predicates.Source(commit="0" * 40), files=tuple(files),
+        name="bench/model", version="v1.0.0", source=predicates.SourceCommit(commit="0" * 40), files=tuple(files),
         attestations=(), weights=(layout.WEIGHTS,),
     ).about([Subject("bench/model@v1.0.0", manifest.sha256)])  # fmt: skip
     (folder / layout.ATTESTATIONS).mkdir()

@@ -26,7 +26,7 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference
-from registry.release.sign import sign
+from registry.release.signing import sign
 from registry.report import Report
 from registry.verification.steps import verify
 from tests import synthetic_release
@@ -152,9 +152,9 @@ def _trained(scratch: Path) -> Path:
     hub = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
     code = (
         "from pathlib import Path\n"
-        "from registry.release import config, prepare\n"
+        "from registry.release import config, preparing\n"
         "settings = config.load(Path('.'))\n"
-        "print(prepare.prepare(Path('.'), settings, prepare.plan(Path('.'), settings, '1.0.0')))\n"
+        "print(preparing.prepare(Path('.'), settings, preparing.plan(Path('.'), settings, '1.0.0')))\n"
     )
     project.run("python", "-c", code, variables=hub)
     return project.root / "releases" / "small" / "v1.0.0"

@@ -152,7 +152,7 @@ def test_without_a_network_a_data_set_fails_fast_and_as_unavailable() -> None:
 
 
 def built(root: Path) -> Path:
-    build.build(params.load(root / "params.yaml"), root, root / OUT)
+    build.write(params.load(root / "params.yaml"), root, root / OUT)
     return root / OUT
 
 

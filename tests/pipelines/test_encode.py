@@ -32,9 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_project(tmp_path_factory.mktemp("encode") / "project")
     (root / "texts/special.txt").write_text(SPECIAL)
     settings = params.load(root / "params.yaml")
-    build.build(settings, root, root / CORPUS)
+    build.write(settings, root, root / CORPUS)
     tokenizer.save(tokenizer.train(settings, root / CORPUS / parquet.NAME), root / tokenizer.OUT)
-    encode.encode(root / CORPUS, root / tokenizer.OUT / tokenizer.NAME, root / encode.OUT, SHARD)
+    encode.write(root / CORPUS, root / tokenizer.OUT / tokenizer.NAME, root / encode.OUT, SHARD)
     return root
 
 
@@ -116,7 +116,7 @@ def test_tokens_outside_the_split_are_bad_input(train: TokenSplit) -> None:
 
 
 def encoded(project: Path, out: Path, shard_tokens: int = SHARD) -> Path:
-    encode.encode(project / CORPUS, project / tokenizer.OUT / tokenizer.NAME, out, shard_tokens)
+    encode.write(project / CORPUS, project / tokenizer.OUT / tokenizer.NAME, out, shard_tokens)
     return out
 
 
@@ -161,7 +161,7 @@ def test_documents_that_are_not_the_manifest_s_are_refused(project: Path, tmp_pa
         for row, text in zip(rows, texts, strict=False):
             writer.add(row, text)
     with pytest.raises(VerificationError, match="data manifest"):
-        encode.encode(corpus, project / tokenizer.OUT / tokenizer.NAME, tmp_path / "out", SHARD)
+        encode.write(corpus, project / tokenizer.OUT / tokenizer.NAME, tmp_path / "out", SHARD)
     assert not (tmp_path / "out").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_tokenizer_that_is_none_is_bad_input(project: Path, tmp_path: Path, co
     if content is not None:
         (tmp_path / tokenizer.NAME).write_bytes(content)
     with pytest.raises(InputError, match=tokenizer.NAME):
-        encode.encode(project / CORPUS, tmp_path / tokenizer.NAME, tmp_path / "out", SHARD)
+        encode.write(project / CORPUS, tmp_path / tokenizer.NAME, tmp_path / "out", SHARD)
 
 
 def test_stages_run_anywhere_give_the_same_bytes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.pipelines.small_project import write_project
 
 def trained(root: Path, **tokenizer_params: int) -> Tokenizer:
     settings = params.load(write_project(root) / "params.yaml")
-    build.build(settings, root, root / OUT)
+    build.write(settings, root, root / OUT)
     settings = settings.model_copy(update={"tokenizer": settings.tokenizer.model_copy(update=tokenizer_params)})
     return tokenizer.train(settings, root / OUT / parquet.NAME)
 
@@ -61,7 +61,7 @@ def test_validation_is_not_looked_at(tmp_path: Path) -> None:
     root = write_project(tmp_path / "project")
     out = root / OUT
     settings = params.load(root / "params.yaml")
-    build.build(settings, root, out)
+    build.write(settings, root, out)
     hidden = [text.text for text in parquet.read(out / parquet.NAME) if text.use == "validation"]
     assert hidden
     seen = "".join(tokenizer.sample(out / parquet.NAME, settings.seed, 1.0))
@@ -70,7 +70,7 @@ def test_validation_is_not_looked_at(tmp_path: Path) -> None:
 
 def test_a_sample_is_about_as_large_as_asked_for_and_always_the_same(tmp_path: Path) -> None:
     root = write_project(tmp_path / "project", documents=200)
-    build.build(params.load(root / "params.yaml"), root, root / OUT)
+    build.write(params.load(root / "params.yaml"), root, root / OUT)
     path = root / OUT / parquet.NAME
     half, again, other = (list(tokenizer.sample(path, seed, 0.5)) for seed in (7, 7, 8))
     assert half == again != other

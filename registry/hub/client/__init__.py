@@ -15,7 +15,7 @@
     folder.py       what a tree is to be, and the commits that make it so
     series.py       a tree that is too much for one commit, by a pull request
     progress.py     how many bytes have left
-    probe.py        one question to a Hub: is it there?
+    probing.py      one question to a Hub: is it there?
 
 A repository is `owner/name`, or `datasets/owner/name`. The library is imported at the first call (350 ms).
 

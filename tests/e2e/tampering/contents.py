@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save
 
 from registry.records.release_record import Declared
-from registry.release import sign as signing
+from registry.release import signing
 from tests import synthetic_release
 from tests.e2e.tampering import spoil
 from tests.e2e.tampering.world import Attempt, Case, World

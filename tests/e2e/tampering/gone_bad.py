@@ -18,7 +18,7 @@ from registry.attest.statement import Statement, Subject
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.release import sign as signing
+from registry.release import signing
 from tests.e2e.tampering.spoil import NEST, PICKLE, gzip_bomb
 from tests.e2e.tampering.world import Case, World, record
 

@@ -11,7 +11,7 @@ import pytest
 from registry.attest.statement import Statement, Subject
 from registry.manifest import Manifest
 from registry.records import layout
-from registry.release import sign as signing
+from registry.release import signing
 from tests.e2e.tampering.gone_bad import resigned
 from tests.e2e.tampering.world import Case, World, record
 

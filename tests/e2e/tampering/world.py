@@ -14,7 +14,7 @@ from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference, Reference
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.release import sign as signing
+from registry.release import signing
 from registry.report import Verdict
 from registry.verification.steps import verify
 from tests.authority import SIGNER, Authority, Holder, StandingClock, root_pem

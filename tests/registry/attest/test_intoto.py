@@ -19,7 +19,7 @@ from sigstore.dsse import Statement as SigstoreStatement
 from registry.attest.intoto import Provenance, TestResult
 from registry.attest.localkey import KeySigner
 from registry.attest.statement import Statement
-from registry.release.sign import sign
+from registry.release.signing import sign
 from registry.verification.case import short
 from tests import synthetic_release
 from tests.e2e.tampering.gone_bad import payload

@@ -80,7 +80,7 @@ from pathlib import Path
 from registry.attest import namespace
 namespace.WRITTEN = namespace.PREFIXES[1]
 from registry.attest.localkey import KeySigner
-from registry.release.sign import sign
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.goldens.make_releases import found, goldens
 from tests.registry.attest.conftest import write_key

@@ -33,7 +33,7 @@ from registry.attest.predicates import (
     Rebuilt,
     Release,
     ReleasedFile,
-    Source,
+    SourceCommit,
     Status,
 )
 from registry.attest.statement import Statement, Subject
@@ -45,7 +45,7 @@ SHA = "0" * 64
 SUBJECTS = (Subject("README.md", SHA),)
 FILES = (ReleasedFile(path="model.safetensors", sha256=SHA, size=1), ReleasedFile(path="README.md", sha256=SHA, size=0))
 LISTED = ListedAttestation(name="attestations/card.sigstore.json", predicate_type=ModelCard.TYPE, sha256=SHA)
-SOURCE = Source(repository=None, commit="0" * 40)
+SOURCE = SourceCommit(repository=None, commit="0" * 40)
 RELEASE = Release(
     name="org/model",
     version="v1.0.0",

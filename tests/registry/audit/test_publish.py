@@ -21,7 +21,7 @@ from registry.digest import sha256_file
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
 from registry.records import layout
-from registry.release.publish import publish
+from registry.release.publishing import publish
 from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
 from tests.registry.verification.conftest import MAINTAINER

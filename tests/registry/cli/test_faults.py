@@ -19,8 +19,8 @@ from registry.attest.localkey import KeySigner
 from registry.cli import faults
 from registry.errors import GlasshouseError, InputError
 from registry.hub.client import HubClient
-from registry.release.publish import publish
-from registry.release.sign import sign
+from registry.release.publishing import publish
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import write_key

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from registry.release.sign import sign
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.authority import DAY, SIGNER, Authority, StandingClock, revoking, root_pem
 from tests.sigstore_instance import SigstoreInstance

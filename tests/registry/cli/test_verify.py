@@ -27,8 +27,8 @@ import pytest
 from registry.attest.localkey import KeySigner
 from registry.attest.sigstore import SigstoreSigner
 from registry.hub.client import HubClient
-from registry.release.publish import publish
-from registry.release.sign import sign
+from registry.release.publishing import publish
+from registry.release.signing import sign
 from registry.verification.case import STEPS
 from tests import synthetic_release
 from tests.hub_instance import HubInstance

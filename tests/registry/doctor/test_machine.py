@@ -10,7 +10,7 @@ import pytest
 
 from registry.doctor import Condition, examine, machine
 from registry.doctor.condition import good
-from registry.doctor.examine import Place, bounded
+from registry.doctor.examining import Place, bounded
 from registry.errors import Unavailable
 from registry.report import Verdict
 

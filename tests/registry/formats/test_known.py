@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from registry.formats.known import FORMATS, Trust, identify
+from registry.formats.known import FORMATS, Safety, identify
 from tests.registry.formats.test_pickles import Evil
 
 NAMES = (
@@ -99,7 +99,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("what", DANGERS)
 def test_what_runs_code_is_a_danger_under_any_name(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / name).write_bytes(DANGERS[what])
-    assert identify(tmp_path / name).trust is Trust.DANGER
+    assert identify(tmp_path / name).trust is Safety.DANGER
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +107,7 @@ def test_what_runs_code_is_a_danger_under_any_name(tmp_path: Path, name: str, wh
 def test_what_is_of_no_known_format_is_never_known(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / name).write_bytes(UNKNOWN[what])
     found = identify(tmp_path / name)
-    assert found.trust is Trust.UNKNOWN
+    assert found.trust is Safety.UNKNOWN
     assert found.weights == name.endswith((".safetensors", ".bin"))
 
 
@@ -156,12 +156,12 @@ def test_each_known_format_is_known_by_its_name_and_no_other(tmp_path: Path) -> 
     for name, data in good.items():
         (tmp_path / name).write_bytes(data)
         found = identify(tmp_path / name)
-        assert found.trust is Trust.KNOWN, (name, found)
+        assert found.trust is Safety.KNOWN, (name, found)
         assert found.weights == name.endswith((".safetensors", ".gguf", ".npy"))
     for name in ("a.safetensors", "a.gguf", "a.png", "a.parquet"):
         other = tmp_path / f"{name}.onnx"
         other.write_bytes(good[name])
-        assert identify(other).trust is Trust.UNKNOWN
+        assert identify(other).trust is Safety.UNKNOWN
 
 
 def test_every_format_in_the_table_is_made_in_these_tests(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_every_format_in_the_table_is_made_in_these_tests(tmp_path: Path) -> Non
 def test_a_pointer_of_git_lfs_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     found = identify(tmp_path / "model.safetensors")
-    assert found.trust is Trust.UNKNOWN and "Git LFS" in found.words and found.weights
+    assert found.trust is Safety.UNKNOWN and "Git LFS" in found.words and found.weights
 
 
 def test_weights_that_begin_like_a_pickle_or_hold_an_archive_are_weights(tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_weights_that_begin_like_a_pickle_or_hold_an_archive_are_weights(tmp_pat
     length = int.from_bytes(plain[:8], "little")
     data = (640).to_bytes(8, "little") + plain[8 : 8 + length].ljust(640) + plain[8 + length :]
     (tmp_path / "model.safetensors").write_bytes(data)
-    assert identify(tmp_path / "model.safetensors").trust is Trust.KNOWN
+    assert identify(tmp_path / "model.safetensors").trust is Safety.KNOWN
     (tmp_path / "model.dat").write_bytes(data)
-    assert identify(tmp_path / "model.dat").trust is not Trust.KNOWN
+    assert identify(tmp_path / "model.dat").trust is not Safety.KNOWN
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ import pytest
 from registry.digest import sha256_bytes
 from registry.errors import Refused
 from registry.project.committed import POINTER, Committed
-from registry.project.measure import measure
+from registry.project.measure import measure_paths
 from tests.registry.project.small_dvc import commit, git
 
 LARGE = b"a large file"
@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 def held(root: Path, *paths: str) -> list[str]:
     committed = Committed.at_head(root)
     committed.check(paths)
-    return [item.path for item in measure(root, paths).values() if committed.holds(item)]
+    return [item.path for item in measure_paths(root, paths).values() if committed.holds(item)]
 
 
 def test_files_and_directories_of_the_commit_are_told_from_others(project: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_working_directory_and_a_foreach_have_their_paths_from_the_root() -> N
         plan.place("a", "../../outside")
 
 
-LOCK = dvc_lock.Lock({"a": dvc_lock.Stage("a", "x", (dvc_lock.Artifact("b", "0" * 32, 1),), ())})
+LOCK = dvc_lock.Lock({"a": dvc_lock.LockedStage("a", "x", (dvc_lock.Artifact("b", "0" * 32, 1),), ())})
 
 
 @given(

@@ -271,7 +271,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "a-b", "a.b"]), min_size=1, max_size
 
 @given(st.sets(PATHS), PATHS)
 def test_an_output_has_to_do_with_a_path_that_is_it_in_it_or_around_it(outs: set[str], path: str) -> None:
-    lock = [dvc_lock.Stage(f"stage {out}", "x", (), (dvc_lock.Artifact(out, "0" * 32, 1),)) for out in outs]
+    lock = [dvc_lock.LockedStage(f"stage {out}", "x", (), (dvc_lock.Artifact(out, "0" * 32, 1),)) for out in outs]
     expected = {out for out in outs if f"{out}/".startswith(f"{path}/") or f"{path}/".startswith(f"{out}/")}
     assert stage_runs.Makers(lock).touching(path) == {out: f"stage {out}" for out in expected}
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from registry.errors import InputError, VerificationError
 from registry.merkle import root
 from registry.records import data_manifest
-from registry.records.data_manifest import ROWS, SUMMARY, Row, Source, Summary
+from registry.records.data_manifest import ROWS, SUMMARY, DataSource, Row, Summary
 
 SOURCES = (
-    Source(id="files:notes", kind="files", license="MIT", url="https://example.org/notes"),
-    Source(id="pkg:pypi/a@1", kind="installed", license="Apache-2.0"),
+    DataSource(id="files:notes", kind="files", license="MIT", url="https://example.org/notes"),
+    DataSource(id="pkg:pypi/a@1", kind="installed", license="Apache-2.0"),
 )
 
 

@@ -24,8 +24,8 @@ from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.release import companions, cut
 from registry.release.companions import PlannedCompanion
 from registry.release.config import FolderCompanion, ReleaseConfig
-from registry.release.publish import look, publish
-from registry.release.sign import sign
+from registry.release.publishing import look, publish
+from registry.release.signing import sign
 from registry.report import Check, Verdict
 from registry.verification.companions import on_hub
 from registry.verification.steps import verify

@@ -14,8 +14,8 @@ from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.release import signed
-from registry.release.publish import publish
-from registry.release.sign import sign
+from registry.release.publishing import publish
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.sudden_death import private_key
 

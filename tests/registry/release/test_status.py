@@ -15,8 +15,8 @@ import pytest
 
 from registry.attest.localkey import KeySigner
 from registry.hub.client import HubClient
-from registry.release.publish import publish
-from registry.release.sign import sign
+from registry.release.publishing import publish
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import write_key

@@ -19,7 +19,7 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.cli import app
 from registry.files import write_atomic
 from registry.release import status
-from registry.release.sign import sign
+from registry.release.signing import sign
 from tests import synthetic_release
 from tests.authority import DAY, SIGNER, Authority, StandingClock, revoking, root_pem
 from tests.conftest import ROOT

@@ -15,7 +15,7 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference
-from registry.release.sign import sign
+from registry.release.signing import sign
 from registry.report import Report
 from registry.verification.case import Evidence, Gathered
 from registry.verification.steps import verify

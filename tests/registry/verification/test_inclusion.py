@@ -18,8 +18,8 @@ from registry.attest.verifier import Verifier
 from registry.errors import DigestMismatch, InputError, SignerError, VerificationError
 from registry.hub.reference import DirectoryReference, parse
 from registry.records import data_manifest, layout
-from registry.records.data_manifest import Row, Source
-from registry.release.sign import sign
+from registry.records.data_manifest import DataSource, Row
+from registry.release.signing import sign
 from registry.verification import inclusion
 from registry.verification.inclusion import Proof
 from registry.verification.steps import verify
@@ -36,7 +36,7 @@ def manifest(folder: Path, count: int) -> tuple[list[Row], str]:
         Row(source="s", path=f"{n:04d}", sha256=f"{n:064x}", size=n, license="MIT", use="train", reason=None)
         for n in range(count)
     ]
-    return rows, data_manifest.write(folder, rows, [Source(id="s", kind="files", license="MIT")]).root
+    return rows, data_manifest.write(folder, rows, [DataSource(id="s", kind="files", license="MIT")]).root
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 33])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from registry import api
-from registry.attest.policy import Policy, Status
+from registry.attest.policy import Policy, StatusPolicy
 from registry.attest.signers import PublicKey
 from registry.hub.client import HubClient
 from registry.hub.client.trees import Trees
@@ -152,7 +152,7 @@ def test_what_could_not_be_checked_never_appears(world: World, fetch: Callable[.
     (key,) = world.policy.signers
     assert isinstance(key, PublicKey)
     with pytest.raises(api.UnknownReport, match="no signed word on its status"):
-        fetch(policy=Policy(signers=(key,), status=Status(max_age_days=1)), into=tmp_path / "new" / "model")
+        fetch(policy=Policy(signers=(key,), status=StatusPolicy(max_age_days=1)), into=tmp_path / "new" / "model")
     assert list((tmp_path / "new").iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from registry.hub.reference import parse
 from registry.report import Verdict
 from registry.verification import request as requests
 from registry.verification.case import Gathered
-from registry.verification.fetch import Place
+from registry.verification.fetch import Fetched
 from registry.verification.request import Request
 from registry.verification.tree import Tree
 
@@ -26,11 +26,11 @@ def test_what_fails_is_not_kept_under_the_name_that_was_asked_for(
     release: Path, verifier: Verifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: bool, name: str
 ) -> None:
     @contextmanager
-    def fetched(reference: Any, *, into: Path, **_: Any) -> Iterator[Place]:
+    def fetched(reference: Any, *, into: Path, **_: Any) -> Iterator[Fetched]:
         shutil.copytree(release, into)
         if spoilt:
             (into / "evil.py").write_text("print('owned')\n")
-        yield Place(Tree(into), "from a Hub")
+        yield Fetched(Tree(into), "from a Hub")
 
     monkeypatch.setattr(requests, "fetched", fetched)
     monkeypatch.setattr(requests, "gather", lambda *_, **__: Gathered())

@@ -21,7 +21,7 @@ from registry.attest.verifier import Verifier
 from registry.digest import sha256_file
 from registry.hub.reference import DirectoryReference
 from registry.records import layout
-from registry.release import sign as signing
+from registry.release import signing
 from registry.report import Report, Verdict
 from registry.verification.case import Evidence, Gathered
 from registry.verification.steps import verify

@@ -15,7 +15,7 @@ from in_toto_attestation.predicates.vsa.v1 import vsa_pb2
 
 from registry import api
 from registry.attest.intoto import VerificationSummary
-from registry.attest.policy import Policy, Status
+from registry.attest.policy import Policy, StatusPolicy
 from registry.attest.signers import PublicKey
 from registry.attest.statement import Statement
 from registry.attest.verifier import Verifier
@@ -45,7 +45,7 @@ def folder(once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(once, tmp_path / "copy"))
 
 
-def policy(folder: Path, status: Status | None = None) -> Policy:
+def policy(folder: Path, status: StatusPolicy | None = None) -> Policy:
     return Policy(signers=(PublicKey(pem=(folder / "public.pem").read_text()),), status=status)
 
 
@@ -112,7 +112,7 @@ def test_of_what_could_not_be_told_there_is_no_summary_and_an_older_one_goes(fol
     path = folder / "vsa.json"
     api.verify(folder / "model", policy(folder), summary=path)
     assert path.is_file()
-    report = api.verify(folder / "model", policy(folder, status=Status(max_age_days=1)), summary=path)
+    report = api.verify(folder / "model", policy(folder, status=StatusPolicy(max_age_days=1)), summary=path)
     assert report.verdict is api.Verdict.UNKNOWN and not path.exists()
     path.write_text("of before")
     with pytest.raises(api.InputError):

@@ -26,8 +26,8 @@ from registry.attest.verifier import Trust
 from registry.errors import InputError, Refused
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference
-from registry.release.publish import publish
-from registry.release.sign import sign
+from registry.release.publishing import publish
+from registry.release.signing import sign
 from registry.verification import trust
 from tests import synthetic_release
 from tests.authority import SIGNER, Authority, StandingClock, root_pem

@@ -3,12 +3,12 @@
 import pytest
 
 from registry.errors import InputError
-from registry.project.git import Source
+from registry.project.git import GitSource
 from registry.records.release_record import ReleaseRecord, SourceCode
-from registry.release import prepare
+from registry.release import preparing
 from tests.registry.provenance.test_stage_lineage import RECORD
 
-HERE = Source(commit="0" * 40, committed_at="2026-01-01T00:00:00Z", remote="https://git.example/p", pushed=True)
+HERE = GitSource(commit="0" * 40, committed_at="2026-01-01T00:00:00Z", remote="https://git.example/p", pushed=True)
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ HERE = Source(commit="0" * 40, committed_at="2026-01-01T00:00:00Z", remote="http
     ],
 )
 def test_a_source_that_nobody_can_fetch_is_told(remote: str | None, pushed: bool, told: list[str]) -> None:
-    source = Source(HERE.commit, HERE.committed_at, remote, None, pushed)
-    assert [words.partition(", so nobody")[0] for words in prepare.unreachable(source)] == told
+    source = GitSource(HERE.commit, HERE.committed_at, remote, None, pushed)
+    assert [words.partition(", so nobody")[0] for words in preparing.unreachable(source)] == told
 
 
 def test_the_folder_of_a_project_stands_in_the_record_only_where_there_is_one() -> None:

@@ -29,7 +29,7 @@ RELEASES = "releases"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReleasePlan:
     """What `prepare` will do, made without changing anything.
 
     record: the release record, complete.  stages: the runs behind it.  folder: where the release will stand.
@@ -43,7 +43,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
+def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     """Check everything that must hold before a release of `version` is prepared.
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
@@ -79,10 +79,10 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> Plan:
         declared=config.declared,
     )
     folder = root / RELEASES / config.name / record.tag
-    return Plan(record, stage_runs.gather(root), folder, beside, tuple(unreachable(source)))
+    return ReleasePlan(record, stage_runs.gather(root), folder, beside, tuple(unreachable(source)))
 
 
-def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
+def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
     """Write the release that `planned` says, unsigned, whole or not at all, and return its directory.
 
     Preparing again what was prepared gives the same bytes.
@@ -102,7 +102,7 @@ def prepare(root: Path, config: ReleaseConfig, planned: Plan) -> Path:
     return planned.folder
 
 
-def is_prepared(planned: Plan) -> bool:
+def is_prepared(planned: ReleasePlan) -> bool:
     """Whether the release that `planned` says stands prepared already, signed or not."""
     return all(
         (planned.folder / path).is_file() and (planned.folder / path).read_bytes() == data
@@ -110,12 +110,12 @@ def is_prepared(planned: Plan) -> bool:
     )
 
 
-def _joined(planned: Plan) -> dict[str, bytes]:
+def _joined(planned: ReleasePlan) -> dict[str, bytes]:
     """The records that no stage could write, by their path."""
     return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
 
 
-def unreachable(source: git.Source) -> Iterator[str]:
+def unreachable(source: git.GitSource) -> Iterator[str]:
     """Why others will not be able to fetch `source`, in words and with the mend; nothing where they seem able to."""
     if source.remote is None:
         yield "no remote of the repository is a place to fetch from, so nobody can audit it: git remote add origin URL"

@@ -64,7 +64,7 @@ def _release_statement(
         name=record.repo,
         version=record.tag,
         repository=f"hf://{record.repo}",
-        source=predicates.Source(repository=record.source.remote, commit=record.source.commit),
+        source=predicates.SourceCommit(repository=record.source.remote, commit=record.source.commit),
         files=tuple(
             predicates.ReleasedFile(path=entry.path, sha256=entry.sha256, size=entry.size, blake3=entry.blake3)
             for entry in complete.entries
