@@ -11,7 +11,6 @@ import typer
 from registry.cli import output, signing
 from registry.cli.tree import App
 from registry.cli.verify import Endpoint, TrustedRoot, text
-from registry.errors import InputError
 
 if TYPE_CHECKING:
     from registry.attest.verifier import Trust
@@ -51,19 +50,22 @@ class Looking:
 @app.command(epilog="Example: glasshouse trust show hf://org/model")
 @signing.grouped
 def show(reference: Reference, by: Looking, endpoint: Endpoint = None, as_json: Json = False) -> None:
-    """Show who signed each past release of a repository, and where the signer changed."""
+    """Show who signed each past release of a repository, newest first, and where the signer changed."""
     from registry.hub.reference import parse
     from registry.verification import trust
 
     seen = trust.history(parse(reference), by.trust(), endpoint=endpoint)
-    changed = trust.changes(seen)
+    changed = seen.changes
     if as_json:
-        output.data({"releases": [sighting.as_json() for sighting in seen], "changes": list(changed)})
+        releases = [sighting.as_json() for sighting in seen.sightings]
+        output.data({"releases": releases, "changes": list(changed), "notLookedAt": list(seen.unseen)})
         return
-    for sighting in seen:
+    for sighting in seen.sightings:
         at = sighting.signer.signed_at if sighting.signer else None
         mark = "   <- another signer than before" if sighting.name in changed else ""
         print(output.printable(f"{sighting.name}  {f'{at:%Y-%m-%d}' if at else 'undated'}  {sighting.who}{mark}"))
+    if seen.unseen:
+        output.say(f"{len(seen.unseen)} older tags were not looked at.")
     output.say("This tells who signed, not whether they may: glasshouse verify does, by a policy.")
 
 
@@ -71,16 +73,11 @@ def show(reference: Reference, by: Looking, endpoint: Endpoint = None, as_json: 
 @signing.grouped
 def pin(reference: Reference, by: Looking, endpoint: Endpoint = None) -> None:
     """Write a policy that trusts whoever signed this release: trust on first use, so compare it elsewhere."""
-    from registry.hub.reference import HubReference, parse
+    from registry.hub.reference import parse
     from registry.verification import trust
 
     asked = parse(reference)
-    seen = trust.history(asked, by.trust(), endpoint=endpoint)
-    if isinstance(asked, HubReference):
-        seen = tuple(sighting for sighting in seen if sighting.name == asked.revision)
-    if not seen:
-        raise InputError(f"{asked} is no release", mend="name its tag, such as hf://org/model@v1.0.0")
-    print(trust.pin(asked, seen[0]), end="")
+    print(trust.pin(asked, trust.sighting(asked, by.trust(), endpoint=endpoint)), end="")
     output.say("Trust on first use: compare these signers with what the maintainers say elsewhere.")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -92,11 +94,11 @@ def download(
     The manifest is of the bytes that came; whether they are the right ones is for the caller to say.
     accept: looks at all of it where it lies, and at what came, before it appears; what it raises lets nothing appear.
     Raises InputError where `folder` is there and not empty; VerificationError for a file longer than was listed;
-    Unavailable for one that ends early, after ATTEMPTS.
+    Unavailable for one that ends early, after ATTEMPTS, and where the disk has no room for what is listed, or fills.
     """
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise InputError(f"{folder} is there already", mend="give a new or an empty directory")
-    with directory_beside(folder) as beside:
+    with _room(folder, sum(file.size for file in files)), directory_beside(folder) as beside:
         for file in files:
             (beside / file.path).parent.mkdir(parents=True, exist_ok=True)
         came = for_each(lambda file, told: _file(source, file, beside / file.path, told), files, progress, WORKERS)
@@ -160,6 +162,22 @@ def is_folder(files: Sequence[RemoteFile], folder: Path, manifest: Manifest) -> 
     return {file.path for file in files} == want.keys() and all(
         is_file(file, folder, want[file.path]) for file in files
     )
+
+
+@contextmanager
+def _room(folder: Path, size: int) -> Iterator[None]:
+    """Around the writing of `size` bytes into `folder`: Unavailable where its disk has not that much, or fills."""
+    full = "make room there, or name a place on a larger disk (TMPDIR, where none is named)"
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    disk = shutil.disk_usage(there)
+    if disk.total and size > disk.free:  # some disks tell neither
+        raise Unavailable(f"{size} bytes are listed, and the disk of {there} has room for {disk.free}", mend=full)
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise Unavailable(f"{folder} cannot be written: {problem.strerror}", mend=full) from problem
 
 
 def _file(source: Opener, file: RemoteFile, place: Path, progress: Progress) -> Entry:

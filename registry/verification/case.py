@@ -26,8 +26,8 @@ from registry.verification.tree import Tree
 STEPS = tuple(step for step in Step if step <= Step.STATUS)
 """Those of verification."""
 
-VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?v?(\d+\.\d+\.\d+.*)")
-"""A revision that reads as a version."""
+VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?(?:v|(?=\d+\.\d))(\d.*)")
+"""A revision that reads as a version, or as the beginning of one."""
 
 BARE = (
     "the directory has a model.sig and no attestations; it would need a release of glasshouse: glasshouse release cut"

@@ -6,7 +6,6 @@ is. A policy made from it trusts on first use: that the first look was not decei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,12 +16,13 @@ from registry.attest.policy import AllowedSigner, Policy
 from registry.attest.signature import SignedBy
 from registry.attest.verifier import Trust
 from registry.errors import GlasshouseError, InputError, Refused
-from registry.hub.client import HubClient
-from registry.hub.reference import HubReference, Reference
+from registry.hub.client import HubClient, in_parallel
+from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.records import layout
 from registry.verification.evidence import read_bundle
 
-MAX_TAGS = 1000
+MAX_TAGS = 200
+"""The newest, which are looked at."""
 PIN = """\
 Written by `glasshouse trust pin {reference}`: trust on first use.
 Nobody but the place it was fetched from has told that these are the right signers. Compare them with what the
@@ -60,31 +60,55 @@ class Sighting:
         return {"release": self.name, "signer": signer, "hint": self.hint, "problem": self.problem}
 
 
-def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> tuple[Sighting, ...]:
-    """Who signed each past release of the repository, by version; of a directory, the one release in it.
+@dataclass(frozen=True, slots=True)
+class History:
+    """Who signed the releases of a repository. sightings: newest version first.  unseen: older tags, not looked at."""
+
+    sightings: tuple[Sighting, ...]
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Names of the releases whose signer is not the one of the release before."""
+        pairs = pairwise(self.sightings)
+        return tuple(later.name for later, before in pairs if (later.rule, later.who) != (before.rule, before.who))
+
+
+def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> History:
+    """Who signed the past releases of the repository, at its newest MAX_TAGS tags; of a directory, the one in it.
 
     Raises InputError for a repository without releases and Unavailable for a Hub that does not answer.
     """
     if not isinstance(reference, HubReference):
-        return (_sighting(str(reference), read_bundle(reference.root / layout.RELEASE_ATTESTATION), None, trust),)
-    hub, seen = HubClient(endpoint), []
-    for tag, commit in sorted(hub.refs.tags(reference.repository).items(), key=lambda item: _order(item[0]))[:MAX_TAGS]:
-        try:
-            data = hub.files.read(reference.repository, commit, layout.RELEASE_ATTESTATION, max_bytes=MAX_BYTES)
-        except InputError:
-            continue  # a tag that is no release
-        seen.append(_sighting(tag, data, f"{reference.repository}@{tag}", trust))
+        return History((_in_directory(reference, trust),))
+    hub = HubClient(endpoint)
+    commits = hub.refs.tags(reference.repository)
+    tags = sorted(commits, key=_order, reverse=True)
+
+    def look(tag: str) -> Sighting | None:
+        return _at_tag(hub, reference.repository, tag, commits[tag], trust)
+
+    seen = tuple(sighting for sighting in in_parallel(look, tags[:MAX_TAGS]) if sighting is not None)
     if not seen:
         raise InputError(
             f"{reference.repository} has no signed release", mend="check the name; list its tags on the Hub"
         )
-    return tuple(seen)
+    return History(seen, tuple(tags[MAX_TAGS:]))
 
 
-def changes(sightings: Sequence[Sighting]) -> tuple[str, ...]:
-    """Names of the releases whose signer is not the one of the release before."""
-    pairs = pairwise(sightings)
-    return tuple(later.name for before, later in pairs if (later.rule, later.who) != (before.rule, before.who))
+def sighting(reference: Reference, trust: Trust, *, endpoint: str | None) -> Sighting:
+    """Who signed the one release that `reference` names, by its tag or its directory.
+
+    Raises InputError where there is none and Unavailable for a Hub that does not answer.
+    """
+    if not isinstance(reference, HubReference):
+        return _in_directory(reference, trust)
+    hub, tag = HubClient(endpoint), reference.revision
+    commit = hub.refs.tags(reference.repository).get(tag)
+    seen = _at_tag(hub, reference.repository, tag, commit, trust) if commit is not None else None
+    if seen is None:
+        raise InputError(f"{reference} is no release", mend="name its tag, such as hf://org/model@v1.0.0")
+    return seen
 
 
 def pin(reference: Reference, sighting: Sighting) -> str:
@@ -120,6 +144,21 @@ def _quoted(text: str) -> str:
     """A YAML string, whatever stands in it (YAML 1.2, section 5.7)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+
+
+def _in_directory(reference: DirectoryReference, trust: Trust) -> Sighting:
+    return _sighting(str(reference), read_bundle(reference.root / layout.RELEASE_ATTESTATION), None, trust)
+
+
+def _at_tag(hub: HubClient, repository: str, tag: str, commit: str, trust: Trust) -> Sighting | None:
+    """Who signed the release at `tag`; None where it is not a release."""
+    try:
+        data = hub.files.read_range(repository, commit, layout.RELEASE_ATTESTATION, start=0, count=MAX_BYTES + 1)
+    except InputError:
+        return None
+    if len(data) > MAX_BYTES:
+        return Sighting(tag, problem=f"its release statement has more than {MAX_BYTES} bytes")
+    return _sighting(tag, data, f"{repository}@{tag}", trust)
 
 
 def _sighting(name: str, data: bytes, subject: str | None, trust: Trust) -> Sighting:

@@ -174,6 +174,33 @@ def test_a_listing_without_end_ends_at_its_limit() -> None:
         assert len(hub.seen) == 3
 
 
+def test_a_disk_without_room_is_told_before_and_while_it_fills(tmp_path: Path) -> None:
+    size = 8 << 40
+
+    def huge(request: Handler) -> bool:
+        if request.about("tree/"):
+            lfs = {"oid": "a" * 64, "size": size, "pointerSize": 134}
+            request.json([entry("model.safetensors", size=size, lfs=lfs)])
+        return request.about("tree/")
+
+    with served(huge) as hub:
+        with pytest.raises(Unavailable, match=f"{size} bytes are listed, and the disk .* has room for") as caught:
+            HubClient(hub.url).trees.download(REPO, COMMIT, tmp_path / "far" / "release")
+        assert "resolve" not in str(hub.seen) and str(tmp_path) in caught.value.message
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with served() as hub:
+        client = HubClient(hub.url)
+        client.refs.resolve(REPO, "main")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))  # the kernel refuses what goes beyond, as a full disk
+            with pytest.raises(Unavailable, match="cannot be written: File too large"):
+                client.trees.download(REPO, COMMIT, tmp_path / "release")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_answer_of_many_files_is_not_too_much() -> None:
     siblings = [{"rfilename": f"checkpoints/step-{n:06}/model.safetensors"} for n in range(100_000)]
 

@@ -29,7 +29,7 @@ from registry.hub.reference import DirectoryReference, HubReference
 from registry.release.publishing import publish
 from registry.release.signing import sign
 from registry.verification import trust
-from tests import synthetic_release
+from tests import lying_hub, synthetic_release
 from tests.authority import SIGNER, Authority, StandingClock, root_pem
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import write_key
@@ -66,10 +66,28 @@ def test_the_history_names_every_signer_and_where_it_changed(
 ) -> None:
     reference = HubReference(synthetic_release.REPO)
     seen = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=published.url)
-    assert [sighting.name for sighting in seen] == ["v1.0.0", "v1.0.1", "v1.0.10"]
-    rules = [SigstoreIdentity(identity=who, issuer=ISSUER) for who in (MAINTAINER, MAINTAINER, HEIR)]
-    assert [sighting.rule for sighting in seen] == rules
-    assert trust.changes(seen) == ("v1.0.10",)
+    assert [sighting.name for sighting in seen.sightings] == ["v1.0.10", "v1.0.1", "v1.0.0"]
+    rules = [SigstoreIdentity(identity=who, issuer=ISSUER) for who in (HEIR, MAINTAINER, MAINTAINER)]
+    assert [sighting.rule for sighting in seen.sightings] == rules
+    assert seen.changes == ("v1.0.10",) and seen.unseen == ()
+
+
+def test_the_newest_is_seen_behind_a_thousand_older_tags(sigstore: SigstoreInstance) -> None:
+    def many(request: lying_hub.Handler) -> bool:
+        if request.about("refs"):
+            names = [*(f"v1.{minor}.{patch}" for minor in range(10) for patch in range(100)), "v2.0.0", "zzz"]
+            tags = [lying_hub.REFS["tags"][0] | {"name": name} for name in names]
+            request.json(lying_hub.REFS | {"tags": tags})
+        elif request.about("resolve/"):
+            request.send(b"{}")
+        return request.about("refs") or request.about("resolve/")
+
+    reference = HubReference(lying_hub.REPO)
+    with lying_hub.served(many) as hub:
+        seen = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=hub.url)
+    assert [sighting.name for sighting in seen.sightings][:2] == ["v2.0.0", "v1.9.99"]
+    assert len(seen.sightings) == trust.MAX_TAGS and len(seen.unseen) == 1002 - trust.MAX_TAGS
+    assert seen.unseen[-1] == "zzz"  # what is not a version comes last
 
 
 def test_the_command_shows_and_pins_what_then_verifies(
@@ -78,7 +96,7 @@ def test_the_command_shows_and_pins_what_then_verifies(
     root = ("--trusted-root", str(sigstore.trusted_root_path), "--endpoint", published.url)
     repo = f"hf://{synthetic_release.REPO}"
     shown = json.loads(run("trust", "show", repo, *root, "--json").stdout)
-    assert shown["changes"] == ["v1.0.10"] and shown["releases"][0]["signer"]["identity"] == MAINTAINER
+    assert shown["changes"] == ["v1.0.10"] and shown["releases"][0]["signer"]["identity"] == HEIR
     assert "another signer than before" in run("trust", "show", repo, *root).stdout
     pinned = run("trust", "pin", f"{repo}@v1.0.1", *root)
     assert "trust on first use" in pinned.stdout
@@ -179,7 +197,7 @@ def test_a_bad_signature_is_not_pinned(release: Path, sigstore: SigstoreInstance
     bundle = copy / "attestations/release.sigstore.json"
     signed = (release / "attestations/release.sigstore.json").read_bytes()
     bundle.write_bytes(signed.replace(b'"payload":"', b'"payload":"e'))
-    (seen,) = trust.history(reference, Trust(sigstore.trusted_root_path), endpoint=None)
+    seen = trust.sighting(reference, Trust(sigstore.trusted_root_path), endpoint=None)
     assert seen.problem is not None
     with pytest.raises(Refused):
         trust.pin(reference, seen)
