@@ -48,6 +48,8 @@ is `{"error": {"code", "message", "mend"}}`.
 | 130 | cancelled |
 
 A fault that nobody expected ends in 3, too. `GLASSHOUSE_TRACEBACK=1` shows where it happened.
+
+`glasshouse --install-completion` teaches your shell the commands, their options, and what can be chosen.
 """
 
 

@@ -80,6 +80,11 @@ def _run() -> int:
         cause = end.__context__
         if end.code == 1 and not isinstance(cause, typer.Exit):  # typer ends in it what it knows no better word for
             raise cause.__cause__ or cause if cause else RuntimeError("the command ended without a word") from None
+        if "--json" in sys.argv and (told := getattr(cause, "format_message", None)):  # typer told it in words only
+            from registry.errors import InputError
+
+            page = f"{getattr(getattr(cause, 'ctx', None), 'command_path', 'glasshouse')} --help"
+            output.error(InputError(told(), mend=page), as_json=True)
         output.flush()
         return end.code if isinstance(end.code, int) else 0
     return 0

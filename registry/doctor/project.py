@@ -55,7 +55,7 @@ def _database(path: Path) -> Condition:
     except sqlite3.DatabaseError as problem:
         found = f"{path} is damaged: {problem}"
         return bad("MLflow", found, mend="move it away: training makes a new one, and no release depends on it")
-    return good("MLflow", f"{path} holds {runs} runs")
+    return good("MLflow", f"{path} can be read; runs in it: {runs}")
 
 
 def _server(uri: str) -> Condition:

@@ -69,6 +69,18 @@ def test_usage_errors_end_in_2() -> None:
     assert run("no-such-command").returncode == 2
 
 
+def test_a_usage_error_for_a_program_is_json_too() -> None:
+    for words, said in (
+        (("verify",), "REF"),
+        (("hub", "token", "list"), "--root"),
+        (("verify", "x", "--nay"), "--nay"),
+    ):
+        done = run(*words, "--json")
+        error = json.loads(done.stdout)["error"]
+        assert done.returncode == 2 and said in error["message"] and error["code"] == "bad-input"
+        assert error["mend"].startswith("glasshouse ") and error["mend"].endswith(" --help")
+
+
 def test_an_empty_directory_fails_and_says_why(tmp_path: Path) -> None:
     key = Path(__file__).parent / "public.pem"
     done = run("verify", str(tmp_path), "--key", str(key), "--json")

@@ -41,7 +41,7 @@ def test_a_store_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         made.execute("CREATE TABLE runs (x)")
         made.execute("INSERT INTO runs VALUES (1)")
         made.commit()
-        assert store(tmp_path).found == f"{path} holds 1 runs"
+        assert store(tmp_path).found == f"{path} can be read; runs in it: 1"
         made.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr(project, "SECONDS", 0.1)
         assert str(store(tmp_path).verdict) == "UNKNOWN" and "locked" in store(tmp_path).found
