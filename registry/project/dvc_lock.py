@@ -85,9 +85,28 @@ def parse_lock(value: Any) -> Lock:
 
 
 def stale(root: Path) -> tuple[str, ...]:
-    """Names of the stages that DVC holds to be out of date, or not in its lock."""
+    """Names of the stages that DVC holds to be out of date, or not in its lock.
+
+    One that is only to be run every time (`always_changed`) is not: what it read and wrote is as the lock has it.
+    """
     said = canonical.parse(run(["dvc", "status", "--json"], root).strip().encode() or b"{}", name="dvc status")
-    return tuple(sorted(said))
+    return tuple(sorted(name for name, why in said.items() if why != ["always changed"]))
+
+
+def check_local(stage: str, path: str) -> None:
+    """Refuse a URL in place of a path: nobody can measure it before and after a run. stage: whose it is."""
+    if "://" in path:
+        raise InputError(
+            f"the stage {stage[:80]} names the URL {path[:200]}, and URLs are not supported as dependencies or outputs",
+            mend="let a stage of its own fetch it into a file, and depend on the file",
+        )
+
+
+def has(artifact: Artifact, path: Path, names: Iterable[str]) -> bool:
+    """Whether the MD5 of `artifact` is that of the file at `path`, or of the directory there with the files `names`."""
+    if path.is_file():
+        return file_md5(path) == artifact.md5
+    return directory_md5({name: path / name for name in names}) == artifact.md5
 
 
 def resolve(path: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -175,6 +194,8 @@ def _artifacts(stage: str, rows: Any) -> tuple[Artifact, ...]:
 
 def _artifact(stage: str, row: Any) -> Artifact:
     match row:
+        case {"path": str(path)} if "://" in path:
+            check_local(stage, path)
         case {"path": str(path), "md5": str(md5)}:
             size = row.get("size", 0)
             if isinstance(size, int) and not isinstance(size, bool) and size >= 0:

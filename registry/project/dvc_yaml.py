@@ -9,6 +9,7 @@ Source: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,6 +77,10 @@ class Pipeline:
             _refuse(f"the stage {name[:80]} has a wdir that is no path")
         return folder
 
+    def frozen(self, name: str) -> bool:
+        """Whether DVC leaves the stage `name` as it is, whatever becomes of what it reads."""
+        return bool(self._body(name).get("frozen"))
+
     def located(self, folders: Mapping[str, str]) -> Pipeline:
         """The same where the directory of each stage that `folders` names is known to be that."""
         known = {name: {**self._body(name), "wdir": folder} for name, folder in folders.items()}
@@ -84,8 +89,10 @@ class Pipeline:
     def place(self, name: str, path: str) -> str:
         """Where a `path` of the stage `name`, as dvc.yaml and dvc.lock have it, is from the project's root.
 
-        Raises Malformed for a path outside the project, Unavailable where the stage's directory is a template.
+        Raises Malformed for a path outside the project, InputError for a URL, Unavailable where the stage's directory
+        is a template.
         """
+        dvc_lock.check_local(name, path)
         folder = self.folder(name)
         if MARK in folder and name not in self.known:
             raise Unavailable(
@@ -229,6 +236,21 @@ def locked_settings(root: Path, params: Mapping[str, Mapping[str, Any]]) -> dict
     }
 
 
+def check_finite(path: str, value: Any) -> None:
+    """Refuse, with InputError, infinite numbers and NaN in the settings `value` of the file `path`: JSON has none."""
+    match value:
+        case float() if not math.isfinite(value):
+            raise InputError(
+                f"{path} has the number {value}, and records, which are JSON, can hold none such",
+                mend=f"write a finite number into {path}, or a text in quotes that the code reads",
+            )
+        case dict():
+            check_finite(path, list(value.values()))
+        case list():
+            for item in value:
+                check_finite(path, item)
+
+
 def deps(stage: DeclaredStage) -> tuple[str, ...]:
     """The paths that `stage` depends on as a whole."""
     return (*stage.deps, *(path for path in stage.params if not path.endswith(READABLE) and path not in stage.deps))
@@ -247,11 +269,14 @@ def lookup(document: Any, key: str) -> Any:
 
 def _chosen(path: str, document: Any, keys: tuple[str, ...] | None) -> dict[str, Any]:
     if keys is None and isinstance(document, dict):
+        check_finite(path, document)
         return document
     try:
-        return {key: lookup(document, key) for key in (("(a map)",) if keys is None else keys)}
+        found = {key: lookup(document, key) for key in (("(a map)",) if keys is None else keys)}
     except KeyError as problem:
         raise InputError(f"{path} has no {problem.args[0]}", mend=f"add it, or take it out of {FILE}") from problem
+    check_finite(path, found)
+    return found
 
 
 def _command(stage: str, body: Mapping[str, Any]) -> str:

@@ -45,23 +45,31 @@ def _measured(path: str, names: list[str], digests: Iterator[str]) -> Measured:
     return Measured(path=path, sha256=directory_digest(files), files=files if len(files) <= MAX_LISTED else {})
 
 
-def files(root: Path, path: str) -> list[str]:
-    """The files inside the directory at `path`; for a file, one empty name."""
+def files(root: Path, path: str, *, bytecode: bool = False) -> list[str]:
+    """The files inside the directory at `path`; for a file, one empty name.
+
+    bytecode: count what Python writes beside the code that it imports, as DVC does. Python makes it from that code,
+    whenever it likes, so it is nothing that a stage reads.
+    """
     if (root / path).is_file():
         return [""]
     if not (root / path).is_dir():
         raise Refused(f"{path} is not there", mend="dvc pull, or dvc repro")
     folder = (root / path).resolve()
     if not folder.is_relative_to(root.resolve()):  # a link to another disk, say, of which git knows nothing
-        return [name for name, _ in walk(folder)]
+        return [name for name, _ in walk(folder) if bytecode or not _is_bytecode(name)]
     nothing = {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)}
     said = git.ask(folder, "ls-files", "-z", "--others", *DVC_IGNORES, "--", ".", variables=nothing)
-    names = sorted(name for name in said.split("\0") if name)
+    names = sorted(name for name in said.split("\0") if name and (bytecode or not _is_bytecode(name)))
     if len(names) >= MAX_FILES:
         raise InputError(f"{path} holds {len(names)} files, more than {MAX_FILES}", mend="pack them into larger ones")
     for name in names:
         check_path(name)
     return names
+
+
+def _is_bytecode(name: str) -> bool:
+    return name.endswith(".pyc") and name.split("/")[-2:-1] == ["__pycache__"]
 
 
 def _plain(path: Path) -> Path:

@@ -18,7 +18,7 @@ from registry.errors import Refused
 from registry.project import dvc_lock, dvc_yaml, templates
 from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
-from registry.project.measure import measure_paths
+from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
 from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages, check_names
 
@@ -127,6 +127,8 @@ def _stage_run(
 ) -> tuple[Evidence, Run]:
     deps, outs = (tuple(now[path] for path in paths(stage)) for paths in (read, written))
     if run is None:
+        if plan.frozen(stage.name):
+            _as_frozen(root, stage)
         params = dvc_yaml.locked_settings(root, stage.params)
         run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
         return "unrecorded", run
@@ -137,6 +139,19 @@ def _stage_run(
     _same(stage.name, "what it read", run.deps, deps, now)
     _same(stage.name, "what it wrote", run.outs, outs, now)
     return "ran" if ran_here(root, run) else "restored", run
+
+
+def _as_frozen(root: Path, stage: dvc_lock.LockedStage) -> None:
+    """Refuse a frozen stage that nobody measured, where what it reads is not what the lock says: DVC does not look."""
+    names = {dep.path: files(root, dep.path, bytecode=True) for dep in stage.deps}
+    wrong = [dep.path for dep in stage.deps if not dvc_lock.has(dep, root / dep.path, names[dep.path])]
+    now = dvc_yaml.locked_settings(root, stage.params)
+    wrong += [path for path, values in stage.params.items() if now[path] != values]
+    if wrong:
+        raise Refused(
+            f"the stage {stage.name} is frozen, and {', '.join(sorted(wrong)[:3])} is not what it read by dvc.lock",
+            mend=f"bring that back; or dvc unfreeze {stage.name} && dvc repro {stage.name}, and commit dvc.lock",
+        )
 
 
 def _same(

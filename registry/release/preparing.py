@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry import tensors
+from registry import strict_yaml, tensors
 from registry.digest import sha256_file
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
 from registry.openness.cards import model_card
-from registry.project import dvc_lock, git, stage_runs
+from registry.project import dvc_lock, dvc_yaml, git, stage_runs
 from registry.project.committed import Committed
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
@@ -138,8 +138,11 @@ def _check_tree(root: Path) -> None:
         if needed not in held:
             raise Refused(f"{needed} is not committed", mend=f"git add --force {needed} && git commit")
     held.check(PIPELINE)
+    dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS))
     if stages := dvc_lock.stale(root):
+        below = " --all-pipelines" if any(":" in name for name in stages) else ""  # those of a dvc.yaml in a folder
         raise Refused(
             f"dvc calls these stages out of date: {', '.join(stages)}",
-            mend="dvc repro && git commit --all; or, where another copy ran them and pushed: dvc pull",
+            mend=f"dvc repro{below} && git add --all && git commit; or, where another copy ran them and pushed: "
+            "dvc pull",
         )

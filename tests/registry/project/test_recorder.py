@@ -235,7 +235,7 @@ def locked(root: Path, record: bytes) -> None:
     ("spoil", "words"),
     [
         (lambda root: (root / "out/x").write_text("swapped"), "the stage one: out is not what it wrote"),
-        (lambda root: (root / "code/a.py").write_text("swapped"), "the stage one: code is not what it read"),
+        (lambda root: (root / "code/new.py").write_text("more"), "the stage one: code is not what it read"),
         (lambda root: (root / "kept/more").write_text("more"), "the stage two: kept is not what it wrote"),
         (
             lambda root: (root / "params.yaml").write_text("size: 3\nnested: {key: 1}\nrate: 1"),

@@ -164,7 +164,7 @@ def told(made: Path, tmp_path: Path) -> Told:
 def test_a_stage_of_a_template_is_recorded_as_dvc_resolves_it(made: Path) -> None:
     each, grid = (Run.read(made / path) for path in ("runs/each@a.run.json", "grid/small-set0/of.run.json"))
     assert (each.stage, each.command) == ("each@a", f"{RECORD} -- sh each.sh a parts/a.txt")
-    assert each.params == {"params.yaml": {"rate.a": "1e-5"}} and each.outs[0].path == "parts/a.txt"
+    assert each.params == {"params.yaml": {"rate.a": 1e-5}} and each.outs[0].path == "parts/a.txt"
     assert (grid.stage, grid.command) == ("grid@small-set0", f"{RECORD} -- sh ../../grid.sh small --lr 1e-05 --warm")
     assert [dep.path for dep in grid.deps] == ["grid.sh", "parts/a.txt"]
     assert [(out.path, out.sha256) for out in grid.outs] == [
