@@ -92,9 +92,12 @@ def _group(profile: Profile, world: int) -> Iterator[None]:
 
     backend = "nccl" if profile.device == "cuda" else "gloo"
     meeting = os.environ.get(variables.RENDEZVOUS)
+    # Not by a URL of the file, which would end at a # in its name.
+    store = dist.FileStore(meeting, world) if meeting else None  # type: ignore[attr-defined]
     dist.init_process_group(
         backend,
-        init_method=f"file://{meeting}" if meeting else "env://",
+        init_method=None if meeting else "env://",
+        store=store,
         rank=int(os.environ[variables.RANK]),
         world_size=world,
     )

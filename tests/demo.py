@@ -118,12 +118,13 @@ def surroundings() -> dict[str, str]:
 def farewell(tag: str, trust: Sequence[str], signer: Sequence[str], seconds: float) -> None:
     """Say where things are, and what to try next."""
     release = PROJECT / "releases" / "tiny-llama" / tag
+    there, mlflow = (shlex.quote(str(path)) for path in (PROJECT, Path(sys.executable).parent / "mlflow"))
     verify = shlex.join(["glasshouse", "verify", f"releases/tiny-llama/{tag}", *trust, *signer])
     heading(f"Done in {seconds:.0f} s")
     print(
         f"model card    {release / 'README.md'}\n"
         f"loss curve    {release / 'provenance' / 'loss.png'}\n"
-        f"MLflow UI     (cd {PROJECT} && {Path(sys.executable).parent}/mlflow ui --backend-store-uri sqlite:///mlflow.db)\n"
+        f"MLflow UI     (cd {there} && {mlflow} ui --backend-store-uri sqlite:///mlflow.db)\n"
         f"\nNext, in {PROJECT} with {Path(sys.executable).parent} on the PATH:\n"
         f"  {verify}\n"
         f"  printf x >> releases/tiny-llama/{tag}/config.json   # and verify again: it names the file\n"

@@ -15,6 +15,7 @@ left them had the same command, settings and dependencies: that is, where an int
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -187,7 +188,7 @@ def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool) -> Run:
         if not discard:
             raise Refused(
                 f"{stage.name}: {', '.join(left)} may be left of a run with other inputs, and dvc keeps it (persist)",
-                mend=f"rm -r {' '.join(left)}; or, to have it removed whenever that is so: glasshouse record --discard",
+                mend=f"rm -r {shlex.join(left)}; or, to have that done whenever it is so: glasshouse record --discard",
             )
         for path in left:
             _remove(root / path)

@@ -82,7 +82,9 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("processes", ["1", "4"])
 def test_the_number_of_processes_changes_no_byte(place: Place, undisturbed: Manifest, processes: str) -> None:
-    found = place.train({"GLASSHOUSE_PROCESSES": processes, "PYTHONHASHSEED": processes})
+    (place.root / "a #1?").mkdir()
+    where = {"TMPDIR": str(place.root / "a #1?")}
+    found = place.train({"GLASSHOUSE_PROCESSES": processes, "PYTHONHASHSEED": processes, **where})
     assert not compare(undisturbed, found)
 
 
