@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
 from registry.files import readable
 from registry.hub.reference import DATASETS, HubReference
 from registry.manifest import check_path
@@ -60,8 +60,8 @@ class Snapshot:
     def files(self, max_files: int) -> list[Kept]:
         """Every file that is kept, sorted by path.
 
-        Raises InputError for a link that leads anywhere else than to a blob of this cache, for devices, for paths that
-        no release may have, and for more than `max_files` files or folders.
+        Raises Malformed for a link that leads anywhere else than to a blob of this cache, for devices, for paths that
+        no release may have, and for more than `max_files` files or folders; InputError for what cannot be read.
         """
         for folder in (self.repository, self.root.parent, self.root):
             _check_folder(folder)
@@ -155,4 +155,4 @@ def _scan(place: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise InputError(found, mend=MEND)
+    raise Malformed(found, mend=MEND)

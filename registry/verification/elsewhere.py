@@ -12,7 +12,7 @@ from registry import canonical
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.digest import Digests, Progress, measure_files
-from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.errors import GlasshouseError, InputError, Malformed, Unavailable
 from registry.hub import cache
 from registry.hub.reference import HubReference
 from registry.manifest import MAX_FILES, walk
@@ -34,11 +34,11 @@ class Downloaded(Tree):
     """A directory of plain files. Notes that `hf download --local-dir` may have left in it are passed over."""
 
     def files(self, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
-        """(path, size) of each file but those notes. Raises InputError as `walk` does."""
+        """(path, size) of each file but those notes. Raises Malformed and InputError as `walk` does."""
         everything = walk(self.root, max_files=4 * max_files)  # a note and a lock for each file
         found = [(path, size) for path, size in everything if not self._is_note(path, size)]
         if len(found) > max_files:
-            raise InputError(f"{self.root} holds more than {max_files} files", mend="do not use this release")
+            raise Malformed(f"{self.root} holds more than {max_files} files", mend="do not use this release")
         return found
 
     def _is_note(self, path: str, size: int) -> bool:
@@ -74,7 +74,7 @@ class Cached(Tree):
         self._places: dict[str, Path] = {}
 
     def files(self, *, max_files: int = MAX_FILES) -> list[tuple[str, int]]:
-        """(path, size) of each file. Raises InputError as `Snapshot.files` does."""
+        """(path, size) of each file. Raises Malformed and InputError as `Snapshot.files` does."""
         kept = self._snapshot.files(max_files)
         self._places = {file.path: file.place for file in kept}
         return [(file.path, file.size) for file in kept]

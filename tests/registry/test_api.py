@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CLASSES = {
     "CertificateHolder", "CertificateSigner", "Check", "CiWorkflow", "CredentialsError", "DigestMismatch",
-    "Established", "FailedReport", "Finding", "GlasshouseError", "IdentityPattern", "InputError", "KeySigner", "Level",
-    "LintReport", "Policy", "PublicKey", "Refused", "Report", "SignatureError", "Signer", "SignerError",
-    "SigstoreIdentity", "SigstoreSigner", "Step", "StepSummary", "TimestampService", "Unavailable", "UnknownReport",
-    "Verdict", "VerificationError",
+    "Established", "FailedReport", "Fault", "Finding", "GlasshouseError", "IdentityPattern", "InputError", "KeySigner",
+    "Level", "LintReport", "Malformed", "Policy", "PublicKey", "Refused", "Report", "SignatureError", "Signer",
+    "SignerError", "SigstoreIdentity", "SigstoreSigner", "Step", "StepSummary", "TimestampService", "Unavailable",
+    "UnknownReport", "Verdict", "VerificationError",
 }  # fmt: skip
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
