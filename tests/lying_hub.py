@@ -80,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.behaviour(self):
             self.honest()
 
+    do_PUT = do_GET  # noqa: N815
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def about(self, part: str) -> bool:

@@ -54,7 +54,16 @@ _READING = ("GET", "HEAD")
 _LIMIT_RESET = re.compile(r';\s*r\s*=\s*0+\s*;\s*t\s*=\s*([^;,"\s]+)')
 """The library waits so long at a 429 (draft-ietf-httpapi-ratelimit-headers-09, as it reads that)."""
 _endpoints: set[str] = set()
-_until = threading.local()
+
+
+class _Limit(threading.local):
+    """How long the reads of this thread may take together. since: the first of them, once it has begun."""
+
+    seconds: float | None = None
+    since: float | None = None
+
+
+_limit = _Limit()
 
 
 @dataclass
@@ -186,13 +195,13 @@ def _timeout(request: httpx2.Request) -> dict[str, float]:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Within: no read of this thread waits beyond so many seconds from now."""
-    before = getattr(_until, "time", None)
-    _until.time = monotonic() + seconds
+    """Within: the reads of this thread take no longer together. What is sent before them does not count."""
+    before = _limit.seconds, _limit.since
+    _limit.seconds, _limit.since = seconds, None
     try:
         yield
     finally:
-        _until.time = before
+        _limit.seconds, _limit.since = before
 
 
 def _watch(event: str, info: dict[str, Any]) -> None:
@@ -204,9 +213,9 @@ def _watch(event: str, info: dict[str, Any]) -> None:
 
 def _ending(read: Callable[..., bytes]) -> Callable[..., bytes]:
     def limited(max_bytes: int, timeout: float | None = None) -> bytes:
-        until = getattr(_until, "time", None)
-        if until is not None:
-            left = max(until - monotonic(), 0.001)
+        if _limit.seconds is not None:
+            _limit.since = _limit.since or monotonic()
+            left = max(_limit.since + _limit.seconds - monotonic(), 0.001)
             timeout = left if timeout is None else min(timeout, left)
         return read(max_bytes, timeout)
 
@@ -214,7 +223,11 @@ def _ending(read: Callable[..., bytes]) -> Callable[..., bytes]:
 
 
 def _origin(url: httpx2.URL) -> str:
-    return str(url.origin)
+    """Scheme, host and port: what an address has in common with others at the same server."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    usual = {"http": 80, "https": 443}.get(url.scheme)
+    port = "" if url.port in (None, usual) else f":{url.port}"
+    return f"{url.scheme}://{host}{port}"
 
 
 def _odd(request: httpx2.Request, found: str) -> Unavailable:

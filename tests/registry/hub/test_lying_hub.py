@@ -8,9 +8,10 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from huggingface_hub.utils import _http
 
@@ -160,6 +161,13 @@ def test_a_token_goes_to_its_endpoint_and_nowhere_else(tmp_path: Path) -> None:
         assert [token for _, token in other.seen] == [None]
 
 
+def test_a_server_is_its_scheme_host_and_port() -> None:
+    same = {bounds._origin(httpx2.URL(url)) for url in ("https://Hub.example", "https://hub.example:443/a?b")}
+    assert same == {"https://hub.example"}
+    for other in ("http://hub.example", "https://hub.example:444", "https://hub.example.org", "https://[::1]:443"):
+        assert bounds._origin(httpx2.URL(other)) not in same
+
+
 def test_a_listing_without_end_ends_at_its_limit() -> None:
     def many(request: Handler) -> bool:
         if request.about("tree/"):
@@ -172,6 +180,32 @@ def test_a_listing_without_end_ends_at_its_limit() -> None:
         with pytest.raises(GlasshouseError, match="more than the 250 files"):
             HubClient(hub.url).files.list(REPO, COMMIT, transfer.Limits(files=250))
         assert len(hub.seen) == 3
+
+
+def test_what_takes_long_to_send_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAKING", 1.0)
+
+    def slow(request: Handler) -> bool:
+        for _ in range(16):
+            request.rfile.read(1 << 20)
+            sleep(0.1)
+        request.send(b"{}")
+        return True
+
+    with served(slow) as hub:
+        _ = HubClient(hub.url).connection.api
+        assert _http.get_session().put(hub.url, content=bytes(16 << 20)).status_code == 200
+
+    def silent(request: Handler) -> bool:
+        request.stall()
+        return True
+
+    with (
+        served(silent) as hub,
+        pytest.raises(transfer.Silent, match=r"^http://127\.0\.0\.1:\d+ does not answer"),
+    ):
+        _ = HubClient(hub.url).connection.api
+        _http.get_session().put(hub.url)
 
 
 def test_a_disk_without_room_is_told_before_and_while_it_fills(tmp_path: Path) -> None:
