@@ -26,6 +26,8 @@ from registry.variables import PIP_FIND_LINKS, TRACKING
 
 INSTALLING = ("PIP_", "UV_")
 """Variables that say where packages come from begin so."""
+TOLD_TO_UV = {PIP_FIND_LINKS: "UV_FIND_LINKS", "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL", "PIP_CERT": "SSL_CERT_FILE"}
+"""Those of pip that uv has under names of its own."""
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -107,9 +109,10 @@ class Sandbox:
             if installing and (name.startswith(INSTALLING) or name in (*CERTIFICATES, *PROXIES))
         }
         if installing:  # uv has variables of its own for what pip is told
-            for ours, theirs in ((PIP_FIND_LINKS, "UV_FIND_LINKS"), ("PIP_CERT", "SSL_CERT_FILE")):
+            for ours, theirs in TOLD_TO_UV.items():
                 if ours in kept:
                     kept.setdefault(theirs, kept[ours])
+            kept.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # the digests in the lock say what is right
         home = self.scratch / "home"
         for folder in (home, self.scratch / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)

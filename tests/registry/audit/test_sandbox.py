@@ -42,9 +42,10 @@ def test_a_child_sees_no_secrets(sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
 
 
 def test_where_packages_come_from_is_told_to_uv_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
-    monkeypatch.setenv("PIP_FIND_LINKS", "https://wheels.example.org")
-    assert sandbox.environment(installing=True)["UV_FIND_LINKS"] == "https://wheels.example.org"
+    for name in ("FIND_LINKS", "EXTRA_INDEX_URL"):
+        monkeypatch.delenv(f"UV_{name}", raising=False)
+        monkeypatch.setenv(f"PIP_{name}", "https://wheels.example.org")
+        assert sandbox.environment(installing=True)[f"UV_{name}"] == "https://wheels.example.org"
 
 
 @pytest.mark.parametrize(
