@@ -166,4 +166,8 @@ def _same(
 
 
 def _gap(stage: str, found: str) -> NoReturn:
-    raise Refused(f"the stage {stage}: {found}", mend=f"run it again: dvc repro --force {stage}, and commit dvc.lock")
+    raise Refused(
+        f"the stage {stage}: {found}",
+        mend=f"run it again: dvc repro --force {stage} (where it is frozen, dvc unfreeze {stage} first), "
+        "and commit dvc.lock",
+    )

@@ -124,3 +124,16 @@ def test_a_setting_that_is_not_a_finite_number_is_refused_before_anything_runs(t
         dvc_yaml.settings(tmp_path, plan.stage("one"))
     with pytest.raises(InputError, match=r"params.yaml has the number -?(inf|nan)"):
         dvc_yaml.locked_settings(tmp_path, {"params.yaml": {"rate": None}})
+
+
+def test_a_frozen_stage_with_a_record_runs_again_by_what_the_refusal_says(made: Path) -> None:
+    dvc("freeze", "one", root=made)
+    (made / "code/helper.py").write_text("WORD = 'word'  # other code\n")
+    commit(made)
+    with pytest.raises(Refused, match="one: code is not what it read") as problem:
+        stage_runs.gather(made)
+    assert "dvc repro --force one (where it is frozen, dvc unfreeze one first)" in problem.value.mend
+    dvc("unfreeze", "one", root=made)
+    dvc("repro", "--force", "one", root=made)
+    commit(made)
+    assert [one.evidence for one in stage_runs.gather(made).stages if one.run.stage == "one"] == ["ran"]
