@@ -59,7 +59,7 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, ma
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=lambda pairs: _object(name, pairs),
-            parse_constant=lambda word: _refuse(name, f"{word} is no JSON number"),
+            parse_constant=lambda word: _refuse(name, f"{word} is not a JSON number"),
             parse_int=lambda digits: _integer(name, digits),
             parse_float=lambda digits: _float(name, digits),
         )

@@ -35,10 +35,12 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What was measured of one file, each 64 lowercase hex characters; None: not measured."""
+    """What was measured of one file."""
 
     sha256: str | None = None
+    """64 lowercase hex characters; None where it was not measured."""
     blake3: str | None = None
+    """64 lowercase hex characters; None where it was not measured."""
 
 
 def is_sha256(text: object) -> bool:

@@ -21,14 +21,16 @@ from typing import ClassVar
 
 
 class GlasshouseError(Exception):
-    """An error a person can act on.
+    """An error that a person can act on.
 
-    message: what was found and what was expected, in one sentence.
-    mend: how to put it right, best of all a command to paste.
+    `message` says what was found and what was expected, in one sentence. `mend` says how to put it right: best of all
+    with a command to paste.
     """
 
     exit_code: ClassVar[int] = 2
+    """What the command ends with."""
     code: ClassVar[str] = "error"
+    """The kind of error, for a program."""
 
     def __init__(self, message: str, *, mend: str) -> None:
         super().__init__(message)

@@ -104,16 +104,18 @@ def twins(paths: Iterable[str]) -> list[str]:
 class Entry:
     """One file.
 
-    path: POSIX, relative to the root; `check_path` holds.  size: bytes, >= 0.  sha256: 64 lowercase hex characters.
-    blake3: the same, or None where it is not known; not compared.
     Raises: Malformed for any other shape.
     Source: in-toto ResourceDescriptor (spec/v1/resource_descriptor.md).
     """
 
     path: str
+    """Where the file is: POSIX, relative to the root; `check_path` holds."""
     size: int
+    """How many bytes it has: 0 or more."""
     sha256: str
+    """SHA-256 of its bytes, as 64 lowercase hex characters."""
     blake3: str | None = field(default=None, compare=False)
+    """BLAKE3 of its bytes; None where it is not known. Two entries are equal whatever they say of it."""
 
     def __post_init__(self) -> None:
         check_path(self.path)
@@ -126,6 +128,7 @@ class Manifest:
     """The files of a directory, sorted by path, no path twice, no two paths or folders alike but for case."""
 
     entries: tuple[Entry, ...]
+    """One for each file, sorted by path."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", tuple(sorted(self.entries)))
@@ -179,11 +182,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Paths at which two manifests part: only in the signed one, only in the found one, in both but unlike."""
+    """Paths at which two manifests differ."""
 
     missing: tuple[str, ...]
+    """Paths of the signed manifest alone."""
     unexpected: tuple[str, ...]
+    """Paths of the found manifest alone."""
     altered: tuple[str, ...]
+    """Paths of both, whose size or SHA-256 differs."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.unexpected or self.altered)

@@ -1,6 +1,6 @@
 """YAML read from hostile bytes: plain maps, lists and scalars, nothing else; scalars as YAML 1.2 has them, as DVC does.
 
-Refused, with Malformed: too many bytes, deep nesting, aliases (the "billion laughs"), tags, keys that are no strings
+Refused, with Malformed: too many bytes, deep nesting, aliases (the "billion laughs"), tags, keys that are not strings
 or stand twice in one map, several documents. Dates stay strings.
 """
 
@@ -67,11 +67,13 @@ def _check_events(name: str, text: str) -> None:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A document that is read.  name: what an error calls it.  one_way: as of `parse`."""
+    """A document that is read."""
 
     name: str
+    """What an error calls it."""
     loader: yaml.SafeLoader
     one_way: bool
+    """Whether what YAML 1.1 and 1.2 read in two ways is refused, as `parse` says."""
 
 
 def _value(reading: _Reading, node: yaml.Node) -> Any:
@@ -81,7 +83,7 @@ def _value(reading: _Reading, node: yaml.Node) -> Any:
             result: dict[str, Any] = {}
             for key, item in node.value:
                 if not isinstance(key, yaml.ScalarNode) or not isinstance(_value(reading, key), str):
-                    _refuse(reading.name, f"line {key.start_mark.line + 1}: a key that is no string")
+                    _refuse(reading.name, f"line {key.start_mark.line + 1}: a key that is not a string")
                 if key.value in result:
                     _refuse(reading.name, f"line {key.start_mark.line + 1}: the key {key.value!r} stands twice")
                 result[key.value] = _value(reading, item)

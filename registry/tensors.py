@@ -40,17 +40,18 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of a file.
-
-    name: its key.  dtype: a key of DTYPE_BITS.  shape: sizes, outermost first; () for a scalar.
-    start, end: bytes from the start of the file.
-    """
+    """One tensor of a file."""
 
     name: str
+    """The key in the header."""
     dtype: str
+    """The type of its numbers: a key of DTYPE_BITS."""
     shape: tuple[int, ...]
+    """Its sizes, outermost first; () for a scalar."""
     start: int
+    """Where its first byte is, counted from the start of the file."""
     end: int
+    """One past its last byte, counted likewise."""
 
 
 def read_header(path: Path) -> tuple[Tensor, ...]:
@@ -66,7 +67,7 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
             _refuse(path, f"a header of {length} bytes in a file of {size}")
         head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
     if not isinstance(head, dict):
-        _refuse(path, "the header is no JSON object")
+        _refuse(path, "the header is not a JSON object")
     head.pop("__metadata__", None)
     tensors = sorted(
         (_tensor(path, name, row, 8 + length) for name, row in head.items()), key=lambda t: (t.start, t.end)
@@ -155,6 +156,6 @@ def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:
 
 def _refuse(path: Path, found: str) -> NoReturn:
     raise Malformed(
-        f"{path.name} is no safetensors file: {found}",
+        f"{path.name} is not a safetensors file: {found}",
         mend="write weights with safetensors' save_file; pickles are refused",
     )

@@ -29,16 +29,18 @@ class FileDigests(Record):
     """One safetensors file."""
 
     file: Sha256
-    """Of its bytes."""
+    """SHA-256 of its bytes."""
     tensors: Sha256
-    """Of the tensors in it, whatever the layout: registry.tensors.tensors_digest."""
+    """SHA-256 of the tensors in it, whatever the layout: registry.tensors.tensors_digest."""
 
 
 class Positions(Record):
-    """Rows of the data order that were used up since the checkpoint before: start, and one past the last."""
+    """A stretch of the data order, in rows."""
 
     start: Count
+    """The first row."""
     end: Count
+    """One past the last row."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -51,8 +53,9 @@ class ProfileName(Record):
     """The numeric profile that decides the bits."""
 
     name: Label
+    """What the profile is called, such as `portable`."""
     digest: Sha256
-    """Of everything the profile names."""
+    """SHA-256 of everything that the profile names."""
 
 
 class Checkpoint(Record):
@@ -61,12 +64,15 @@ class Checkpoint(Record):
     step: Count
     """Optimizer steps done."""
     weights: FileDigests
+    """The file of weights."""
     optimizer: FileDigests
+    """The file of the optimizer's state."""
     positions: Positions
+    """The rows of the data order that were used up since the entry before."""
     loss: float | None
     """Mean training loss, in nats a token, of the last step done; None at step 0."""
     previous: Sha256
-    """Digest of the entry before; FIRST for the first."""
+    """SHA-256 of the entry before; FIRST for the first."""
 
     @property
     def digest(self) -> str:
@@ -80,12 +86,13 @@ class Chain(Record):
     schema_: Literal["glasshouse.checkpoints/v1"] = Field("glasshouse.checkpoints/v1", alias="schema")
     """The format, with its version."""
     tokens: Sha256
-    """Of tokens.json."""
+    """SHA-256 of tokens.json."""
     recipe: Sha256
-    """Of everything that decides the weights: parameters, seed, tokens, profile, packages."""
+    """SHA-256 of everything that decides the weights: parameters, seed, tokens, profile, packages."""
     profile: ProfileName
+    """The numeric profile that it was trained under."""
     entries: tuple[Checkpoint, ...] = Field(max_length=MAX_ENTRIES)
-    """By step."""
+    """One for each checkpoint, in the order of their steps."""
 
     @property
     def head(self) -> str:

@@ -51,7 +51,7 @@ class Row(Record):
     path: str
     """Within the source; `registry.manifest.check_path` holds. With `source` it names the document."""
     sha256: Sha256
-    """Of the document's bytes."""
+    """SHA-256 of the document's bytes."""
     size: Count = Field(alias="bytes")
     """How many bytes."""
     license: Licence
@@ -70,10 +70,12 @@ class Row(Record):
 
 
 class Tally(Record):
-    """How many documents, and their bytes together."""
+    """Documents that are counted together."""
 
     documents: Count = 0
+    """How many documents."""
     size: Count = Field(default=0, alias="bytes")
+    """How many bytes they have together."""
 
     def plus(self, size: int) -> Tally:
         """With one document more, of `size` bytes."""
@@ -84,7 +86,9 @@ class SplitTallies(Record):
     """What is used, by purpose."""
 
     train: Tally
+    """What is trained on."""
     validation: Tally
+    """What is kept from training, to measure by."""
 
 
 class DataSource(Record):
@@ -93,6 +97,7 @@ class DataSource(Record):
     id: Id
     """A package URL (purl), `hf://datasets/NAME@COMMIT`, or `files:NAME`."""
     kind: Literal["installed", "files", "huggingface"]
+    """How it was read: as an installed package, as files of the project, or as a data set of the Hub."""
     license: Licence | None
     """SPDX expression; NO_LICENCE where none is stated; None where every document carries its own."""
     url: str | None = None
@@ -109,19 +114,21 @@ class Summary(Record):
     schema_: Literal["glasshouse.data-manifest/v1"] = Field("glasshouse.data-manifest/v1", alias="schema")
     """The format, with its version."""
     algorithm: Literal["rfc6962-sha256"] = "rfc6962-sha256"
-    """Of the tree."""
+    """How the tree is computed."""
     root: Sha256
-    """Of the tree over the rows."""
+    """Merkle root of the tree over the rows."""
     rows: Count
     """Documents met."""
     size: Count = Field(alias="bytes")
-    """Of all documents met."""
+    """How many bytes all documents met have together."""
     rows_sha256: Sha256 = Field(alias="rowsSha256")
-    """Of the file of rows."""
+    """SHA-256 of the file of rows."""
     splits: SplitTallies
+    """What is used, by purpose."""
     excluded: dict[Reason, Count]
     """Documents excluded, by reason; no zeros."""
     licenses: dict[Licence, Tally]
+    """What is used, by licence."""
     sources: tuple[SourceTally, ...] = Field(max_length=MAX_SOURCES)
     """Sorted by id."""
 

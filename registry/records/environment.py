@@ -34,17 +34,21 @@ class Software(Record):
     """What it ran on."""
 
     python: Line
+    """Python's version."""
     packages: Sha256
-    """Of requirements.lock."""
+    """SHA-256 of requirements.lock."""
     torch: Line
+    """torch's version."""
     torch_config: Text
     """torch.__config__.show(): compiler, BLAS, build flags."""
     numpy: Line
+    """numpy's version."""
     blas: Line
     """The BLAS that numpy carries, with its version."""
     transformers: Line
+    """transformers' version."""
     builds: dict[Line, Sha256] | None = None
-    """Of torch and numpy: the digest of the files that their wheels list, with each file's digest. None in v1."""
+    """By `torch` and `numpy`: the SHA-256 over the files that the wheel lists, each with its digest. None in v1."""
     blas_config: Line | None = None
     """How that BLAS was built, in its own words. None in v1."""
 
@@ -55,6 +59,7 @@ class Shape(Record):
     micro_batches: Count
     """Leaves of the tree of sums, in each step."""
     micro_batch_rows: Count
+    """Rows in each leaf."""
     context: Count
     """Tokens in a row."""
 
@@ -63,8 +68,9 @@ class NumericProfile(Record):
     """What was asked for, and what was found to hold."""
 
     name: Label
+    """What the profile is called, such as `portable`."""
     digest: Sha256
-    """Of the profile."""
+    """SHA-256 of the profile."""
     settings: dict[Line, str | int | float | bool | None]
     """Everything that the profile names."""
     environment: dict[Line, Line]
@@ -85,10 +91,13 @@ class Environment(Record):
     )
     """The format, with its version."""
     machine: Machine
+    """Where it ran."""
     software: Software
+    """What it ran on."""
     profile: NumericProfile
+    """How numbers were computed."""
     shape: Shape | None = None
-    """None in v1."""
+    """What was computed at once; None in v1."""
 
     @model_validator(mode="after")
     def _of_one_version(self) -> Self:

@@ -20,6 +20,7 @@ class Validation(Record):
     """What was predicted."""
 
     documents: Count
+    """How many documents."""
     size: Count = Field(alias="bytes")
     """Bytes of those documents."""
     tokens: Count
@@ -30,8 +31,9 @@ class Metrics(Record):
     """How well."""
 
     bits_per_byte: Positive
+    """Bits that the model spends on a byte of text."""
     perplexity: Positive
-    """Of a token: e to the mean loss in nats."""
+    """e to the mean loss of a token in nats."""
     next_token_accuracy: Share
     """Share of tokens that the model thought likeliest."""
 
@@ -40,6 +42,7 @@ class Baseline(Record):
     """What a model without context reaches."""
 
     bits_per_byte: Positive
+    """Bits that it spends on a byte of text."""
 
 
 class Baselines(Record):
@@ -55,6 +58,7 @@ class Sample(Record):
     """A text the model went on with, always taking the likeliest token."""
 
     prompt: str = Field(max_length=10_000)
+    """The text that the model was given."""
     text: str = Field(max_length=1_000_000)
     """What followed."""
 
@@ -65,10 +69,14 @@ class Evaluation(Record):
     schema_: Literal["glasshouse.evaluation/v1"] = Field("glasshouse.evaluation/v1", alias="schema")
     """The format, with its version."""
     weights: Sha256
-    """Of model.safetensors."""
+    """SHA-256 of model.safetensors."""
     tokens: Sha256
-    """Of tokens.json."""
+    """SHA-256 of tokens.json."""
     validation: Validation
+    """What was predicted."""
     metrics: Metrics
+    """How well."""
     baselines: Baselines
+    """How well models do that know no context."""
     sample: Sample
+    """What the model writes."""

@@ -46,9 +46,9 @@ class Weights(Record):
     path: Annotated[str, AfterValidator(_checked)]
     """POSIX, relative to the release."""
     sha256: Sha256
-    """Of the file."""
+    """SHA-256 of the file."""
     tensors: Sha256
-    """Of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
+    """SHA-256 of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
 
 
 class Companion(Record):
@@ -57,7 +57,7 @@ class Companion(Record):
     repo: str
     """namespace/name on the Hub, or datasets/namespace/name."""
     content: Sha256
-    """Of its files: registry.manifest.Manifest.sha256."""
+    """SHA-256 over the manifest of its files: registry.manifest.Manifest.sha256."""
     files: Count
     """How many there are."""
     size: Count
@@ -91,7 +91,7 @@ class ReleaseRecord(Record):
     content: Sha256
     """Digest of the draft's manifest: two releases with one content differ only in version and commit."""
     lock: Sha256
-    """Of provenance/dvc.lock."""
+    """SHA-256 of provenance/dvc.lock."""
     weights: tuple[Weights, ...]
     """Every file of weights."""
     companions: tuple[Companion, ...] = Field((), max_length=20)

@@ -86,9 +86,9 @@ class Measured(Record):
     path: ProjectPath
     """As dvc.yaml names it, relative to the project's root."""
     sha256: Sha256
-    """Of a file's bytes; of a directory: `directory_digest`."""
+    """SHA-256 of a file's bytes; for a directory, `directory_digest`."""
     files: dict[ProjectPath, Sha256] | None = None
-    """Of a directory: SHA-256 by the path inside it, or nothing where there are more than 1000; null for a file."""
+    """For a directory, SHA-256 by the path inside it; empty where there are more than 1000 files. None for a file."""
 
     @property
     def name(self) -> str:
@@ -153,7 +153,7 @@ class StageRun(Record):
     @model_validator(mode="after")
     def _of_the_run(self) -> Self:
         if not set(self.committed) <= {dep.path for dep in self.run.deps}:
-            raise ValueError("what it calls committed is no dependency")
+            raise ValueError("what it calls committed is not a dependency")
         if list(self.committed) != sorted(set(self.committed)):
             raise ValueError("what is committed is not sorted, or stands twice")
         return self

@@ -31,19 +31,19 @@ MEND = "make them anew: dvc repro -f encode"
 
 
 class DataDigests(Record):
-    """The documents that the tokens were made from."""
+    """A data manifest, by its digests."""
 
     root: Sha256
-    """Merkle root of their rows."""
+    """Merkle root of its rows."""
     sha256: Sha256
-    """Of data-manifest.json."""
+    """SHA-256 of data-manifest.json."""
 
 
 class TokenizerDigest(Record):
-    """What made the tokens."""
+    """A tokenizer, by its digest."""
 
     sha256: Sha256
-    """Of tokenizer.json."""
+    """SHA-256 of tokenizer.json."""
 
 
 class Split(Record):
@@ -52,15 +52,18 @@ class Split(Record):
     tokens: Count
     """Each document's, and one end-of-text token after each."""
     documents: Count
+    """How many documents."""
     size: Count = Field(alias="bytes")
-    """Of the documents' texts as UTF-8."""
+    """How many bytes the documents' texts have as UTF-8."""
 
 
 class Splits(Record):
     """Both splits."""
 
     train: Split
+    """What is trained on."""
     validation: Split
+    """What is kept from training, to measure by."""
 
     def named(self, split: str) -> Split:
         """The split of that name. Raises InputError for another name."""
@@ -69,17 +72,18 @@ class Splits(Record):
                 return self.train
             case "validation":
                 return self.validation
-        raise InputError(f"{split!r} is no split", mend=f"use one of: {', '.join(SPLITS)}")
+        raise InputError(f"there is no split {split!r}", mend=f"use one of: {', '.join(SPLITS)}")
 
 
 class TokenFile(Record):
     """A shard or an index."""
 
     path: Annotated[str, StringConstraints(pattern=r"^(train|validation)(-[0-9]{5}\.bin|\.index)$")]
-    """Beside tokens.json."""
+    """Its name, beside tokens.json."""
     sha256: Sha256
+    """SHA-256 of its bytes."""
     size: Count
-    """Bytes."""
+    """How many bytes it has."""
 
 
 class Tokens(Record):
@@ -91,12 +95,15 @@ class Tokens(Record):
     schema_: Literal["glasshouse.tokens/v1"] = Field("glasshouse.tokens/v1", alias="schema")
     """The format, with its version."""
     data_manifest: DataDigests
+    """The documents that the tokens were made from."""
     tokenizer: TokenizerDigest
+    """What made the tokens."""
     dtype: Literal["uint16", "uint32"]
-    """Of a token in a shard."""
+    """The type of a token in a shard."""
     vocabulary: Annotated[int, Field(ge=1, le=1 << 32)]
     """Every token is less than this."""
     splits: Splits
+    """How much there is of each split."""
     files: tuple[TokenFile, ...] = Field(max_length=MAX_FILES)
     """Sorted by path."""
 

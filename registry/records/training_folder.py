@@ -32,6 +32,7 @@ class TrainingFolder:
     """Where one training keeps what it made, below `root`."""
 
     root: Path
+    """The folder."""
 
     @property
     def chain(self) -> Path:
