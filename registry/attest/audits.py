@@ -25,7 +25,7 @@ class Challenge(PredicatePart):
     logged_at: Time | None = None
     """When the release statement entered the log; left out where no log knows it."""
     head: Sha256
-    """Of the chain of checkpoints: the digest of its last entry."""
+    """The digest of the last entry in the chain of checkpoints."""
     segments: Count
     """How many the chain has."""
     chosen: tuple[Count, ...] = Field(min_length=1, max_length=100_000)
@@ -46,9 +46,9 @@ class ReplayedSegment(PredicatePart):
     reason: Text
     """In words: where it departs, or why it could not be told."""
     weights: Sha256 | None = None
-    """Of the file of weights that came out; left out where nothing did."""
+    """SHA-256 of the file of weights that came out; left out where nothing did."""
     optimizer: Sha256 | None = None
-    """Of the file of optimizer state that came out."""
+    """SHA-256 of the file of optimizer state that came out; left out where nothing did."""
     seconds: float = Field(ge=0, allow_inf_nan=False)
     """How long it took."""
 
@@ -65,7 +65,7 @@ class Replay(Predicate):
     source: GitCommit
     """The commit whose code was run: the release's."""
     tokens: Sha256
-    """Of tokens.json, made anew from the source and equal to the signed one, or else the verdict is DIFFERENT."""
+    """SHA-256 of tokens.json, made anew from the source. Where it is not the signed one, the verdict is DIFFERENT."""
     challenge: Challenge
     """Which segments, and why those."""
     replayed: tuple[ReplayedSegment, ...] = Field(max_length=100_000)

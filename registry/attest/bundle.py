@@ -40,8 +40,11 @@ class Envelope:
     """A payload and one signature over it."""
 
     payload: bytes
+    """What is signed: a statement."""
     payload_type: str
+    """The media type of the payload."""
     signature: bytes
+    """The signature over `signed`."""
 
     @property
     def signed(self) -> bytes:
@@ -73,21 +76,19 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that is well formed; nothing in it is verified.
-
-    document: the whole of it, as parsed JSON.
-    kind: what vouches for the signature.
-    material: its `verificationMaterial`, which holds that.
-    envelope: payload and signature.
-    stamps: the RFC 3161 timestamps beside a signature that no log knows, each in DER; those of a logged one are for
-    Sigstore to read.
-    """
+    """A bundle that is well formed; nothing in it is verified."""
 
     document: dict[str, Any]
+    """The whole bundle, as parsed JSON."""
     kind: Kind
+    """What vouches for the signature."""
     material: dict[str, Any]
+    """Its `verificationMaterial`, which holds what vouches for the signature."""
     envelope: Envelope
+    """The payload and its signature."""
     stamps: tuple[bytes, ...] = ()
+    """The RFC 3161 timestamps of a signature that no log knows, each in DER. Those of a logged signature are left to
+    Sigstore."""
 
     @classmethod
     def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
@@ -127,7 +128,8 @@ def _kind(material: dict[str, Any]) -> Kind:
     if len(found) != 1:
         _refuse(f"its verificationMaterial must hold one of {', '.join(KINDS)}; found {str(sorted(material))[:200]}")
     if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries")):
-        _refuse(f"by {found[0]} there is no log entry, and nothing but timestamps; found {str(sorted(material))[:200]}")
+        held = str(sorted(material))[:200]
+        _refuse(f"a bundle by {found[0]} must hold no log entry, and nothing but timestamps; found {held}")
     return found[0]
 
 

@@ -53,7 +53,7 @@ class BuildMetadata(PredicatePart):
     """When and under which name it ran."""
 
     invocation_id: Text | None = None
-    """Of this run, such as an MLflow run id."""
+    """The name of this run, such as an MLflow run id."""
     started_on: Text | None = None
     """RFC 3339, UTC."""
     finished_on: Text | None = None
@@ -93,7 +93,7 @@ class TestResult(Predicate):
     configuration: tuple[Resource, ...]
     """What it was measured with: parameters and tokens; and evaluation.json, with the figures in its annotations."""
     url: Text | None = None
-    """Of the run."""
+    """Where the run can be looked up."""
     passed_tests: tuple[Text, ...] = ()
     """Names of the tests that passed, such as `bitsPerByte < baselines.unigram.bitsPerByte`."""
     warned_tests: tuple[Text, ...] = ()

@@ -32,7 +32,7 @@ from registry.variables import KEY_PASSWORD
 CURVE = ec.SECP256R1()
 PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of the curve's field, and of its group (SEC 2 version 2.0, section 2.4.2)."""
+"""The order of the curve's field, and that of its group (SEC 2 version 2.0, section 2.4.2)."""
 MAX_KEY_BYTES = 64 << 10
 
 

@@ -50,9 +50,10 @@ class Licences(Record):
     """Which licences are accepted; each list is compared with SPDX expressions as they are written."""
 
     weights: tuple[Spdx, ...] | None = None
-    """Of the weights; None: any."""
+    """Licences that the weights may have; None is any."""
     data: tuple[Spdx, ...] | None = None
-    """Of the documents trained on: every licence that the signed data statement counts must be here. None: any."""
+    """Licences that the documents may have that were trained on: every one that the signed data statement counts
+    must be among them. None is any."""
 
 
 class Bounds(Record):
@@ -122,7 +123,7 @@ class Policy(Record):
     def _can_be_met(self) -> Self:
         if not self.signers:
             raise InputError(
-                "no signer is named, and there is no trusting just any",
+                "no signer is named, and nobody is trusted by default",
                 mend="name one: --identity WHO --issuer URL, or --key FILE, or --policy policy.yaml",
             )
         if self.threshold > len(self.signers):
@@ -182,7 +183,7 @@ class Policy(Record):
 
 
 def _empty(value: Any, place: str) -> str | None:
-    """Where `value` has a key or an item without a value: what asks for nothing is no policy."""
+    """Where `value` has a key or an item without a value: what asks for nothing is not a policy."""
     if value is None:
         return place.removeprefix(".")
     rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -104,7 +104,7 @@ class ChainProfile(PredicatePart):
     name: Text
     """What it is called, such as `portable`."""
     digest: Sha256
-    """Of everything that it names."""
+    """SHA-256 of everything that it names."""
 
 
 class Checkpoints(Predicate):
@@ -119,9 +119,9 @@ class Checkpoints(Predicate):
     last_step: Count
     """Optimizer steps at the last of them."""
     tokens: Sha256
-    """Of tokens.json: what was trained on."""
+    """SHA-256 of tokens.json: what was trained on."""
     recipe: Sha256
-    """Of everything that decides the weights: parameters, seed, tokens, profile, packages."""
+    """SHA-256 of everything that decides the weights: parameters, seed, tokens, profile, packages."""
     profile: ChainProfile
     """The numeric profile that decides the bits."""
 
@@ -153,9 +153,9 @@ class ReleasedFile(PredicatePart):
     path: Text
     """POSIX, relative to the release."""
     sha256: Sha256
-    """Of its bytes."""
+    """SHA-256 of its bytes."""
     size: Count
-    """Bytes."""
+    """How many bytes it has."""
     blake3: Sha256 | None = None
     """BLAKE3 of the same bytes, which several cores can check inside one file."""
 
@@ -168,7 +168,7 @@ class ListedAttestation(PredicatePart):
     predicate_type: Text
     """The URI of what it says."""
     sha256: Sha256
-    """Of the bundle's bytes."""
+    """SHA-256 of the bundle's bytes."""
 
 
 class SourceCommit(PredicatePart):
@@ -231,11 +231,11 @@ class Rebuilt(PredicatePart):
     """One file of a release, as a rebuild made it."""
 
     path: Text
-    """In the release."""
+    """Where it is in the release."""
     verdict: Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
     """How it compares with the signed one."""
     sha256: Sha256 | None = None
-    """Of what came out; left out where nothing did."""
+    """SHA-256 of what came out; left out where nothing did."""
 
 
 class Rebuild(Predicate):

@@ -29,9 +29,9 @@ from registry.errors import InputError, Unavailable
 from registry.files import read_bytes
 
 MAX_BYTES = 4 << 20
-"""Of one list: about 100,000 certificates."""
+"""The largest list, in DER: about 100,000 certificates."""
 MAX_TEXT = MAX_BYTES * 3 // 2
-"""Of the same in PEM."""
+"""The largest list in PEM."""
 MAX_LISTS = 16
 BEGIN = b"-----BEGIN X509 CRL-----"
 PARTIAL = (ExtensionOID.DELTA_CRL_INDICATOR, ExtensionOID.ISSUING_DISTRIBUTION_POINT)
@@ -55,7 +55,7 @@ def load(data: bytes, *, name: str = "the revocation list") -> List:
             found = x509.load_pem_x509_crl(data) if BEGIN in data else x509.load_der_x509_crl(data)
             _check_whole(found)
     except x509_path.UNREADABLE as problem:
-        raise InputError(f"{name} is no list that can be used: {x509_path.words(problem)}", mend=MEND) from problem
+        raise InputError(f"{name} is not a list that can be used: {x509_path.words(problem)}", mend=MEND) from problem
     return found
 
 
@@ -99,7 +99,7 @@ def _check_whole(found: List) -> None:
         raise ValueError("it does not say until when it holds")
     for extension in found.extensions:
         if extension.oid in PARTIAL or extension.critical:
-            raise ValueError(f"it is no complete list of one authority: it has the extension {extension.oid._name}")
+            raise ValueError(f"it is not a complete list of one authority: it has the extension {extension.oid._name}")
 
 
 def _is_of(found: List, issuer: x509.Certificate) -> bool:

@@ -29,16 +29,19 @@ class Signer(Protocol):
 class CiClaims:
     """What a certificate says of the CI run that it was issued to; None where it does not say.
 
-    repository: URL of the source.  workflow: URI of the pipeline's file, `repository/path@ref`.
-    ref, commit: what the pipeline ran on.  run: URL of the run.
     Source: sigstore/fulcio, docs/oid-info.md (1.3.6.1.4.1.57264.1.12 to .21).
     """
 
     repository: str | None = None
+    """The URL of the source."""
     workflow: str | None = None
+    """The URI of the pipeline's file: `repository/path@ref`."""
     ref: str | None = None
+    """The ref that the pipeline ran on."""
     commit: str | None = None
+    """The commit that the pipeline ran on."""
     run: str | None = None
+    """The URL of the run."""
 
     def as_json(self) -> dict[str, str]:
         """Those that are known."""
@@ -47,20 +50,20 @@ class CiClaims:
 
 @dataclass(frozen=True, slots=True)
 class SignedByIdentity:
-    """Signed through Sigstore: an identity, and the public log entry that shows when.
-
-    identity, issuer: as the certificate names them.
-    log: the log's own name for itself, from its signed checkpoint.  log_index: the entry's place in the log.
-    signed_at: the log's time (Rekor 1) or the timestamp authority's (Rekor 2), in UTC.
-    claims: of the CI run, where it was one.
-    """
+    """Signed through Sigstore: an identity, and the public log entry that shows when."""
 
     identity: str
+    """Who signed, as the certificate names them."""
     issuer: str
+    """Who vouches for that, as the certificate names them."""
     log: str
+    """The log's own name for itself, from its signed checkpoint."""
     log_index: int
+    """Where the entry is in the log."""
     signed_at: datetime
+    """The log's time (Rekor 1) or the timestamp authority's (Rekor 2), in UTC."""
     claims: CiClaims = CiClaims()
+    """What the certificate says of a CI run; nothing where it was not one."""
 
     def __str__(self) -> str:
         when = self.signed_at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -91,19 +94,18 @@ class SignedByIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """When a signature was there at the latest, by a timestamp authority that the verifier trusts.
-
-    at: its time, in UTC.  accuracy: by how much that may be off, as the authority says.  authority: whose name it is
-    signed in.
-    """
+    """When a signature was there at the latest, by a timestamp authority that the verifier trusts."""
 
     at: datetime
+    """The time, in UTC."""
     accuracy: timedelta
+    """By how much the time may be off, as the authority says."""
     authority: str
+    """The name in which the timestamp is signed."""
 
     @property
     def bounds(self) -> tuple[datetime, datetime]:
-        """Between which its time surely was."""
+        """The earliest and the latest time that it can have been."""
         return self.at - self.accuracy, self.at + self.accuracy
 
     def __str__(self) -> str:
@@ -116,13 +118,12 @@ class Stamped:
 
 @dataclass(frozen=True, slots=True)
 class SignedByKey:
-    """Signed with a bare key: nobody logged it, and only a timestamp shows when.
-
-    sha256: of the public key in PEM, hex.  stamped: None where there is no timestamp, or none that is trusted.
-    """
+    """Signed with a bare key: nobody logged it, and only a timestamp shows when."""
 
     sha256: str
+    """SHA-256 of the public key in PEM, as hex."""
     stamped: Stamped | None = None
+    """The timestamp; None where there is none that is trusted."""
 
     def __str__(self) -> str:
         return f"{self.name}, no transparency log{_when(self.stamped)}"
@@ -134,7 +135,7 @@ class SignedByKey:
 
     @property
     def signed_at(self) -> datetime | None:
-        """When, as far as anybody but the signer says."""
+        """When it was signed; None where only the signer could say so."""
         return self.stamped.at if self.stamped else None
 
     @property
@@ -149,22 +150,25 @@ class SignedByKey:
 
 @dataclass(frozen=True, slots=True)
 class SignedByCertificate:
-    """Signed with a certificate of an authority that the verifier named: nobody logged it, only a timestamp shows when.
+    """Signed with a certificate of an authority that the verifier named.
 
-    identity: as the certificate names its holder.  authority: the authority's own name.
-    authority_sha256, certificate_sha256: of the two certificates in DER, hex.
-    key_sha256: of the holder's public key in PEM, hex, as of SignedByKey.
-    not_after: when the certificate ends, and with it what it signed and nobody stamped.
-    stamped: None where there is no timestamp, or none that is trusted.
+    Nobody logged it, so only a timestamp shows when.
     """
 
     identity: str
+    """Who signed, as the certificate names its holder."""
     authority: str
+    """The name of the authority."""
     authority_sha256: str
+    """SHA-256 of the authority's certificate in DER, as hex."""
     certificate_sha256: str
+    """SHA-256 of the holder's certificate in DER, as hex."""
     key_sha256: str
+    """SHA-256 of the holder's public key in PEM, as hex; SignedByKey has the same."""
     not_after: datetime
+    """When the certificate ends. What it signed and nobody stamped no longer holds from then on."""
     stamped: Stamped | None = None
+    """The timestamp; None where there is none that is trusted."""
 
     def __str__(self) -> str:
         until = self.not_after.strftime("%Y-%m-%d")
@@ -180,7 +184,7 @@ class SignedByCertificate:
 
     @property
     def signed_at(self) -> datetime | None:
-        """When, as far as anybody but the signer says."""
+        """When it was signed; None where only the signer could say so."""
         return self.stamped.at if self.stamped else None
 
     @property
@@ -229,11 +233,11 @@ def people(signers: Iterable[SignedBy]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A statement whose signature holds, and who made it. Only `Verifier.verify` makes one.
-
-    rule: which of the policy's signers it is, by index.
-    """
+    """A statement whose signature holds, and who made it. Only `Verifier.verify` makes one."""
 
     statement: Statement
+    """What was signed."""
     signer: SignedBy
+    """Who signed it."""
     rule: int
+    """Which of the policy's signers that is, by index."""

@@ -28,13 +28,13 @@ MAX_TEXT = 1024
 class Subject:
     """One thing spoken of.
 
-    name: for a file its path, relative to the release; 1 to 1024 printable characters.
-    sha256: 64 lowercase hex characters.
     Raises: Malformed for any other shape.
     """
 
     name: str
+    """What it is called: for a file, its path relative to the release. 1 to 1024 printable characters."""
     sha256: str
+    """SHA-256 of its bytes, as 64 lowercase hex characters."""
 
     def __post_init__(self) -> None:
         _check_text("a subject's name", self.name)
@@ -46,15 +46,15 @@ class Subject:
 class Statement:
     """A predicate about subjects.
 
-    subjects: at least one, each name once.
-    predicate_type: the URI that says how to read the predicate.
-    predicate: a JSON object, held as its canonical form reads (so tuples become lists).
     Raises: Malformed for any other shape.
     """
 
     subjects: tuple[Subject, ...]
+    """What is spoken of: at least one, each name once."""
     predicate_type: str
+    """The URI that says how to read the predicate."""
     predicate: Mapping[str, Any]
+    """What is said: a JSON object, as its canonical form reads (so tuples become lists)."""
 
     def __post_init__(self) -> None:
         _check_text("the predicate type", self.predicate_type)

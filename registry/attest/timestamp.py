@@ -1,7 +1,7 @@
 """RFC 3161 timestamps: the word of somebody else that a signature was there at a time. Door to rfc3161_client.
 
 Where no log tells when a signature was made, an authority can: it signs the signature's digest, and the time. A stamp
-is no part of what was signed. Whoever passes a bundle on can take it away, or put another there; so it can only ever
+is not part of what was signed. Whoever passes a bundle on can take it away, or put another there; so it can only ever
 speak for a signature, and one that nobody trusts is none.
 
 Laws: what `TimestampService.stamp` returns, `read` takes for a stamp of the same signature and of no other; `trusted`
@@ -46,7 +46,7 @@ class TimestampService:
     """A timestamp authority that is asked over HTTP. What it answers is not trusted: whoever verifies decides that."""
 
     def __init__(self, url: str) -> None:
-        """Raises InputError for what is no address, or holds a password, which errors would print."""
+        """Raises InputError for what is not an address, or holds a password, which errors would print."""
         try:
             parts = urlsplit(url)
             whole = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
@@ -54,7 +54,7 @@ class TimestampService:
             whole = False
         if not whole:
             raise InputError(
-                f"{url.rpartition('@')[2][:200]!r} is no address of a timestamp authority",
+                f"{url.rpartition('@')[2][:200]!r} is not the address of a timestamp authority",
                 mend="--timestamp-url https://timestamp.example/tsr; a password belongs in ~/.netrc",
             )
         self.url = url
@@ -108,14 +108,14 @@ class TimestampService:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A timestamp of the signature that it stands beside; whether its authority is to be trusted is not said.
-
-    stamped: what it says.  response, signature: by which that is to be checked.
-    """
+    """A timestamp of the signature that it stands beside; whether its authority is to be trusted is not said."""
 
     stamped: Stamped
+    """What it says."""
     response: TimeStampResponse
+    """The authority's answer, which is checked against its certificates."""
     signature: bytes
+    """The signature that was stamped."""
 
 
 def of(bundle: Bundle) -> tuple[Stamp, ...]:

@@ -25,16 +25,16 @@ Unlogged = TypeVar("Unlogged", PublicKey, CertificateHolder)
 
 @dataclass(frozen=True, slots=True)
 class SeenBundle:
-    """A statement, and who signed it, as far as it shows: nobody was asked whether they may.
-
-    signer, rule: who, and what a policy says that means just this signer.  hint: where that cannot be told, what the
-    bundle says, unproven, of whoever signed; else None.
-    """
+    """A statement, and who signed it, as far as that can be told. Whether they may sign is not asked."""
 
     statement: Statement
+    """What was signed."""
     signer: SignedBy | None
+    """Who signed it; None where that cannot be told."""
     rule: AllowedSigner | None
+    """A rule of a policy that means this signer and nobody else; None where `signer` is."""
     hint: str | None
+    """What the bundle says of its signer, unproven; None where `signer` is known."""
 
 
 class Trust:
@@ -61,7 +61,7 @@ class Trust:
 
     @cached_property
     def sigstore(self) -> SigstoreTrust:
-        """Raises Unavailable or InputError where there is no root to tell by."""
+        """The root of Sigstore. Raises Unavailable or InputError where it cannot be had."""
         from registry.attest.sigstore import SigstoreTrust  # 700 ms, and bundles by a bare key do without
 
         return SigstoreTrust(self.root, refresh=self._refresh)
@@ -133,7 +133,7 @@ class Verifier:
     def verify(self, data: bytes, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
         """The statement in the bundle `data`, and who signed it.
 
-        name: which attestation it is taken for; a signer whom the policy allows only others is none then.
+        name: which attestation it is taken for. A signer whom the policy allows only others does not count then.
         Raises SignatureError where anything in it does not hold, or it is no bundle of a statement at all; SignerError
         where it holds, and its signer is none of the policy's; Unavailable where revocation lists do not tell, and
         that or InputError where there is no trust root to tell by.

@@ -109,14 +109,14 @@ def check_shape(name: x509.GeneralName) -> None:
     """Raise ValueError for an alternative name that does not look like its kind, and could be taken for another."""
     for kind, word, shape in SHAPES:
         if isinstance(name, kind) and not shape.fullmatch(str(name.value)):
-            raise ValueError(f"the certificate calls {str(name.value)[:80]!r} a {word}, and it is none")
+            raise ValueError(f"the certificate calls {str(name.value)[:80]!r} a {word}, and it is not one")
 
 
 def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     """The key of a certificate that may sign releases. Raises ValueError for any other certificate.
 
-    It is no authority's; it has a keyUsage that allows signing, or an extendedKeyUsage for signing code, or both; and
-    where it has one of them, that one allows it.
+    It must not be an authority's. It must have a keyUsage that allows signing, or an extendedKeyUsage for signing code;
+    where it has both, both must allow it.
     """
     key = certificate.public_key()
     if not curves.is_public(key):
@@ -146,14 +146,14 @@ def path(
     if len(found) < 2:
         raise ValueError(f"{name(chain[0])} is not certified by an authority: the certificate given is its own")
     if unused := [certificate for certificate in chain if certificate not in found]:
-        raise ValueError(f"the certificate of {name(unused[0])} is no part of the path, so nobody answers for it")
+        raise ValueError(f"the certificate of {name(unused[0])} is not part of the path, so nobody answers for it")
     return found
 
 
 def timestamping_path(
     chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], at: datetime
 ) -> list[x509.Certificate]:
-    """As `path`, from the certificate that signed a timestamp; what of `chain` is no part of it does not matter.
+    """As `path`, from the certificate that signed a timestamp; what else is in `chain` does not matter.
 
     Raises VerificationError where there is no such path, and ValueError where its first may not sign timestamps.
     """
@@ -209,17 +209,17 @@ def _certifies_signers(
 
 def _is_authority(_: verification.Policy, certificate: x509.Certificate, found: x509.BasicConstraints) -> None:
     if not found.ca:
-        raise ValueError(f"{name(certificate)} is no authority")
+        raise ValueError(f"{name(certificate)} is not an authority")
 
 
 _ANY = verification.Criticality.AGNOSTIC
 LEAVES = verification.ExtensionPolicy.permit_all()
-"""Of the first certificate: `identity`, `signing_key` and `timestamping_path` say what it must be."""
+"""What the first certificate must have: nothing here, for `identity`, `signing_key` and `timestamping_path` say it."""
 AUTHORITIES = (
     verification.ExtensionPolicy.webpki_defaults_ca()
     .may_be_present(x509.KeyUsage, _ANY, _may_certify)
     .may_be_present(x509.ExtendedKeyUsage, _ANY, _certifies_signers)
 )
-"""Of all others: an authority's, as the web has them, but for what they certify."""
+"""What all others must have: what the web asks of authorities, but for what they certify."""
 STAMPERS = verification.ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, _ANY, _is_authority)
-"""Of those above a timestamp authority's certificate. OpenSSL judges the same path, by its rules for timestamps."""
+"""What those above a timestamp authority's certificate must have. OpenSSL judges the same path by its own rules."""

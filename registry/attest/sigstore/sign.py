@@ -71,7 +71,7 @@ def _identify(config: ClientTrustConfig, identity_token: str | None, *, browser:
     if browser:
         return Issuer(config.signing_config.get_oidc_url()).identity_token()
     raise CredentialsError(
-        "no identity to sign with: no token was given, and this is no CI system that offers one",
+        "no identity to sign with: no token was given, and this is not a CI system that offers one",
         mend="--identity-token TOKEN; or log in with a browser; or, without an identity provider, --key private.pem",
     )
 

@@ -40,7 +40,7 @@ def trust_config(url: str, root: Path | None = None, *, cache: Path | None = Non
     hold; Unavailable where it does not answer.
     """
     if urlsplit(url).scheme not in ("https", "http"):
-        raise InputError(f"{url[:200]!r} is no address of a TUF repository", mend="https://tuf.sigstore.example")
+        raise InputError(f"{url[:200]!r} is not the address of a TUF repository", mend="https://tuf.sigstore.example")
     url = url.rstrip("/")
     folder = (cache or seen_folder()) / quote(url, safe="")
     metadata, targets = folder / "metadata", folder / "targets"
@@ -78,7 +78,7 @@ def _root(path: Path) -> bytes:
 def _target(updater: Updater, name: str) -> object:
     info = updater.get_targetinfo(name)
     if info is None:
-        raise RepositoryError(f"it has no {name}, so it is of no Sigstore instance")
+        raise RepositoryError(f"it has no {name}, so it does not belong to a Sigstore instance")
     if info.length > MAX_BYTES:
         raise RepositoryError(f"its {name} has {info.length} bytes, more than the {MAX_BYTES} allowed")
     found = updater.find_cached_target(info) or updater.download_target(info)

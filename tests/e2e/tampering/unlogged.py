@@ -58,14 +58,14 @@ def certificates(world: World) -> Iterator[Case]:
         ("no intermediate", lambda rows: rows.pop(), "no authority"),
         ("its chain upside down", lambda rows: rows.reverse(), "an authority's certificate"),
         ("another's certificate", lambda rows: rows.__setitem__(0, stolen), "not made with the key"),
-        ("one more authority", lambda rows: rows.append(foreign), "no part of the path"),
+        ("one more authority", lambda rows: rows.append(foreign), "not part of the path"),
         ("a certificate that is none", lambda rows: rows.__setitem__(0, {"rawBytes": "AAAA"}), "does not hold"),
     ):
         spoilt = spoil.becomes("certified", spoil.certificates(LAST, change), world.certifying())
         yield Case(f"{LAST} by certificate, with {name}", spoilt, 3, LAST, (word,))
     added = spoil.in_json(LAST, partial(spoil.set_at, place="verificationMaterial.tlogEntries", value=[{}]))
     spoilt = spoil.becomes("certified", added, world.certifying())
-    yield Case(f"{LAST} by certificate, with a log entry", spoilt, 3, LAST, ("there is no log entry",))
+    yield Case(f"{LAST} by certificate, with a log entry", spoilt, 3, LAST, ("must hold no log entry",))
 
 
 def _der(path: Path) -> bytes:

@@ -353,7 +353,7 @@ def test_an_answer_without_the_authority_s_certificate_is_not_taken(clock: Times
 
 @pytest.mark.parametrize("url", ["", "timestamp.test", "ftp://timestamp.test", "http://", "http://[", "file:///etc/x"])
 def test_only_the_address_of_a_web_service_is_one(url: str) -> None:
-    with pytest.raises(InputError, match="no address"):
+    with pytest.raises(InputError, match="not the address"):
         TimestampService(url)
 
 

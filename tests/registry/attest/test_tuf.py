@@ -160,7 +160,7 @@ def test_a_root_that_is_none_is_refused(
 
 @pytest.mark.parametrize("url", ["", "tuf.example", "file:///etc", "ftp://tuf.example"])
 def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no address"):
+    with pytest.raises(InputError, match="not the address"):
         trust_config(url, tmp_path / "root.json", cache=tmp_path)
 
 

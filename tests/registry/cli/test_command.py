@@ -44,7 +44,7 @@ def test_help_and_verification_with_a_key_import_nothing_heavy(module: str, heav
 
 def test_without_a_signer_there_is_no_verification(tmp_path: Path) -> None:
     done = run("verify", str(tmp_path))
-    assert done.returncode == 2 and "no trusting just any" in done.stderr and "--identity" in done.stderr
+    assert done.returncode == 2 and "nobody is trusted by default" in done.stderr and "--identity" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -154,7 +154,7 @@ def test_who_is_expected_is_said_whole_or_not_at_all(
         (("--key", "ca.key", "--certificate", "ca.pem"), "an authority's certificate"),
         (("--key", "signer.key", "--trust-config", "ca.pem"), "--key signs without Sigstore"),
         (("--timestamp-url", "https://timestamp.test"), "--timestamp-url is for --key"),
-        (("--key", "signer.key", "--timestamp-url", "timestamp.test"), "no address of a timestamp authority"),
+        (("--key", "signer.key", "--timestamp-url", "timestamp.test"), "not the address of a timestamp authority"),
     ],
 )
 def test_options_that_do_not_fit_together_sign_nothing(

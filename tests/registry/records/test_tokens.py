@@ -107,7 +107,7 @@ def test_an_index_that_breaks_its_law_is_refused_though_its_digest_fits(folder: 
 
 
 def test_a_split_that_is_none_is_bad_input() -> None:
-    with pytest.raises(InputError, match="'test' is no split"):
+    with pytest.raises(InputError, match="there is no split 'test'"):
         record().splits.named("test")
 
 
