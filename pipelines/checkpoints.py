@@ -34,7 +34,7 @@ class State(Record):
     entry: Checkpoint
     """Its entry of the chain."""
     metrics: Sha256
-    """Of the lines of metrics.jsonl up to its step."""
+    """SHA-256 of the lines of metrics.jsonl up to its step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ FOREIGN = ("ATEN_", "BLIS_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", 
 """How the names of variables begin that such modules read. A profile sets some; portable clears all others."""
 
 UNHEEDED = ("KMP_DUPLICATE_LIB_OK",)
-"""Of those: what threadpoolctl sets when it is loaded, and decides no bit."""
+"""Those among them that threadpoolctl sets when it is loaded, and that decide no bit."""
 
 ONE_THREAD = {
     "MKL_DYNAMIC": "FALSE",
@@ -121,7 +121,7 @@ def named(name: str) -> Profile:
     try:
         return PROFILES[name]
     except KeyError:
-        raise InputError(f"{name!r} is no numeric profile", mend=f"use one of: {', '.join(PROFILES)}") from None
+        raise InputError(f"{name!r} is not a numeric profile", mend=f"use one of: {', '.join(PROFILES)}") from None
 
 
 def apply(profile: Profile) -> None:

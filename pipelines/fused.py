@@ -85,7 +85,7 @@ def _by_head(of_group: torch.Tensor, start: int, stop: int) -> torch.Tensor:
 
 @lru_cache(maxsize=8)
 def _blocks(length: int, window: int) -> list[tuple[int, int, int, torch.Tensor]]:
-    """Of each block of queries: start, stop, the first key that one of them sees, and -inf where one sees a key not."""
+    """For each block of queries: start, stop, the first key that one sees, and -inf where one does not see a key."""
     found = []
     for start in range(0, length, BLOCK):
         stop = min(start + BLOCK, length)

@@ -93,7 +93,7 @@ def _folder(package: str) -> Path:
 
 
 def _data(path: str, init: Path) -> dict[str, Path]:
-    """The files in the folders of a package that are no packages: what its modules may read."""
+    """The files in the folders of a package that are not packages: what its modules may read."""
     folders = [folder for folder in init.parent.iterdir() if folder.is_dir() and not (folder / "__init__.py").exists()]
     files = [
         file

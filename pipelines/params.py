@@ -187,7 +187,7 @@ class Train(Section):
     """At the last step."""
     warmup_steps: int = Field(ge=0)
     weight_decay: float = Field(ge=0, le=10)
-    """Of matrices; vectors are not decayed."""
+    """The decay of matrices; vectors are not decayed."""
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
     clip_norm: float = Field(gt=0)
@@ -203,7 +203,7 @@ class Train(Section):
     def _fits(self) -> Self:
         for name, number in (("", self.micro_batches), ("validation_", self.validation_micro_batches)):
             if number & (number - 1):
-                raise ValueError(f"{number} {name}micro_batches is no power of two")
+                raise ValueError(f"{number} {name}micro_batches is not a power of two")
         if self.validation_micro_batches < self.micro_batches:
             raise ValueError("validation_micro_batches is less than micro_batches")
         if self.final_learning_rate > self.learning_rate:

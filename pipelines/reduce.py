@@ -49,7 +49,7 @@ def across(subtotal: torch.Tensor, rank: int, world: int) -> torch.Tensor:
     """The sum over all `world` processes of their `subtotal`, in place, in every process the same bits.
 
     At level l, process r exchanges with r XOR 2**l, by pieces: one is added while the next are on their way, and
-    what was received takes little memory. Of two equal floats a + b == b + a, so both get one result.
+    what was received takes little memory. For floats, too, a + b == b + a, so both get one result.
     """
     pieces = torch.split(subtotal, PIECE)
     received = subtotal.new_empty(min(UNDER_WAY, len(pieces)), min(PIECE, subtotal.numel()))

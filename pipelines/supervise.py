@@ -32,7 +32,8 @@ DIED_WITH_SUPERVISOR = 143
 def processes(leaves: int) -> int:
     """How many processes to use: the largest power of two that neither the cores nor `leaves` are fewer than.
 
-    The variable GLASSHOUSE_PROCESSES overrides the cores. Raises InputError where it is no power of two up to `leaves`.
+    The variable GLASSHOUSE_PROCESSES overrides the cores. Raises InputError where it is not a power of two, or is more
+    than `leaves`.
     """
     if (asked := os.environ.get(PROCESSES)) is not None:
         if not asked.isdecimal() or not 1 <= int(asked) <= leaves or int(asked) & (int(asked) - 1):

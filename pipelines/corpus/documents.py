@@ -18,17 +18,18 @@ from registry.records.data_manifest import DataSource
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document.
-
-    path: unique within its source.  license: SPDX expression, or NO_LICENCE.  size: bytes.  sha256: of the bytes.
-    data: the bytes; None where there are more than anyone asked for.
-    """
+    """One document."""
 
     path: str
+    """Its name, unique within its source."""
     license: str
+    """SPDX expression, or NO_LICENCE."""
     size: int
+    """How many bytes it has."""
     sha256: str
+    """SHA-256 of its bytes."""
     data: bytes | None
+    """The bytes; None where there are more than were asked for."""
 
     @classmethod
     def of_text(cls, path: str, license: str, text: str) -> Document:  # noqa: A002
@@ -51,7 +52,7 @@ class Reader(Protocol):
 def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # noqa: A002
     """The document in the file at `path` below `root`, read once, in memory of about `max_bytes`.
 
-    Raises InputError for a path that leaves `root`, by its spelling or by a link, and for what is no plain file.
+    Raises InputError for a path that leaves `root`, by its spelling or by a link, and for what is not a plain file.
     """
     check_path(path)
     if (root / path).resolve() != root.resolve() / path:
@@ -61,7 +62,7 @@ def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # no
         descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb", buffering=0) as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                _refuse(path, "it is no plain file")
+                _refuse(path, "it is not a plain file")
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)

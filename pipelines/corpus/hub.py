@@ -29,6 +29,7 @@ class HubReader:
     """Reads what `wanted` names."""
 
     wanted: HuggingFace
+    """What params.yaml asks for."""
 
     @property
     def source(self) -> DataSource:

@@ -28,7 +28,9 @@ class InstalledReader:
     """Reads what `wanted` names from the package found as `found`."""
 
     wanted: Installed
+    """What params.yaml asks for."""
     found: Distribution
+    """The package that is installed."""
 
     @classmethod
     def open(cls, wanted: Installed) -> InstalledReader:

@@ -58,7 +58,7 @@ def required(expression: str, where: str) -> str:
     found = normal(expression)
     if found is None:
         raise InputError(
-            f"{where}: {expression!r} is no SPDX licence expression",
+            f"{where}: {expression!r} is not an SPDX licence expression",
             mend="use identifiers of https://spdx.org/licenses",
         )
     return found

@@ -28,8 +28,11 @@ class Text(NamedTuple):
     """A document as a later stage needs it."""
 
     sha256: str
+    """SHA-256 of the text's bytes."""
     use: str
+    """Which split it belongs to: train or validation."""
     text: str
+    """The text."""
 
 
 class Writer:
@@ -68,7 +71,7 @@ class Writer:
 
 
 def groups(path: Path) -> int:
-    """How many row groups the file at `path` has. Raises InputError where it is no such file."""
+    """How many row groups the file at `path` has. Raises InputError where it is another file."""
     with _readable(path), pq.ParquetFile(path) as file:
         return int(file.num_row_groups)
 

@@ -20,7 +20,9 @@ class ProjectReader:
     """Reads what `wanted` names below `root`."""
 
     wanted: Files
+    """What params.yaml asks for."""
     root: Path
+    """The project's root."""
 
     @property
     def source(self) -> DataSource:

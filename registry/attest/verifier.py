@@ -134,9 +134,9 @@ class Verifier:
         """The statement in the bundle `data`, and who signed it.
 
         name: which attestation it is taken for. A signer whom the policy allows only others does not count then.
-        Raises SignatureError where anything in it does not hold, or it is no bundle of a statement at all; SignerError
-        where it holds, and its signer is none of the policy's; Unavailable where revocation lists do not tell, and
-        that or InputError where there is no trust root to tell by.
+        Raises SignatureError where anything in it does not hold, or it is not a bundle of ours; SignerError where it
+        holds, and its signer is none of the policy's; Unavailable where revocation lists do not tell, and that or
+        InputError where there is no trust root to tell by.
         """
         bundle = Bundle.parse(data, max_bytes=max_bytes)
         signer, holds = self._signer(bundle, name)

@@ -139,7 +139,7 @@ def path(
 ) -> list[x509.Certificate]:
     """From the first of `chain` up to one of `anchors`, through certificates of `chain` that are all valid at `now`.
 
-    Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is no part of
+    Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is not part of
     it: nobody would answer for that one.
     """
     found = _path(chain, anchors, now, AUTHORITIES)

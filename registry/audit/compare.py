@@ -64,7 +64,7 @@ def distances(signed: Path, found: Path) -> Iterator[tuple[float, str]]:
 
 
 def apart(one: object, other: object) -> float:
-    """The largest relative difference of two objects' numbers; inf where keys or words differ, or one is no object."""
+    """The largest relative difference of two objects' numbers; inf where keys or words differ, or one has none."""
     if not isinstance(one, dict) or not isinstance(other, dict) or one.keys() != other.keys():
         return math.inf
     far = 0.0

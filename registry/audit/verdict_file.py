@@ -46,7 +46,7 @@ class VerdictFile(Record):
         kind = next((kind for kind in KINDS if kind.is_of(statement)), None)
         if kind is None:
             raise InputError(
-                f"a statement of {statement.predicate_type} is no auditor's to sign",
+                f"a statement of {statement.predicate_type} is not an auditor's to sign",
                 mend="make a verdict: glasshouse audit rebuild REF --output verdict.json",
             )
         predicate = kind.of(statement)
@@ -71,7 +71,7 @@ def of_replay(audited: Audited, outcome: ReplayOutcome) -> VerdictFile:
 def sign(path: Path, signer: Signer, into: Path | None = None) -> Path:
     """Sign the verdict in the file at `path`; the bundle's path: `into`, or beside it.
 
-    Raises InputError or Refused for a file that is no verdict, and what the signer raises.
+    Raises InputError or Refused for a file that is not a verdict, and what the signer raises.
     """
     statement = VerdictFile.read(path).signable()
     target = into or path.with_name(path.name.removesuffix(".json") + suffixes.BUNDLE)

@@ -18,10 +18,14 @@ def record(
         list[str] | None, typer.Argument(metavar="[COMMAND...]", help="The command, after two dashes.")
     ] = None,
     begin: Annotated[
-        bool, typer.Option("--begin", help="Of a stage of several commands, the first: measure what it reads.")
+        bool, typer.Option("--begin", help="The first command of a stage of several: measure what it reads.")
     ] = False,
     end: Annotated[
-        bool, typer.Option("--end", help="And the last: measure it again, and what was written; record it.")
+        bool,
+        typer.Option(
+            "--end",
+            help="The last command of such a stage: measure what it read again, and what was written; record it.",
+        ),
     ] = False,
     discard: Annotated[
         bool,

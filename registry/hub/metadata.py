@@ -139,7 +139,7 @@ def check(folder: Path) -> None:
     check_card(read_bytes(folder / CARD, MAX_CARD, mend="dvc repro"))
     for path in sorted(folder.glob(f"{RESULTS}/*")):
         if path.suffix != ".yaml" or not path.is_file() or path.is_symlink():
-            raise InputError(f"{RESULTS}/{path.name} is no YAML file", mend=f"remove it from {RESULTS}")
+            raise InputError(f"{RESULTS}/{path.name} is not a YAML file", mend=f"remove it from {RESULTS}")
         check_results(path.read_bytes()[: strict_yaml.MAX_BYTES + 1], name=f"{RESULTS}/{path.name}")
 
 
@@ -181,6 +181,6 @@ def check_results(data: bytes, *, name: str) -> tuple[Result, ...]:
     """The entries of one file of `.eval_results`. Raises InputError for any other."""
     document: Any = strict_yaml.parse(data, name=name)
     if not isinstance(document, list) or not document:
-        raise InputError(f"{name} is no list of results", mend=f"mend {name}: a list of {{dataset, value}}")
+        raise InputError(f"{name} is not a list of results", mend=f"mend {name}: a list of {{dataset, value}}")
     with validated(name, mend=MEND):
         return tuple(Result.model_validate(row) for row in document)

@@ -41,16 +41,18 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault.
-
-    rule: its number.  where: branches or tags.  path: a file, or "" for the tree.  message: what was found.
-    """
+    """One fault."""
 
     rule: str
+    """The rule's number."""
     level: Level
+    """How much it matters."""
     where: tuple[str, ...]
+    """The branches or tags that have it."""
     path: str
+    """The file; "" for the tree."""
     message: str
+    """What was found."""
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -65,11 +67,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A fault that is looked for. look: yields the findings."""
+    """A fault that is looked for."""
 
     number: str
+    """Its number, which never changes its meaning."""
     title: str
+    """What it looks for, in a line."""
     look: Callable[[Published], Iterable[Finding]]
+    """Gives the findings."""
 
 
 def lint(published: Published) -> tuple[Finding, ...]:
@@ -106,7 +111,7 @@ def gaps(published: Published) -> Iterator[Finding]:
 
 
 def main_is_last(published: Published) -> Iterator[Finding]:
-    """Main serves an earlier step, or weights of the same shape as the last step's that are no step's."""
+    """Main serves an earlier step, or weights that have the shape of the last step's and are those of no step."""
     if not published.steps or not published.main.weights:
         return
     equal = [step for step in published.steps if step.weights == published.main.weights]
@@ -192,7 +197,7 @@ def card(published: Published) -> Iterator[Finding]:
     text = published.texts.get("README.md")
     metadata = _metadata(text or "")
     if text is None or metadata is None:
-        what = "no README.md" if text is None else "its metadata is no plain YAML"
+        what = "no README.md" if text is None else "its metadata is not a map of plain YAML"
         yield _finding("GH110", Level.ERROR, [published.main], f"the card cannot be read: {what}", "README.md")
         return
     licence = metadata.get("license")

@@ -16,19 +16,22 @@ from registry.lint.rules import TITLES, Finding, Level
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 BASE = "REPOSITORY"
 MAX_LOCATIONS = 10
-"""Of one result: GitHub reads no more, and shows the first."""
+"""Places of one result: GitHub reads no more, and shows the first."""
 MAX_RESULTS = 5_000
-"""Of one run: GitHub shows no more, and refuses a log of more than 25,000, or of more than 10 MB when packed."""
+"""Results of one run: GitHub shows no more. It refuses a log of more than 25,000, or of more than 10 MB when packed."""
 SEVERITIES = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "recommendation"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What is told of a rule. level: the usual one.  about: what it looks for, and why.  mend: what to do."""
+    """What is told of a rule."""
 
     level: Level
+    """How much a finding matters, as a rule."""
     about: str
+    """What it looks for, and why."""
     mend: str
+    """What to do about a finding."""
 
 
 RULES = {
@@ -50,7 +53,7 @@ RULES = {
     ),
     "GH104": _Rule(
         Level.ERROR,
-        "The main branch serves an earlier step than the last, or weights of the last step's shape that are no step's.",
+        "The main branch serves an earlier step than the last, or weights of its shape that are not those of any step.",
         "Upload the last step to main, or say in the card where the weights of main come from.",
     ),
     "GH105": _Rule(

@@ -29,13 +29,18 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One tree. name: of the branch or tag.  series, step: what the name says, for one of a training."""
+    """The tree of one branch or tag."""
 
     name: str
+    """The branch or the tag."""
     commit: str
+    """The commit that it stands for."""
     files: Mapping[str, RemoteFile]
+    """Every file of the tree, by its path."""
     series: str = ""
+    """The training that it belongs to, as its name says; "" for the only one."""
     step: int = 0
+    """The step that its name says; 0 where it says none."""
 
     def digest(self, path: str) -> str:
         """What names the bytes of a file: SHA-256 of a large one, git's SHA-1 of another."""
@@ -52,20 +57,22 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """All that the rules look at.
-
-    steps: by series and step.  metadata: keys of `__metadata__` by the digest of a safetensors file; files that could
-    not be understood are in `unreadable`, {digest: why}.  indexes: {digest of the index file: shards it names}.
-    texts: card and licence of main, where they are there.
-    """
+    """All that the rules look at."""
 
     repo: str
+    """The repository: `owner/name`."""
     main: Revision
+    """The tree of main."""
     steps: tuple[Revision, ...]
+    """The tree of each step, by series and step."""
     metadata: Mapping[str, tuple[str, ...]]
+    """Keys of `__metadata__`, by the digest of a safetensors file."""
     unreadable: Mapping[str, str]
+    """Why a safetensors file could not be understood, by its digest."""
     indexes: Mapping[str, frozenset[str]]
+    """The shards that an index names, by the digest of the index file."""
     texts: Mapping[str, str]
+    """The card and the licence of main, where they are there."""
 
     @property
     def series(self) -> dict[str, tuple[Revision, ...]]:
@@ -95,7 +102,7 @@ def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:
     """Steps that the spacing of `steps` (ascending) promises, and that are not there.
 
     A spacing counts as promised where it is the commonest, and is seen both before and after the gap (or where steps
-    double, three times at least); a change of the spacing, and a shorter last stretch, are no gap.
+    double, three times at least); a change of the spacing, and a shorter last stretch, do not count as a gap.
     """
     spacings = [b - a for a, b in pairwise(steps)]
     if len(spacings) < 3 or _is_whole(steps, {*spacings, *steps} - {0}):
@@ -174,11 +181,11 @@ def _metadata(hub: HubClient, repo: str, commit: str, path: str) -> tuple[str, .
     except InputError as problem:
         return problem.message
     metadata = head.get("__metadata__", {}) if isinstance(head, dict) else None
-    return tuple(sorted(metadata)) if isinstance(metadata, dict) else "its header is no map"
+    return tuple(sorted(metadata)) if isinstance(metadata, dict) else "its header is not a map"
 
 
 def _shards(hub: HubClient, repo: str, commit: str, path: str) -> frozenset[str]:
-    """The files that an index names, as paths from the root; none where it is no index."""
+    """The files that an index names, as paths from the root; none where it is not an index."""
     try:
         index = canonical.parse(hub.files.read(repo, commit, path, max_bytes=MAX_INDEX), name=path, max_bytes=MAX_INDEX)
     except InputError:

@@ -26,32 +26,38 @@ SCHEMA = "2.0"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A dependency or an output as a lock names it.
-
-    path: as in dvc.yaml.  md5: of the bytes, or of the list of files when it ends in `.dir`.  size: bytes.
-    """
+    """A dependency or an output as a lock names it."""
 
     path: str
+    """Its path, as dvc.yaml has it."""
     md5: str
+    """MD5 of its bytes; for a directory, of the list of its files, which ends in `.dir`."""
     size: int
+    """How many bytes it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedStage:
-    """One stage as it last ran.  command: as `joined` gives it."""
+    """One stage as it last ran."""
 
     name: str
+    """Its name."""
     command: str
+    """Its command, as `joined` gives it."""
     deps: tuple[Artifact, ...]
+    """What it read."""
     outs: tuple[Artifact, ...]
+    """What it wrote."""
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The settings it depends on, by file and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A dvc.lock file: the stages by name."""
+    """A dvc.lock file."""
 
     stages: Mapping[str, LockedStage]
+    """Each stage, by its name."""
 
     def outs(self) -> dict[str, Artifact]:
         """All outputs by their path."""
@@ -175,7 +181,7 @@ def _stage(name: str, body: Any) -> LockedStage:
         case {"cmd": str() | list() as command}:
             params = body.get("params", {})
             if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
-                _refuse(f"stage {name!r} has params that are no map of files")
+                _refuse(f"stage {name!r} has params that are not a map of files")
             return LockedStage(
                 name=name,
                 command=joined(command),
@@ -188,7 +194,7 @@ def _stage(name: str, body: Any) -> LockedStage:
 
 def _artifacts(stage: str, rows: Any) -> tuple[Artifact, ...]:
     if not isinstance(rows, list):
-        _refuse(f"stage {stage!r} has deps or outs that are no list")
+        _refuse(f"stage {stage!r} has deps or outs that are not a list")
     return tuple(_artifact(stage, row) for row in rows)
 
 

@@ -1,8 +1,8 @@
 """dvc.yaml: what each stage says that it reads and writes, before it runs.
 
 A lock tells only what a stage had read when it was over. Templates (`foreach`, `matrix`, `${...}`) are DVC's own to
-resolve, in the project where it runs (`resolved`). Of a release, whose dvc.yaml is hostile and whose other files of
-settings are not at hand, no template is evaluated: what the lock says has to fit it (registry.project.templates).
+resolve, in the project where it runs (`resolved`). A release has a hostile dvc.yaml, and its other files of settings
+are not at hand. So no template of it is evaluated: what the lock says has to fit it (registry.project.templates).
 Source: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files
 """
 
@@ -30,33 +30,34 @@ READABLE = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class DeclaredStage:
-    """One stage of dvc.yaml. Paths are relative to the project's root.
-
-    commands: as DVC runs them, one after the other.  command: the same as one text, as `dvc.joined` gives it.
-    outs: all it writes, metrics and plots too.  kept: those that DVC leaves where they are when it runs the stage.
-    params: file of settings -> the keys it depends on, or None for all of them.
-    """
+    """One stage of dvc.yaml. Paths are relative to the project's root."""
 
     name: str
+    """Its name."""
     commands: tuple[str, ...]
+    """Its commands, in the order in which DVC runs them."""
     command: str
+    """The same as one text, as `dvc_lock.joined` gives it."""
     deps: tuple[str, ...]
+    """What it reads."""
     outs: tuple[str, ...]
+    """What it writes, metrics and plots too."""
     kept: tuple[str, ...]
+    """The outputs that DVC leaves where they are when it runs the stage."""
     params: Mapping[str, tuple[str, ...] | None]
+    """By file of settings, the keys that it depends on; None is all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A dvc.yaml.
-
-    bodies: of each stage, by name, as written.  groups: the same of each `foreach` and `matrix`, from which come the
-    stages `NAME@KEY`.  known: by a stage's name, in place of the others: without templates, or with a plain `wdir`.
-    """
+    """A dvc.yaml."""
 
     bodies: Mapping[str, Mapping[str, Any]]
+    """What is written of each stage, by its name."""
     groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is written of each `foreach` and `matrix`, from which the stages `NAME@KEY` come, by its name."""
     known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What counts in place of that, by a stage's name: without templates, or with a plain `wdir`."""
 
     def __contains__(self, name: str) -> bool:
         """Whether it has the stage `name`, as dvc.lock names it."""
@@ -74,7 +75,7 @@ class Pipeline:
         """The directory that the paths of the stage `name` start from, as dvc.yaml has it; it can be a template."""
         folder = self._body(name).get("wdir") or "."
         if not isinstance(folder, str):
-            _refuse(f"the stage {name[:80]} has a wdir that is no path")
+            _refuse(f"the stage {name[:80]} has a wdir that is not a path")
         return folder
 
     def frozen(self, name: str) -> bool:
@@ -170,7 +171,7 @@ class Pipeline:
         for path, keys in named:
             if keys is not PLAIN:
                 if not isinstance(keys, list | None):
-                    _refuse(f"the stage {name[:80]} has params that are no list of keys")
+                    _refuse(f"the stage {name[:80]} has params that are not a list of keys")
                 yield self.place(name, path), tuple(map(str, keys)) if keys else None
 
 
@@ -196,7 +197,7 @@ def parse(value: Any) -> Pipeline:
                     case dict():
                         bodies[name] = body
                     case _:
-                        _refuse(f"the stage {name[:80]} is no map")
+                        _refuse(f"the stage {name[:80]} is not a map")
             return Pipeline(bodies, groups)
     _refuse("it needs a map of stages")
 
@@ -285,7 +286,7 @@ def _command(stage: str, body: Mapping[str, Any]) -> str:
     if isinstance(command, list) and not all(isinstance(item, str) for item in command):
         command = None
     if not isinstance(command, str | list) or not list(_commands(command)):
-        _refuse(f"the stage {stage[:80]} has no command, or one that is no text")
+        _refuse(f"the stage {stage[:80]} has no command, or one that is not text")
     return dvc_lock.joined(command)
 
 
@@ -306,7 +307,7 @@ def _items(stage: str, body: Mapping[str, Any], section: str) -> list[tuple[str,
             case dict():
                 found += item.items()
             case _:
-                _refuse(f"the stage {stage} has {section} that are no list of names")
+                _refuse(f"the stage {stage} has {section} that are not a list of names")
     return found
 
 

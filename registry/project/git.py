@@ -57,19 +57,18 @@ def ask(root: Path, *words: str, foreign: bool = False, variables: Mapping[str, 
 
 @dataclass(frozen=True, slots=True)
 class GitSource:
-    """One commit of the source.
-
-    commit: 40 hex characters, or 64.  committed_at: RFC 3339, UTC.
-    remote: where others can fetch it, credentials taken out; None where no remote of the repository is such a place.
-    folder: where the project lies in its repository, POSIX; None where it is the whole.
-    pushed: whether a branch of a remote, as far as this repository knows, has the commit.
-    """
+    """One commit of the source."""
 
     commit: str
+    """The full id of the commit: 40 hex characters, or 64."""
     committed_at: str
+    """When it was made: RFC 3339, UTC."""
     remote: str | None
+    """Where others can fetch it, credentials taken out; None where no remote of the repository is such a place."""
     folder: str | None = None
+    """Where the project lies in its repository, POSIX; None where it is the whole."""
     pushed: bool = False
+    """Whether a branch of a remote, as far as this repository knows, has the commit."""
 
 
 def source(root: Path) -> GitSource:

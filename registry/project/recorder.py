@@ -40,16 +40,16 @@ BEGIN, END = "--begin", "--end"
 
 
 class StageNote(Record):
-    """What is known in this working copy of a stage's last run.
-
-    inputs: digest of command, settings and dependencies.  run: digest of its record; None until it ended well.
-    begun: what went in, of a run that has not ended.
-    """
+    """What is known in this working copy of a stage's last run."""
 
     schema_: Literal["glasshouse.note/v1"] = Field("glasshouse.note/v1", alias="schema")
+    """The format, with its version."""
     inputs: Sha256
+    """The digest of command, settings and dependencies."""
     run: Sha256 | None
+    """The digest of its record; None until the run ended well."""
     begun: Run | None = None
+    """What went in, where the run has not ended yet."""
 
 
 def project() -> Path:

@@ -78,7 +78,7 @@ class Line:
 
     @cached_property
     def plan(self) -> dvc_yaml.Pipeline:
-        """dvc.yaml, where the directory of a stage is no template if its run tells what that stands for."""
+        """dvc.yaml, in which the directory of a stage is not a template where its run tells what that stands for."""
         plan = dvc_yaml.read(need(self._root, layout.PIPELINE))
         folders = {
             name: stage_runs.folder(plan, stage, self.recorded[name].run)

@@ -30,8 +30,11 @@ class Local:
     """One checkpoint on this machine, whose bytes are those of the chain."""
 
     entry: Checkpoint
+    """What the chain says of it."""
     folder: Path
+    """Where its files are."""
     manifest: Manifest
+    """Its files, hashed."""
 
     @property
     def branch(self) -> str:
@@ -44,7 +47,9 @@ class CheckpointPlan:
     """What is to be sent, and what the Hub has already."""
 
     missing: tuple[Local, ...]
+    """Those that are to be sent."""
     standing: tuple[Local, ...]
+    """Those that the Hub has."""
 
     @property
     def size(self) -> int:

@@ -37,11 +37,14 @@ GGUF_ATTRIBUTES = layout.large_files((suffixes.GGUF,))
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file too large to be kept in memory: `make` writes it, the same bytes each time. size, sha256: of those."""
+    """A file too large to be kept in memory: `make` writes it, the same bytes each time."""
 
     make: Callable[[Path], None]
+    """Writes the file to a path."""
     size: int
+    """How many bytes it has."""
     sha256: str
+    """SHA-256 of its bytes."""
 
     @classmethod
     def once(cls, make: Callable[[Path], None]) -> Made:
@@ -63,10 +66,12 @@ Source = Path | bytes | Made
 
 @dataclass(frozen=True)
 class PlannedCompanion:
-    """What will stand in one repository. files: {path there: a file of this machine, its bytes, or how it is made}."""
+    """What will stand in one repository."""
 
     repo: str
+    """Where it is to be published."""
     files: Mapping[str, Source]
+    """By their paths there: a file of this machine, bytes, or how the file is made."""
 
     @cached_property
     def manifest(self) -> Manifest:

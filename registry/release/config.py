@@ -70,7 +70,8 @@ class GgufCompanion(BaseModel):
     repo: Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
     """Where it is published: namespace/name, by custom with -GGUF at its end."""
     types: Annotated[tuple[Type, ...], Field(min_length=1)] = ("F16", "Q8_0")
-    """A file for each: F32, F16, BF16 or Q8_0. Vectors stay F32; rows that are no multiple of 32 are F16 in Q8_0."""
+    """A file for each: F32, F16, BF16 or Q8_0. Vectors stay F32. In Q8_0, rows whose length is not a multiple of 32 are
+    F16."""
     pre_tokenizer: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
     """What llama.cpp calls the way to part text into words that is nearest to the tokenizer's own; passed over where it
     knows that one. Without it llama.cpp warns, and takes its own."""

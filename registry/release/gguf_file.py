@@ -33,16 +33,16 @@ ROTARY = (".self_attn.q_proj.", ".self_attn.k_proj.")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What only a person can say of the file.
-
-    title: for people.  licence: as the Hub knows it.  source: where it was made from.  pre_tokenizer: what llama.cpp
-    calls a way to part text into words that comes near the tokenizer's own, for one that it does not know.
-    """
+    """What only a person can say of the file."""
 
     title: str
+    """What people call the model."""
     licence: str
+    """The licence, as the Hub knows it."""
     source: str
+    """What the file was made from."""
     pre_tokenizer: str | None = None
+    """For a tokenizer that llama.cpp does not know: its name of a way to part text into words that comes near."""
 
 
 def write(model: Path, target: Path, kind: Type, label: Label) -> None:

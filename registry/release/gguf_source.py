@@ -43,20 +43,35 @@ class Llama(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model_type: Literal["llama"]
+    """The family."""
     hidden_size: Size
+    """The width of the model."""
     intermediate_size: Size
+    """The width inside a feed-forward layer."""
     num_hidden_layers: Annotated[int, Field(ge=1, le=4096)]
+    """How many layers."""
     num_attention_heads: Size
+    """How many heads ask, in each layer."""
     num_key_value_heads: Size
+    """How many heads answer, in each layer."""
     head_dim: Annotated[int, Field(ge=2, le=1 << 16, multiple_of=2)]
+    """The width of a head."""
     vocab_size: Annotated[int, Field(ge=1, le=1 << 22)]
+    """How many tokens the model knows."""
     max_position_embeddings: Size
+    """How many tokens it can read at once."""
     rms_norm_eps: Annotated[float, Field(gt=0, lt=1)]
+    """What is added to a variance before its root is taken."""
     rope_parameters: _Rotary
+    """The rotary settings."""
     tie_word_embeddings: bool
+    """Whether tokens go in and come out by the same table."""
     hidden_act: Literal["silu"]
+    """The function inside a feed-forward layer."""
     attention_bias: Literal[False] = False
+    """Whether attention has biases."""
     mlp_bias: Literal[False] = False
+    """Whether feed-forward layers have biases."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,10 +107,12 @@ class Llama(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A tensor, and the file that it is in."""
+    """A tensor in one of the files of weights."""
 
     path: Path
+    """The file that the tensor is in."""
     tensor: Tensor
+    """The tensor."""
 
 
 def placed(model: Path, config: Llama) -> list[Placed]:
@@ -117,16 +134,15 @@ def placed(model: Path, config: Llama) -> list[Placed]:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Byte-level BPE.
-
-    tokens: each as tokenizer.json spells it; None where a number has no token.  special: numbers of tokens that are
-    control, True, or plain words that stay whole, False.  words: what llama.cpp calls the way in which text is parted
-    into words before that; None where it knows none such.
-    """
+    """Byte-level BPE."""
 
     tokens: tuple[str | None, ...]
+    """Each as tokenizer.json spells it; None where a number has no token."""
     special: dict[int, bool]
+    """By the number of a special token: whether it is a control token (True), or a plain word that stays whole
+    (False)."""
     words: str | None
+    """llama.cpp's name of the way in which text is parted into words before that; None where it has no name for it."""
 
 
 def vocabulary(model: Path, size: int) -> Vocabulary:
@@ -139,7 +155,7 @@ def vocabulary_of(document: Any, size: int) -> Vocabulary:
     try:
         parts = _parts(document["pre_tokenizer"])
         if document["model"]["type"] != "BPE" or "ByteLevel" not in [part["type"] for part in parts]:
-            raise InputError(f"{TOKENIZER} is no byte-level BPE; {SUPPORTED}", mend=_MEND)
+            raise InputError(f"{TOKENIZER} is not a byte-level BPE; {SUPPORTED}", mend=_MEND)
         spelled = {int(number): str(token) for token, number in document["model"]["vocab"].items()}
         added = {int(row["id"]): (str(row["content"]), bool(row["special"])) for row in document["added_tokens"]}
         words = None if document.get("normalizer") else _words(parts)

@@ -30,24 +30,25 @@ RELEASES = "releases"
 
 @dataclass(frozen=True, slots=True)
 class ReleasePlan:
-    """What `prepare` will do, made without changing anything.
-
-    record: the release record, complete.  stages: the runs behind it.  folder: where the release will stand.
-    companions: what will stand beside it.  warnings: what will keep others from checking it, in words.
-    """
+    """What `prepare` will do, made without changing anything."""
 
     record: ReleaseRecord
+    """The release record, complete."""
     stages: Stages
+    """The runs behind it."""
     folder: Path
+    """Where the release will stand."""
     companions: tuple[PlannedCompanion, ...] = ()
+    """What will stand beside it."""
     warnings: tuple[str, ...] = ()
+    """What will keep others from checking it, in words."""
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     """Check everything that must hold before a release of `version` is prepared.
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
-    that is not as the commit has it, a stage whose record is not of the files as they are, and weights that are no
+    that is not as the commit has it, a stage whose record is not of the files as they are, and weights that are not
     safetensors.
     """
     parse_version(version)

@@ -34,10 +34,12 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A release that can be published as it is. missing: what the Hub has not, the release itself last."""
+    """A release that can be published as it is."""
 
     record: ReleaseRecord
+    """The release record."""
     missing: tuple[_Part, ...]
+    """What the Hub has not, the release itself last."""
 
     @property
     def reference(self) -> HubReference:
@@ -97,7 +99,7 @@ def send(ready: Ready, hub: HubClient, progress: Progress | None = None) -> HubR
 def check_rights(record: ReleaseRecord, hub: HubClient) -> None:
     """Raise CredentialsError where a workflow's identity may not publish to each repository that `record` names.
 
-    Of tokens that are stored nothing is learned: they are seen to do, or not, when they are used.
+    Whether a stored token may is not asked: it is seen when the token is used.
     """
     for repo in (record.repo, *(companion.repo for companion in record.companions)):
         with hub.account.rights_to(repo):

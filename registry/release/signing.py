@@ -30,7 +30,7 @@ def is_signed(folder: Path) -> bool:
 def sign(folder: Path, signer: Signer) -> None:
     """Sign the release in `folder`, anew if it was signed before.
 
-    Raises Refused for weights that are no safetensors, or that are not the weights the record names; what the signer
+    Raises Refused for weights that are not safetensors, or that are not the weights the record names; what the signer
     raises where it has no identity, or its services do not answer.
     """
     record = ReleaseRecord.read(folder / layout.RECORD)

@@ -40,24 +40,22 @@ DigestMode = Literal["blake3", "sha256", "both"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A bundle from outside the release: another signature on it, a rebuild, its status. Nothing in it is verified.
-
-    name: where it came from, for the report.
-    """
+    """A bundle from outside the release: another signature on it, a rebuild, its status. Nothing in it is verified."""
 
     name: str
+    """Where it came from, for the report."""
     data: bytes
+    """The bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All the evidence at hand.
-
-    unanswered: branch -> why what is said there could not be read whole. What may be missing cannot be told.
-    """
+    """All the evidence at hand."""
 
     evidence: tuple[Evidence, ...] = ()
+    """Each bundle."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
+    """By branch: why what is said there could not be read whole. What may be missing there cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +63,35 @@ class Found:
     """A file as it was found."""
 
     size: int
+    """How many bytes it has."""
     digests: Digests
+    """What was measured of it."""
 
 
 @dataclass
 class Case:
-    """What is known of the release in `tree` while it is verified; each step adds to it.
-
-    files: (path, size) of each, as step 0 found them.  found: the same, measured.  altered: those that step 2 did not
-    find as the statements list them.  verified: the bundles whose signatures held, by path.  signed: the release
-    statement, once it is verified.
-    """
+    """What is known of the release in `tree` while it is verified; each step adds to it."""
 
     tree: Tree
+    """The files, where they lie."""
     files: list[tuple[str, int]]
+    """(path, size) of each file, as step 0 found it."""
     reference: Reference
+    """What was asked for."""
     verifier: Verifier
+    """The policy, and the roots of trust."""
     digest: DigestMode = "blake3"
+    """By which digests files are compared."""
     gathered: Gathered = Gathered()
+    """What others say of the release."""
     found: dict[str, Found] = field(default_factory=dict)
+    """Each file by its path, measured in step 2."""
     altered: dict[str, str] = field(default_factory=dict)
+    """By path: why a file is not as the statements list it."""
     verified: dict[str, Verified] = field(default_factory=dict)
+    """By path: the bundles whose signatures held in step 3."""
     signed: predicates.Release | None = None
+    """The release statement, once step 4 verified it."""
     _parsed: dict[str, Statement] = field(default_factory=dict)
 
     @property

@@ -35,7 +35,7 @@ class Measure(Protocol):
 
 
 class PassedOver(Exception):
-    """Nobody asks to look at a companion: there is no answer for it."""
+    """Nobody asks to look at a companion, so it gets no answer."""
 
 
 def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:

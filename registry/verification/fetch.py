@@ -18,11 +18,14 @@ from registry.verification.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Where a release lies, how it came there, and how many seconds that took."""
+    """A release on this machine."""
 
     tree: Tree
+    """The files, where they lie."""
     words: str
+    """How they came there."""
     seconds: float = 0.0
+    """How long that took."""
 
     @property
     def root(self) -> Path:

@@ -139,7 +139,7 @@ def read(path: Path) -> Proof:
 
 
 def _find(rows: Path, wanted: str) -> tuple[int, Row]:
-    """The one row that `wanted` names. Of equal documents, named by digest, the first one that is used."""
+    """The one row that `wanted` names. Where a digest names several equal documents, the first one that is used."""
     found = [
         (index, row)
         for index, row in enumerate(data_manifest.iter_rows(rows))

@@ -41,18 +41,18 @@ def place(endpoint: str, repository: str, commit: str) -> Path:
 
 @dataclass
 class Keeper:
-    """Keeps what it is asked for of one Hub, each in its place in the store, or where it is told.
-
-    believe: whether files that were not touched since they were hashed are those that they were.
-    wanted: the companion to keep beside a release, `owner/name` or `datasets/owner/name`; the others are passed over.
-    companion: where that is kept, once the release announced it.
-    """
+    """Keeps what it is asked for of one Hub, each in its place in the store, or where it is told."""
 
     hub: HubClient
+    """The Hub."""
     believe: bool = False
+    """Whether files that were not touched since they were hashed are taken to have the same bytes."""
     wanted: str | None = None
+    """The companion to keep beside a release, `owner/name` or `datasets/owner/name`; the others are passed over."""
     progress: Progress | None = None
+    """Called with the number of bytes just done."""
     companion: Path | None = None
+    """Where the companion is kept, once the release announced it."""
 
     def release(self, reference: HubReference, request: Request, into: Path | None) -> Path:
         """The directory of a release, verified as `request` asks: `into`, or its place in the store.

@@ -32,9 +32,9 @@ class MeasuredFile(Record):
     """Its size in bytes, when its bytes and its inode last changed (nanoseconds), its inode and its disk; as text,
     because they exceed what JSON can hold."""
     sha256: Sha256 | None
-    """Of its bytes; None where it was not measured."""
+    """SHA-256 of its bytes; None where it was not measured."""
     blake3: Sha256 | None
-    """The same by BLAKE3."""
+    """BLAKE3 of its bytes; None where it was not measured."""
 
 
 class MeasuredFiles(Record):

@@ -66,7 +66,7 @@ def _listed(case: Case) -> dict[str, ReleasedFile]:
 
 
 def _algorithms(case: Case, path: str, size: int, listed: ReleasedFile | None) -> frozenset[Algorithm]:
-    """What to measure. Of a file that has another size than is signed, nothing: it is altered, however long it is.
+    """What to measure. A file of another size than is signed is altered, however long it is: nothing of it is measured.
 
     Bundles and small files are cheap, and SHA-256 of them is asked for later.
     """

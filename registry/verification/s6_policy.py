@@ -22,7 +22,7 @@ from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
 
 CLASSES = ("I", "II", "III")
-"""Of the Model Openness Framework, the most open first."""
+"""The classes of the Model Openness Framework, the most open first."""
 
 
 def checks(case: Case) -> Iterator[Check]:

@@ -35,15 +35,16 @@ CLOCKS = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a signer whom the policy names said of the release.
-
-    at: when.  digest: SHA-256 of the statement.
-    """
+    """What a signer whom the policy names said of the release."""
 
     at: datetime
+    """When it was said."""
     status: Status
+    """What was said."""
     signer: SignedBy
+    """Who said it."""
     digest: str
+    """SHA-256 of the statement."""
 
     @property
     def yanked(self) -> bool:
@@ -53,15 +54,14 @@ class Word:
 
 @dataclass
 class Heard:
-    """All that was said of the release.
-
-    words: by those who may.  there: digests of all statements about the release, whoever signed them.
-    untold: (when, why) of each word of which it cannot be told whether it is by one who may.
-    """
+    """All that was said of the release."""
 
     words: list[Word] = field(default_factory=list)
+    """What those said who may."""
     there: set[str] = field(default_factory=set)
+    """Digests of all statements about the release, whoever signed them."""
     untold: list[tuple[datetime, str]] = field(default_factory=list)
+    """(when, why) of each word whose signer cannot be told."""
 
 
 def checks(case: Case, now: datetime) -> Iterator[Check]:
@@ -104,7 +104,7 @@ def _told(word: Word) -> str:
 
 
 def _judged(word: Word, limit: timedelta | None, now: datetime) -> tuple[Verdict, str]:
-    """What a word that is no yank amounts to today."""
+    """What a word that does not yank amounts to today."""
     if word.at > now + CLOCKS:
         return Verdict.UNKNOWN, f"; this machine's clock says {now:%Y-%m-%d %H:%M} UTC: that or the word's is wrong"
     until = word.status.valid_until

@@ -37,17 +37,18 @@ PEM = ("pem", "authorities", "timestampAuthorities")
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Who signed the release statement at one tag.
-
-    name: the tag, or the directory.  signer, rule: who, and what a policy says that means just them; None where the
-    bundle does not tell, and `hint` is what it says, unproven; or where `problem` says what does not hold.
-    """
+    """Who signed the release statement at one tag."""
 
     name: str
+    """The tag, or the directory."""
     signer: SignedBy | None = None
+    """Who signed it; None where that cannot be told."""
     rule: AllowedSigner | None = None
+    """A rule of a policy that means this signer and nobody else; None where `signer` is."""
     hint: str | None = None
+    """What the bundle says of its signer, unproven; None where `signer` is known."""
     problem: str | None = None
+    """What does not hold; None where everything does."""
 
     @property
     def who(self) -> str:
@@ -62,10 +63,12 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Who signed the releases of a repository. sightings: newest version first.  unseen: older tags, not looked at."""
+    """Who signed the releases of a repository."""
 
     sightings: tuple[Sighting, ...]
+    """Who signed each release, the newest version first."""
     unseen: tuple[str, ...] = ()
+    """Older tags, which were not looked at."""
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def sighting(reference: Reference, trust: Trust, *, endpoint: str | None) -> Sig
     commit = hub.refs.tags(reference.repository).get(tag)
     seen = _at_tag(hub, reference.repository, tag, commit, trust) if commit is not None else None
     if seen is None:
-        raise InputError(f"{reference} is no release", mend="name its tag, such as hf://org/model@v1.0.0")
+        raise InputError(f"{reference} is not a release", mend="name its tag, such as hf://org/model@v1.0.0")
     return seen
 
 

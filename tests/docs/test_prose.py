@@ -16,13 +16,18 @@ LONGEST = 50
 _NOT_PROSE = re.compile(r"^ *```.*?^ *```|<!--.*?-->|^(?:\||    |#|::).*?$", re.DOTALL | re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z`*(\[])")
-_STOPS_READERS = re.compile(r"(?<!here )\b(?:is|are|was|were) no\b(?! longer| farther| older)|^\W*Of\b")
+STOPS_READERS = re.compile(r"(?<!here )\b(?:is|are|was|were) no\b(?! longer| farther| older)|^\W*Of\b")
 """`is no` for `is not a`, and a sentence that begins with `Of`."""
 
 
 def sentences(page: Path) -> Iterator[str]:
     """Each sentence of the running text."""
-    for paragraph in _PARAGRAPH.split(_NOT_PROSE.sub("", page.read_text())):
+    yield from split(page.read_text())
+
+
+def split(text: str) -> Iterator[str]:
+    """Each sentence of `text`; what is set apart in it, such as code, is left out."""
+    for paragraph in _PARAGRAPH.split(_NOT_PROSE.sub("", text)):
         yield from _SENTENCE.split(" ".join(paragraph.split()))
 
 
@@ -30,7 +35,7 @@ def sentences(page: Path) -> Iterator[str]:
 def test_no_sentence_stops_its_reader(page: Path) -> None:
     found = list(sentences(page))
     assert [sentence for sentence in found if len(sentence.split()) > LONGEST] == []
-    assert [sentence for sentence in found if _STOPS_READERS.search(sentence)] == []
+    assert [sentence for sentence in found if STOPS_READERS.search(sentence)] == []
 
 
 def test_such_a_sentence_is_found(tmp_path: Path) -> None:
@@ -39,7 +44,7 @@ def test_such_a_sentence_is_found(tmp_path: Path) -> None:
         "# Of no use\n\nThere is no answer. It is no answer.\nOf three, one.\n\n    Of code\n- " + "word " * 60
     )
     found = list(sentences(page))
-    assert [bool(_STOPS_READERS.search(sentence)) for sentence in found if sentence] == [False, True, True, False]
+    assert [bool(STOPS_READERS.search(sentence)) for sentence in found if sentence] == [False, True, True, False]
     assert len(found[-1].split()) > LONGEST
 
 

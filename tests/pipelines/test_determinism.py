@@ -87,7 +87,7 @@ def test_a_gpu_that_is_not_there_is_not_claimed() -> None:
 def test_each_profile_has_a_digest_of_its_own() -> None:
     assert len({profile.identity.digest for profile in determinism.PROFILES.values()}) == len(determinism.PROFILES)
     assert determinism.named("portable") is determinism.PORTABLE
-    with pytest.raises(InputError, match="no numeric profile"):
+    with pytest.raises(InputError, match="not a numeric profile"):
         determinism.named("fast")
 
 

@@ -23,7 +23,7 @@ COLUMNS = {
     "use": "train, or validation",
     "text": "the document",
 }
-"""Of documents.parquet, all strings."""
+"""The columns of documents.parquet, all strings."""
 _CONTEXT: Mapping[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
     "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/",
@@ -43,18 +43,20 @@ _FORMATS = {suffixes.PARQUET: "application/x-parquet", ".jsonl": "application/js
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """What is known of it.
-
-    name: namespace/name.  about: the model's.  summary: of its manifest.  published: RFC 3339, UTC.  files: what stands
-    beside the card, `documents.parquet` among them.
-    """
+    """What the card of a data set is made from."""
 
     name: str
+    """`namespace/name` on the Hub."""
     about: About
+    """What a person says of the model."""
     version: str
+    """The version of the release."""
     published: str
+    """When the commit was made: RFC 3339, UTC."""
     summary: Summary
+    """The summary of the data manifest."""
     files: tuple[Entry, ...]
+    """What stands beside the card, `documents.parquet` among them."""
 
     @property
     def title(self) -> str:

@@ -15,21 +15,24 @@ TEMPLATE = "gguf_card.md.j2"
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """What is known of it.
-
-    repo: namespace/name.  about: the model's.  commit: of the source.  weights: the release's, which it was made from.
-    files: what was made of them.  words: what llama.cpp calls the tokenizer's way to part text into words; None where
-    it knows no such way.  pre_tokenizer: what the files then name as near to it, if anything.
-    """
+    """What the card beside GGUF files is made from."""
 
     repo: str
+    """`namespace/name` on the Hub."""
     about: About
+    """What a person says of the model."""
     version: str
+    """The version of the release."""
     commit: str
+    """The commit of the source."""
     weights: tuple[Entry, ...]
+    """The release's files of weights, from which these were made."""
     files: tuple[Entry, ...]
+    """The GGUF files."""
     words: str | None
+    """What llama.cpp calls the tokenizer's way to part text into words; None where it knows no such way."""
     pre_tokenizer: str | None
+    """What the files then name as near to it, if anything."""
 
 
 def render(gguf: Gguf) -> str:

@@ -31,23 +31,28 @@ MAX_CELL = 300
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only a person can say of a model.
-
-    repo: namespace/name.  license: SPDX.  languages: ISO 639 or `code`.  model: the exported directory, in the project.
-    intended_use, limits: Markdown.  licence: the fields by which the Hub knows it.  datasets, base_model: as the Hub
-    calls them; data sets that are sources of the corpus are named without being told.
-    """
+    """What only a person can say of a model."""
 
     repo: str
+    """`namespace/name` on the Hub."""
     title: str
+    """What people call the model."""
     license: str
+    """SPDX expression for the weights."""
     languages: tuple[str, ...]
+    """ISO 639 codes, or `code`."""
     model: str
+    """The exported directory, relative to the project."""
     intended_use: str
+    """What the model is for, as Markdown."""
     limits: str
+    """What the model cannot do, as Markdown."""
     licence: Mapping[str, str]
+    """The fields by which the Hub knows the licence."""
     datasets: tuple[str, ...] = ()
+    """The model's data sets, as the Hub calls them; those that are sources of the corpus need not be named."""
     base_model: tuple[str, ...] = ()
+    """The models that it was made from, as the Hub calls them."""
 
 
 def render(folder: Path, about: About, version: str | None) -> str:
@@ -107,7 +112,7 @@ def _model(folder: Path) -> Mapping[str, Any]:
 def _params(folder: Path) -> dict[str, Any]:
     document = strict_yaml.read(folder / layout.PARAMS)
     if not isinstance(document, dict):
-        raise InputError(f"{layout.PARAMS} is no map", mend="mend params.yaml")
+        raise InputError(f"{layout.PARAMS} is not a map", mend="mend params.yaml")
     return {name: document[name] for name in PARAMS_SHOWN if name in document}
 
 

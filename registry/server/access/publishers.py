@@ -94,7 +94,7 @@ class Exchanged:
 def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Exchanged:
     """A token that writes to `resource`, for the identity token of somebody trusted with it.
 
-    Each identity token buys one, so that one that leaks from a log buys nothing. Raises Problem 400 for what is no
+    Each identity token buys one, so that one that leaks from a log buys nothing. Raises Problem 400 for what is not an
     identity token, 403 for nobody that is trusted, 503 where the issuer's keys cannot be had: that is one to try again.
     """
     try:

@@ -265,7 +265,7 @@ def test_an_issuer_that_may_not_sign_lists_is_not_heard(site: Authority, holder:
 )  # fmt: skip
 def test_a_list_of_a_part_or_with_what_is_not_understood_is_none(site: Authority, extension: Any) -> None:
     partial = of_site(site, more=((extension, True),))
-    with pytest.raises(InputError, match="no complete list"):
+    with pytest.raises(InputError, match="not a complete list"):
         trusting(site, partial)
 
 

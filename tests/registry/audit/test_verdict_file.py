@@ -88,7 +88,7 @@ def test_details_that_were_edited_are_refused() -> None:
 
 def test_an_auditor_signs_no_other_statement() -> None:
     status = Status(standing="active", reason="x", stated_at=NOW).about([SUBJECT])
-    with pytest.raises(InputError, match="no auditor's to sign"):
+    with pytest.raises(InputError, match="not an auditor's to sign"):
         VerdictFile(statement=canonical.parse(status.to_bytes(), name="x"), details={}).signable()
 
 

@@ -271,7 +271,7 @@ def test_a_lock_that_names_more_than_was_recorded_is_refused(project: Path) -> N
         ("one.run.json", "run.json", r"one output whose name ends in .run.json"),
         ("deps: [code, in]", 'deps: ["${code}"]', "dvc cannot resolve it"),
         ("cmd: " + RECORD + " -- sh one.sh", "cmd: [a, b]", "has 2 commands, and this one is not all of it"),
-        ("cmd: " + RECORD + " -- sh one.sh", "cmd: {a: b}", "no command, or one that is no text"),
+        ("cmd: " + RECORD + " -- sh one.sh", "cmd: {a: b}", "no command, or one that is not text"),
         ("[a]", "3", "params that are no list"),
         ("[code, in]", "[../in]", "not allowed"),
         ("[code, in]", "in", "no list"),
