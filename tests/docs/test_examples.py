@@ -12,7 +12,7 @@ import pytest
 from registry.errors import Unavailable, VerificationError
 from registry.records import layout
 from registry.report import Check
-from registry.verification import steps
+from registry.verification import s6_policy
 from registry.verification.case import Case
 from tests.conftest import ROOT
 from tests.goldens.make_releases import goldens
@@ -40,11 +40,11 @@ def test_the_blob_store_keeps_the_laws_of_every_store(tmp_path: Path) -> None:
 def test_the_rule_passes_fails_and_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     rule, cases = run(EXTEND / "verification-rule.md")["size_of_weights"], list[Case]()
 
-    def requirements(case: Case) -> tuple[Check, ...]:
+    def checks(case: Case) -> tuple[Check, ...]:
         cases.append(case)
         return ()
 
-    monkeypatch.setattr(steps, "requirements", requirements)
+    monkeypatch.setattr(s6_policy, "checks", checks)
     golden = next(golden for golden in goldens() if golden.name == "v1/key")
     with golden.unpacked() as root:
         golden.verified(root)
