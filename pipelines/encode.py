@@ -24,11 +24,11 @@ from pipelines.corpus import parquet
 from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.files import directory_beside, readable, write_atomic
-from registry.records import data_manifest, tokens
+from registry.records import data_manifest, folders, tokens
 from registry.records.data_manifest import Summary
 from registry.records.tokens import Split, Splits, TokenFile, Tokens
 
-OUT = Path("build/tokens")
+OUT = Path(folders.TOKENS)
 
 
 class HashedFile:

@@ -24,6 +24,7 @@ from pipelines.train import OUT as TRAINED
 from pipelines.train import TOKENS
 from registry.digest import sha256_file
 from registry.files import directory_beside
+from registry.records import folders
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.training_folder import WEIGHTS
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # they load torch, which has to come after the profile
 
     from pipelines.tokens import TokenSplit
 
-OUT = Path("build/evaluation")
+OUT = Path(folders.EVALUATION)
 BATCH_ROWS = 8
 CHUNK = 1 << 22
 DIGITS = 6

@@ -19,11 +19,12 @@ from pipelines.train import TOKENIZER, TOKENS
 from registry.digest import sha256_file
 from registry.errors import InputError, VerificationError
 from registry.files import directory_beside
+from registry.records import folders
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.tokens import Tokens
 from registry.records.training_folder import WEIGHTS
 
-OUT = Path("build/model")
+OUT = Path(folders.MODEL)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 

@@ -23,14 +23,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from pipelines import determinism, params, recipe, stage, supervise
-from pipelines import train as training
+from pipelines import determinism, params, recipe, stage, supervise, train
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.params import Params
 from registry import variables
 from registry.errors import InputError, Refused, VerificationError
 from registry.files import write_atomic
+from registry.records import replay_command
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import NumericProfile
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.environment:
         _describe(_empty(options.environment), determinism.check(profile), settings)
         return
-    plan = recipe.chain(settings, training.TOKENS / "tokens.json")
+    plan = recipe.chain(settings, train.TOKENS / "tokens.json")
     if options.initial:
         write_atomic(_empty(options.initial).chain, plan.to_bytes())
         tasks = [Task(0, 0, str(options.initial))]
@@ -81,7 +81,7 @@ def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
 
     place = WorkerRank(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
     numeric = determinism.check(profile)
-    with training._group(profile, place.world):
+    with train.group(profile, place.world):
         _replay(settings, profile, place, numeric, tasks)
 
 
@@ -91,11 +91,11 @@ def _replay(
     from pipelines import model, worker
     from pipelines.tokens import TokenSplit
 
-    train, held = (TokenSplit.open(training.TOKENS, split) for split in ("train", "validation"))
+    learned, held = (TokenSplit.open(train.TOKENS, split) for split in ("train", "validation"))
     config = model.configuration(
-        settings.model, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(training.TOKENIZER)
+        settings.model, vocabulary=learned.record.vocabulary, end_of_text=model.end_of_text(train.TOKENIZER)
     )
-    state = worker.Training(settings, profile, place, model.blank(config, profile), train, held)
+    state = worker.Training(settings, profile, place, model.blank(config, profile), learned, held)
     for task in tasks:
         folder = RunFolder(Path(task.out))
         chain = Chain.read(folder.chain)
@@ -166,11 +166,15 @@ def _empty(folder: Path) -> RunFolder:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipelines.replay", description=__doc__.split("\n", 1)[0])
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--initial", type=Path, metavar="OUT", help="make the checkpoint at step 0, from the seed")
-    kind.add_argument("--environment", type=Path, metavar="OUT", help="only check that the numeric profile holds here")
-    kind.add_argument("--chain", type=Path, help="the signed chain of checkpoints")
+    kind.add_argument(
+        replay_command.INITIAL, type=Path, metavar="OUT", help="make the checkpoint at step 0, from the seed"
+    )
+    kind.add_argument(
+        replay_command.ENVIRONMENT, type=Path, metavar="OUT", help="only check that the numeric profile holds here"
+    )
+    kind.add_argument(replay_command.CHAIN, type=Path, help="the signed chain of checkpoints")
     parser.add_argument(
-        "--segment",
+        replay_command.SEGMENT,
         nargs=4,
         action="append",
         metavar=("AFTER", "UNTIL", "CHECKPOINT", "OUT"),

@@ -25,9 +25,9 @@ from pipelines.params import Params
 from registry import canonical
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
-from registry.records import data_manifest
+from registry.records import data_manifest, folders
 
-OUT = Path("build/tokenizer")
+OUT = Path(folders.TOKENIZER)
 NAME = "tokenizer.json"
 END_OF_TEXT = "<|endoftext|>"
 WORDS = "|".join((

@@ -24,6 +24,7 @@ from pipelines.params import Params
 from registry import canonical, variables
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
+from registry.records import data_manifest, folders
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 
@@ -32,7 +33,7 @@ RECIPE = "glasshouse.recipe"
 WEIGHTS = "glasshouse.weights"
 DATA = "glasshouse.data"
 CANDIDATE = "candidate"
-DATA_MANIFEST = Path("build/corpus/data-manifest.json")
+DATA_MANIFEST = Path(folders.CORPUS, data_manifest.SUMMARY)
 DVC_LOCK = Path("dvc.lock")
 BATCH = 500
 """Metrics in one call; MLflow takes at most 1000."""

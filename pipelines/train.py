@@ -25,14 +25,15 @@ from pipelines.params import Params
 from registry import variables
 from registry.errors import Refused
 from registry.files import write_atomic
+from registry.records import folders
 from registry.records.environment import NumericProfile
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
     from pipelines.worker import Advance, WorkerRank
 
-TOKENS = Path("build/tokens")
-TOKENIZER = Path("build/tokenizer")
-OUT = Path("build/train")
+TOKENS = Path(folders.TOKENS)
+TOKENIZER = Path(folders.TOKENIZER)
+OUT = Path(folders.TRAINED)
 
 
 def main() -> None:
@@ -61,7 +62,7 @@ def work(settings: Params, profile: Profile) -> None:
             mend="use a power of two of processes, no more than train.micro_batches",
         )
     numeric = determinism.check(profile)
-    with _group(profile, place.world):
+    with group(profile, place.world):
         _train(settings, profile, place, numeric)
 
 
@@ -83,7 +84,7 @@ def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: Numer
 
 
 @contextmanager
-def _group(profile: Profile, world: int) -> Iterator[None]:
+def group(profile: Profile, world: int) -> Iterator[None]:
     """The process group of all workers; none where there is one worker."""
     if world == 1:
         yield

@@ -109,6 +109,11 @@ def new_project(root: Path, **sections: Any) -> Project:
             shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"))
         else:
             shutil.copyfile(source, root / name)
+    return repository(root)
+
+
+def repository(root: Path) -> Project:
+    """The project whose files stand in `root`, as a git repository with one commit."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("HF_", "MLFLOW_", "GIT_"))},
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),

@@ -8,4 +8,6 @@ in the data manifest, and those that are used go to documents.parquet as well.
 
 from pathlib import Path
 
-OUT = Path("build/corpus")
+from registry.records import folders
+
+OUT = Path(folders.CORPUS)

@@ -13,62 +13,37 @@ A liar who trained properly on other data passes all of it: that is what replayi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from registry import strict_yaml
 from registry.audit import metrics
-from registry.errors import GlasshouseError, Malformed, VerificationError
+from registry.errors import GlasshouseError, VerificationError
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What params.yaml says of the steps.
-
-    steps: in all.  rows: a step's.  clip: the greatest length of a gradient.  beta2: of AdamW.  None: it does not say.
-    """
-
-    steps: int
-    rows: int
-    clip: float | None = None
-    beta2: float | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> Schedule:
-        """Raises Malformed where params.yaml says no such thing."""
-        match strict_yaml.read(path):
-            case {"train": {"steps": int(steps), "micro_batches": int(leaves), "micro_batch_rows": int(rows)} as train}:
-                clip, beta2 = (train.get(name) for name in ("clip_norm", "beta2"))
-                told = isinstance(clip, int | float) and isinstance(beta2, float) and clip > 0 and 0 < beta2 < 1
-                return cls(steps, leaves * rows, *((float(clip), beta2) if told else ()))
-        raise Malformed(f"{path.name} does not say how training goes in steps", mend="report the release")
-
+from registry.records.project import Project
 
 Question = tuple[str, Callable[[], str]]
 """What is looked at, and what gives the answer in words, or raises GlasshouseError."""
 
 
-def questions(root: Path, found: Chain) -> Iterator[Question]:
-    """Over the records of the release at `root`, whose chain is `found`."""
+def questions(root: Path, found: Chain, project: Project) -> Iterator[Question]:
+    """Over the records of the release at `root`, whose chain is `found`.  project: what its params.yaml says."""
     yield "links", lambda: _links(found)
-    yield "positions", lambda: _positions(root, found)
+    yield "positions", lambda: _positions(found, project)
     yield "metrics", lambda: _metrics(root, found)
 
 
-def second_moments(root: Path, found: Chain) -> Mapping[int, float]:
+def second_moments(root: Path, found: Chain, project: Project) -> Mapping[int, float]:
     """Step of each checkpoint -> the sum of all second moments; empty where the records of the release do not tell."""
+    if project.adamw is None:
+        return {}
     sums, total = {0: 0.0}, 0.0
+    clip, beta2 = project.adamw
     try:
-        schedule = Schedule.read(root / layout.PARAMS)
-        if schedule.clip is None or schedule.beta2 is None:
-            return {}
         for step, line in enumerate(metrics.lines(root / layout.METRICS), start=1):
             match line:
                 case {"gradientNorm": int() | float() as norm}:
-                    total = schedule.beta2 * total + (1 - schedule.beta2) * min(norm, schedule.clip) ** 2
+                    total = beta2 * total + (1 - beta2) * min(norm, clip) ** 2
                     sums[step] = total
                 case _:
                     return {}
@@ -82,17 +57,17 @@ def _links(found: Chain) -> str:
     return f"{len(found.entries)} checkpoints, each bound to the one before, no two alike"
 
 
-def _positions(root: Path, found: Chain) -> str:
-    schedule = Schedule.read(root / layout.PARAMS)
+def _positions(found: Chain, project: Project) -> str:
+    rows, steps = project.rows, project.steps
     for entry in found.entries:
-        if entry.positions.end != entry.step * schedule.rows:
+        if entry.positions.end != entry.step * rows:
             _fail(
                 f"step {entry.step} ends at row {entry.positions.end}; "
-                f"{entry.step} steps of {schedule.rows} rows end at {entry.step * schedule.rows}"
+                f"{entry.step} steps of {rows} rows end at {entry.step * rows}"
             )
-    if (last := found.entries[-1].step) != schedule.steps:
-        _fail(f"the chain ends at step {last}, training at step {schedule.steps}")
-    return f"{schedule.rows} rows a step, without a gap, up to step {schedule.steps}"
+    if (last := found.entries[-1].step) != steps:
+        _fail(f"the chain ends at step {last}, training at step {steps}")
+    return f"{rows} rows a step, without a gap, up to step {steps}"
 
 
 def _metrics(root: Path, found: Chain) -> str:

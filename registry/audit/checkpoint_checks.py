@@ -19,18 +19,28 @@ from registry.tensors import Tensor
 
 STATE = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps for each parameter."""
+WHOLE = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
+"""Types of which every number is finite."""
 MOMENTS_APART = 1e-3
 """How far apart, relatively, the second moments and what the metrics give may be: float32 rounds at every step."""
 
 
-def plausible(entry: Checkpoint, folder: Path, moments: float | None = None) -> str:
+def plausible(entry: Checkpoint, folder: Path, *, is_adamw: bool = True, moments: float | None = None) -> str:
     """What the files in `folder` show, whose digests are those of `entry`, in words.
 
-    moments: the sum of all second moments, as `chain_checks.second_moments` gives it. Raises VerificationError that
-    says what cannot be, Unavailable for numbers of a type that is not looked into, and InputError for no safetensors.
+    is_adamw: whether the state is AdamW's; of any other, only its numbers are looked at.  moments: the sum of all
+    second moments, as `chain_checks.second_moments` gives it. Raises VerificationError that says what cannot be,
+    Unavailable for numbers of a type that is not looked into, and InputError for what is not safetensors.
     """
     weights = {tensor.name: tensor for tensor in tensors.read_header(folder / WEIGHTS)}
     state = {tensor.name: tensor for tensor in tensors.read_header(folder / OPTIMIZER)}
+    if not is_adamw:
+        for path, found in ((folder / WEIGHTS, weights), (folder / OPTIMIZER, state)):
+            with path.open("rb") as stream:
+                for tensor in found.values():
+                    if tensor.dtype not in WHOLE:
+                        _finite(stream, tensor)
+        return f"{len(weights)} tensors, and {len(state)} of the optimizer, finite"
     wanted = {f"{name}.{key}" for name in weights for key in STATE}
     if state.keys() != wanted:
         _fail(f"the optimizer's state does not fit the weights at {min(state.keys() ^ wanted)}")

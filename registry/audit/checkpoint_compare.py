@@ -63,13 +63,5 @@ def losses_apart(entry: Checkpoint, made: TrainingFolder, tolerance: float) -> t
     return compare.apart(theirs, ours) <= tolerance, words
 
 
-def digest(path: Path) -> str | None:
-    """SHA-256 of the file at `path`; None where there is no plain file."""
-    try:
-        return sha256_file(path)
-    except OSError:
-        return None
-
-
 def _nothing(problem: Exception) -> Unavailable:
     return Unavailable(f"the source made no checkpoint: {problem}", mend="--keep DIR leaves the logs")

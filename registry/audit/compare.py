@@ -15,8 +15,19 @@ from pathlib import Path
 from typing import Literal
 
 from registry import tensors
+from registry.digest import sha256_file
 from registry.errors import GlasshouseError
 from registry.report import Verdict
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of the file at `path`; None where there is no plain file."""
+    if not path.is_file():
+        return None
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None
 
 
 def answer(verdict: str) -> Verdict:

@@ -7,22 +7,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 from registry.attest.audits import ReplayVerdict
+from registry.audit import compare
 from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import layout
 from registry.records.data_manifest import Row, iter_rows
-
-STAGE = "encode"
-"""The stage of dvc.yaml that ends in tokens."""
-TOKENS = Path("build/tokens/tokens.json")
-MADE = {
-    "the data manifest's rows": (Path("build/corpus/data-manifest.jsonl"), layout.DATA_ROWS),
-    "the data manifest": (Path("build/corpus/data-manifest.json"), layout.DATA_SUMMARY),
-    "the tokenizer": (Path("build/tokenizer/tokenizer.json"), "tokenizer.json"),
-    "the tokens": (TOKENS, layout.TOKENS),
-}
-"""In the order in which they are made: what -> (where in the source's tree, where in the release)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +34,53 @@ def remake(place: Workshop) -> Data:
     Raises Unavailable where they do not end well, or do not make what is to be compared.
     """
     try:
-        place.run(["dvc", "repro", "--force", "--no-run-cache", STAGE], log="data")
+        place.run(["dvc", "repro", "--force", "--no-run-cache", place.audited.project.replay.data], log="data")
     except GlasshouseError as problem:
         raise Unavailable(
             f"the data cannot be made anew: {problem.message}",
             mend="see that its sources can be had; --keep DIR leaves the logs to read",
         ) from problem
     try:
-        check(place)
+        same = check(place)
     except VerificationError as problem:
         return Data(place, "UNSUPPORTED" if place.cannot else "DIFFERENT", problem.message)
-    return Data(place, "BITWISE", "the data manifest, the tokenizer and the tokens, made anew, are the same")
+    return Data(place, "BITWISE", f"made anew, they are the same: {', '.join(same)}")
 
 
-def check(place: Workshop) -> None:
-    """Raise VerificationError that names the first thing, and of data the first document, that is not as signed."""
-    for what, (here, there) in MADE.items():
-        made, signed = place.tree / here, place.audited.root / there
-        if not made.is_file():
-            raise Unavailable(f"the source makes no {here}", mend="this audit knows glasshouse's own pipeline only")
-        if sha256_file(made) != sha256_file(signed):
-            where = f": {_row(made, signed)}" if there == layout.DATA_ROWS else ""
+def check(place: Workshop) -> tuple[str, ...]:
+    """The files of the release that the source made anew, and made the same.
+
+    Raises VerificationError that names the first that is not as signed, and of the data the first document; Unavailable
+    where the source does not make one.
+    """
+    project, root = place.audited.project, place.audited.root
+    known = (layout.DATA_ROWS, layout.DATA_SUMMARY, *project.replay.made)
+    made = (*(there for there in known if (root / there).is_file()), layout.TOKENS)
+    for there in made:
+        here = project.source_of(there)
+        found = compare.digest(place.tree / here) if here else None
+        if here is None or found is None:
+            raise Unavailable(
+                f"the source does not make {there}, or does not say where",
+                mend="ask its maintainer to say so in release.provenance or release.replay: docs/reference/replay.md",
+            )
+        if found != sha256_file(root / there):
+            where = f": {_row(place.tree / here, root / there)}" if there == layout.DATA_ROWS else ""
             raise VerificationError(
-                f"{what} of the source are not those that were signed{where}",
+                f"{here} of the source is not {there} as it was signed{where}",
                 mend="report the release: its data are not what its source says",
             )
+    return made
 
 
 def _row(made: Path, signed: Path) -> str:
     """The first document at which two files of rows part, in words."""
-    for number, (ours, theirs) in enumerate(zip_longest(iter_rows(made), iter_rows(signed)), start=1):
-        if ours != theirs:
-            return f"row {number} is {_name(ours)} here, {_name(theirs)} as signed"
+    try:
+        for number, (ours, theirs) in enumerate(zip_longest(iter_rows(made), iter_rows(signed)), start=1):
+            if ours != theirs:
+                return f"row {number} is {_name(ours)} here, {_name(theirs)} as signed"
+    except GlasshouseError as problem:
+        return problem.message
     return "the rows are the same, written otherwise"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from registry import suffixes
 from registry.audit import metrics
 from registry.audit.outputs import Output
-from registry.audit.stages import TRAINED
+from registry.audit.stages import trained
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError
 from registry.project import dvc_lock, stage_runs
@@ -18,7 +18,7 @@ from registry.provenance.stage_lineage import Line
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.run import Run
-from registry.records.training_folder import ENVIRONMENT, TrainingFolder
+from registry.records.training_folder import ENVIRONMENT
 
 
 def told(place: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
@@ -30,13 +30,13 @@ def told(place: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
     except GlasshouseError as problem:
         yield f"which stage departs first is not known: {problem.message}"
     try:
-        trained = Chain.read(TrainingFolder(tree / TRAINED).chain)
+        made = Chain.read(trained(place).chain)
     except GlasshouseError as problem:
         yield f"no chain of checkpoints came out: {problem.message}"
     else:
-        if (step := first_checkpoint(place.audited.chain, trained)) is not None:
+        if (step := first_checkpoint(place.audited.chain, made)) is not None:
             yield f"the first checkpoint that departs is that of step {step}"
-            yield metrics.first_departure(root / layout.METRICS, TrainingFolder(tree / TRAINED).metrics)
+            yield metrics.first_departure(root / layout.METRICS, trained(place).metrics)
     for output in found:
         if output.counted and output.verdict == "DIFFERENT":
             yield f"{output.path}: {output.reason}"

@@ -37,12 +37,12 @@ def at(audited: Audited, asked: Challenge, shelf: Shelf) -> Looked:
 
 
 def _chain(audited: Audited) -> Iterator[Check]:
-    for subject, question in chain_checks.questions(audited.root, audited.chain):
+    for subject, question in chain_checks.questions(audited.root, audited.chain, audited.project):
         yield ask(Step.CHAIN, subject, question)
 
 
 def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[Check]:
-    moments = chain_checks.second_moments(audited.root, audited.chain)
+    moments = chain_checks.second_moments(audited.root, audited.chain, audited.project)
     folders = shelf.at_hand()
     for number, entry in enumerate(audited.chain.entries):
         try:
@@ -50,5 +50,6 @@ def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[C
         except Unavailable:
             continue
         where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"
-        question = partial(checkpoint_checks.plausible, entry, folder, moments.get(entry.step))
+        is_adamw, sum_ = audited.project.replay.adamw is not None, moments.get(entry.step)
+        question = partial(checkpoint_checks.plausible, entry, folder, is_adamw=is_adamw, moments=sum_)
         yield ask(Step.CHAIN, f"checkpoint at step {entry.step}, {where}", question)

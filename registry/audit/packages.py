@@ -21,8 +21,8 @@ class Setup:
     kind: EnvironmentKind
     python: str = sys.executable
 
-    def make(self, tree: Path, sandbox: Sandbox) -> Sandbox:
-        """`sandbox` with the programs of the environment, made where it has to be.
+    def make(self, lock: Path, sandbox: Sandbox) -> Sandbox:
+        """`sandbox` with the programs of the environment, made where it has to be, from the packages in `lock`.
 
         Raises Unavailable where packages cannot be installed.
         """
@@ -33,7 +33,7 @@ class Setup:
         try:
             base = str(Path(self.python).resolve())  # behind the wall there is no environment but the new one
             inside.run([base, "-m", "venv", str(made)], sandbox.scratch, log="venv", installing=True)
-            self._install(tree / "requirements.lock", inside)
+            self._install(lock, inside)
         except GlasshouseError as problem:
             raise Unavailable(
                 f"the release's packages cannot be installed: {problem.message}",

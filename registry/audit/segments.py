@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from registry import strict_yaml
 from registry.attest.audits import Challenge, ReplayedSegment, ReplayVerdict
-from registry.audit import checkpoint_compare, metrics
+from registry.audit import checkpoint_compare, compare, metrics
 from registry.audit.checkpoint_sources import Shelf, verify
 from registry.audit.data import Data
 from registry.audit.metrics import Progress
 from registry.audit.pace import Pace, soonest
 from registry.audit.tail import follow
-from registry.audit.workshop import REPLAY, Workshop
-from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
-from registry.records import layout
+from registry.audit.workshop import Workshop
+from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.records import layout, replay_command
 from registry.records.checkpoint_chain import Chain, Checkpoint
+from registry.records.replay_command import ReplayTask
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder, step_name
 from registry.variables import PROCESSES
 
@@ -73,6 +73,10 @@ class Segments:
         return self.place.audited.chain
 
     @property
+    def _module(self) -> str:
+        return self.place.audited.project.replay.module
+
+    @property
     def steps(self) -> Mapping[int, int]:
         """How many steps each segment has, by its number."""
         ends = [entry.step for entry in self.chain.entries]
@@ -80,19 +84,25 @@ class Segments:
 
     @property
     def pace(self) -> Pace:
-        """How many are trained at a time, on how many processes. Raises InputError where params.yaml does not tell."""
+        """How many are trained at a time, on how many processes each: one, where params.yaml does not tell of more."""
         cores = len(os.sched_getaffinity(0))
-        match strict_yaml.read(self.place.audited.root / layout.PARAMS):
-            case {"train": {"micro_batches": int(leaves)}} if leaves > 0:
-                if self.effort.at_once:
-                    return Pace.of(min(self.effort.at_once, len(self.steps)), cores, leaves)
-                return soonest(self.steps, cores, leaves)
-        raise InputError("params.yaml says nothing of micro-batches", mend="report the release")
+        try:
+            processes = self.place.audited.project.processes
+        except Unavailable:
+            processes = 1
+        if self.effort.at_once:
+            return Pace.of(min(self.effort.at_once, len(self.steps)), cores, processes)
+        return soonest(self.steps, cores, processes)
 
     def seed(self) -> tuple[ReplayVerdict, str]:
         """Make the first checkpoint from the seed: whether it is the chain's, and in which words."""
-        self.place.run([*REPLAY, "--initial", str(self._first.root)], log="seed")
-        found = checkpoint_compare.same(self.chain.entries[0], self._first)
+        try:
+            self.place.run(replay_command.initial(self._module, self._first.root), log="seed")
+            found = checkpoint_compare.same(self.chain.entries[0], self._first)
+        except VerificationError as problem:  # the source says so itself
+            return self._other(problem.message)
+        except GlasshouseError as problem:
+            return "UNAVAILABLE", problem.message
         return found or self._other("it is not what the seed gives")
 
     def replay(self) -> list[ReplayedSegment]:
@@ -136,12 +146,13 @@ class Segments:
 
     def _train(self, ready: Mapping[int, Path], times: dict[int, float], processes: int) -> None:
         """Train segments by one command.  ready: where each begins.  times: becomes the seconds that each took."""
-        command = [*REPLAY, "--chain", str(self._chain_file())]
+        tasks = []
         for number, start in ready.items():
             before, after = self._ends(number)
             out = self._made(number).root
             shutil.rmtree(out, ignore_errors=True)
-            command += ["--segment", str(before.step), str(after.step), str(self._inside(start, before)), str(out)]
+            tasks.append(ReplayTask(before.step, after.step, self._inside(start, before), out))
+        command = replay_command.segments(self._module, self._chain_file(), tasks)
         steps = [follow(self._made(number).metrics) for number in ready]
         waiting, began = list(ready), time.monotonic()
 
@@ -177,8 +188,8 @@ class Segments:
             until=after.step,
             verdict=verdict,
             reason=reason[:MAX_REASON],
-            weights=checkpoint_compare.digest(folder / WEIGHTS),
-            optimizer=checkpoint_compare.digest(folder / OPTIMIZER),
+            weights=compare.digest(folder / WEIGHTS),
+            optimizer=compare.digest(folder / OPTIMIZER),
             seconds=round(seconds, 3),
         )
 

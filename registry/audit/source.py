@@ -10,19 +10,24 @@ from registry.project import git
 from registry.records import layout
 from registry.records.release_record import SourceCode
 
-SIGNED = {
-    "dvc.yaml": layout.PIPELINE,
-    "params.yaml": layout.PARAMS,
-    "requirements.lock": layout.REQUIREMENTS,
-    "dvc.lock": layout.LOCK,
-}
-"""Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit."""
+
+def signed(lock: str) -> dict[str, str]:
+    """Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit.
+
+    lock: where the source has its lock of packages.
+    """
+    return {
+        "dvc.yaml": layout.PIPELINE,
+        "params.yaml": layout.PARAMS,
+        "dvc.lock": layout.LOCK,
+        lock: layout.REQUIREMENTS,
+    }
 
 
-def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> Path:
+def fetch(source: SourceCode, asked: str | None, into: Path, release: Path, lock: str) -> Path:
     """Clone the commit that `source` names into the new folder `into`, and hold it to the signed files of `release`.
 
-    asked: a URL or path to clone from instead of the remote that the release names.
+    asked: a URL or path to clone from instead of the remote that the release names.  lock: as `signed` says.
     Returns where the project lies in it: the record can name a folder. Raises Unavailable where the commit cannot be
     had; VerificationError or DigestMismatch where it is not what was signed; InputError where nobody says where the
     source is.
@@ -50,8 +55,8 @@ def fetch(source: SourceCode, asked: str | None, into: Path, release: Path) -> P
             f"the source has no folder {source.folder}, where the release says that it was built",
             mend="report the release to its maintainer",
         )
-    for path, signed in SIGNED.items():
-        _same(project / path, release / signed, path)
+    for path, there in signed(lock).items():
+        _same(project / path, release / there, path)
     return project
 
 

@@ -9,16 +9,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from registry import strict_yaml
 from registry.audit.metrics import Progress
 from registry.audit.tail import follow
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
-from registry.manifest import check_path
-from registry.records import layout
 from registry.records.training_folder import TrainingFolder
 
-TRAINED = "build/train"
 LOG = "rebuild"
 STARTED = re.compile(rb"Running stage '(?P<name>[^']*)'")
 """How DVC begins the line that names a stage."""
@@ -29,7 +25,7 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Pa
 
     stage: told each stage as it starts.  progress: told training steps. Raises Unavailable where they do not end well.
     """
-    said, steps = follow(place.scratch / f"{LOG}.log"), follow(TrainingFolder(place.tree / TRAINED).metrics)
+    said, steps = follow(place.scratch / f"{LOG}.log"), follow(trained(place).metrics)
 
     def meanwhile() -> None:
         progress(len(steps()))
@@ -48,9 +44,10 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Pa
 
 
 def draft(place: Workshop) -> Path:
-    """Where the source's own params.yaml, whose bytes are signed, has the draft written."""
-    match strict_yaml.read(place.audited.root / layout.PARAMS):
-        case {"release": {"output": str(path)}}:
-            check_path(path)
-            return place.tree / path
-    return place.tree / "build/release"
+    """Where the source has the draft written."""
+    return place.tree / place.audited.project.draft
+
+
+def trained(place: Workshop) -> TrainingFolder:
+    """Where the source has its training kept."""
+    return TrainingFolder(place.tree / place.audited.project.trained)

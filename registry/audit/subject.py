@@ -10,10 +10,11 @@ from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import Release
 from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
-from registry.errors import Unavailable, VerificationError
+from registry.errors import InputError, Unavailable, VerificationError
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
+from registry.records.project import Project
 from registry.records.release_record import ReleaseRecord
 from registry.report import Report, Step, Verdict
 
@@ -24,6 +25,7 @@ class Audited:
 
     root: its directory.  subject: what the release statement speaks of.  logged_at: RFC 3339, when that statement was
     signed as a log or a timestamp authority shows; None where a bare key signed it.
+    project: how it is replayed, as its signed params.yaml says.
     """
 
     root: Path
@@ -32,6 +34,7 @@ class Audited:
     record: ReleaseRecord
     chain: Chain
     environment: Environment
+    project: Project
 
 
 def admit(root: Path, report: Report, verifier: Verifier) -> Audited:
@@ -57,7 +60,17 @@ def admit(root: Path, report: Report, verifier: Verifier) -> Audited:
         record=ReleaseRecord.read(root / layout.RECORD),
         chain=Chain.read(root / layout.CHECKPOINTS),
         environment=Environment.read(root / layout.ENVIRONMENT),
+        project=_project(root / layout.PARAMS),
     )
+
+
+def _project(params: Path) -> Project:
+    try:
+        return Project.read(params)
+    except InputError as problem:
+        raise Unavailable(
+            f"how it is to be replayed cannot be told: {problem.message}", mend="report the release to its maintainer"
+        ) from problem
 
 
 def rfc3339(moment: datetime) -> str:

@@ -14,12 +14,10 @@ from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
 from registry.audit.source import fetch
 from registry.audit.subject import Audited
-from registry.errors import Unavailable
+from registry.errors import GlasshouseError, Unavailable
+from registry.records import replay_command
 from registry.records.environment import Environment
 from registry.records.training_folder import TrainingFolder
-
-REPLAY = ("python", "-m", "pipelines.replay")
-"""The command of the release's source that trains a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +88,29 @@ def make(audited: Audited, options: Options, folder: Path, say: Callable[[str], 
     cannot replay.
     """
     say(f"fetching the source at {audited.record.source.commit[:12]}")
-    tree = fetch(audited.record.source, options.source, folder / "source", audited.root)
-    if not (tree / "pipelines/replay.py").is_file():
+    project = audited.project
+    tree = fetch(audited.record.source, options.source, folder / "source", audited.root, project.lock)
+    if not project.replay.is_in(tree):
         raise Unavailable(
-            "the source of this release has no pipelines/replay.py",
-            mend="it was made before releases could be replayed",
+            f"the source of this release has no module {project.replay.module} that replays its training",
+            mend="ask its maintainer to name one in release.replay: docs/reference/replay.md",
         )
     say(f"packages: {options.setup.kind}")
     programs = Path(options.setup.python).parent
-    sandbox = options.setup.make(tree, Sandbox(folder, programs, options.bubblewrap))
+    sandbox = options.setup.make(tree / project.lock, Sandbox(folder, programs, options.bubblewrap))
     here, cannot = _profile(audited, tree, sandbox)
     return Workshop(audited, tree, sandbox, options.setup, here, cannot)
 
 
 def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environment | None, tuple[str, ...]]:
-    """This machine under the release's profile, and why its bits may differ."""
+    """This machine under the release's profile, and why its bits may differ. What cannot be told accuses nobody."""
     out = sandbox.scratch / "here"
     try:
-        sandbox.run([*REPLAY, "--environment", str(out)], tree, log="profile", variables={"PYTHONPATH": str(tree)})
-    except Unavailable as problem:
+        command = replay_command.environment(audited.project.replay.module, out)
+        sandbox.run(command, tree, log="profile", variables={"PYTHONPATH": str(tree)})
+        here = Environment.read(TrainingFolder(out).environment)
+    except GlasshouseError as problem:
         return None, (problem.message,)
-    here = Environment.read(TrainingFolder(out).environment)
     return here, foreign(audited.environment, here)
 
 

@@ -36,7 +36,7 @@ CheckpointsFrom = Annotated[
     typer.Option(
         "--checkpoints-from",
         help="Where the checkpoints are.",
-        show_default="build/train/checkpoints in the project",
+        show_default="beside checkpoints.json, where the project has it",
     ),
 ]
 HERE = Path()
@@ -101,7 +101,7 @@ def publish(
     """
     hub = _hub(endpoint)
     ready = _looked_at(folder, hub)
-    source = checkpoints_from or (_checkpoints(project) if checkpoints else None)
+    source = checkpoints_from or (_checkpoints(project, folder) if checkpoints else None)
     sent = _checkpoints_published(folder, source, hub, dry_run) if source else {}
     if dry_run:
         _told(as_json, f"would publish {ready}", reference=str(ready.reference), bytes=ready.size, **sent)
@@ -144,7 +144,7 @@ def cut(
         sign(folder, signer)
     output.say(f"signed as {signing.name(signer)}")
     ready = _looked_at(folder, hub)
-    sent = _checkpoints_published(folder, _checkpoints(project), hub, dry_run) if checkpoints else {}
+    sent = _checkpoints_published(folder, _checkpoints(project, folder), hub, dry_run) if checkpoints else {}
     reference = _published(project, folder, hub, ready)
     _told(as_json, f"published {reference}", reference=str(reference), folder=str(folder), **sent)
 
@@ -219,10 +219,10 @@ def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> Hub
     return reference
 
 
-def _checkpoints(project: Path) -> Path:
+def _checkpoints(project: Path, folder: Path) -> Path:
     from registry.release import checkpoints
 
-    return project / checkpoints.FOLDER
+    return checkpoints.kept(project, folder)
 
 
 def _checkpoints_published(folder: Path, source: Path, hub: HubClient, dry_run: bool) -> dict[str, object]:

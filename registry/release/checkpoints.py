@@ -17,11 +17,10 @@ from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, Checkpoint
-from registry.records.layout import GIT_ATTRIBUTES
-from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
+from registry.records.layout import GIT_ATTRIBUTES, PARAMS
+from registry.records.project import Project
+from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, TrainingFolder, step_name
 
-FOLDER = Path("build/train/checkpoints")
-"""Where training leaves its checkpoints, below the project's root."""
 MAX_STATE = 1 << 20
 
 
@@ -59,6 +58,14 @@ class CheckpointPlan:
     def __str__(self) -> str:
         size = decimal(self.size)
         return f"{len(self.missing)} checkpoints, {size} to send at most; {len(self.standing)} are there already"
+
+
+def kept(project: Path, release: Path) -> Path:
+    """Where the project at `project` keeps the checkpoints of the release in the directory `release`.
+
+    Raises InputError where the release's params.yaml cannot be read.
+    """
+    return TrainingFolder(project / Project.read(release / PARAMS).trained).checkpoints
 
 
 def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[Local, ...]:

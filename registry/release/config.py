@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,28 +19,18 @@ from registry import strict_yaml
 from registry.errors import InputError
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
-from registry.manifest import check_path
 from registry.openness.cards.model_card import About
+from registry.records import folders
 from registry.records.data_manifest import DOCUMENTS
+from registry.records.project import ReplayContract
 from registry.records.record import validated
 from registry.records.release_record import Declared
+from registry.records.run import ProjectPath
 from registry.release.gguf_file import Type
 
 PARAMS = "params.yaml"
 
-ProjectPath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-"""A POSIX path below the project's root."""
-
-
 _NAME = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
-
-
-def _inside(path: str) -> str:
-    try:
-        check_path(path)
-    except InputError as problem:
-        raise ValueError(problem.message) from problem
-    return path
 
 
 class DataCompanion(BaseModel):
@@ -53,7 +42,7 @@ class DataCompanion(BaseModel):
     """Says that it is this one."""
     repo: Annotated[str, StringConstraints(pattern=rf"^{DATASETS}{_NAME}$")]
     """Where it is published: datasets/namespace/name."""
-    documents: Annotated[ProjectPath, AfterValidator(_inside)] = f"build/corpus/{DOCUMENTS}"
+    documents: ProjectPath = f"{folders.CORPUS}/{DOCUMENTS}"
     """The texts, with the columns of the corpus stage."""
 
 
@@ -93,7 +82,7 @@ class FolderCompanion(BaseModel):
     """Says that it is this one."""
     repo: Annotated[str, StringConstraints(pattern=rf"^({DATASETS})?{_NAME}$")]
     """Where it is published: namespace/name, or datasets/namespace/name."""
-    folder: Annotated[ProjectPath, AfterValidator(_inside)]
+    folder: ProjectPath
     """What is published. The card of a model must name the released one as its base_model."""
 
 
@@ -114,7 +103,7 @@ class ReleaseConfig(BaseModel):
     """The directory that `from_pretrained` loads; its files stand at the root of the release."""
     provenance: tuple[ProjectPath, ...]
     """Files that stand under `provenance/`, each by the last part of its path."""
-    output: ProjectPath = "build/release"
+    output: ProjectPath = folders.DRAFT
     """Where the draft is written: an output of a stage of dvc.yaml."""
     intended_use: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
     """Markdown for the card: what the model is for."""
@@ -126,13 +115,8 @@ class ReleaseConfig(BaseModel):
     """What is published beside the model, in repositories of their own, under the same tag."""
     declared: tuple[Declared, ...] = ()
     """Files of the release that a stranger cannot tell to be harmless, such as code, each with why it is there."""
-
-    @field_validator("model", "output", "provenance")
-    @classmethod
-    def _stays_inside(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for path in (value,) if isinstance(value, str) else value:
-            _inside(path)
-        return value
+    replay: ReplayContract = Field(default_factory=ReplayContract)
+    """What others need to know to replay the training."""
 
     @model_validator(mode="after")
     def _each_its_own(self) -> Self:

@@ -18,7 +18,7 @@ from registry.project.committed import Committed
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
-from registry.release import companions, weights
+from registry.release import companions, replayable, weights
 from registry.release.companions import PlannedCompanion
 from registry.release.config import ReleaseConfig, parse_version
 
@@ -48,8 +48,8 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     """Check everything that must hold before a release of `version` is prepared.
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
-    that is not as the commit has it, a stage whose record is not of the files as they are, and weights that are not
-    safetensors.
+    that is not as the commit has it, a stage whose record is not of the files as they are, weights that are not
+    safetensors, and a contract of replay that does not hold.
     """
     parse_version(version)
     _check_tree(root)
@@ -79,8 +79,10 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
     )
+    stages = stage_runs.gather(root)
+    replayable.check(root, [one.run.stage for one in stages.stages])
     folder = root / RELEASES / config.name / record.tag
-    return ReleasePlan(record, stage_runs.gather(root), folder, beside, tuple(unreachable(source)))
+    return ReleasePlan(record, stages, folder, beside, tuple(unreachable(source)))
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:

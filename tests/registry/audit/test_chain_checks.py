@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from registry import canonical
 from registry.audit import chain_checks
+from registry.records import layout
 from registry.records.checkpoint_chain import Chain, FileDigests, Positions, ProfileName
+from registry.records.project import Project
 from registry.report import Check, Step, Verdict, ask
 
 STEPS, ROWS = (0, 1, 2, 4), 8
@@ -38,8 +40,12 @@ def laid_out(root: Path, found: Chain) -> tuple[Path, Chain]:
     return root, found
 
 
+def told(root: Path) -> Project:
+    return Project.read(root / layout.PARAMS)
+
+
 def checks(release: tuple[Path, Chain]) -> list[Check]:
-    return [ask(Step.CHAIN, *question) for question in chain_checks.questions(*release)]
+    return [ask(Step.CHAIN, *question) for question in chain_checks.questions(*release, told(release[0]))]
 
 
 def failures(release: tuple[Path, Chain]) -> dict[str, str]:
@@ -102,15 +108,19 @@ def with_optimizer(root: Path, **train: float) -> Path:
     return root
 
 
+def moments(root: Path) -> Mapping[int, float]:
+    return chain_checks.second_moments(root, chain(), told(root))
+
+
 @pytest.mark.parametrize(
     "train", [{}, {"clip_norm": 1.0}, {"clip_norm": 1.0, "beta2": 1.5}, {"clip_norm": -1, "beta2": 0.9}]
 )
 def test_where_the_records_do_not_tell_moments_are_not_judged(tmp_path: Path, train: dict[str, float]) -> None:
-    assert chain_checks.second_moments(with_optimizer(tmp_path, **train), chain()) == {}
+    assert moments(with_optimizer(tmp_path, **train)) == {}
 
 
 @pytest.mark.parametrize("lines", [b"", b"[]\n", b'{"gradientNorm":"x"}\n', b"\xff\n"])
 def test_hostile_metrics_tell_nothing_of_moments(tmp_path: Path, lines: bytes) -> None:
     root = with_optimizer(tmp_path, clip_norm=1.0, beta2=0.9)
     (root / "provenance/metrics.jsonl").write_bytes(lines)
-    assert chain_checks.second_moments(root, chain()).keys() <= {0}
+    assert moments(root).keys() <= {0}

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from registry.audit import chain_checks
 from registry.audit.checkpoint_checks import plausible
 from registry.digest import sha256_file
 from registry.errors import Unavailable, VerificationError
 from registry.records.checkpoint_chain import Checkpoint, FileDigests, Positions
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 from registry.tensors import tensors_digest
-from tests.registry.audit.test_chain_checks import ROWS, chain, with_optimizer
+from tests.registry.audit.test_chain_checks import ROWS, moments, with_optimizer
 
 Arrays = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
 
@@ -63,17 +62,17 @@ def test_second_moments_sum_to_what_the_signed_gradients_give(tmp_path: Path) ->
     """AdamW by hand: two gradients whose length is clipped to 0.5, on two parameters."""
     folder, beta2 = tmp_path / "c", 0.9
     checkpoint(folder)
-    moments = chain_checks.second_moments(with_optimizer(tmp_path, clip_norm=0.5, beta2=beta2), chain())[2]
+    total = moments(with_optimizer(tmp_path, clip_norm=0.5, beta2=beta2))[2]
     state = load_file(folder / OPTIMIZER)
     gradient = {name: np.ones(shape, "f4") * 0.5 / np.sqrt(15) for name, shape in (("a", (3, 4)), ("b", (3,)))}
     for name, one in gradient.items():
         state[f"{name}.weight.exp_avg_sq"] = ((1 - beta2) * (1 + beta2) * one * one).astype("f4")
     save_file(state, folder / OPTIMIZER)
-    assert "moments as the gradients' lengths give them" in plausible(entry(folder, 2), folder, moments)
+    assert "moments as the gradients' lengths give them" in plausible(entry(folder, 2), folder, moments=total)
     state["a.weight.exp_avg_sq"] *= np.float32(1.1)
     save_file(state, folder / OPTIMIZER)
     with pytest.raises(VerificationError, match=r"the gradients of the signed metrics give 0\.0475"):
-        plausible(entry(folder, 2), folder, moments)
+        plausible(entry(folder, 2), folder, moments=total)
 
 
 def _set(name: str, value: float) -> Callable[[Arrays], Arrays]:

@@ -7,10 +7,11 @@ import pytest
 from registry.audit import source
 from registry.errors import Unavailable, VerificationError
 from registry.project import git
+from registry.records.project import LOCK
 from registry.records.release_record import SourceCode
 from tests.registry.project import small_dvc
 
-FILES = {name: f"{name}: 1\n" for name in source.SIGNED}
+FILES = {name: f"{name}: 1\n" for name in source.signed(LOCK)}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def project(tmp_path: Path) -> Path:
 def release(tmp_path: Path) -> Path:
     """Those of its files that a release has."""
     root = tmp_path / "release"
-    for name, signed in source.SIGNED.items():
+    for name, signed in source.signed(LOCK).items():
         (root / signed).parent.mkdir(parents=True, exist_ok=True)
         (root / signed).write_text(FILES[name])
     return root
@@ -56,7 +57,7 @@ def test_an_auditors_variables_and_settings_accuse_nobody(
     head = (own / ".git/HEAD").read_text()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GIT_DIR", str(own / ".git"))
-    source.fetch(code(project), str(project), tmp_path / "tree", release)
+    source.fetch(code(project), str(project), tmp_path / "tree", release, LOCK)
     assert (tmp_path / "tree/params.yaml").read_bytes() == FILES["params.yaml"].encode()
     assert (own / ".git/HEAD").read_text() == head
 
@@ -70,7 +71,7 @@ def test_an_address_of_a_release_runs_no_helper(
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", str(helper.parent), prepend=":")
     with pytest.raises(Unavailable, match="transport 'foo' not allowed"):
-        source.fetch(code(project, "foo::bar"), None, tmp_path / "tree", release)
+        source.fetch(code(project, "foo::bar"), None, tmp_path / "tree", release, LOCK)
     assert not (tmp_path / "ran").exists()
 
 
@@ -84,8 +85,10 @@ def test_a_project_in_a_folder_of_its_repository_is_found_there(project: Path, r
     small_dvc.commit(tmp_path / "whole")
     told = code(inside)
     assert told.folder == "models/small" and git.committed(inside).keys() == FILES.keys()
-    assert source.fetch(told, str(tmp_path / "whole"), tmp_path / "tree", release) == tmp_path / "tree/models/small"
+    assert (
+        source.fetch(told, str(tmp_path / "whole"), tmp_path / "tree", release, LOCK) == tmp_path / "tree/models/small"
+    )
     for number, lie in enumerate(("models/link", "models/other", None)):
         other = told.model_copy(update={"folder": lie})
         with pytest.raises(VerificationError, match=r"has no folder|no plain file"):
-            source.fetch(other, str(tmp_path / "whole"), tmp_path / f"tree{number}", release)
+            source.fetch(other, str(tmp_path / "whole"), tmp_path / f"tree{number}", release, LOCK)

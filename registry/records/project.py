@@ -1,0 +1,188 @@
+"""What a project says of itself, so that others can replay its training: the `release` section of its params.yaml.
+
+    release:
+      output: build/release                         where the draft is written
+      provenance: [build/tokens/tokens.json, ...]   where each record comes from, by the last part of its path
+      replay: {...}                                 how the training is replayed: ReplayContract
+
+The file stands in the release, and is signed with it. What it does not say is what this project has, so that releases
+from before there was a contract are replayed as ever. Whoever reads it trusts none of it.
+
+Law: of any bytes, what `Project.parse` accepts can be handed to a command and joined to a folder: a path stays inside
+the project, and no name of a stage or of a module can be taken for an option.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from registry import canonical, strict_yaml
+from registry.errors import Malformed, Unavailable
+from registry.records import data_manifest, folders, layout, tokens, training_folder
+from registry.records.record import validated
+from registry.records.run import ProjectPath, StageName
+
+LOCK = "requirements.lock"
+
+_WORD = "[A-Za-z_][A-Za-z0-9_]{0,99}"
+ModuleName = Annotated[str, StringConstraints(pattern=rf"^{_WORD}(\.{_WORD}){{0,9}}$")]
+"""What `python -m` is given."""
+_KEY = "[A-Za-z0-9_-]{1,100}"
+Setting = Annotated[str, StringConstraints(pattern=rf"^{_KEY}(\.{_KEY}){{0,9}}$")]
+"""The place of a value in params.yaml, such as train.steps."""
+
+
+class AdamW(BaseModel):
+    """Where params.yaml has what binds the state of AdamW to the lengths of the gradients."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip_norm: Setting = "train.clip_norm"
+    """The greatest length of a gradient."""
+    beta2: Setting = "train.beta2"
+    """The weight of the running mean of squares."""
+
+
+class ReplayContract(BaseModel):
+    """How the training of a project is replayed: docs/reference/replay.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    module: ModuleName = "pipelines.replay"
+    """What `python -m` runs to replay: a module of the source."""
+    data: StageName = "encode"
+    """The stage of dvc.yaml that ends in tokens.json. It is run first, with every stage that it needs."""
+    made: Annotated[dict[ProjectPath, ProjectPath], Field(max_length=100)] = {
+        "tokenizer.json": f"{folders.TOKENIZER}/tokenizer.json"
+    }
+    """What else of the release those stages make, beside its records: path in the release, and path in the project."""
+    steps: Setting = "train.steps"
+    """Where params.yaml says how many steps there are in all."""
+    rows: Annotated[tuple[Setting, ...], Field(min_length=1, max_length=10)] = (
+        "train.micro_batches",
+        "train.micro_batch_rows",
+    )
+    """Where it says how many rows a step takes: the product of these."""
+    processes: Setting | None = "train.micro_batches"
+    """Where it says how many processes can share a step; null: a step is not shared."""
+    adamw: AdamW | None = AdamW()
+    """null: another optimizer, of whose state an audit only knows that its numbers must be finite."""
+
+    def is_in(self, tree: Path) -> bool:
+        """Whether the source in the folder `tree` has the module."""
+        path = tree.joinpath(*self.module.split("."))
+        return path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
+
+
+class _Release(BaseModel):
+    """What is read of the `release` section. Its other fields are the law of whoever cuts releases."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    output: ProjectPath = folders.DRAFT
+    provenance: Annotated[tuple[ProjectPath, ...], Field(max_length=1000)] = (
+        f"{folders.CORPUS}/{data_manifest.SUMMARY}",
+        f"{folders.CORPUS}/{data_manifest.ROWS}",
+        f"{folders.TOKENS}/{tokens.NAME}",
+        f"{folders.TRAINED}/{training_folder.CHAIN}",
+        LOCK,
+    )
+    replay: ReplayContract = ReplayContract()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project, as its params.yaml tells.
+
+    draft: the folder of the draft of a release.  provenance: where the records come from.  replay: the contract.
+    settings: all of params.yaml.
+    """
+
+    draft: str
+    provenance: tuple[str, ...]
+    replay: ReplayContract
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What the params.yaml at `path` says. Raises Malformed as `parse` does, InputError when it is missing."""
+        return cls.parse(strict_yaml.read(path), name=path.name)
+
+    @classmethod
+    def parse(cls, settings: Any, *, name: str = "params.yaml") -> Self:
+        """What `settings` say, which came from hostile YAML. Raises Malformed that names each field that is amiss."""
+        mend = f"mend {name}: docs/reference/replay.md"
+        match settings:
+            case {"release": dict(section)}:
+                pass
+            case dict() if "release" not in settings:
+                section = {}
+            case _:
+                raise Malformed(f"{name} is not a map with a map `release`", mend=mend)
+        with validated(name, mend=mend, under="release."):
+            found = _Release.model_validate_json(canonical.dumps(section))
+        return cls(found.output, found.provenance, found.replay, settings)
+
+    def source_of(self, place: str) -> str | None:
+        """Where the project has the file that stands at `place` in its release; None where it does not say."""
+        folder, _, name = place.rpartition("/")
+        if folder == layout.PROVENANCE:
+            return next((path for path in self.provenance if PurePosixPath(path).name == name), None)
+        return self.replay.made.get(place)
+
+    @property
+    def trained(self) -> str:
+        """The folder of its training: registry.records.training_folder."""
+        chain = self.source_of(layout.CHECKPOINTS)
+        return PurePosixPath(chain).parent.as_posix() if chain else folders.TRAINED
+
+    @property
+    def lock(self) -> str:
+        """Its lock of packages."""
+        return self.source_of(layout.REQUIREMENTS) or LOCK
+
+    @property
+    def steps(self) -> int:
+        """How many steps its training has. Raises Unavailable where params.yaml does not say."""
+        return self._count(self.replay.steps)
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the data order each step takes. Raises Unavailable where params.yaml does not say."""
+        return math.prod(map(self._count, self.replay.rows))
+
+    @property
+    def processes(self) -> int:
+        """How many processes can share a step. Raises Unavailable where params.yaml does not say."""
+        return 1 if self.replay.processes is None else self._count(self.replay.processes)
+
+    @property
+    def adamw(self) -> tuple[float, float] | None:
+        """The greatest length of a gradient, and beta2; None for another optimizer, or where nobody says."""
+        if self.replay.adamw is None:
+            return None
+        match self._value(self.replay.adamw.clip_norm), self._value(self.replay.adamw.beta2):
+            case ((int() | float() as clip), float(beta2)) if clip > 0 and 0 < beta2 < 1:
+                return float(clip), beta2
+        return None
+
+    def _count(self, place: str) -> int:
+        match self._value(place):
+            case int(found) if 0 < found <= canonical.MAX_SAFE_INTEGER:
+                return found
+        raise Unavailable(
+            f"params.yaml does not say how training goes in steps: {place} is not a whole number above 0",
+            mend="ask the maintainer to name the settings in release.replay: docs/reference/replay.md",
+        )
+
+    def _value(self, place: str) -> Any:
+        found: Any = self.settings
+        for key in place.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if isinstance(found, bool) else found
