@@ -74,11 +74,14 @@ def _sound(stream: BinaryIO, tensor: Tensor, step: int) -> float:
 
 
 class Extent(NamedTuple):
-    """Least and greatest number of a tensor, and the sum of all; zeros for none."""
+    """How far the numbers of a tensor go; zeros for a tensor without any."""
 
     least: float
+    """The least number."""
     most: float
+    """The greatest."""
     total: float
+    """The sum of all."""
 
 
 def _finite(stream: BinaryIO, tensor: Tensor) -> Extent:

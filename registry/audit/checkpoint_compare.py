@@ -8,7 +8,7 @@ from typing import Literal
 from registry import tensors
 from registry.audit import compare
 from registry.digest import sha256_file
-from registry.errors import GlasshouseError, Unavailable
+from registry.errors import GlasshouseError, InputError, Unavailable
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder
 
@@ -28,6 +28,8 @@ def same(entry: Checkpoint, made: TrainingFolder) -> tuple[Literal["BITWISE", "T
     """
     folder, said = made.checkpoint(entry.step), last(made)
     try:
+        if missing := [name for name in (WEIGHTS, OPTIMIZER) if not (folder / name).is_file()]:
+            raise InputError(f"{', '.join(missing)} is not a plain file", mend="--keep DIR leaves the logs")
         files = {
             name: (sha256_file(folder / name), tensors.tensors_digest(folder / name)) for name in (WEIGHTS, OPTIMIZER)
         }

@@ -32,6 +32,7 @@ class InFolder:
     """A folder with one for each checkpoint, such as step-000100: the checkpoints of a training."""
 
     root: Path
+    """The folder."""
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
         """As CheckpointSource says."""
@@ -46,7 +47,9 @@ class OnHub:
     """Branches `step-000100` of the release's repository."""
 
     hub: HubClient
+    """The client of the Hub."""
     repo: str
+    """namespace/name."""
 
     def get(self, entry: Checkpoint, into: Path) -> Path:
         """As CheckpointSource says."""
@@ -58,13 +61,12 @@ class OnHub:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Every place where checkpoints may be had, the nearest first.
-
-    into: the folder in which those stay that were fetched.
-    """
+    """Every place where checkpoints may be had."""
 
     sources: tuple[CheckpointSource, ...]
+    """The places, the nearest first."""
     into: Path
+    """The folder in which those stay that were fetched."""
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def at_hand(self) -> Shelf:

@@ -17,15 +17,14 @@ from registry.records.data_manifest import Row, iter_rows
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The data of a release, made anew.
-
-    place: the workshop in which they lie.  verdict: BITWISE; DIFFERENT; or UNSUPPORTED, where they differ and this
-    machine cannot tell.  reason: in words.
-    """
+    """The data of a release, made anew."""
 
     place: Workshop
+    """The workshop in which they lie."""
     verdict: ReplayVerdict
+    """BITWISE; DIFFERENT; or UNSUPPORTED, where they differ and this machine cannot tell."""
     reason: str
+    """In words."""
 
 
 def remake(place: Workshop) -> Data:

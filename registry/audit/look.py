@@ -20,15 +20,16 @@ from registry.report import Check, Step, ask
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A release that was looked at, and what was seen.
-
-    asked: the segments to replay.  shelf: where its checkpoints are.  checks: of the chain, then of the checkpoints.
-    """
+    """A release that was looked at, and what was seen."""
 
     audited: Audited
+    """The release."""
     asked: Challenge
+    """The segments to replay."""
     shelf: Shelf
+    """Where its checkpoints are."""
     checks: tuple[Check, ...]
+    """What was seen of the chain, then of the checkpoints."""
 
 
 def at(audited: Audited, asked: Challenge, shelf: Shelf) -> Looked:

@@ -36,6 +36,7 @@ class Output(Record):
     path: str
     """In the release."""
     verdict: Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
+    """How it compares."""
     counted: bool
     """Whether the whole verdict depends on it."""
     signed: Sha256 | None

@@ -12,10 +12,12 @@ SCALING = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """at_once: how many segments are trained at a time.  processes: of each, a power of two."""
+    """How segments are shared out."""
 
     at_once: int
+    """How many are trained at a time."""
     processes: int
+    """How many train each: a power of two."""
 
     def __str__(self) -> str:
         return f"{self.at_once} at once, processes each: {self.processes}"

@@ -16,10 +16,12 @@ EnvironmentKind = Literal["fresh", "current"]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How to make an environment.  kind: which.  python: the interpreter that a fresh one is made with."""
+    """How to make an environment."""
 
     kind: EnvironmentKind
+    """Which one."""
     python: str = sys.executable
+    """The interpreter that a fresh one is made with."""
 
     def make(self, lock: Path, sandbox: Sandbox) -> Sandbox:
         """`sandbox` with the programs of the environment, made where it has to be, from the packages in `lock`.

@@ -22,14 +22,14 @@ DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed: one file, named after the statement in it, so that no statement is proposed twice.
-
-    release: whose audit it is.  path: on the branch.  title: of the pull request.
-    """
+    """What is proposed: one file, named after the statement in it, so that no statement is proposed twice."""
 
     release: HubReference
+    """Whose audit it is."""
     path: str
+    """Where the file goes, on the branch."""
     title: str
+    """The pull request's."""
 
 
 def proposal(statement: Statement) -> Proposal:

@@ -34,10 +34,12 @@ class Details(Record):
 
 @dataclass(frozen=True, slots=True)
 class RebuildOutcome:
-    """What a rebuild found.  statement: to be signed.  details: what it rests on."""
+    """What a rebuild found."""
 
     statement: Rebuild
+    """What is to be signed."""
     details: Details
+    """What it rests on."""
 
 
 def outcome(place: Workshop, verdict: RebuildVerdict, details: Details, started: datetime) -> RebuildOutcome:

@@ -20,15 +20,16 @@ MAX_REASON = 1024
 
 @dataclass(frozen=True, slots=True)
 class Remade:
-    """One thing that was made anew, and how it compares with what was signed.
-
-    segment: for one of the chain's, what the statement says of it.
-    """
+    """One thing that was made anew, and how it compares with what was signed."""
 
     subject: str
+    """What it is."""
     verdict: ReplayVerdict
+    """How it compares."""
     reason: str
+    """In words."""
     segment: ReplayedSegment | None = None
+    """What the statement says of a segment; None for anything else."""
 
     @classmethod
     def of(cls, segment: ReplayedSegment) -> Remade:
@@ -44,14 +45,14 @@ class Remade:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a replay has found.
-
-    looked: before any code ran.  machine: where it ran, in words.  remade: what was made anew, in that order.
-    """
+    """What a replay has found."""
 
     looked: Looked
+    """What was seen before any code ran."""
     machine: str
+    """Where it ran, in words."""
     remade: tuple[Remade, ...] = ()
+    """What was made anew, in that order."""
 
     def also(self, more: Iterable[Remade]) -> Findings:
         """These findings, and more."""
@@ -95,10 +96,12 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What a replay found.  statement: to be signed.  report: the same and the cheap checks, for a reader."""
+    """What a replay found."""
 
     statement: Replay
+    """What is to be signed."""
     report: Report
+    """The same and the cheap checks, for a reader."""
 
 
 def outcome(found: Findings, environment: EnvironmentKind, tolerance: float, started: datetime) -> ReplayOutcome:

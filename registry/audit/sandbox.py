@@ -41,15 +41,14 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A scratch folder in which to run what cannot be trusted.
-
-    scratch: absolute; everything the child writes lies below it.  programs: the folder with its `python` and `dvc`.
-    bubblewrap: whether the child is walled in.
-    """
+    """A scratch folder in which to run what cannot be trusted."""
 
     scratch: Path
+    """Absolute; everything that the child writes lies below it."""
     programs: Path
+    """The folder with its `python` and `dvc`."""
     bubblewrap: bool = False
+    """Whether the child is walled in."""
 
     def run(
         self,

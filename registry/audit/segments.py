@@ -31,14 +31,12 @@ MAX_REASON = 1024
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is to be spent, and what is to be forgiven.
-
-    at_once: segments trained at a time; None: as is soonest.  tolerance: how far apart tensors and losses may be,
-    relatively, for WITHIN.
-    """
+    """How much is to be spent, and what is to be forgiven."""
 
     at_once: int | None = None
+    """Segments trained at a time; None: as is soonest."""
     tolerance: float = 0.0
+    """How far apart tensors and losses may be, relatively, for WITHIN; 0: not at all."""
 
 
 SOONEST = Effort()
@@ -50,16 +48,18 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Segments of one chain, to be trained again on data that were made anew.
-
-    asked: which.  shelf: where checkpoints may be had.  progress: told training steps.
-    """
+    """Segments of one chain, to be trained again on data that were made anew."""
 
     data: Data
+    """The data, and with them the workshop."""
     asked: Challenge
+    """Which segments."""
     shelf: Shelf
+    """Where checkpoints may be had."""
     effort: Effort = SOONEST
+    """How much is to be spent."""
     progress: Progress = lambda steps: None
+    """Told training steps."""
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

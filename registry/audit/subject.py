@@ -21,20 +21,22 @@ from registry.report import Report, Step, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A verified release, and its records.
-
-    root: its directory.  subject: what the release statement speaks of.  logged_at: RFC 3339, when that statement was
-    signed as a log or a timestamp authority shows; None where a bare key signed it.
-    project: how it is replayed, as its signed params.yaml says.
-    """
+    """A verified release, and its records."""
 
     root: Path
+    """Its directory."""
     subject: Subject
+    """What the release statement speaks of."""
     logged_at: str | None
+    """RFC 3339, when it was signed, as a log or a timestamp authority shows; None where a bare key signed it."""
     record: ReleaseRecord
+    """What it says of itself."""
     chain: Chain
+    """Its checkpoints."""
     environment: Environment
+    """The machine and the software that trained it."""
     project: Project
+    """How it is replayed, as its signed params.yaml says."""
 
 
 def admit(root: Path, report: Report, verifier: Verifier) -> Audited:

@@ -22,32 +22,34 @@ from registry.records.training_folder import TrainingFolder
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an auditor decides.
-
-    source: where to fetch the source, instead of where the release says.  setup: which packages.
-    bubblewrap: whether children are walled in.  keep: a new folder to work in, which stays; None: one that goes away.
-    """
+    """What an auditor decides."""
 
     source: str | None = None
+    """Where to fetch the source, instead of where the release says."""
     setup: Setup = field(default_factory=lambda: Setup("fresh"))
+    """Which packages it runs with."""
     bubblewrap: bool = False
+    """Whether children are walled in."""
     keep: Path | None = None
+    """A new folder to work in, which stays; None: one that goes away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """The source of `audited` at its signed commit, in `tree`, with its environment.
-
-    here: this machine and its software under the release's numeric profile; None where it cannot hold the profile.
-    cannot: why bits that differ here would accuse nobody; empty where the profile promises the same.
-    """
+    """The source of a release at its signed commit, and what it runs with."""
 
     audited: Audited
+    """The release."""
     tree: Path
+    """Where its project lies."""
     sandbox: Sandbox
+    """Where it runs, and with which programs."""
     setup: Setup
+    """How its environment was made."""
     here: Environment | None
+    """This machine and its software under the release's numeric profile; None where it cannot hold the profile."""
     cannot: tuple[str, ...]
+    """Why bits that differ here would accuse nobody; empty where the profile promises the same."""
 
     @property
     def scratch(self) -> Path:

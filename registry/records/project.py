@@ -98,16 +98,16 @@ class _Release(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project, as its params.yaml tells.
-
-    draft: the folder of the draft of a release.  provenance: where the records come from.  replay: the contract.
-    settings: all of params.yaml.
-    """
+    """A project, as its params.yaml tells."""
 
     draft: str
+    """The folder of the draft of a release."""
     provenance: tuple[str, ...]
+    """Where the records come from."""
     replay: ReplayContract
+    """How its training is replayed."""
     settings: Mapping[str, Any]
+    """All of params.yaml."""
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -26,15 +26,16 @@ SEGMENT = "--segment"
 
 @dataclass(frozen=True, slots=True)
 class ReplayTask:
-    """A segment to train again.
-
-    after, until: the steps at which it begins and ends.  checkpoint: the folder to begin with.  out: a new folder.
-    """
+    """A segment to train again."""
 
     after: int
+    """The step at which it begins."""
     until: int
+    """The step at which it ends."""
     checkpoint: Path
+    """The folder of the checkpoint to begin with."""
     out: Path
+    """The new folder to write to."""
 
 
 def environment(module: str, out: Path) -> list[str]:

@@ -29,9 +29,10 @@ def step_name(step: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFolder:
-    """Where one training keeps what it made, below `root`."""
+    """Where one training keeps what it made."""
 
     root: Path
+    """The folder."""
     """The folder."""
 
     @property

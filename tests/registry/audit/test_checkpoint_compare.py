@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,4 +68,7 @@ def test_a_file_that_is_missing_or_no_tensors_is_unavailable(tmp_path: Path) -> 
         same(entry, tmp_path / "out")
     path.unlink()
     with pytest.raises(Unavailable, match="made no checkpoint"):
+        same(entry, tmp_path / "out")
+    os.mkfifo(path)  # to read it would last for ever
+    with pytest.raises(Unavailable, match=r"model\.safetensors is not a plain file"):
         same(entry, tmp_path / "out")
