@@ -64,7 +64,7 @@ class CertificateSigner:
         if public != self._key.public_key.pem:
             raise InputError(
                 f"{certificate} is not the certificate of the key in {key}",
-                mend="give the one that was issued for this key, the signer's own before its authorities'",
+                mend="give the certificate that was issued for this key; in a chain, the signer's own comes first",
             )
         if not own.not_valid_before_utc <= datetime.now(UTC) <= own.not_valid_after_utc:
             raise CredentialsError(
@@ -128,10 +128,10 @@ def _vouched(
     if begin <= now <= end:
         fitting.append(None)
     if not fitting:
-        doubts += [f"it was {stamp}, when it was not either" for stamp in good]
+        doubts += [f"it was {stamp}, outside of that time, too" for stamp in good]
         raise ValueError(
             f"the certificate of {holder} is {_validity(found[0])}, not at {now:%Y-%m-%d %H:%M}, and no timestamp "
-            f"shows that it signed while it was: {'; '.join(doubts) or 'the signature has none'}"
+            f"shows that it signed in that time: {'; '.join(doubts) or 'the signature has none'}"
         )
     problems: list[Exception] = []
     for stamp in fitting:
@@ -150,7 +150,7 @@ def _at(
         *_, path = [x509_path.path(found, rule.anchors, moment) for moment in (stamp.bounds if stamp else (now,))]
     except x509_path.UNREADABLE as problem:
         raise ValueError(
-            f"no authority that is expected answers for the certificate of {holder}: {x509_path.words(problem)}"
+            f"no authority that the policy names certified {holder}: {x509_path.words(problem)}"
         ) from problem
     signer = _signer(holder, found[0], path[-1], stamp)
     if rule.revocation_lists and rule.matches(signer):

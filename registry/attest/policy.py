@@ -83,7 +83,7 @@ class Rebuilders(Record):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if (self.verdict == "WITHIN") != (self.max_tolerance > 0):
-            raise ValueError("the verdict WITHIN goes with maxTolerance, and neither without the other")
+            raise ValueError("the verdict WITHIN needs a maxTolerance above 0, and no other verdict has one")
         return self
 
 

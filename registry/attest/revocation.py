@@ -128,7 +128,7 @@ def _check_unlisted(
             case x509.InvalidityDate() as known:
                 since = min(since, known.invalidity_date_utc)
             case _ if extension.critical:
-                raise ValueError(f"the list of {x509_path.name(issuer)} says of it what is not understood")
+                raise ValueError(f"the list of {x509_path.name(issuer)} has an entry for it that is not understood")
     if stamp is None or stamp.bounds[1] >= since:
         shown = f"and it was {stamp}" if stamp else "and no timestamp shows that it signed before"
         raise ValueError(
@@ -148,12 +148,12 @@ def _silent(
     whose = f"no revocation list tells whether the certificate of {x509_path.name(certificate)} still holds"
     if own:
         spans = ", ".join(f"{_begin(found):%Y-%m-%d %H:%M} to {_end(found):%Y-%m-%d %H:%M}" for found in own[:4])
-        return f"{whose}: one of {moment:%Y-%m-%d %H:%M} UTC is needed, found {spans}"
+        return f"{whose}: a list that holds at {moment:%Y-%m-%d %H:%M} UTC is needed, those given hold from {spans}"
     named = any(found.issuer == issuer.subject for found in lists)
     if named:
         ours = x509_path.name(issuer)
-        return f"{whose}: that in the name of {ours} is not signed with its key, or that may not sign lists"
-    return f"{whose}: one of {x509_path.name(issuer)} is needed, and those given are of others"
+        return f"{whose}: the list in the name of {ours} is not signed with its key, or it may not sign lists"
+    return f"{whose}: a list by {x509_path.name(issuer)} is needed, and those given are by others"
 
 
 def _begin(found: List) -> datetime:

@@ -294,7 +294,7 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
 def _both(name: str, issuer: str) -> None:
     if not name or not issuer:
         raise InputError(
-            "a signer is named by an identity and whoever vouches for it, both",
+            "a signer needs both an identity and whoever vouches for it",
             mend="--identity maintainer@example.org, and --issuer https://accounts.google.com or --ca CA.pem",
         )
 

@@ -71,7 +71,7 @@ class TimestampService:
         except SignatureError as problem:
             raise self._unusable(problem.message) from problem
         if found.response.tst_info.nonce != request.nonce:
-            raise self._unusable("it is an answer to another question")
+            raise self._unusable("it answers another request")
         return answer
 
     def _ask(self, query: bytes) -> bytes:
@@ -171,7 +171,7 @@ def _check_unlisted(path: Sequence[x509.Certificate], lists: Sequence[revocation
     try:
         revocation.check_unlisted(path, lists)
     except x509_path.UNREADABLE as problem:  # however early the stamp: a thief of its key dates at will
-        raise ValueError(f"counts no more: {x509_path.words(problem)}") from problem
+        raise ValueError(f"no longer counts: {x509_path.words(problem)}") from problem
 
 
 def _path(stamp: Stamp, anchors: Sequence[x509.Certificate]) -> list[x509.Certificate]:
@@ -180,7 +180,7 @@ def _path(stamp: Stamp, anchors: Sequence[x509.Certificate]) -> list[x509.Certif
     try:
         path = x509_path.timestamping_path([own, *others], anchors, stamp.stamped.at)
     except UNUSABLE as problem:
-        raise ValueError(f"is of no authority that is trusted: {x509_path.words(problem)}") from problem
+        raise ValueError(f"is by an authority that is not trusted: {x509_path.words(problem)}") from problem
     builder = VerifierBuilder(tsa_certificate=own, roots=list(anchors), intermediates=path[1:-1])
     try:
         builder.build().verify_message(stamp.response, stamp.signature)

@@ -124,7 +124,7 @@ def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     constraints = extension(certificate, x509.BasicConstraints)
     usage, extended = extension(certificate, x509.KeyUsage), extension(certificate, x509.ExtendedKeyUsage)
     if constraints is not None and constraints.ca:
-        raise ValueError("it is an authority's certificate: authorities certify, they sign no releases")
+        raise ValueError("it is an authority's certificate, and authorities do not sign releases")
     if usage is None and extended is None:
         raise ValueError("the certificate does not say that it may sign: it has neither keyUsage nor extendedKeyUsage")
     if usage is not None and not usage.digital_signature:

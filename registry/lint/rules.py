@@ -174,7 +174,9 @@ def tokenizers(published: Published) -> Iterator[Finding]:
         if len(counts) > 1:
             usual = counts.most_common(1)[0][0]
             other = [revision for revision in having if revision.digest(name) != usual]
-            message = f"{name} at {_names(r.name for r in other)} is another than at {len(having) - len(other)} others"
+            message = (
+                f"{name} at {_names(r.name for r in other)} differs from that at {len(having) - len(other)} others"
+            )
             yield _finding("GH108", Level.ERROR, other, message, name)
 
 
@@ -222,7 +224,7 @@ def headers(published: Published) -> Iterator[Finding]:
             yield _finding("GH113", Level.WARNING, [revision], message, path)
     for digest, why in published.unreadable.items():
         revision, path = _place(published, digest)
-        yield _finding("GH114", Level.ERROR, [revision], f"no safetensors file: {why}", path)
+        yield _finding("GH114", Level.ERROR, [revision], f"not a safetensors file: {why}", path)
 
 
 RULES = (
@@ -241,7 +243,7 @@ TITLES: Mapping[str, str] = {rule.number: rule.title for rule in RULES} | {
     "GH102": "Step 0 serves the weights of a later step",
     "GH111": "The card names no data",
     "GH112": "The card's licence is not that of the licence file",
-    "GH114": "A safetensors file that is none",
+    "GH114": "A safetensors file that is not one",
 }
 
 

@@ -105,7 +105,7 @@ RULES = {
     ),
     "GH114": _Rule(
         Level.ERROR,
-        "A file is called .safetensors and is none: a truncated upload, or another format under that name.",
+        "A file is called .safetensors and is not one: a truncated upload, or another format under that name.",
         "Upload the file again from the original.",
     ),
 }

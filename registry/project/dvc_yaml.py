@@ -242,7 +242,7 @@ def check_finite(path: str, value: Any) -> None:
     match value:
         case float() if not math.isfinite(value):
             raise InputError(
-                f"{path} has the number {value}, and records, which are JSON, can hold none such",
+                f"{path} has the number {value}, which a record cannot hold: it is JSON",
                 mend=f"write a finite number into {path}, or a text in quotes that the code reads",
             )
         case dict():

@@ -58,7 +58,7 @@ def project() -> Path:
     for folder in (here, *here.parents):
         if (folder / ".dvc").is_dir():
             return folder
-    raise InputError(f"{here} is in no DVC project", mend="dvc init, or go to the project")
+    raise InputError(f"{here} is not in a DVC project", mend="dvc init, or go to the project")
 
 
 def record(root: Path, command: Sequence[str], *, discard: bool = False) -> int:
@@ -187,7 +187,7 @@ def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool) -> Run:
     if left and (note is None or note.inputs != before.digest):
         if not discard:
             raise Refused(
-                f"{stage.name}: {', '.join(left)} may be left of a run with other inputs, and dvc keeps it (persist)",
+                f"{stage.name}: {', '.join(left)} may be left from a run with other inputs, and dvc keeps it (persist)",
                 mend=f"rm -r {shlex.join(left)}; or, to have that done whenever it is so: glasshouse record --discard",
             )
         for path in left:

@@ -178,7 +178,7 @@ class Line:
         weights = [file.path for file in self._record.weights]
         made = {path: self._origins(path) for path in (*weights, *RECORDS) if path in self._digests}
         if foreign := [path for path in weights if path not in made]:
-            raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release has not")
+            raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release does not have")
         if orphans := sorted(path for path, names in made.items() if not names):
             raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
         ends = made.get(layout.DATA_SUMMARY)

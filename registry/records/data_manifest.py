@@ -243,7 +243,7 @@ def verify(summary: Summary, rows_path: Path) -> None:
         _differs(problem.message)
     counted, said = counter.summary().as_json(), summary.as_json()
     if parts := sorted(key for key in counted if counted[key] != said[key]):
-        _differs(f"counted anew, it parts from the summary in: {', '.join(parts)}")
+        _differs(f"counted anew, it differs from the summary in: {', '.join(parts)}")
 
 
 def _fields(record: DataSource | Tally) -> dict[str, Any]:

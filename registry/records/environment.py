@@ -103,5 +103,5 @@ class Environment(Record):
     def _of_one_version(self) -> Self:
         added = (self.software.builds, self.software.blas_config, self.shape)
         if any((value is None) != self.schema_.endswith("/v1") for value in added):
-            raise ValueError("builds, blasConfig and shape belong to v2, all of them")
+            raise ValueError("v2 has builds, blasConfig and shape, and v1 has none of them")
         return self

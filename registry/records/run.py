@@ -57,13 +57,13 @@ def check_names(names: Collection[str]) -> None:
     for name in names:
         if not re.fullmatch(NAME, name):
             raise InputError(
-                f"a stage is called {name[:120]!r}, and files cannot be",
+                f"the stage name {name[:120]!r} cannot be the name of a file",
                 mend="letters, digits and _ . @ = - are allowed, 100 at most; "
                 "the names of stages from a foreach or a matrix end in what it runs over, or in its keys",
             )
     if found := twins(names):
         raise InputError(
-            f"stages whose names are one on some disks: {', '.join(found[:5])}", mend="name them otherwise"
+            f"stage names that some disks cannot tell apart: {', '.join(found[:5])}", mend="rename all but one"
         )
 
 

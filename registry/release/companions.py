@@ -150,7 +150,9 @@ def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str,
     }
     for path, source in files.items():
         if isinstance(source, Path) and (source.is_symlink() or not source.is_file()):
-            raise InputError(f"{source} is missing or no plain file", mend=f"{path} is needed: run `dvc repro` first")
+            raise InputError(
+                f"{source} is missing, or is not a plain file", mend=f"{path} is needed: run `dvc repro` first"
+            )
     summary = data_manifest.read_summary(records / data_manifest.SUMMARY)
     data = DataSet(
         name=asked.repo.removeprefix(DATASETS),

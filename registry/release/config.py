@@ -122,9 +122,9 @@ class ReleaseConfig(BaseModel):
     def _each_its_own(self) -> Self:
         repos = [self.repo, *(companion.repo for companion in self.companions)]
         if len({repo.lower() for repo in repos}) != len(repos):
-            raise ValueError("two of them would be published to one repository")
+            raise ValueError("two companions would be published to one repository")
         if len(self.datasets) > 1:
-            raise ValueError("there is one data set that the model was trained on, so one companion of kind `data`")
+            raise ValueError("only one companion can be of kind `data`: the data that the model was trained on")
         return self
 
     @property

@@ -68,6 +68,6 @@ def _results(draft: Path, data_set: str) -> bytes:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_symlink() or not source.is_file():
-        raise InputError(f"{source} is missing or no plain file", mend="run `dvc repro` first")
+        raise InputError(f"{source} is missing, or is not a plain file", mend="run `dvc repro` first")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

@@ -160,7 +160,7 @@ def vocabulary_of(document: Any, size: int) -> Vocabulary:
         added = {int(row["id"]): (str(row["content"]), bool(row["special"])) for row in document["added_tokens"]}
         words = None if document.get("normalizer") else _words(parts)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise InputError(f"{TOKENIZER} is none that the tokenizers library writes", mend=_MEND) from problem
+        raise InputError(f"{TOKENIZER} is not one that the tokenizers library writes", mend=_MEND) from problem
     spelled |= {number: token for number, (token, _) in added.items()}
     if not all(0 <= number < size for number in spelled) or len(set(spelled.values())) != len(spelled):
         raise InputError(f"{TOKENIZER} has a token twice, or one beyond the {size} of {CONFIG}", mend=_MEND)

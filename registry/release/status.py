@@ -79,7 +79,7 @@ def statement(
     """
     if (successor is not None) != (standing == "superseded"):
         raise InputError(
-            f"{standing}, successor {successor}: what is superseded has a successor, and nothing else has",
+            f"only a superseded release has a successor: found {standing}, successor {successor}",
             mend="--say superseded --successor v1.0.1",
         )
     signed = _release(bundle)

@@ -22,7 +22,7 @@ def check(path: Path, *, declared: bool = False) -> bool:
     found = identify(path)
     if found.weights and (found.trust is not Safety.KNOWN or path.suffix != SAFETENSORS):
         words = found.words if found.trust is not Safety.KNOWN else f"holds weights as {found.words}"
-        raise Refused(f"{path.name} {words}: no safetensors file", mend=_MEND)
+        raise Refused(f"{path.name} {words}: not a safetensors file", mend=_MEND)
     if found.trust is Safety.UNKNOWN and not declared:
         raise Refused(
             f"{path.name} {found.words}: nobody can tell that it is harmless",

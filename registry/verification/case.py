@@ -29,9 +29,7 @@ STEPS = tuple(step for step in Step if step <= Step.STATUS)
 VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?(?:v|(?=\d+\.\d))(\d.*)")
 """A revision that reads as a version, or as the beginning of one."""
 
-BARE = (
-    "the directory has a model.sig and no attestations; it would need a release of glasshouse: glasshouse release cut"
-)
+BARE = "the directory has a model.sig and no attestations, so this cannot be checked; glasshouse release cut makes them"
 """What the later steps say of a directory that never was a release of ours."""
 
 DigestMode = Literal["blake3", "sha256", "both"]

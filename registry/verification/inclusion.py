@@ -82,7 +82,9 @@ def check(proof: Proof, signed: str, rows: int | None = None) -> None:
     """
     found = root_of_proof(proof.row.to_bytes(), proof.index, proof.rows, proof.path)
     if rows is not None and rows != proof.rows:
-        raise VerificationError(f"the proof is for {proof.rows} rows, of {rows} that are signed", mend=MEND)
+        raise VerificationError(
+            f"the proof is for a manifest of {proof.rows} rows, and {rows} rows are signed", mend=MEND
+        )
     if found != signed:
         raise VerificationError(
             f"the proof leads to the root {found or 'of no such tree'}, expected {signed}",

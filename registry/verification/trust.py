@@ -25,7 +25,7 @@ MAX_TAGS = 200
 """The newest, which are looked at."""
 PIN = """\
 Written by `glasshouse trust pin {reference}`: trust on first use.
-Nobody but the place it was fetched from has told that these are the right signers. Compare them with what the
+Only the place that it was fetched from says that these are the right signers. Compare them with what the
 maintainers say elsewhere (their site, their repository, a mail to them), then keep this file and verify by it.
 """
 UNLOGGED = """\

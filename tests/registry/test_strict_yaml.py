@@ -38,7 +38,7 @@ def test_hostile_bytes_raise_our_error_and_no_other(data: bytes) -> None:
         ("a: 1\na: 2", "twice"),
         ("a: &x [1]\nb: *x", "alias"),
         ("a: !!python/object/apply:os.system ['true']", "tag"),
-        ("1: a", "no string"),
+        ("1: a", "not a string"),
         ("a: !!int '1'", "tag"),
         ("a: !!str 1", "tag"),
         ("[" * 200, "deep"),

@@ -58,7 +58,7 @@ def public_config(*, offline: bool) -> ClientTrustConfig:
         return ClientTrustConfig.production(offline=offline)
     except (TUFError, OSError) as problem:
         raise Unavailable(
-            f"no trust root of the public Sigstore instance is to be had: {first_line(problem)}",
+            f"the trust root of the public Sigstore instance cannot be had: {first_line(problem)}",
             mend="check the network, or give a trust root that you already trust: --trust-config FILE",
         ) from problem
 
@@ -71,6 +71,6 @@ def first_line(problem: object) -> str:
 
 def _refuse(path: Path, problem: Exception) -> NoReturn:
     raise InputError(
-        f"{path} describes no Sigstore instance: {first_line(problem)}",
+        f"{path} does not describe a Sigstore instance: {first_line(problem)}",
         mend="give the instance's trusted_root.json, or its ClientTrustConfig JSON",
     ) from problem

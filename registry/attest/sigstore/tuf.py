@@ -98,7 +98,7 @@ def _in_our_words(url: str, root: Path | None) -> Iterator[None]:
         trusted = f"the root in {root}" if root else "the root that was trusted before"
         raise SignatureError(f"{url} does not hold, by {trusted}: {first_line(problem)}", mend=mend) from problem
     except (SigstoreError, InputError, AttributeError, LookupError, TypeError, ValueError) as problem:
-        raise SignatureError(f"{url} serves no trust config: {first_line(problem)}", mend=mend) from problem
+        raise SignatureError(f"{url} does not serve a trust config: {first_line(problem)}", mend=mend) from problem
     except OSError as problem:
         raise Unavailable(
             f"what {url} serves cannot be kept: {first_line(problem)}", mend="check the disk"

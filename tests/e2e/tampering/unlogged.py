@@ -96,7 +96,7 @@ def timestamps(world: World) -> Iterator[Case]:
     before, good = world.ended - DAY, StandingClock(world.clock, world.ended - DAY).stamp(signed)
     yield expect("no timestamp authority trusted", world.certifying().at(ended), "no timestamp authority is trusted")
     yield expect(
-        "another trusted, of that name", world.certifying(clock=other).at(ended), "of no authority that is trusted"
+        "another trusted, of that name", world.certifying(clock=other).at(ended), "by an authority that is not trusted"
     )
     lent = _beside(world.certifying(), world.certifying("boss@site.test", clock=world.clock)).at(ended)
     yield expect("a timestamp that counts for somebody else", lent, "no timestamp authority is trusted")
@@ -104,13 +104,13 @@ def timestamps(world: World) -> Iterator[Case]:
         strip = spoil.in_json(path, partial(spoil.set_at, place=STAMPS.rpartition(".")[0], value=None))
         spoilt, words = spoil.becomes("stamped", strip, trusting), ("no timestamp shows", "the signature has none")
         yield Case(f"{path}: the timestamp stripped, the certificate ended", spoilt, 3, path, words)
-    yield expect("stamped by another", trusting, "of no authority that is trusted", change=by(other, before))
+    yield expect("stamped by another", trusting, "by an authority that is not trusted", change=by(other, before))
     yield expect("stamped by a certificate for code", world.certifying(clock=forger).at(ended),
                  "not one for timestamps alone", change=by(forger, before))  # fmt: skip
     for name, at, accuracy, word in (
-        ("after its end", world.ended + timedelta(seconds=1), 0, "when it was not either"),
-        ("hardly before its end", world.ended - timedelta(seconds=30), 60, "when it was not either"),
-        ("before its beginning", datetime.now(UTC) - 9 * DAY, 0, "of no authority that is trusted"),
+        ("after its end", world.ended + timedelta(seconds=1), 0, "outside of that time, too"),
+        ("hardly before its end", world.ended - timedelta(seconds=30), 60, "outside of that time, too"),
+        ("before its beginning", datetime.now(UTC) - 9 * DAY, 0, "by an authority that is not trusted"),
         ("in the future", ended + DAY, 0, "yet to come"),
     ):
         yield expect(f"stamped {name}", trusting, word, change=by(world.clock, at, accuracy))
@@ -170,8 +170,8 @@ def revoked(world: World) -> Iterator[Case]:
         ("a list out of date", (fine, of_site({}, now - 2 * DAY)), "is needed, found"),
         ("a list to come", (fine, of_site({}, later)), "is needed, found"),
         ("another authority's list of that name", (fine, theirs), "not signed with its key"),
-        ("the root's list alone", (fine,), "those given are of others"),
-        ("no list of the root", (clean,), "those given are of others"),
+        ("the root's list alone", (fine,), "those given are by others"),
+        ("no list of the root", (clean,), "those given are by others"),
     ):
         yield expect(name, lists, "no revocation list tells", word, code=3)
     newest = of_site({}, end + 3 * DAY)
@@ -180,7 +180,7 @@ def revoked(world: World) -> Iterator[Case]:
     root, key = world.clock.chain[-1], kept_key(site.folder / "clock" / "tsa-root.key")
     taken = revocation.pem(revoking(root, key, {world.clock.chain[0]: end}, begin=now, end=now + DAY))
     all_three = (fine, of_site({}, end - DAY), taken)
-    yield expect("ended, its timestamp authority revoked", all_three, "no timestamp shows", "counts no more",
+    yield expect("ended, its timestamp authority revoked", all_three, "no timestamp shows", "no longer counts",
                  at=end + DAY, clock=world.clock)  # fmt: skip
 
 

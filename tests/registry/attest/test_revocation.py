@@ -140,10 +140,10 @@ def test_lists_that_do_not_tell_are_no_pass(site: Authority, bundle: bytes, tmp_
     assert other.issuing.subject == site.issuing.subject
     fine = of_root(site)
     for lists, reason in (
-        ((fine,), r"one of CN=site-issuing.* is needed, and those given are of others"),
-        ((of_site(site),), r"CN=site-issuing.* still holds: one of CN=site-root.* is needed"),
-        ((fine, of_site(site, begin=NOW - 2 * DAY, end=NOW)), "is needed, found"),
-        ((fine, of_site(site, begin=NOW + HOUR, end=NOW + DAY)), "is needed, found"),
+        ((fine,), r"a list by CN=site-issuing.* is needed, and those given are by others"),
+        ((of_site(site),), r"CN=site-issuing.* still holds: a list by CN=site-root.* is needed"),
+        ((fine, of_site(site, begin=NOW - 2 * DAY, end=NOW)), "is needed, those given hold"),
+        ((fine, of_site(site, begin=NOW + HOUR, end=NOW + DAY)), "is needed, those given hold"),
         ((fine, of_site(other)), "not signed with its key"),
     ):
         with pytest.raises(Unavailable, match=f"no revocation list tells.*{reason}") as caught:
@@ -210,7 +210,7 @@ def test_of_a_certificate_that_has_ended_the_list_of_its_last_day_counts(
     newest = of_site(site, begin=later - DAY, end=later + DAY)
     for lists in ((last,), (last, newest)):
         assert trusting(site, of_root(site), *lists, now=later, clock=clock).verify(bundle).signer.signed_at == NOW
-    with pytest.raises(Unavailable, match=f"one of {END:%Y-%m-%d %H:%M} UTC is needed"):
+    with pytest.raises(Unavailable, match=f"a list that holds at {END:%Y-%m-%d %H:%M} UTC is needed"):
         trusting(site, of_root(site), newest, now=later, clock=clock).verify(bundle)
 
 

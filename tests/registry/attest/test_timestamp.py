@@ -106,7 +106,7 @@ def test_another_authority_s_timestamp_counts_for_nothing_whatever_it_is_called(
 ) -> None:
     other = TimestampAuthority(tmp_path)
     assert other.chain[0].subject == clock.chain[0].subject
-    with pytest.raises(SignatureError, match=r"no timestamp shows.*of no authority that is trusted"):
+    with pytest.raises(SignatureError, match=r"no timestamp shows.*by an authority that is not trusted"):
         trusting(site, LATER, root_pem(other)).verify(bundle)
     assert trusting(site, NOW, root_pem(other)).verify(bundle).signer.signed_at is None
     foreign = stamps(holder.stamped(StandingClock(other, NOW)).sign(STATEMENT))
@@ -136,11 +136,11 @@ def test_the_timestamp_of_another_signature_is_refused_whoever_is_trusted(
 @pytest.mark.parametrize(
     ("at", "accuracy", "now", "reason"),
     [
-        (END + timedelta(seconds=1), 0, LATER, "when it was not either"),
-        (BEGIN + timedelta(seconds=1), 60, LATER, "when it was not either"),
-        (END - timedelta(seconds=30), 60, LATER, "when it was not either"),
+        (END + timedelta(seconds=1), 0, LATER, "outside of that time, too"),
+        (BEGIN + timedelta(seconds=1), 60, LATER, "outside of that time, too"),
+        (END - timedelta(seconds=30), 60, LATER, "outside of that time, too"),
         (LATER + timedelta(seconds=1), 0, LATER, "yet to come"),
-        (NOW - 2 * DAY, 0, LATER, "of no authority that is trusted"),  # it was none yet
+        (NOW - 2 * DAY, 0, LATER, "by an authority that is not trusted"),  # it was none yet
     ],
 )
 def test_a_timestamp_from_when_the_certificate_was_not_valid_shows_nothing(
@@ -337,7 +337,7 @@ def test_an_answer_to_another_question_is_not_taken(clock: TimestampAuthority) -
 
     service = Replaying(clock, earlier)
     service.stamp(b"signature")
-    with pytest.raises(Unavailable, match="an answer to another question"):
+    with pytest.raises(Unavailable, match="it answers another request"):
         service.stamp(b"signature")
     with pytest.raises(Unavailable, match="of another signature"):
         service.stamp(b"another")

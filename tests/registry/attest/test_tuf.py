@@ -115,7 +115,7 @@ def test_a_repository_of_something_else_is_no_instance(
     instance, repository = served
     for targets, reason in (
         ({}, "it has no trusted_root.json"),
-        ({"trusted_root.json": b"{}", "signing_config.v0.2.json": b"{}"}, "serves no trust config"),
+        ({"trusted_root.json": b"{}", "signing_config.v0.2.json": b"{}"}, "does not serve a trust config"),
         ({"trusted_root.json": b'{"a":1,"a":2}', "signing_config.v0.2.json": b"{}"}, "twice"),
         ({"trusted_root.json": b" " * (5 << 20)}, "more than the"),
     ):

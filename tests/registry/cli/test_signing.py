@@ -129,12 +129,12 @@ def test_a_policy_names_a_certificate_s_holder(files: Path, signed: Path, tmp_pa
         (("--identity", SIGNER, "--ca", "signer.key"), 2, "certificates in PEM"),
         (("--identity", SIGNER, "--ca", "missing"), 2, "cannot be read"),
         (("--identity", SIGNER, "--ca", "ca.pem", "--policy", "ca.pem"), 2, "--policy says who may sign"),
-        (("--identity", SIGNER, "--ca", "ca.pem", "--crl", "ca.pem"), 2, "no list that can be used"),
+        (("--identity", SIGNER, "--ca", "ca.pem", "--crl", "ca.pem"), 2, "not a list that can be used"),
         (("--identity", SIGNER, "--ca", "ca.pem", "--timestamp-ca", "missing"), 2, "cannot be read"),
         (("--identity", SIGNER, "--issuer", "https://issuer.test", "--crl", "missing"), 2, "--crl is of an authority"),
         (("--identity", SIGNER, "--issuer", "https://issuer.test", "--timestamp-ca", "ca.pem"), 2, "or a key's"),
         (("--identity", f"{SIGNER}x", "--ca", "ca.pem"), 1, SIGNER),
-        (("--identity", SIGNER, "--ca", "signer.pem"), 1, "no authority that is expected"),
+        (("--identity", SIGNER, "--ca", "signer.pem"), 1, "no authority that the policy names"),
     ],
 )
 def test_who_is_expected_is_said_whole_or_not_at_all(

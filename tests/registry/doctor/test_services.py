@@ -90,7 +90,7 @@ def test_the_root_of_trust_is_there_and_has_not_ended(tmp_path: Path) -> None:
     assert str(found.verdict) == "FAIL" and found.mend
     root = tmp_path / "root.json"
     root.write_text(json.dumps({"mediaType": "x"}))
-    with pytest.raises(GlasshouseError, match="describes no Sigstore instance"):
+    with pytest.raises(GlasshouseError, match="does not describe a Sigstore instance"):
         list(services.sigstore(root))
     assert public_config(offline=True)
 

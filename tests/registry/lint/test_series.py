@@ -156,12 +156,12 @@ def test_clean_it_is_silent_and_faulty_each_fault_is_named(shelf: Shelf, hub: Hu
         "GH105": "step8000 and step9000 serve the same bytes",
         "GH106": "no optimizer state at step13000",
         "GH107": f"step14000 lacks {SHARDS[1]}",
-        "GH108": "tokenizer.json at step15000 is another than at 28 others",
+        "GH108": "tokenizer.json at step15000 differs from that at 28 others",
         "GH109": "pickles at main: pytorch_model.bin",
         "GH111": "names no data",
         "GH112": "the card says mit, and LICENSE is the text of apache-2.0",
         "GH113": "2 metadata keys (format, step)",
-        "GH114": "no safetensors file",
+        "GH114": "not a safetensors file",
     }.items():
         assert any(words in finding.message for finding in findings if finding.rule == rule), (rule, findings)
     assert any("step4000, step5000, step6000" in finding.message for finding in findings)

@@ -188,7 +188,7 @@ def test_a_command_that_fails_leaves_no_record(project: Path, stage: Callable[..
 
 def test_what_a_run_with_other_inputs_left_is_no_hidden_input(project: Path, stage: Callable[..., int]) -> None:
     shutil.rmtree(project / ".dvc" / "tmp" / "glasshouse")
-    with pytest.raises(Refused, match=r"two: kept may be left of a run with other inputs") as problem:
+    with pytest.raises(Refused, match=r"two: kept may be left from a run with other inputs") as problem:
         stage("two", "sh", "two.sh")
     assert "rm -r kept" in problem.value.mend and (project / "kept/x").exists()
     (project / "kept/old").write_text("hidden")
@@ -293,7 +293,7 @@ def test_outside_dvc_nothing_is_recorded(tmp_path: Path, project: Path, monkeypa
     with pytest.raises(InputError, match="no stage is running"):
         recorder.record(project, ["true"])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="in no DVC project"):
+    with pytest.raises(InputError, match="not in a DVC project"):
         recorder.project()
 
 

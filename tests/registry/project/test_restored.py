@@ -96,7 +96,7 @@ def test_what_runs_after_a_pull_ran_and_the_rest_stays_restored(origin: Path, tm
     dvc("pull", root=root)
     assert "didn't change" in dvc("repro", root=root) and evidence(root) == {"one": "restored", "two": "restored"}
     said = dvc("repro", "--force", "--single-item", "two", root=root, code=255)
-    assert "kept may be left of a run with other inputs" in said  # nobody here saw what left it
+    assert "kept may be left from a run with other inputs" in said  # nobody here saw what left it
     shutil.rmtree(root / "kept")
     dvc("repro", "--force", "--single-item", "two", root=root)
     assert evidence(root) == {"one": "restored", "two": "ran"}

@@ -229,11 +229,11 @@ def nothing(document: dict[str, Any]) -> None:
         ("config.json", lambda d: d.update(tie_word_embeddings=False), "lm_head.weight as None"),
         ("tokenizer.json", lambda d: d["model"].update(type="Unigram"), "not a byte-level BPE"),
         ("tokenizer.json", lambda d: d.update(pre_tokenizer={"type": "Metaspace"}), "not a byte-level BPE"),
-        ("tokenizer.json", lambda d: d.update(pre_tokenizer=None), "none that the tokenizers library writes"),
-        ("tokenizer.json", lambda d: d["model"].update(vocab=[1]), "none that the tokenizers library writes"),
+        ("tokenizer.json", lambda d: d.update(pre_tokenizer=None), "not one that the tokenizers library writes"),
+        ("tokenizer.json", lambda d: d["model"].update(vocab=[1]), "not one that the tokenizers library writes"),
         ("tokenizer.json", lambda d: d["model"]["vocab"].update(x=403), "beyond the 403"),
         ("tokenizer.json", lambda d: d["model"].update(merges=[["a"]]), "do not go together"),
-        ("tokenizer.json", nothing, "none that the tokenizers library writes"),
+        ("tokenizer.json", nothing, "not one that the tokenizers library writes"),
     ],
 )  # fmt: skip
 def test_what_a_gguf_file_cannot_say_is_refused_in_one_sentence(
