@@ -167,8 +167,8 @@ def revoked(world: World) -> Iterator[Case]:
     foreign = Authority(site.folder / "other")
     theirs = revocation.pem(revoking(foreign.issuing, foreign.issuing_key, {}, begin=now - DAY, end=now + DAY))
     for name, lists, word in (
-        ("a list out of date", (fine, of_site({}, now - 2 * DAY)), "is needed, found"),
-        ("a list to come", (fine, of_site({}, later)), "is needed, found"),
+        ("a list out of date", (fine, of_site({}, now - 2 * DAY)), "those given hold"),
+        ("a list to come", (fine, of_site({}, later)), "those given hold"),
         ("another authority's list of that name", (fine, theirs), "not signed with its key"),
         ("the root's list alone", (fine,), "those given are by others"),
         ("no list of the root", (clean,), "those given are by others"),

@@ -177,7 +177,8 @@ def test_a_directory_may_be_reached_by_a_link_and_a_file_is_none(tmp_path: Path)
 
 
 def test_a_download_that_the_disk_does_not_take_is_no_forgery(hub: HubInstance, tmp_path: Path) -> None:
-    synthetic_release.write(tmp_path / "release")
+    repo = "glasshouse/disk"
+    synthetic_release.write(tmp_path / "release", repo=repo)
     sign(tmp_path / "release", KeySigner(write_key(tmp_path / "private.pem")))
     publish(tmp_path / "release", HubClient(hub.url, hub.token))
 
@@ -185,8 +186,8 @@ def test_a_download_that_the_disk_does_not_take_is_no_forgery(hub: HubInstance, 
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     done = subprocess.run(
-        [GLASSHOUSE, "verify", f"hf://{synthetic_release.REPO}@v1.0.0", "--key", str(PUBLIC), "--endpoint", hub.url],
+        [GLASSHOUSE, "verify", f"hf://{repo}@v1.0.0", "--key", str(PUBLIC), "--endpoint", hub.url],
         env={**os.environ, "HF_TOKEN": hub.token, "NO_PROXY": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=limited, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 3 and "larger than this user may write" in done.stderr, done.stderr
+    assert done.returncode == 3 and "cannot be written: File too large" in done.stderr, done.stderr

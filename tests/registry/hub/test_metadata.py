@@ -99,7 +99,7 @@ def test_a_folder_is_checked_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.yaml"):
         metadata.check(tmp_path)
     (tmp_path / ".eval_results" / "x.yaml").rename(tmp_path / ".eval_results" / "x.txt")
-    with pytest.raises(InputError, match="no YAML"):
+    with pytest.raises(InputError, match="not a YAML file"):
         metadata.check(tmp_path)
 
 

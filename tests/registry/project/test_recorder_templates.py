@@ -253,7 +253,7 @@ def test_what_moves_before_the_end_is_seen_and_a_stage_that_never_began_has_no_e
         (f"      - {RECORD} --end\n", "", "prepare", "begin", "would not be measured"),
         ("", "", "prepare", "true", "has 5 commands, and this one is not all of it"),
         ("${paths.parts}", "${absent}", "each@a", "true", "dvc cannot resolve it.*absent"),
-        ("foreach: [a, b]", "foreach: [a, b c]", "each@b c", "true", "files cannot be"),
+        ("foreach: [a, b]", "foreach: [a, b c]", "each@b c", "true", "cannot be the name of a file"),
         ("foreach: [a, b]", "foreach: [a]", "each@b", "true", "dvc cannot resolve it.*Could not find 'each@b'"),
         (LONG, LONG.replace(" ", "  "), "long", "true", "two spaces in a row, of which dvc.lock loses one"),
         ("", "", "grid", "true", "grid is not in the project's dvc.yaml"),

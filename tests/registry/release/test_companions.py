@@ -265,7 +265,7 @@ def test_another_form_of_the_weights_says_what_it_was_made_from(tmp_path: Path, 
     ],
 )
 def test_companions_that_cannot_be(rows: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match=r"companions|one repository|one data set"):
+    with pytest.raises(ValueError, match=r"companions|one repository|only one companion"):
         config(companions=rows)
 
 
