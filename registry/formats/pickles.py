@@ -10,6 +10,7 @@ Source: the opcodes of CPython's pickletools, protocols 0 to 5.
 
 from __future__ import annotations
 
+import os
 import pickletools
 from typing import BinaryIO
 
@@ -36,13 +37,15 @@ def calls(stream: BinaryIO) -> bool:
 
     stream: can seek. Memory stays below 100 kB, whatever lengths the file claims.
     """
-    machine = _Machine()
+    machine, place = _Machine(), stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(place)
     for _ in range(MAX_OPCODES):
         code = stream.read(1)
         opcode = _OPCODES.get(code[0]) if code else None
         if opcode is None or opcode.name == "STOP":
             return False
-        words = _argument(stream, opcode)
+        words = _argument(stream, opcode, end)
         if words is None or not machine.does(opcode, words):
             return False
         if machine.called:
@@ -86,7 +89,7 @@ class _Machine:
         return True
 
 
-def _argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo) -> bytes | None:
+def _argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo, end: int) -> bytes | None:
     """Pass over the argument of `opcode`; its text, where it ends with its line. None where the file ends before."""
     if opcode.arg is None:
         return b""
@@ -99,12 +102,9 @@ def _argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo) -> bytes | None:
         if len(told) < _LENGTHS[size]:
             return None
         size = int.from_bytes(told, "little")
-    if size:
-        if size > 1 << 62:
-            return None
-        stream.seek(size - 1, 1)
-        if not stream.read(1):
-            return None
+    if stream.tell() + size > end:
+        return None
+    stream.seek(size, os.SEEK_CUR)
     return b""
 
 

@@ -9,6 +9,7 @@ import os
 import pickle  # noqa: TID251 - to make what is refused
 import pickletools
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,14 @@ def test_a_long_text_before_the_call_hides_nothing_and_takes_no_memory() -> None
 
 def test_more_opcodes_than_anybody_looks_at_are_a_danger() -> None:
     assert _calls(b"N0" * 600_000)
+
+
+def test_a_length_beyond_any_disk_ends_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for code in (b"\x8d", b"\x8e", b"\x96", b"X", b"\x8b"):  # whose lengths take 4 or 8 bytes
+        path.write_bytes(code + b"\xff" * 6 + b"\x5e\x00" + pickle.dumps(Evil(), 2))
+        with path.open("rb") as stream:
+            assert not calls(stream)
 
 
 @given(st.binary(max_size=200))
