@@ -102,6 +102,8 @@ def _copy(checkout: Path, into: Path, server: HubInstance) -> Path:
     for path in ("src/huggingface_hub/constants.py", "tests/test_hf_api.py", "tests/test_xet_upload.py"):
         with _edited(into / path) as text:
             text[0] = text[0].replace(f'"{ENDPOINT}', f'"{server.url}')
+    with _edited(into / "src" / "huggingface_hub" / "repocard.py") as text:  # it asks the public Hub, whatever is set
+        text[0] = text[0].replace('"https://huggingface.co/api/validate-yaml"', f'"{server.url}/api/validate-yaml"')
     return into
 
 
