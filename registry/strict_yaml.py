@@ -7,6 +7,7 @@ or stand twice in one map, several documents. Dates stay strings.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,9 +19,17 @@ from registry.files import read_bytes
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
-_STRING_TAG = "tag:yaml.org,2002:str"
-_TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
-_SCALAR_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
+READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, which PyYAML's wheels bring; else PyYAML's own, which takes eight times as long. What DVC and people write
+they read alike: a test holds them to each other."""
+_UNQUOTED = (None, "")
+"""How the two call the style of a scalar without quotes."""
+_PREFIX = "tag:yaml.org,2002:"
+_STRING_TAG = f"{_PREFIX}str"
+_TIMESTAMP_TAG = f"{_PREFIX}timestamp"
+_SCALAR_TAGS = {f"{_PREFIX}{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
+_COMMANDS = ("<<", "=")
+"""Scalars that YAML 1.1 takes for a command to its reader."""
 
 
 def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, one_way: bool = False) -> Any:
@@ -31,10 +40,8 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, on
     if len(data) > max_bytes:
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
     try:
-        loader = yaml.SafeLoader(data.decode("utf-8"))
-        _check_events(name, data.decode("utf-8"))
-        node = loader.get_single_node()
-        return None if node is None else _value(_Reading(name, loader, one_way), node)
+        events = yaml.parse(data.decode("utf-8"), Loader=READER)
+        return _Reading(name, events, one_way).document()
     except (yaml.YAMLError, UnicodeError, ValueError, OverflowError) as problem:
         _refuse(name, " ".join(str(problem).split())[:300])
 
@@ -51,74 +58,92 @@ def _refuse(name: str, found: str) -> NoReturn:
     raise Malformed(f"{name} is not plain YAML: {found}", mend=f"mend {name} as the message says")
 
 
-def _check_events(name: str, text: str) -> None:
-    """Refuse aliases and depth before a tree is built from them."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            _refuse(name, f"the alias *{event.anchor}; write the value out")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                _refuse(name, f"nested more than {MAX_DEPTH} deep")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
 @dataclass(frozen=True)
 class _Reading:
-    """A document that is read."""
+    """A document whose events are read one after the other, so that nothing is built before it is known to be plain."""
 
     name: str
     """What an error calls it."""
-    loader: yaml.SafeLoader
+    events: Iterator[Any]
     one_way: bool
     """Whether what YAML 1.1 and 1.2 read in two ways is refused, as `parse` says."""
 
+    def document(self) -> Any:
+        """The value of the one document there is; None where there is none."""
+        next(self.events)  # the stream starts
+        if isinstance(next(self.events), yaml.StreamEndEvent):
+            return None
+        value = self._value(next(self.events), 0)
+        next(self.events)  # the document ends
+        if not isinstance(following := next(self.events), yaml.StreamEndEvent):
+            _refuse(self.name, f"{_line(following)}: a second document")
+        return value
 
-def _value(reading: _Reading, node: yaml.Node) -> Any:
-    line = f"line {node.start_mark.line + 1}"
-    match node:
-        case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
-            result: dict[str, Any] = {}
-            for key, item in node.value:
-                if not isinstance(key, yaml.ScalarNode) or not isinstance(_value(reading, key), str):
-                    _refuse(reading.name, f"line {key.start_mark.line + 1}: a key that is not a string")
-                if key.value in result:
-                    _refuse(reading.name, f"line {key.start_mark.line + 1}: the key {key.value!r} stands twice")
-                result[key.value] = _value(reading, item)
-            return result
-        case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
-            return [_value(reading, item) for item in node.value]
-        case yaml.ScalarNode(tag=tag) if tag in _SCALAR_TAGS:
-            return _scalar(reading, node, line)
-    _refuse(reading.name, f"{line}: the tag {node.tag}")
+    def _value(self, event: Any, depth: int) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, yaml.AliasEvent):
+            _refuse(self.name, f"{_line(event)}: the alias *{event.anchor}; write the value out")
+        kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
+        if event.tag not in (None, f"{_PREFIX}{kind}"):
+            _refuse(self.name, f"{_line(event)}: the tag {event.tag}")
+        if depth == MAX_DEPTH:
+            _refuse(self.name, f"{_line(event)}: nested more than {MAX_DEPTH} deep")
+        return self._map(depth + 1) if kind == "map" else self._list(depth + 1)
 
+    def _map(self, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self._value(event, depth)
+            if not isinstance(key, str):
+                _refuse(self.name, f"{_line(event)}: a key that is not a string")
+            if key in found:
+                _refuse(self.name, f"{_line(event)}: the key {key!r} stands twice")
+            found[key] = self._value(next(self.events), depth)
+        return found
 
-def _scalar(reading: _Reading, node: yaml.ScalarNode, line: str) -> Any:
-    """A scalar as YAML 1.2's core schema reads it (section 10.3.2); one that is quoted is a string."""
-    if node.style is not None:
-        if node.tag != _STRING_TAG:
-            _refuse(reading.name, f"{line}: the tag {node.tag}")
-        return node.value
-    value = _plain(node.value)
-    if _tagged(node):
-        _refuse(reading.name, f"{line}: a tag before {node.value[:40]!r}")
-    if reading.one_way and node.tag != _TIMESTAMP_TAG:
-        other = reading.loader.construct_object(node)
+    def _list(self, depth: int) -> list[Any]:
+        found: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            found.append(self._value(event, depth))
+        return found
+
+    def _scalar(self, event: Any) -> Any:
+        """A scalar as YAML 1.2's core schema reads it (section 10.3.2); one that is quoted is a string."""
+        text: str = event.value
+        if event.style not in _UNQUOTED:
+            if event.tag not in (None, _STRING_TAG):
+                _refuse(self.name, f"{_line(event)}: the tag {event.tag}")
+            return text
+        value = _plain(text)
+        if self.one_way or event.tag is not None or text in _COMMANDS:
+            self._check_plain(event, value)
+        return value
+
+    def _check_plain(self, event: Any, value: Any) -> None:
+        """Refuse tags and commands, and, where they are to be refused, two ways to read one scalar.
+
+        A tag that says what would be read without it says nothing, and may stay.
+        """
+        loader, text = yaml.SafeLoader(""), event.value
+        tag: str = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        if tag not in _SCALAR_TAGS:
+            _refuse(self.name, f"{_line(event)}: the tag {tag}")
+        if event.tag not in (None, tag):
+            _refuse(self.name, f"{_line(event)}: a tag before {text[:40]!r}")
+        if not self.one_way or tag == _TIMESTAMP_TAG:
+            return
+        other = loader.construct_object(yaml.ScalarNode(tag, text))
         if not isinstance(other, str) and str(other) != str(value):
             _refuse(
-                reading.name,
-                f"{line}: {node.value[:40]!r} is {value!r} in YAML 1.2 and {other!r} in YAML 1.1; "
+                self.name,
+                f"{_line(event)}: {text[:40]!r} is {value!r} in YAML 1.2 and {other!r} in YAML 1.1; "
                 "write a decimal number, true or false, or put a text in quotes",
             )
-    return value
 
 
-def _tagged(node: yaml.ScalarNode) -> bool:
-    """Whether a tag was written before a plain scalar: then its tag is not what its text resolves to."""
-    resolved: str = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
-    return node.tag != resolved
+def _line(event: Any) -> str:
+    return f"line {event.start_mark.line + 1}"
 
 
 def _plain(text: str) -> Any:

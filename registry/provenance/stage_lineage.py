@@ -77,6 +77,10 @@ class Line:
         return ReleaseRecord.read(need(self._root, layout.RECORD))
 
     @cached_property
+    def _params(self) -> Any:
+        return strict_yaml.read(need(self._root, layout.PARAMS))
+
+    @cached_property
     def plan(self) -> dvc_yaml.Pipeline:
         """dvc.yaml, in which the directory of a stage is not a template where its run tells what that stands for."""
         plan = dvc_yaml.read(need(self._root, layout.PIPELINE))
@@ -212,10 +216,9 @@ class Line:
         values = run.params.get(dvc_yaml.PARAMS)
         if values is None:
             return
-        document = strict_yaml.read(need(self._root, layout.PARAMS))
         for key, value in values.items():
             try:
-                found = dvc_yaml.lookup(document, key)
+                found = dvc_yaml.lookup(self._params, key)
             except KeyError:
                 raise Gap(f"the setting {key[:100]} is not in {layout.PARAMS}") from None
             if found != value:

@@ -147,14 +147,13 @@ class _Counter:
         self._last = ("", "")
         self._size = 0
 
-    def add(self, row: Row) -> bytes:
-        """Count `row` and return its bytes. Raises Malformed for a row out of order or of an unknown source."""
+    def add(self, row: Row, line: bytes) -> None:
+        """Count `row`, whose bytes are `line`. Raises Malformed for a row out of order or of an unknown source."""
         if (key := (row.source, row.path)) <= self._last:
             _refuse(f"{row.path!r} of {row.source} does not follow {self._last[1]!r} of {self._last[0]}")
         if row.source not in self._sources:
             _refuse(f"{row.path!r} is of {row.source}, which is none of the sources")
         self._last = key
-        line = row.to_bytes()
         self._tree.add(line)
         self._hash.update(line + b"\n")
         self._size += row.size
@@ -164,7 +163,6 @@ class _Counter:
             self._by_use[row.use] = self._by_use[row.use].plus(row.size)
             self._by_source[row.source] = self._by_source[row.source].plus(row.size)
             self._by_license[row.license] = self._by_license[row.license].plus(row.size)
-        return line
 
     def summary(self) -> Summary:
         """What the rows so far come to."""
@@ -194,7 +192,8 @@ def write(folder: Path, rows: Iterable[Row], sources: Iterable[DataSource]) -> S
     try:
         with beside.open("wb") as stream:
             for row in rows:
-                stream.write(counter.add(row) + b"\n")
+                counter.add(row, line := row.to_bytes())
+                stream.write(line + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(folder / ROWS)
@@ -216,6 +215,11 @@ def iter_rows(path: Path) -> Iterator[Row]:
     Raises Malformed for a line that is too long, unfinished, not a row, or not canonical, and for too many lines;
     InputError where the file cannot be read.
     """
+    return (row for row, _ in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[Row, bytes]]:
+    """Each row with its bytes, as `iter_rows` gives them."""
     with readable(path), path.open("rb") as stream:
         for number in range(1, MAX_ROWS + 2):
             line = stream.readline(MAX_LINE + 1)
@@ -223,10 +227,8 @@ def iter_rows(path: Path) -> Iterator[Row]:
                 return
             if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
                 _refuse(f"line {number} is too long, unfinished, or one too many")
-            row = Row.from_bytes(line[:-1], name=f"{path.name}, line {number}", max_bytes=MAX_LINE)
-            if row.to_bytes() != line[:-1]:
-                _refuse(f"line {number} is not canonical JSON")
-            yield row
+            line = line[:-1]
+            yield Row.from_canonical(line, name=f"{path.name}, line {number}", max_bytes=MAX_LINE), line
 
 
 def verify(summary: Summary, rows_path: Path) -> None:
@@ -237,8 +239,8 @@ def verify(summary: Summary, rows_path: Path) -> None:
         _differs(f"its SHA-256 is {found}, the summary says {summary.rows_sha256}")
     counter = _Counter(summary.sources)
     try:
-        for row in iter_rows(rows_path):
-            counter.add(row)
+        for row, line in _lines(rows_path):
+            counter.add(row, line)
     except Malformed as problem:
         _differs(problem.message)
     counted, said = counter.summary().as_json(), summary.as_json()

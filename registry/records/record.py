@@ -20,6 +20,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=canonical.MAX_SAFE_INTEGER)]
 """A number of things, or of bytes."""
 
+REMAKE = "write {} anew with the stage that makes it: dvc repro"
 MAX_TOLD = 5
 """An error names so many of the places that are amiss."""
 
@@ -72,10 +73,22 @@ class Record(BaseModel):
         return cls.from_json(canonical.parse(data, name=name, max_bytes=max_bytes), name=name)
 
     @classmethod
+    def from_canonical(cls, data: bytes, *, name: str, max_bytes: int = canonical.MAX_BYTES) -> Self:
+        """`from_bytes`, of bytes that are canonical. Raises Malformed for others that say the same, too."""
+        value = canonical.parse(data, name=name, max_bytes=max_bytes)
+        if canonical.dumps(value) != data:
+            raise Malformed(f"{name} is not canonical JSON", mend=REMAKE.format(name))
+        return cls._of(data, name)
+
+    @classmethod
     def from_json(cls, value: Any, *, name: str) -> Self:
         """The record that the JSON value `value` says, called `name` in errors. Raises Malformed for any other."""
-        with validated(name, mend=f"write {name} anew with the stage that makes it: dvc repro"):
-            return cls.model_validate_json(canonical.dumps(value), by_alias=True, by_name=False)
+        return cls._of(canonical.dumps(value), name)
+
+    @classmethod
+    def _of(cls, data: bytes, name: str) -> Self:
+        with validated(name, mend=REMAKE.format(name)):
+            return cls.model_validate_json(data, by_alias=True, by_name=False)
 
     @classmethod
     def read(cls, path: Path, *, max_bytes: int = canonical.MAX_BYTES) -> Self:

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,11 @@ JSON = st.recursive(
 @given(JSON)
 def test_what_is_dumped_is_read_back_as_it_was(value: object) -> None:
     assert canonical.parse(canonical.dumps(value)) == value
+
+
+@given(JSON | st.floats(1e-7, 1e-3) | st.floats(1e15, 9e15) | st.tuples(TEXT, st.just((1,))))
+def test_the_bytes_are_those_of_rfc_8785_however_they_are_made(value: object) -> None:
+    assert canonical.dumps(value) == canonical.dumps([value])[1:-1] == rfc8785.dumps(value)  # type: ignore[arg-type]
 
 
 @given(JSON)
@@ -66,7 +72,7 @@ def test_more_bytes_than_allowed_are_refused_before_parsing() -> None:
         canonical.parse(b"[1]", max_bytes=2)
 
 
-@pytest.mark.parametrize("value", [float("nan"), {1, 2}, 2**60, {"a": object()}])
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, 2**60, {"a": object()}, "\ud800", {"\ud800": 1}, {1: 2}])
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     with pytest.raises(InputError):
         canonical.dumps(value)

@@ -1,5 +1,7 @@
 """registry.strict_yaml: plain YAML in, plain values out."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -7,6 +9,9 @@ from hypothesis import strategies as st
 
 from registry import strict_yaml
 from registry.errors import InputError
+from registry.records import layout
+from tests.conftest import ROOT
+from tests.goldens.make_releases import goldens
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="ascii")),
@@ -22,6 +27,38 @@ def test_plain_values_come_back(value: object) -> None:
             return True
 
     assert strict_yaml.parse(yaml.dump(value, Dumper=NoAliases).encode()) == value
+
+
+READ = [strict_yaml.READER, yaml.SafeLoader]
+KEPT = [ROOT / "params.yaml", ROOT / "dvc.yaml"]
+
+
+def read_by_both(data: bytes) -> list[object]:
+    """What libyaml and PyYAML make of `data`."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for reader in READ:
+            patch.setattr(strict_yaml, "READER", reader)
+            found.append(strict_yaml.parse(data))
+    return found
+
+
+def test_there_are_two_readers_to_compare() -> None:
+    assert yaml.__with_libyaml__ and READ[0] is not READ[1]
+
+
+@given(PLAIN, st.booleans(), st.integers(20, 200), st.sampled_from([None, "'", '"', "|", ">"]))
+def test_both_readers_of_yaml_find_the_same(value: object, flow: bool, width: int, style: str | None) -> None:
+    text = yaml.safe_dump(value, default_flow_style=flow, width=width, default_style=style)
+    if "&" not in text and "!!" not in text:
+        one, other = read_by_both(text.encode())
+        assert one == other and repr(one) == repr(other)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
+def test_both_readers_of_yaml_find_the_same_in_what_people_and_dvc_write(path: Path) -> None:
+    one, other = read_by_both(path.read_bytes())
+    assert one == other and one
 
 
 @given(st.binary(max_size=100) | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")))
@@ -77,3 +114,9 @@ def test_what_the_versions_of_yaml_read_differently_is_refused_where_it_must_not
 @pytest.mark.parametrize("text", ["1", "1.5", "0x10", "true", "null", "2026-01-01", "'no'", "1e-3", "text"])
 def test_what_they_read_alike_is_not(text: str) -> None:
     assert strict_yaml.parse(f"a: {text}".encode(), one_way=True) == strict_yaml.parse(f"a: {text}".encode())
+
+
+def test_a_lock_is_read_alike_by_both_readers() -> None:
+    with next(golden for golden in goldens() if golden.name == "v1/trained").unpacked() as root:
+        one, other = read_by_both((root / layout.LOCK).read_bytes())
+    assert one == other and isinstance(one, dict) and len(one["stages"]) > 5
