@@ -2,6 +2,7 @@
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
 #   make bench   throughput, as ratios to a named peer
+#   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
@@ -33,7 +34,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bench peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bench fuzz peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -81,6 +82,10 @@ test: setup
 bench: setup
 	@$(BIN)/python -m tests.bench
 
+SECONDS ?= 60
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(PARSER)
+
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers
 peers: setup
@@ -113,4 +118,4 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench .fuzz .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts

@@ -21,6 +21,8 @@ from registry.files import read_bytes
 MAX_BYTES = 64 << 20
 """The largest JSON document that is parsed unless the caller names another bound."""
 MAX_DEPTH = 64
+MAX_PARTS = 4_000_000
+"""Lists, maps and commas between what stands in them: so many take some hundred megabytes, once they are built."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 7493, section 2.2: a larger integer does not survive every JSON reader."""
 
@@ -50,12 +52,16 @@ def digest(value: Any) -> str:
 def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
     """Read one JSON value from hostile bytes.
 
-    Refuses, with Malformed that names `name`: more than `max_bytes`, nesting deeper than `max_depth`, a key twice in
-    one object, NaN and infinities, integers beyond 2**53 - 1, text that is not UTF-8 or holds lone surrogates.
+    Refuses, with Malformed that names `name`: more than `max_bytes`, more than MAX_PARTS, nesting deeper than
+    `max_depth`, a key twice in one object, NaN and infinities, integers beyond 2**53 - 1, text that is not UTF-8 or
+    holds lone surrogates.
     """
     if len(data) > max_bytes:
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
-    if _too_deep(data, max_depth):
+    outside = STRING.sub(b"", data)
+    if sum(map(outside.count, (b",", b"[", b"{"))) > MAX_PARTS:
+        _refuse(name, f"it has more than {MAX_PARTS} parts")
+    if _too_deep(outside, max_depth):
         _refuse(name, f"nested deeper than the {max_depth} allowed")
     try:
         value = json.loads(
@@ -121,12 +127,12 @@ def _plain(value: Any, depth: int = MAX_DEPTH) -> bool:
     return kind is str or kind is bool or value is None
 
 
-def _too_deep(data: bytes, limit: int) -> bool:
-    """Whether the brackets of `data` nest deeper than `limit`, those inside strings not counted.
+def _too_deep(outside: bytes, limit: int) -> bool:
+    """Whether the brackets of JSON nest deeper than `limit`. outside: what stands outside of its strings.
 
     Each round takes away every innermost pair at once, at the speed of memory: ten million brackets in milliseconds.
     """
-    brackets = STRING.sub(b"", data).translate(ALIKE, OTHERS)
+    brackets = outside.translate(ALIKE, OTHERS)
     for _ in range(limit):
         inner = brackets.replace(b"[]", b"")
         if len(inner) == len(brackets):

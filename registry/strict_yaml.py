@@ -1,13 +1,13 @@
 """YAML read from hostile bytes: plain maps, lists and scalars, nothing else; scalars as YAML 1.2 has them, as DVC does.
 
-Refused, with Malformed: too many bytes, deep nesting, aliases (the "billion laughs"), tags, keys that are not strings
-or stand twice in one map, several documents. Dates stay strings.
+Refused, with Malformed: too many bytes or values, deep nesting, aliases (the "billion laughs"), tags, keys that are not
+strings or stand twice in one map, several documents. Dates stay strings.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +19,8 @@ from registry.files import read_bytes
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
+MAX_EVENTS = 250_000
+"""Scalars, and beginnings and ends of maps and lists: as many as a lock of 20,000 files has, and a few seconds."""
 READER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, which PyYAML's wheels bring; else PyYAML's own, which takes eight times as long. What DVC and people write
 they read alike: a test holds them to each other."""
@@ -41,7 +43,7 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, on
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
     try:
         events = yaml.parse(data.decode("utf-8"), Loader=READER)
-        return _Reading(name, events, one_way).document()
+        return _Reading(name, _bounded(name, events), one_way).document()
     except (yaml.YAMLError, UnicodeError, ValueError, OverflowError) as problem:
         _refuse(name, " ".join(str(problem).split())[:300])
 
@@ -56,6 +58,14 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, one_way: bool = False) -> An
 
 def _refuse(name: str, found: str) -> NoReturn:
     raise Malformed(f"{name} is not plain YAML: {found}", mend=f"mend {name} as the message says")
+
+
+def _bounded(name: str, events: Iterable[Any]) -> Iterator[Any]:
+    """The same events, until there are more than MAX_EVENTS."""
+    for number, event in enumerate(events):
+        if number == MAX_EVENTS:
+            _refuse(name, f"more than {MAX_EVENTS} values, and ends of maps and lists")
+        yield event
 
 
 @dataclass(frozen=True)

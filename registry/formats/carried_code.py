@@ -131,7 +131,13 @@ def _odd(node: Any) -> bool:
     """Whether a filter fetches an attribute whose name is not plain."""
     if node.name == "attr":
         return True
-    return any(word.key == "attribute" and not getattr(word.value, "value", "_").isidentifier() for word in node.kwargs)
+    named = [getattr(word.value, "value", None) for word in node.kwargs if word.key == "attribute"]
+    return not all(isinstance(name, int) or (isinstance(name, str) and _is_plain(name)) for name in named)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether Jinja, which takes an attribute of an attribute at each dot, fetches none that begins with `_`."""
+    return all(part.isidentifier() and not part.startswith("_") for part in name.split("."))
 
 
 def _is_dunder(value: object) -> bool:

@@ -1,6 +1,7 @@
 """registry.canonical: one byte string per JSON value, and nothing else gets in."""
 
 import json
+import resource
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
 
 TEXT = st.text(st.characters(codec="utf-8"))
 JSON = st.recursive(
@@ -87,3 +88,11 @@ def test_no_bytes_take_long_to_be_refused(unit: bytes) -> None:
     with pytest.raises(InputError):
         canonical.parse(data)
     assert time.process_time() - started < 5
+
+
+def test_more_parts_than_memory_is_kept_for_are_refused_before_one_is_built() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Malformed, match="more than 4000000 parts"):
+        canonical.parse(b"[" + b"[]," * 4_000_000 + b"0]")
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < 200 << 20
+    assert canonical.parse(b'"' + b"[," * 5_000_000 + b'"')

@@ -120,3 +120,8 @@ def test_a_lock_is_read_alike_by_both_readers() -> None:
     with next(golden for golden in goldens() if golden.name == "v1/trained").unpacked() as root:
         one, other = read_by_both((root / layout.LOCK).read_bytes())
     assert one == other and isinstance(one, dict) and len(one["stages"]) > 5
+
+
+def test_more_yaml_than_a_lock_has_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="more than 250000 values"):
+        strict_yaml.parse(b"- 1\n" * 1_000_000)

@@ -1,0 +1,522 @@
+"""The parsers that read what others wrote, each with valid inputs to begin from.
+
+What is to be read from a file is laid down in a scratch folder first, under the name that the product expects.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle  # noqa: TID251 - to make what is looked at
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+
+from huggingface_hub.utils import _http
+
+from registry import canonical, strict_yaml, suffixes, tensors
+from registry.attest import oms, predicates, timestamp, x509_path
+from registry.attest.bundle import Bundle
+from registry.attest.policy import Policy
+from registry.attest.signers import load_public_key
+from registry.attest.statement import Statement, Subject
+from registry.attest.verifier import Verifier
+from registry.audit import metrics
+from registry.audit.verdict_file import VerdictFile
+from registry.errors import GlasshouseError
+from registry.formats import carried_code
+from registry.formats.known import identify
+from registry.hub import metadata, reference, transfer
+from registry.hub.client import HubClient, bounds
+from registry.lint import rules, series
+from registry.manifest import Manifest
+from registry.project import dvc_lock, dvc_yaml
+from registry.records import data_manifest, layout
+from registry.records.checkpoint_chain import Chain
+from registry.records.environment import Environment
+from registry.records.evaluation import Evaluation
+from registry.records.project import Project
+from registry.records.record import Record
+from registry.records.release_record import ReleaseRecord
+from registry.records.run import Stages
+from registry.records.tokens import Tokens
+from registry.verification.inclusion import Proof
+from tests import lying_hub
+from tests.goldens.make_releases import goldens
+
+RECORDS: dict[str, type[Record]] = {
+    layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
+    layout.EVALUATION: Evaluation, layout.STAGES: Stages,
+}  # fmt: skip
+ATTESTATIONS = (
+    predicates.DataManifest, predicates.Checkpoints, predicates.ModelCard, predicates.Release, predicates.Openness,
+    predicates.Rebuild, predicates.Status,
+)  # fmt: skip
+DAY = "2026-01-01T00:00:00Z"
+ZERO = "0" * 64
+
+
+@dataclass(frozen=True)
+class Parser:
+    """What is fed.
+
+    seeds: gives valid inputs.  parse: takes an input, and a folder that it may write to; raises GlasshouseError for a
+    bad one.
+    """
+
+    seeds: Callable[[], list[bytes]]
+    parse: Callable[[bytes, Path], object]
+
+
+PARSERS: dict[str, Parser] = {}
+"""Each by its name."""
+
+
+def parser(seeds: Callable[[], Iterable[bytes]], name: str = "") -> Callable[[Callable[[bytes, Path], object]], None]:
+    """Enter a parser under `name`, or that of its function."""
+
+    def enter(parse: Callable[[bytes, Path], object]) -> None:
+        PARSERS[name or parse.__name__] = Parser(lambda: list(dict.fromkeys(seeds())), parse)
+
+    return enter
+
+
+# Valid inputs: what stands in the golden releases, and what libraries write.
+
+
+@cache
+def _released(which: str = "") -> dict[str, bytes]:
+    """The files of the golden releases by release and path, `trained/config.json`; of one, where it is named."""
+    found = {}
+    for golden in goldens():
+        name = golden.name.rpartition("/")[2]
+        with tarfile.open(golden.archive) as archive:
+            for row in archive:
+                stream = archive.extractfile(row) if name.startswith(which) else None
+                if stream is not None:
+                    found[f"{name}/{row.name}"] = stream.read()
+    return found
+
+
+def _ending(*ends: str) -> Callable[[], Iterable[bytes]]:
+    return lambda: [data for path, data in _released().items() if path.endswith(ends)]
+
+
+def _bundles() -> list[bytes]:
+    return [data for data in _ending(suffixes.BUNDLE, layout.SIGNATURE)() if len(data) < 10_000]
+
+
+def _statements() -> list[bytes]:
+    subject = Subject("org/model@1.0.0", ZERO)
+    said = [
+        predicates.Status(standing="active", reason="Good.", stated_at=DAY, number=2, previous=ZERO, valid_until=DAY),
+        predicates.Status(standing="yanked", reason="It is bad.", stated_at=DAY, successor="1.0.1"),
+        predicates.Rebuild(
+            verdict="BITWISE", reason=f"The same; details sha256:{canonical.digest({})}", profile="cpu", machine="a",
+            started_at=DAY, finished_at=DAY,
+            source="c" * 40, environment="fresh", tolerance=0.0,
+            outputs=(predicates.Rebuilt(path="model.safetensors", verdict="BITWISE", sha256=ZERO),),
+        ),
+    ]  # fmt: skip
+    payloads = [Bundle.parse(data).envelope.payload for data in _bundles()]
+    return [*payloads, *(one.about([subject]).to_bytes() for one in said)]
+
+
+def _policies() -> list[bytes]:
+    signers = _signers()
+    more = {
+        "licenses": {"weights": ["Apache-2.0"], "data": ["MIT"]}, "evaluation": {"bitsPerByte": {"max": 3}},
+        "openness": "III", "attestations": ["card"], "status": {"maxAgeDays": 30, "signers": signers[:1]},
+        "rebuilders": {"threshold": 1, "signers": signers[:1]},
+    }  # fmt: skip
+    return [json.dumps({"signers": [rule]} | extra).encode() for rule in signers for extra in ({}, more)]
+
+
+def _put(folder: Path, name: str, data: bytes) -> Path:
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return place
+
+
+# The ground.
+
+
+@parser(_ending(".json", ".jsonl"))
+def json_documents(data: bytes, folder: Path) -> None:
+    """Strict JSON, and back."""
+    value = canonical.parse(data)
+    canonical.dumps(value)
+
+
+@parser(_ending(".yaml", "dvc.lock"))
+def yaml_documents(data: bytes, folder: Path) -> None:
+    """Strict YAML, both ways."""
+    for one_way in (False, True):
+        try:
+            strict_yaml.parse(data, one_way=one_way)
+        except GlasshouseError:
+            if one_way:
+                raise
+
+
+@parser(
+    lambda: [json.dumps(Manifest.of_directory(Path(__file__).parent.parent / "goldens/releases").as_json()).encode()]
+)
+def manifests(data: bytes, folder: Path) -> None:
+    """A list of files."""
+    Manifest.from_json(canonical.parse(data))
+
+
+# Who says so.
+
+
+@cache
+def _verifiers() -> tuple[Verifier, ...]:
+    return tuple(Verifier(golden.policy, golden.trusted_root, now=golden.now) for golden in goldens())
+
+
+@parser(_bundles)
+def bundles(data: bytes, folder: Path) -> None:
+    """A bundle, verified by each way of signing; `model.sig`, too."""
+    Statement.parse(Bundle.parse(data).envelope.payload)
+    for verifier in _verifiers():
+        for verify in (verifier.verify, partial(oms.verify, verifier=verifier), verifier.trust.see):
+            with suppress(GlasshouseError):
+                verify(data)
+
+
+@cache
+def _stamped() -> Bundle:
+    return next(bundle for data in _bundles() if (bundle := Bundle.parse(data)).stamps)
+
+
+@parser(lambda: _stamped().stamps)
+def timestamps(data: bytes, folder: Path) -> None:
+    """An RFC 3161 timestamp."""
+    timestamp.read(data, _stamped().envelope.signature)
+
+
+def _signers() -> list[dict[str, str]]:
+    return [rule for golden in goldens() for rule in json.loads(golden.how_path.read_bytes())["policy"]["signers"]]
+
+
+def _certificates() -> list[bytes]:
+    return [
+        rule[kind].encode() for rule in _signers() for kind in ("authorities", "timestampAuthorities") if kind in rule
+    ]
+
+
+@parser(_certificates)
+def certificates(data: bytes, folder: Path) -> None:
+    """Certificates in PEM, and whom each names."""
+    for one in x509_path.load(data.decode("utf-8", "surrogateescape")):
+        with suppress(*x509_path.UNREADABLE):
+            x509_path.identity(one)
+
+
+@parser(
+    lambda: [
+        rule["pem"].encode() for policy in map(json.loads, _policies()) for rule in policy["signers"] if "pem" in rule
+    ]
+)
+def keys(data: bytes, folder: Path) -> None:
+    """A public key in PEM."""
+    load_public_key(data.decode("utf-8", "surrogateescape"))
+
+
+@parser(_statements)
+def statements(data: bytes, folder: Path) -> None:
+    """A statement, and whatever it may be taken for: status words and rebuilds are among them."""
+    statement = Statement.parse(data)
+    for kind in ATTESTATIONS:
+        if kind.is_of(statement):
+            kind.of(statement)
+    if statement.predicate_type == oms.PREDICATE_TYPE:
+        oms.resources(statement)
+    statement.to_bytes()
+
+
+@parser(_policies)
+def policies(data: bytes, folder: Path) -> None:
+    """A policy in YAML."""
+    str(Policy.load(_put(folder, "policy.yaml", data)))
+
+
+# Records.
+
+
+@parser(_ending(*RECORDS))
+def records(data: bytes, folder: Path) -> None:
+    """Each record, whichever the input is."""
+    value = canonical.parse(data)
+    refusals = []
+    for name, kind in RECORDS.items():
+        try:
+            kind.from_json(value, name=name).to_bytes()
+        except GlasshouseError as problem:
+            refusals.append(problem)
+    if len(refusals) == len(RECORDS):
+        raise refusals[0]
+
+
+@parser(_ending(layout.DATA_ROWS))
+def data_rows(data: bytes, folder: Path) -> None:
+    """The rows of a data manifest."""
+    for _ in data_manifest.iter_rows(_put(folder, "rows.jsonl", data)):
+        pass
+
+
+@parser(_ending("metrics.jsonl"))
+def training_metrics(data: bytes, folder: Path) -> None:
+    """The lines of a training."""
+    place = _put(folder, "metrics.jsonl", data)
+    metrics.first_departure(place, place)
+    for _ in metrics.lines(place):
+        pass
+
+
+def _proofs() -> list[bytes]:
+    row = json.loads(next(iter(_ending(layout.DATA_ROWS)())).splitlines()[0])
+    body = {"schema": "glasshouse.inclusion/v1", "root": ZERO, "rows": 2, "index": 0, "row": row, "path": [ZERO]}
+    return [json.dumps(body).encode()]
+
+
+@parser(_proofs)
+def proofs(data: bytes, folder: Path) -> None:
+    """A proof of inclusion."""
+    Proof.from_bytes(data, name="the proof")
+
+
+@parser(lambda: [VerdictFile(statement=json.loads(_statements()[-1]), details={}).to_bytes()])
+def verdicts(data: bytes, folder: Path) -> None:
+    """The file of an audit's verdict, as far as what is to be signed."""
+    VerdictFile.from_bytes(data, name="verdict.json").signable()
+
+
+# A project.
+
+
+@parser(_ending("dvc.lock"))
+def lock_files(data: bytes, folder: Path) -> None:
+    """dvc.lock."""
+    dvc_lock.read_lock(_put(folder, "dvc.lock", data))
+
+
+@parser(_ending("dvc.yaml"))
+def pipelines(data: bytes, folder: Path) -> None:
+    """dvc.yaml, and each of its stages."""
+    plan = dvc_yaml.read(_put(folder, "dvc.yaml", data))
+    for name in (*plan.bodies, *plan.groups):
+        plan.stage(name)
+
+
+@parser(_ending("params.yaml"))
+def settings(data: bytes, folder: Path) -> None:
+    """params.yaml, for what a project says of itself."""
+    Project.read(_put(folder, "params.yaml", data))
+
+
+# A Hub.
+
+
+@parser(_ending("README.md"))
+def cards(data: bytes, folder: Path) -> None:
+    """The metadata of a card."""
+    metadata.front_matter(data)
+    metadata.check_card(data)
+
+
+@parser(lambda: [b"- dataset:\n    id: a/b\n    task_id: bits-per-byte\n  value: 2.5\n  notes: on 3 documents\n"])
+def results(data: bytes, folder: Path) -> None:
+    """A file of `.eval_results`."""
+    metadata.check_results(data, name="a.yaml")
+
+
+@parser(lambda: [b"hf://org/model@v1.0.0", b"hf://org/model@" + b"c" * 40, b"hf://datasets/org/data"])
+def references(data: bytes, folder: Path) -> None:
+    """What people give to commands."""
+    found = reference.parse(data.decode("utf-8", "surrogateescape"))
+    str(found)
+
+
+@parser(lambda: [json.dumps(_answers()).encode()])
+def hub_answers(data: bytes, folder: Path) -> None:
+    """What a Hub answers, each part of it: to a verification, to a proposal, and to lint."""
+    hub, behaviour = _hub()
+    behaviour.said = data
+    client = HubClient(hub.url, "secret")
+    problem = None
+    for ask in (
+        lambda: client.trees.download(lying_hub.REPO, client.refs.resolve(lying_hub.REPO, "main"), folder / "release"),
+        lambda: client.refs.branches(lying_hub.REPO),
+        lambda: client.refs.history(lying_hub.REPO),
+        lambda: client.pulls.list(lying_hub.REPO),
+        lambda: client.account.name(),
+        lambda: rules.lint(series.read(client, lying_hub.REPO)),
+    ):  # fmt: skip
+        shutil.rmtree(folder / "release", ignore_errors=True)
+        try:
+            ask()
+        except GlasshouseError as found:
+            problem = found
+    if problem is not None:
+        raise problem
+
+
+class _Said:
+    """A behaviour that answers each request by a part of what it was given, and all of it where that has no parts."""
+
+    def __init__(self) -> None:
+        self.said = b""
+
+    def __call__(self, request: lying_hub.Handler) -> bool:
+        try:
+            parts = json.loads(self.said)
+        except (ValueError, RecursionError):
+            parts = None
+        part = next((part for part in PARTS if request.about(part)), PARTS[-1])
+        if not isinstance(parts, dict):
+            request.send(self.said)
+        elif part not in parts:
+            return False
+        else:
+            said = parts[part]
+            request.send(said.encode("latin-1", "replace") if isinstance(said, str) else json.dumps(said).encode())
+        return True
+
+
+PARTS = ("resolve/", "tree/", "refs", "commits/", "whoami", "discussions", "revision/")
+
+
+def _answers() -> dict[str, object]:
+    step = lying_hub.REFS["branches"][0] | {"name": "step100", "ref": "refs/heads/step100"}
+    weights = _safetensors()[-1]
+    listing = [lying_hub.entry("model.safetensors", size=len(weights), oid=lying_hub.git_oid(weights))]
+    commit = {"id": lying_hub.COMMIT, "title": "t", "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
+    return {
+        "resolve/": weights.decode("latin-1"), "tree/": listing,
+        "refs": lying_hub.REFS | {"branches": [*lying_hub.REFS["branches"], step]},
+        "commits/": [commit], "whoami": {"name": "builder"}, "revision/": lying_hub.INFO,
+        "discussions": {"count": 0, "start": 0, "discussions": []},
+    }  # fmt: skip
+
+
+@cache
+def _hub() -> tuple[lying_hub.Hub, _Said]:
+    """The Hub, until this process ends. Nobody waits long for it."""
+    bounds.SILENCE, bounds.WHOLE, bounds.MAX_PAGES = 2.0, 4.0, 20
+    for module in (_http, transfer):
+        setattr(module, "time", SimpleNamespace(sleep=lambda seconds: None))  # noqa: B010 - modules declare it not
+    said = _Said()
+    return _OPEN.enter_context(lying_hub.served(said)), said
+
+
+_OPEN = ExitStack()
+"""Keeps it served."""
+
+
+# Files of weights.
+
+
+def _identified(*names: str) -> Callable[[bytes, Path], None]:
+    def parse(data: bytes, folder: Path) -> None:
+        for name in names:
+            identify(_put(folder, name, data))
+
+    return parse
+
+
+def _safetensors() -> list[bytes]:
+    import numpy as np
+    from safetensors.numpy import save
+
+    return [
+        *_ending(".safetensors")(),
+        save({"a": np.ones((2, 3), dtype=np.float16), "b": np.zeros(())}, {"format": "pt"}),
+    ]
+
+
+@parser(_safetensors)
+def safetensors(data: bytes, folder: Path) -> None:
+    """A header, and the digests of what it lays out."""
+    place = _put(folder, "model.safetensors", data)
+    identify(place)
+    tensors.parameters(place)
+    tensors.tensors_digest(place)
+
+
+def _gguf() -> list[bytes]:
+    import tempfile
+
+    import gguf
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as name:
+        writer = gguf.GGUFWriter(Path(name) / "made.gguf", "llama")
+        writer.add_chat_template("{{ messages }}")
+        writer.add_array("tokenizer.ggml.tokens", ["a", "b"])
+        writer.add_array("tokenizer.ggml.scores", [0.5, 1.5])
+        writer.add_tensor("w", np.ones((2, 3), dtype=np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return [(Path(name) / "made.gguf").read_bytes()]
+
+
+def _onnx() -> list[bytes]:
+    from tests.registry.verification.test_s0_contents import onnx
+
+    return [onnx("weights.bin"), onnx("../../etc/passwd")]
+
+
+def _pickles() -> list[bytes]:
+    value = {"a": [1, 2.5, "x", b"y", None, (True, {3})], "b": Path("c")}
+    return [zlib.compress(pickle.dumps(value, 4)), *(pickle.dumps(value, protocol) for protocol in range(6))]
+
+
+def _arrays() -> list[bytes]:
+    import numpy as np
+
+    found = []
+    for value in (np.ones((3, 2), dtype=np.float16), np.array([{"a": 1}], dtype=object)):
+        stream = io.BytesIO()
+        np.save(stream, value, allow_pickle=True)
+        found.append(stream.getvalue())
+    return found
+
+
+for _name, _seeds, _parse in (
+    ("gguf_files", _gguf, _identified("a.gguf")),
+    ("onnx_files", _onnx, _identified("a.onnx", "a")),
+    ("pickles", _pickles, _identified("a.bin", "a.txt")),
+    ("arrays", _arrays, _identified("a.npy")),
+    ("other_files", _ending(".png", "LICENSE", "tokenizer.json", ".md"), _identified("a", "a.model", "a.parquet")),
+):  # fmt: skip
+    parser(_seeds, _name)(_parse)
+
+
+@parser(lambda: [
+    b"{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] | trim }}{% endfor %}",
+    b"{{ messages | map(attribute='a.b') | join(',') }}{% if not x is defined %}{% set x = [1, 2] %}{% endif %}",
+])  # fmt: skip
+def templates(data: bytes, folder: Path) -> None:
+    """A chat template, as it is looked at in a file, and in a configuration."""
+    _put(folder, "chat_template.jinja", data)
+    told = json.dumps({"chat_template": data.decode("utf-8", "replace"), "auto_map": {"a": "b--c.D"}})
+    _put(folder, "config.json", told.encode())
+    list(carried_code.carried(folder, ["chat_template.jinja", "config.json"]))
+
+
+@parser(_ending("config.json"))
+def configurations(data: bytes, folder: Path) -> None:
+    """What a configuration names."""
+    _put(folder, "config.json", data)
+    list(carried_code.carried(folder, ["config.json"]))
