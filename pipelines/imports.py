@@ -24,7 +24,7 @@ OURS = ("pipelines", "registry")
 INERT: Mapping[str, str] = MappingProxyType(
     {
         "pipelines/stage.py": "shows progress, prints what went wrong, and ends the process: nothing of it is written",
-        "pipelines/tracking.py": "tells MLflow of what was written before; nothing comes back from there",
+        "pipelines/tracking/": "tells MLflow of what was written before; nothing comes back from there",
         "registry/__init__.py": "says the version of Glasshouse, which no output bears",
         "registry/__main__.py": "calls registry.cli",
         "registry/cli/": "reads the command's words and prints what was done; registry.release.draft makes the draft",
