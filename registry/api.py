@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         SignatureError,
         SignerError,
         Unavailable,
+        Unsupported,
         VerificationError,
     )
     from registry.lint.report import LintReport
@@ -86,6 +87,7 @@ __all__ = [
     "TimestampService",
     "Unavailable",
     "UnknownReport",
+    "Unsupported",
     "Verdict",
     "VerificationError",
     "fetch",
@@ -105,7 +107,7 @@ _HOMES = {
     "registry.attest.timestamp": ("TimestampService",),
     "registry.errors": (
         "CredentialsError", "DigestMismatch", "Fault", "GlasshouseError", "InputError", "Malformed", "Refused",
-        "SignatureError", "SignerError", "Unavailable", "VerificationError",
+        "SignatureError", "SignerError", "Unavailable", "Unsupported", "VerificationError",
     ),
     "registry.lint.report": ("LintReport",),
     "registry.lint.rules": ("Finding", "Level"),

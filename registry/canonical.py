@@ -21,8 +21,10 @@ from registry.files import read_bytes
 MAX_BYTES = 64 << 20
 """The largest JSON document that is parsed unless the caller names another bound."""
 MAX_DEPTH = 64
-MAX_PARTS = 4_000_000
-"""Lists, maps and commas between what stands in them: so many take some hundred megabytes, once they are built."""
+MAX_PARTS = 1_000_000
+"""Lists, objects and commas between what stands in them: the statement of 100,000 files has half as many."""
+MAX_OBJECTS = 250_000
+"""Objects among them: one that is read into a record costs some 3 kB, however little it holds."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 7493, section 2.2: a larger integer does not survive every JSON reader."""
 
@@ -49,20 +51,24 @@ def digest(value: Any) -> str:
     return sha256_bytes(dumps(value))
 
 
-def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+def parse(
+    data: bytes,
+    *,
+    name: str = "document",
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    max_parts: int = MAX_PARTS,
+) -> Any:
     """Read one JSON value from hostile bytes.
 
-    Refuses, with Malformed that names `name`: more than `max_bytes`, more than MAX_PARTS, nesting deeper than
-    `max_depth`, a key twice in one object, NaN and infinities, integers beyond 2**53 - 1, text that is not UTF-8 or
-    holds lone surrogates.
+    Refuses, with Malformed that names `name`: more than `max_bytes`, nesting deeper than `max_depth`, more than
+    `max_parts` things (or MAX_OBJECTS objects), a key twice in one object, NaN and infinities, integers beyond
+    2**53 - 1, text that is not UTF-8 or holds lone surrogates. Bytes, depth and counts are judged before any object is
+    built.
     """
     if len(data) > max_bytes:
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
-    outside = STRING.sub(b"", data)
-    if sum(map(outside.count, (b",", b"[", b"{"))) > MAX_PARTS:
-        _refuse(name, f"it has more than {MAX_PARTS} parts")
-    if _too_deep(outside, max_depth):
-        _refuse(name, f"nested deeper than the {max_depth} allowed")
+    check_shape(data, name=name, max_depth=max_depth, max_parts=max_parts)
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -78,12 +84,12 @@ def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, ma
     return value
 
 
-def read(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
+def read(path: Path, *, max_bytes: int = MAX_BYTES, max_parts: int = MAX_PARTS) -> Any:
     """`parse` the file at `path`, of which no more than `max_bytes` are read.
 
     Raises Malformed as `parse` does, and InputError where it cannot be read.
     """
-    return parse(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes)
+    return parse(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes, max_parts=max_parts)
 
 
 def _refuse(name: str, found: str) -> NoReturn:
@@ -127,10 +133,34 @@ def _plain(value: Any, depth: int = MAX_DEPTH) -> bool:
     return kind is str or kind is bool or value is None
 
 
-def _too_deep(outside: bytes, limit: int) -> bool:
-    """Whether the brackets of JSON nest deeper than `limit`. outside: what stands outside of its strings.
+def check_shape(data: bytes, *, name: str = "document", max_depth: int = MAX_DEPTH, max_parts: int = MAX_PARTS) -> None:
+    """Refuse JSON that is too deep or holds too much, as `parse` does, at the speed of memory. Nothing of it is built.
 
-    Each round takes away every innermost pair at once, at the speed of memory: ten million brackets in milliseconds.
+    1. marks that stand in strings are counted too: where all of them are few enough, nothing else is looked at
+    2. where more strings begin than so many things can have (each a key and a value), they are not even cut out
+    3. without its strings, a document has as many things as it has marks
+    """
+    allowed = f"{max_parts} things, or {MAX_OBJECTS} objects, that are allowed"
+    if data.count(b"[") + data.count(b"{") <= max_depth and _is_few(data, max_parts):
+        return
+    if data.count(b'"') - data.count(b'\\"') > 4 * max_parts + 2:
+        _refuse(name, f"it holds more texts than those of the {allowed}")
+    outside = STRING.sub(b"", data)
+    if not _is_few(outside, max_parts):
+        _refuse(name, f"it holds more than the {allowed}")
+    if _too_deep(outside, max_depth):
+        _refuse(name, f"nested deeper than the {max_depth} allowed")
+
+
+def _is_few(data: bytes, max_parts: int) -> bool:
+    objects = data.count(b"{")
+    return objects <= MAX_OBJECTS and objects + data.count(b"[") + data.count(b",") <= max_parts
+
+
+def _too_deep(outside: bytes, limit: int) -> bool:
+    """Whether the brackets of a document, which stands here without its strings, nest deeper than `limit`.
+
+    Each round takes away every innermost pair at once: ten million brackets in milliseconds.
     """
     brackets = outside.translate(ALIKE, OTHERS)
     for _ in range(limit):

@@ -9,6 +9,7 @@
     │   ├── SignatureError  1  a signature, certificate or log entry does not verify
     │   └── SignerError     1  a good signature by somebody the policy does not name
     ├── Unavailable         3  could not check: a network, a service or a tool did not answer
+    │   ├── Unsupported     3  nor can anybody here: it is of a kind that is not read, and may be good
     │   └── Fault           3  nor can it be told what went wrong: nobody expected it
     └── CredentialsError    4  an identity or a token is needed
 
@@ -98,6 +99,12 @@ class Unavailable(GlasshouseError):
 
     exit_code = 3
     code = "could-not-check"
+
+
+class Unsupported(Unavailable):
+    """Could not check: it is of a kind that is not read here. That says nothing against it."""
+
+    code = "not-supported"
 
 
 class Fault(Unavailable):

@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from registry import canonical
 from registry.attest.statement import PAYLOAD_TYPE
-from registry.errors import InputError, SignatureError
+from registry.errors import InputError, SignatureError, Unsupported
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+OTHER_TYPES = frozenset(f"application/vnd.dev.sigstore.bundle+json;version=0.{number}" for number in (1, 2, 3))
+"""What bundles of other times and tools call themselves. They can be good, and are not read here."""
 MAX_BYTES = 4 << 20
 """The largest bundle that is read, unless the caller knows that it speaks of many files."""
 MAX_MODEL_BYTES = 32 << 20
@@ -30,6 +32,12 @@ KINDS: tuple[Kind, ...] = ("certificate", "publicKey", "x509CertificateChain")
 STAMPS = "timestampVerificationData"
 UNLOGGED = frozenset(("publicKey", "x509CertificateChain", "tlogEntries", STAMPS))
 """What a bundle that no log knows may hold: anything else would be bytes that nobody signed and nobody looks at."""
+MAX_PARTS = 1_000
+"""Things in a bundle: eight certificates, a log entry with its proof and eight timestamps have two hundred."""
+MAX_FIELD = 128 << 10
+"""Characters of a field: of a certificate, a log entry's body, a signed checkpoint, a timestamp."""
+LONGEST = {"payload": MAX_MODEL_BYTES, "keyid": 1 << 10, "hint": 1 << 10}
+"""Characters of those fields that have another bound."""
 MAX_STAMPS = 8
 MAX_STAMP_BYTES = 64 << 10
 """How many timestamps stand beside a signature that no log knows, and the largest; one has about 6 kB."""
@@ -68,7 +76,7 @@ class Envelope:
                 "payloadType": str(kind),
                 "signatures": [{"sig": str(signature), **hints}],
                 **rest,
-            } if kind == PAYLOAD_TYPE and not rest and hints.keys() <= {"keyid"}:
+            } if kind == PAYLOAD_TYPE and not rest and _are_texts(hints, {"keyid"}, null=True):
                 return cls(_base64(payload), kind, _base64(signature))
             case _:
                 _refuse("its dsseEnvelope must hold an in-toto payload and one signature")
@@ -92,12 +100,24 @@ class Bundle:
 
     @classmethod
     def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES) -> Bundle:
-        """Read hostile bytes. Raises SignatureError for anything but a bundle v0.3 with a DSSE envelope."""
+        """Read hostile bytes, bounded in every field before one is looked at.
+
+        Raises Unsupported for a bundle of another version, or of an artifact's bare signature: it may be good. Raises
+        SignatureError for anything else but a bundle v0.3 with a DSSE envelope.
+        """
         try:
-            document = canonical.parse(data, name="bundle", max_bytes=max_bytes)
+            document = canonical.parse(data, name="bundle", max_bytes=max_bytes, max_parts=MAX_PARTS)
         except InputError as problem:
             raise SignatureError(problem.message, mend=MEND) from problem
         match document:
+            case {"mediaType": str(kind), "verificationMaterial": dict()} if kind in OTHER_TYPES:
+                _pass_over(f"a Sigstore bundle of the type {kind}")
+            case {"mediaType": str(kind), "verificationMaterial": dict(), "messageSignature": dict(), **rest} if (
+                kind == MEDIA_TYPE and not rest
+            ):
+                _pass_over(
+                    "a Sigstore bundle of an artifact's bare signature (messageSignature), with no statement in it"
+                )
             case {"mediaType": str(kind), "verificationMaterial": dict(material), "dsseEnvelope": envelope, **rest}:
                 if kind != MEDIA_TYPE or rest:
                     _refuse(f"its media type must be {MEDIA_TYPE}, with a dsseEnvelope alone; found {kind[:80]!r}")
@@ -127,10 +147,19 @@ def _kind(material: dict[str, Any]) -> Kind:
     found = [kind for kind in KINDS if kind in material]
     if len(found) != 1:
         _refuse(f"its verificationMaterial must hold one of {', '.join(KINDS)}; found {str(sorted(material))[:200]}")
-    if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries")):
+    if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries", []) != []):
         held = str(sorted(material))[:200]
         _refuse(f"a bundle by {found[0]} must hold no log entry, and nothing but timestamps; found {held}")
+    if found[0] == "publicKey" and not _are_texts(material["publicKey"], {"hint", "rawBytes", "keyDetails"}):
+        _refuse("its publicKey must be {hint}, or {rawBytes, keyDetails}, each a text")
     return found[0]
+
+
+def _are_texts(value: Any, names: Set[str], *, null: bool = False) -> bool:
+    """Whether `value` is an object with no other keys than `names`, all of them texts; null: or nothing."""
+    if not isinstance(value, dict) or not value.keys() <= names:
+        return False
+    return all(isinstance(text, str) or (null and text is None) for text in value.values())
 
 
 def _stamps(material: dict[str, Any]) -> tuple[bytes, ...]:
@@ -166,7 +195,6 @@ BASE64_FIELDS = frozenset(
         "canonicalizedBody",
         "hashes",
         "keyId",
-        "payload",
         "rawBytes",
         "rootHash",
         "sig",
@@ -174,7 +202,7 @@ BASE64_FIELDS = frozenset(
         "signedTimestamp",
     )
 )
-"""Fields of a bundle that hold bytes, or a list of bytes."""
+"""Fields of a bundle that hold bytes, or a list of bytes; the payload besides, which the envelope reads."""
 
 
 INTEGER_FIELDS = frozenset(("integratedTime", "logIndex", "treeSize"))
@@ -182,7 +210,7 @@ INTEGER_FIELDS = frozenset(("integratedTime", "logIndex", "treeSize"))
 
 
 def _check_spelling(value: Any, field: str = "") -> None:
-    """Refuse bytes and numbers that are not spelt in the one way: two spellings would be two files, both verified."""
+    """Refuse fields that are too long, and bytes and numbers that are not spelt in the one way."""
     match value:
         case dict():
             for name, item in value.items():
@@ -190,6 +218,10 @@ def _check_spelling(value: Any, field: str = "") -> None:
         case list():
             for item in value:
                 _check_spelling(item, field)
+        case str() if len(value) > LONGEST.get(field, MAX_FIELD):
+            _refuse(
+                f"its {field[:40]} has {len(value)} characters, more than the {LONGEST.get(field, MAX_FIELD)} allowed"
+            )
         case str() if field in BASE64_FIELDS:
             _base64(value)
         case str() if field in INTEGER_FIELDS and not NUMBER.fullmatch(value):
@@ -204,6 +236,13 @@ def _base64(text: str) -> bytes:
     if base64.b64encode(data).decode() != text:
         raise SignatureError("the bundle holds base64 that is not canonical", mend=MEND)
     return data
+
+
+def _pass_over(found: str) -> NoReturn:
+    raise Unsupported(
+        f"{found} is not supported: whether it holds is not known here",
+        mend="verify it with the tool that it was made for, such as cosign, or ask for a bundle v0.3 of a statement",
+    )
 
 
 def _refuse(found: str) -> NoReturn:

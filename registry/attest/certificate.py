@@ -154,7 +154,7 @@ def _at(
         ) from problem
     signer = _signer(holder, found[0], path[-1], stamp)
     if rule.revocation_lists and rule.matches(signer):
-        revocation.check(path, rule.lists, stamp, now)
+        revocation.check(path if len(path) > 1 else path * 2, rule.lists, stamp, now)  # one alone answers for itself
     return signer
 
 

@@ -42,6 +42,10 @@ class Subject:
             _refuse(f"the subject {self.name!r} has the digest {str(self.sha256)[:80]!r}")
 
 
+class _Read(dict[str, Any]):
+    """A predicate that was just read: it has its form, and nobody else can change it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A predicate about subjects.
@@ -61,8 +65,9 @@ class Statement:
         names = {subject.name for subject in self.subjects}
         if not names or len(names) != len(self.subjects):
             _refuse("it has no subject, or names one twice")
-        predicate = canonical.dumps(dict(self.predicate))
-        object.__setattr__(self, "predicate", canonical.parse(predicate, name="predicate", max_bytes=MAX_BYTES))
+        if not isinstance(self.predicate, _Read):
+            predicate = canonical.dumps(dict(self.predicate))
+            object.__setattr__(self, "predicate", canonical.parse(predicate, name="predicate", max_bytes=MAX_BYTES))
 
     @property
     def digests(self) -> dict[str, str]:
@@ -91,7 +96,7 @@ class Statement:
                 "predicate": dict(predicate),
                 **rest,
             } if kind == STATEMENT_TYPE and not rest:
-                return cls(tuple(_subject(subject) for subject in subjects), predicate_type, predicate)
+                return cls(tuple(_subject(subject) for subject in subjects), predicate_type, _Read(predicate))
             case _:
                 _refuse("it needs _type (v1), subject, predicateType and predicate, and nothing else")
 

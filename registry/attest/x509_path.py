@@ -115,15 +115,15 @@ def check_shape(name: x509.GeneralName) -> None:
 def signing_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     """The key of a certificate that may sign releases. Raises ValueError for any other certificate.
 
-    It must not be an authority's. It must have a keyUsage that allows signing, or an extendedKeyUsage for signing code;
-    where it has both, both must allow it.
+    It must not be an authority's; one that says it is, and whose keyUsage does not let it certify, is not. It must have
+    a keyUsage that allows signing, or an extendedKeyUsage for signing code; where it has both, both must allow it.
     """
     key = certificate.public_key()
     if not curves.is_public(key):
         raise ValueError(f"a certificate of a {curves.NAMES} key is expected")
     constraints = extension(certificate, x509.BasicConstraints)
     usage, extended = extension(certificate, x509.KeyUsage), extension(certificate, x509.ExtendedKeyUsage)
-    if constraints is not None and constraints.ca:
+    if constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign):
         raise ValueError("it is an authority's certificate, and authorities do not sign releases")
     if usage is None and extended is None:
         raise ValueError("the certificate does not say that it may sign: it has neither keyUsage nor extendedKeyUsage")
@@ -139,12 +139,11 @@ def path(
 ) -> list[x509.Certificate]:
     """From the first of `chain` up to one of `anchors`, through certificates of `chain` that are all valid at `now`.
 
+    The first is alone where it is one of `anchors` itself: whoever named it there trusts that certificate and no other.
     Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is not part of
     it: nobody would answer for that one.
     """
     found = _path(chain, anchors, now, AUTHORITIES)
-    if len(found) < 2:
-        raise ValueError(f"{name(chain[0])} is not certified by an authority: the certificate given is its own")
     if unused := [certificate for certificate in chain if certificate not in found]:
         raise ValueError(f"the certificate of {name(unused[0])} is not part of the path, so nobody answers for it")
     return found

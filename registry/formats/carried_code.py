@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from registry import canonical
+from registry.errors import Malformed
 from registry.formats import gguf_header
 from registry.formats.protobuf import OtherFormat
 
@@ -72,15 +74,21 @@ def _is_script(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
+    return _bytes(path).decode("utf-8", "replace")
+
+
+def _bytes(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(MAX_CONFIG).decode("utf-8", "replace")
+        return stream.read(MAX_CONFIG)
 
 
 def _configured(place: Path, path: str) -> Iterator[Carried]:
     """What a configuration names."""
+    data = _bytes(place)
     try:
-        config = json.loads(_read(place))
-    except (ValueError, RecursionError):
+        canonical.check_shape(data)
+        config = json.loads(data.decode("utf-8", "replace"))  # with numbers beyond 2**53, which such files have
+    except (Malformed, ValueError, RecursionError):
         yield Carried(path, "a configuration that is not JSON: what it names cannot be told")
         return
     if not isinstance(config, dict):

@@ -16,6 +16,8 @@ from registry.tensors import Tensor
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 MAX_TOKENIZER = 256 << 20
+MAX_MERGES = 8_000_000
+"""Things in a tokenizer.json: a large vocabulary has half a million merges, each a pair."""
 SUPPORTED = "a GGUF file is made of a Llama without biases and rope scaling, with a byte-level BPE tokenizer"
 WORDS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -147,7 +149,7 @@ class Vocabulary:
 
 def vocabulary(model: Path, size: int) -> Vocabulary:
     """The tokens of the model in the directory `model`. Raises InputError where they are not byte-level BPE."""
-    return vocabulary_of(canonical.read(model / TOKENIZER, max_bytes=MAX_TOKENIZER), size)
+    return vocabulary_of(canonical.read(model / TOKENIZER, max_bytes=MAX_TOKENIZER, max_parts=MAX_MERGES), size)
 
 
 def vocabulary_of(document: Any, size: int) -> Vocabulary:

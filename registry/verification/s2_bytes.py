@@ -1,6 +1,8 @@
 """Step 2: every file is the file that the statements list; none is missing, none was added.
 
 The statements are not verified yet, so a PASS here says only that the files fit them: step 3 says who stands for that.
+What they list is read first: a file that none of them lists, or that has another size than is signed, is amiss however
+long it is, and nothing of it is measured.
 BLAKE3 is measured where the release statement lists it, for several cores can share one file. model.sig knows SHA-256
 alone: it is then compared with the SHA-256 that the release statement lists beside the BLAKE3.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from registry.attest import oms, predicates
+from registry.attest.oms import Covered
 from registry.attest.predicates import ReleasedFile
 from registry.digest import BOTH, CHUNK, Algorithm, Progress
 from registry.errors import GlasshouseError, InputError
@@ -26,6 +29,7 @@ LEFTOVERS = {
 }
 """What tools add to a folder that they download to, and how to go on."""
 BLAKE3: frozenset[Algorithm] = frozenset(("blake3",))
+NONE: frozenset[Algorithm] = frozenset()
 
 
 def checks(case: Case, progress: Progress | None) -> Iterator[Check]:
@@ -38,7 +42,8 @@ def checks(case: Case, progress: Progress | None) -> Iterator[Check]:
             yield Check(Step.BYTES, Verdict.UNKNOWN, layout.RELEASE_ATTESTATION, problem.message)
             return
         case.altered[layout.RELEASE_ATTESTATION] = problem.message
-    wanted = [(path, _algorithms(case, path, size, listed.get(path))) for path, size in case.files]
+    known = (listed.keys() or _covered(case).files.keys()) | layout.COVERED_LAST
+    wanted = [(path, _algorithms(case, size, listed.get(path)) if path in known else NONE) for path, size in case.files]
     try:
         with readable(case.root):
             measured = case.tree.digests(wanted, progress)
@@ -65,13 +70,21 @@ def _listed(case: Case) -> dict[str, ReleasedFile]:
     return {file.path: file for file in signed.files}
 
 
-def _algorithms(case: Case, path: str, size: int, listed: ReleasedFile | None) -> frozenset[Algorithm]:
-    """What to measure. A file of another size than is signed is altered, however long it is: nothing of it is measured.
+def _covered(case: Case) -> Covered:
+    """What model.sig speaks of; nothing where it cannot be read."""
+    try:
+        return oms.covered(case.unverified(layout.SIGNATURE))
+    except GlasshouseError:
+        return Covered({})
+
+
+def _algorithms(case: Case, size: int, listed: ReleasedFile | None) -> frozenset[Algorithm]:
+    """What to measure of a file that a statement lists: nothing where its size is not the signed one.
 
     Bundles and small files are cheap, and SHA-256 of them is asked for later.
     """
     if listed is not None and listed.size != size:
-        return frozenset()
+        return NONE
     if listed is None or listed.blake3 is None or case.digest == "sha256":
         return SHA256
     return BLAKE3 if case.digest == "blake3" and size > CHUNK else BOTH
@@ -85,7 +98,14 @@ def _release(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[Check]:
         if path not in case.altered and layout.RELEASE_ATTESTATION not in case.altered:
             amiss = _departure(path, listed.get(path), case.found.get(path))
             case.altered |= {path: amiss} if amiss else {}
-    case.altered |= {path: amiss for path, amiss in _against_model_signature(case, listed) if path not in case.altered}
+    if layout.SIGNATURE in case.found:
+        try:
+            signed = oms.resources(case.unverified(layout.SIGNATURE))
+        except GlasshouseError as problem:
+            case.altered.setdefault(layout.SIGNATURE, problem.message)
+        else:
+            departures = _against_model_signature(case, Covered(signed), listed)
+            case.altered |= {path: amiss for path, amiss in departures if path not in case.altered}
     yield from (Check(Step.BYTES, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
     if not case.altered:
         yield Check(Step.BYTES, Verdict.PASS, "every file", _counted(case))
@@ -106,33 +126,39 @@ def _departure(path: str, signed: ReleasedFile | None, found: Found | None) -> s
     return f"altered: signed as {want[:16]}…, found {got[:16]}…"
 
 
-def _against_model_signature(case: Case, listed: Mapping[str, ReleasedFile]) -> Iterator[tuple[str, str]]:
+def _against_model_signature(
+    case: Case, signed: Covered, listed: Mapping[str, ReleasedFile]
+) -> Iterator[tuple[str, str]]:
     """(path, reason) wherever model.sig lists another file, or another SHA-256, than there is."""
-    if layout.SIGNATURE not in case.found:
-        return
-    try:
-        signed = oms.resources(case.unverified(layout.SIGNATURE))
-    except GlasshouseError as problem:
-        yield layout.SIGNATURE, problem.message
-        return
-    for path in sorted(signed.keys() | {path for path in case.found if path.split("/")[0] not in oms.IGNORED}):
+    there = {path for path in case.found if path.split("/")[0] not in oms.IGNORED and not signed.leaves_out(path)}
+    for path in sorted(signed.files.keys() | there):
         found = case.found.get(path)
-        if found is None or path not in signed:
+        if found is None or path not in signed.files:
             have, lack = ("model.sig", "the directory") if found is None else ("the directory", "model.sig")
             yield path, f"{'missing' if found is None else 'unexpected'}: in {have}, and not in {lack}"
             continue
         digest = found.digests.sha256 or (listed[path].sha256 if path in listed else None)
-        if signed[path] != digest:
-            yield path, f"altered: model.sig has sha256:{signed[path]}, found sha256:{digest}"
+        if signed.files[path] != digest:
+            yield path, f"altered: model.sig has sha256:{signed.files[path]}, found sha256:{digest}"
 
 
 def _bare(case: Case) -> Iterator[Check]:
-    """A directory that the stock `model_signing sign` signed: nothing but model.sig says what belongs to it."""
-    case.altered = dict(_against_model_signature(case, {}))
+    """A directory that the stock `model_signing sign` signed: nothing but model.sig says what belongs to it.
+
+    What its signer chose to leave out, and is there, is UNKNOWN: nobody vouches for it.
+    """
+    try:
+        signed = oms.covered(case.unverified(layout.SIGNATURE))
+    except GlasshouseError as problem:
+        yield Check(Step.BYTES, Verdict.of(problem), layout.SIGNATURE, problem.message)
+        return
+    case.altered = dict(_against_model_signature(case, signed, {}))
     yield from (Check(Step.BYTES, Verdict.FAIL, path, amiss) for path, amiss in sorted(case.altered.items()))
-    outside = [path for path in case.found if path.split("/")[0] in oms.GIT_PATHS]
-    for path in outside:
-        yield Check(Step.BYTES, Verdict.UNKNOWN, path, "model.sig never covers it; a release statement would")
+    for path in case.found:
+        if path.split("/")[0] in oms.GIT_PATHS:
+            yield Check(Step.BYTES, Verdict.UNKNOWN, path, "model.sig never covers it; a release statement would")
+        elif path not in signed.files and signed.leaves_out(path):
+            yield Check(Step.BYTES, Verdict.UNKNOWN, path, "the signer left it out of model.sig: nobody vouches for it")
     if not case.altered:
         yield Check(Step.BYTES, Verdict.PASS, "every file that model.sig covers", _counted(case))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from registry.attest import oms
 from registry.attest.bundle import MAX_MODEL_BYTES
+from registry.attest.signature import Verified
 from registry.errors import GlasshouseError, Malformed, Unavailable, VerificationError
 from registry.records import layout
 from registry.report import Check, Step, Verdict
@@ -20,12 +22,18 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(Step.SIGNATURES, Verdict.FAIL, layout.ATTESTATIONS, words)
     for path in case.bundles:
         try:
-            verified = case.verifier.verify(case.read(path), name=short(path), max_bytes=MAX_MODEL_BYTES)
+            verified = _verified(case, path)
         except (VerificationError, Malformed, Unavailable) as problem:
             yield Check(Step.SIGNATURES, Verdict.of(problem), path, _words(problem, str(case.verifier.policy)))
         else:
             case.verified[path] = verified
             yield Check(Step.SIGNATURES, Verdict.PASS, path, f"signed by {verified.signer}")
+
+
+def _verified(case: Case, path: str) -> Verified:
+    if path == layout.SIGNATURE:
+        return oms.verified(case.read(path), case.verifier)
+    return case.verifier.verify(case.read(path), name=short(path), max_bytes=MAX_MODEL_BYTES)
 
 
 def _words(problem: GlasshouseError, wish: str) -> str:

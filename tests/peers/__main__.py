@@ -63,8 +63,7 @@ def _intoto(asked: argparse.Namespace, tally: Tally) -> None:
 
 def _oms(asked: argparse.Namespace, tally: Tally) -> None:
     checkout, spec = asked.folder / "model-signing-conformance", asked.folder / "model-signing-spec"
-    if asked.stock:
-        tally.known = {}
+    tally.known = {} if asked.stock else oms.BY_COMMAND if asked.by_command else oms.KNOWN
     oms.run(checkout, spec, tally, by_command=asked.by_command, stock=asked.stock)
 
 

@@ -5,7 +5,8 @@
                   `glasshouse verify DIR` instead, whose bytes and signatures must both PASS, and nothing FAIL
 
 What the suite asks for and Glasshouse has no option for: `--ignore-paths` is done as a person would do it, by a copy
-without those paths; `--ignore-unsigned-files` is refused. GLASSHOUSE_TRUST_CONFIG names the Sigstore instance.
+without those paths; `--ignore-unsigned-files` by comparing no other files than those that the signature covers, which
+the library leaves to its caller, and the command does not offer. GLASSHOUSE_TRUST_CONFIG names the Sigstore instance.
 """
 
 from __future__ import annotations
@@ -52,13 +53,14 @@ def sign(asked: argparse.Namespace, scratch: Path) -> int:
 
 def verify(asked: argparse.Namespace, scratch: Path) -> int:
     """Verify the model by the bundle."""
-    if asked.ignore_unsigned_files:
+    if asked.ignore_unsigned_files and os.environ.get("GLASSHOUSE_BY_COMMAND"):
         print("not offered: --ignore-unsigned-files", file=sys.stderr)
         return NOT_OFFERED
     folder = staged(asked.model_path, [*asked.ignore_paths, str(asked.bundle)], scratch / "model")
     config = _config() if asked.method == "sigstore" else None
-    check = by_command if os.environ.get("GLASSHOUSE_BY_COMMAND") else by_library
-    return check(folder, asked.bundle, _expected(asked), config, scratch)
+    if os.environ.get("GLASSHOUSE_BY_COMMAND"):
+        return by_command(folder, asked.bundle, _expected(asked), config, scratch)
+    return by_library(folder, asked.bundle, _expected(asked), config, unsigned=asked.ignore_unsigned_files)
 
 
 def staged(model: Path, without: list[str], into: Path) -> Path:
@@ -76,14 +78,18 @@ def staged(model: Path, without: list[str], into: Path) -> Path:
     return into
 
 
-def by_library(folder: Path, bundle: Path, signer: dict[str, Any], config: Path | None, scratch: Path) -> int:
-    """The signature holds, and the files are those that it covers."""
+def by_library(folder: Path, bundle: Path, signer: dict[str, Any], config: Path | None, *, unsigned: bool) -> int:
+    """The signature holds, and the files are those that it covers.  unsigned: whatever else may be there, too."""
     _, signed = oms.verify(bundle.read_bytes(), Verifier(api.Policy.of({"signers": [signer]}), config))
     found = {entry.path: entry.sha256 for entry in Manifest.of_directory(folder).entries}
-    found = {path: digest for path, digest in found.items() if path.split("/")[0] not in oms.IGNORED}
-    if found != signed:
-        print(f"the files differ: {sorted(set(found.items()) ^ set(signed.items()))}", file=sys.stderr)
-    return int(found != signed)
+    found = {
+        path: digest
+        for path, digest in found.items()
+        if path in signed.files or not (unsigned or path.split("/")[0] in oms.IGNORED or signed.leaves_out(path))
+    }
+    if found != signed.files:
+        print(f"the files differ: {sorted(set(found.items()) ^ set(signed.files.items()))}", file=sys.stderr)
+    return int(found != signed.files)
 
 
 def by_command(folder: Path, bundle: Path, signer: dict[str, Any], config: Path | None, scratch: Path) -> int:

@@ -24,7 +24,7 @@ CLASSES = {
     "Established", "FailedReport", "Fault", "Finding", "GlasshouseError", "IdentityPattern", "InputError", "KeySigner",
     "Level", "LintReport", "Malformed", "Policy", "PublicKey", "Refused", "Report", "SignatureError", "Signer",
     "SignerError", "SigstoreIdentity", "SigstoreSigner", "Step", "StepSummary", "TimestampService", "Unavailable",
-    "UnknownReport", "Verdict", "VerificationError",
+    "UnknownReport", "Unsupported", "Verdict", "VerificationError",
 }  # fmt: skip
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "

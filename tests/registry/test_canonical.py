@@ -73,6 +73,55 @@ def test_more_bytes_than_allowed_are_refused_before_parsing() -> None:
         canonical.parse(b"[1]", max_bytes=2)
 
 
+MANY = canonical.MAX_PARTS + 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" + b",".join([b"[]"] * (MANY // 2 + 1)) + b"]",
+        b"[" + b",".join([b"1"] * MANY) + b"]",
+        b"[" + b",".join([b'"a,b"'] * MANY) + b"]",
+        b"[" + b",".join([b'"\\""'] * MANY) + b"]",
+        b"[" + b",".join([b'"\\\\"'] * MANY) + b"]",
+        b"[" + b",".join([b"{}"] * (canonical.MAX_OBJECTS + 1)) + b"]",
+        b"{" + b",".join(b'"%d":[]' % number for number in range(MANY // 2 + 1)) + b"}",
+    ],
+    ids=["lists", "numbers", "texts with marks", "escaped quotes", "escaped escapes", "objects", "keys"],
+)
+def test_more_things_than_allowed_are_refused_before_one_is_built(data: bytes) -> None:
+    with pytest.raises(Malformed, match=r"more (than|texts than those of) the 1000000 things"):
+        canonical.check_shape(data)
+    with pytest.raises(Malformed):
+        canonical.parse(data)
+
+
+def test_as_many_things_as_are_allowed_are_read_and_marks_in_texts_are_none() -> None:
+    assert canonical.parse(b"[1,2]", max_parts=2) == [1, 2]
+    with pytest.raises(Malformed):
+        canonical.parse(b"[1,2,3]", max_parts=2)
+    text = ',[{"' * 100 + "\\"
+    assert canonical.parse(json.dumps([text]).encode(), max_parts=1) == [text]
+    assert canonical.parse(json.dumps({text: text}).encode(), max_parts=1) == {text: text}
+
+
+@given(JSON, st.integers(0, 30))
+def test_a_count_is_that_of_the_marks_outside_of_texts(value: object, allowed: int) -> None:
+    def things(value: object) -> int:
+        match value:
+            case dict() | list():
+                inner = value.values() if isinstance(value, dict) else value
+                return max(1, len(value)) + sum(map(things, inner))
+        return 0
+
+    try:
+        canonical.check_shape(canonical.dumps(value), max_parts=allowed)
+    except Malformed:
+        assert things(value) > allowed
+    else:
+        assert things(value) <= allowed
+
+
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, 2**60, {"a": object()}, "\ud800", {"\ud800": 1}, {1: 2}])
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     with pytest.raises(InputError):
@@ -90,9 +139,9 @@ def test_no_bytes_take_long_to_be_refused(unit: bytes) -> None:
     assert time.process_time() - started < 5
 
 
-def test_more_parts_than_memory_is_kept_for_are_refused_before_one_is_built() -> None:
+def test_more_things_than_memory_is_kept_for_are_refused_before_one_is_built() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(Malformed, match="more than 4000000 parts"):
+    with pytest.raises(Malformed, match="more than the 1000000 things"):
         canonical.parse(b"[" + b"[]," * 4_000_000 + b"0]")
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < 200 << 20
     assert canonical.parse(b'"' + b"[," * 5_000_000 + b'"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.attest.bundle import MAX_BYTES, MEDIA_TYPE, Bundle, Envelope, pae
+from registry.attest.bundle import MAX_BYTES, MAX_MODEL_BYTES, MEDIA_TYPE, Bundle, Envelope, pae
 from registry.attest.statement import PAYLOAD_TYPE
-from registry.errors import SignatureError
+from registry.errors import SignatureError, Unsupported
 from tests.registry.attest.test_statement import VALUES
 
 GOOD: dict[str, Any] = {
@@ -42,7 +43,7 @@ def test_a_good_bundle_is_read() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1"},
+        {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.4"},
         {"verificationMaterial": {}},
         *({"verificationMaterial": {"certificate": {}, "tlogEntries": [{"logIndex": n}]}} for n in ("07", "+7", "")),
         {"verificationMaterial": {"publicKey": {}, "certificate": {}}},
@@ -51,6 +52,18 @@ def test_a_good_bundle_is_read() -> None:
         {"verificationMaterial": {"publicKey": {"hint": "x"}, "timestampVerificationData": {}}},
         {"verificationMaterial": {"x509CertificateChain": {"certificates": []}, "certificates": []}},
         {"messageSignature": {}},
+        {"verificationMaterial": {"publicKey": None}},
+        {"verificationMaterial": {"publicKey": {"hint": "x", "more": 1}}},
+        {"verificationMaterial": {"publicKey": {"hint": 1}}},
+        {"verificationMaterial": {"publicKey": {"hint": "x" * 1025}}},
+        {"verificationMaterial": {"publicKey": {}, "tlogEntries": None}},
+        {"verificationMaterial": {"publicKey": {}, "tlogEntries": False}},
+        {"verificationMaterial": {"publicKey": {}, "tlogEntries": {}}},
+        {"verificationMaterial": {"certificate": {"rawBytes": "AAAA" * (32 << 10) + "AAAA"}}},
+        {"verificationMaterial": {"certificate": {}, "tlogEntries": [{"logIndex": "1" * 20}]}},
+        {"verificationMaterial": {"certificate": {}, "tlogEntries": [{}] * 1000}},
+        {"dsseEnvelope": {**GOOD["dsseEnvelope"], "signatures": [{"sig": "AA==", "keyid": "x" * 1025}]}},
+        {"dsseEnvelope": {**GOOD["dsseEnvelope"], "signatures": [{"sig": "AA==", "keyid": ["x"]}]}},
         {"dsseEnvelope": None},
         {"dsseEnvelope": {**GOOD["dsseEnvelope"], "payloadType": "text/plain"}},
         {"dsseEnvelope": {**GOOD["dsseEnvelope"], "payload": "e30"}},
@@ -63,6 +76,32 @@ def test_a_good_bundle_is_read() -> None:
 def test_any_other_shape_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(SignatureError):
         Bundle.parse(canonical.dumps(GOOD | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"mediaType": f"application/vnd.dev.sigstore.bundle+json;version=0.{number}"} for number in (1, 2, 3)),
+        {"messageSignature": {"messageDigest": {"algorithm": "SHA2_256", "digest": "AA=="}, "signature": "AA=="}},
+    ],
+)
+def test_what_is_not_supported_is_called_that_and_not_forged(change: dict[str, Any]) -> None:
+    other = {name: value for name, value in GOOD.items() if name != "dsseEnvelope" or "mediaType" in change}
+    with pytest.raises(Unsupported, match="not supported: whether it holds is not known"):
+        Bundle.parse(canonical.dumps(other | change))
+
+
+@pytest.mark.parametrize("unit", [b'{"a":0},', b"[],", b'"",', b"0,"])
+def test_a_bundle_of_31_mib_of_small_things_is_refused_before_they_are_built(unit: bytes) -> None:
+    many = unit * ((31 << 20) // len(unit))
+    data = canonical.dumps(GOOD).replace(b'{"hint"', b'{"many":[%s0],"hint"' % many)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SignatureError, match="more"):
+            Bundle.parse(data, max_bytes=MAX_MODEL_BYTES)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_size_is_bounded_before_anything_is_parsed() -> None:

@@ -12,24 +12,26 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.attest import oms, x509_path
+from registry.attest import oms, revocation, x509_path
 from registry.attest.certificate import CertificateSigner
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import CertificateHolder, Policy
 from registry.attest.signature import SignedByCertificate
 from registry.attest.verifier import Trust, Verifier
 from registry.digest import sha256_bytes
-from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError
-from tests.authority import DAY, SIGNER, SIGNS, Authority, Holder
+from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError, Unavailable
+from tests.authority import DAY, SIGNER, SIGNS, Authority, Holder, revoking
 from tests.registry.attest.conftest import STATEMENT, write_key
 from tests.registry.attest.test_statement import VALUES
 from tests.sigstore_instance.ca import usage
+from tests.sigstore_instance.keys import kept_key
 
 STOCK = str(Path(sys.executable).with_name("model_signing"))
 
@@ -119,6 +121,9 @@ def test_an_expired_authority_answers_for_nobody(site: Authority) -> None:
         trusting(site, now=now + 3700 * DAY).verify(signed)
 
 
+AUTHORITY: tuple[x509.ExtensionType, bool] = (x509.BasicConstraints(ca=True, path_length=None), True)
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
@@ -126,7 +131,8 @@ def test_an_expired_authority_answers_for_nobody(site: Authority) -> None:
         (((usage(digital_signature=False), True),), "keyUsage does not allow"),
         (((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),), "extendedKeyUsage does not allow"),
         (((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False), SIGNS[0]), "extendedKeyUsage does not"),
-        ((*SIGNS, (x509.BasicConstraints(ca=True, path_length=None), True)), "an authority's certificate"),
+        ((AUTHORITY, SIGNS[1], (usage(digital_signature=True, issuing=True), True)), "an authority's certificate"),
+        ((AUTHORITY, SIGNS[1]), "an authority's certificate"),
     ],
 )
 def test_a_certificate_for_something_else_signs_no_release(
@@ -137,6 +143,37 @@ def test_a_certificate_for_something_else_signs_no_release(
         _ = other.signer
     with pytest.raises(SignatureError, match=reason):
         trusting(site).verify(other.forged().sign(STATEMENT))
+
+
+def test_one_that_says_it_is_an_authority_and_may_not_certify_signs_as_others_do(site: Authority) -> None:
+    """OpenSSF's conformance suite has signers with such certificates."""
+    signed = site.issue("no-authority", more=(*SIGNS, AUTHORITY)).signer.sign(STATEMENT)
+    assert trusting(site).verify(signed).signer.name.startswith(SIGNER)
+
+
+def test_a_certificate_that_certifies_itself_holds_by_whoever_names_that_very_one(
+    site: Authority, tmp_path: Path
+) -> None:
+    private, more = kept_key(tmp_path / "own.key"), (*SIGNS, AUTHORITY)
+    builder = x509.CertificateBuilder().subject_name(site.root.subject).issuer_name(site.root.subject)
+    builder = builder.public_key(private.public).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(datetime.now(UTC) - DAY).not_valid_after(datetime.now(UTC) + DAY)
+    for extension, critical in more:
+        builder = builder.add_extension(extension, critical=critical)
+    pem = builder.sign(private.private, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    (tmp_path / "own.pem").write_text(pem)
+    signed = CertificateSigner(tmp_path / "own.key", tmp_path / "own.pem").sign(STATEMENT)
+    who = site.root.subject.rfc4514_string()
+    rule = CertificateHolder(identity=who, authorities=pem)
+    found = Verifier(Policy(signers=(rule,))).verify(signed).signer
+    assert isinstance(found, SignedByCertificate) and found.authority_sha256 == found.certificate_sha256
+    with pytest.raises(SignatureError, match="no authority that the policy names"):
+        trusting(site, who).verify(signed)
+    now = datetime.now(UTC)
+    lists = revocation.pem(revoking(site.root, site.root_key, {}, begin=now - DAY, end=now + DAY))
+    listed = CertificateHolder(identity=who, authorities=pem, revocation_lists=(lists,))
+    with pytest.raises(Unavailable, match="no revocation list tells"):  # it signs no lists
+        Verifier(Policy(signers=(listed,))).verify(signed)
 
 
 def test_an_extension_that_must_be_understood_and_is_not_is_refused(site: Authority) -> None:
@@ -334,4 +371,4 @@ def test_we_accept_the_stock_tool_s(site: Authority, holder: Holder, model: Path
     more = ["--signing_certificate", str(holder.certificate), "--certificate_chain", str(holder.chain)]
     subprocess.run([*command, str(signature), *more], check=True, capture_output=True)
     _, covered = oms.verify(signature.read_bytes(), trusting(site))
-    assert covered == {name: sha256_bytes(name.encode()) for name in ("config.json", "sub/weights.safetensors")}
+    assert covered.files == {name: sha256_bytes(name.encode()) for name in ("config.json", "sub/weights.safetensors")}

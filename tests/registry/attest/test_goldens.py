@@ -66,7 +66,7 @@ def test_a_golden_with_a_timestamp_verifies_for_ever(golden: Path) -> None:
 def test_a_golden_model_signature_verifies(golden: Path) -> None:
     verifier = Verifier(Policy(signers=(ANYBODY_KNOWN,)), golden / "trusted-root.json")
     _, covered = oms.verify((golden / "model.sig").read_bytes(), verifier)
-    assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
+    assert covered.files == {path: sha256_bytes(content) for path, content in FILES.items()}
 
 
 @pytest.mark.parametrize("golden", VERSIONS, ids=lambda path: path.name)

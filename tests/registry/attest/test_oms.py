@@ -20,8 +20,8 @@ from registry.attest.sigstore import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
-from registry.errors import InputError, SignatureError
-from tests.registry.attest.conftest import MAINTAINER, STATEMENT
+from registry.errors import InputError, SignatureError, Unsupported
+from tests.registry.attest.conftest import MAINTAINER, STATEMENT, write_key
 from tests.registry.attest.test_statement import STATEMENTS, VALUES
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
@@ -47,7 +47,7 @@ def release(tmp_path: Path) -> Path:
 
 def test_it_covers_every_file_but_those_it_says(release: Path, signer: SigstoreSigner, verifier: Verifier) -> None:
     verified, covered = oms.verify(oms.sign(release, signer, name="org/model@v1"), verifier)
-    assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
+    assert covered.files == {path: sha256_bytes(content) for path, content in FILES.items()}
     assert verified.statement.subjects[0].name == "org/model@v1"
 
 
@@ -81,7 +81,7 @@ def test_we_accept_what_the_stock_tool_signs(release: Path, private_key: Path, t
     _run([*command, str(release)])
     trusting = Verifier(Policy(signers=(KeySigner(private_key).public_key,)))
     _, covered = oms.verify(signature.read_bytes(), trusting)
-    assert covered == {path: sha256_bytes(content) for path, content in FILES.items()}
+    assert covered.files == {path: sha256_bytes(content) for path, content in FILES.items()}
 
 
 def test_sigstore_s_own_command_accepts_our_attestations(
@@ -130,6 +130,45 @@ def test_a_signature_that_leaves_something_out_is_refused(release: Path, change:
     predicate = {**predicate, **change, "serialization": serialization}
     with pytest.raises(SignatureError):
         oms.resources(Statement(statement.subjects, statement.predicate_type, predicate))
+
+
+def _described(release: Path, **change: Any) -> Statement:
+    statement = oms.describe(release)
+    serialization = {**statement.predicate["serialization"], **change}
+    return Statement(
+        statement.subjects, statement.predicate_type, {**statement.predicate, "serialization": serialization}
+    )
+
+
+def test_what_another_tool_s_signer_leaves_out_is_told_and_what_cannot_be_meant_leaves_out_nothing(
+    release: Path,
+) -> None:
+    odd = ["notes", "a/b/", ".", "", "/", "../x", "/etc", ".gitmodules", "model.sig", ".git"]
+    covered = oms.covered(_described(release, ignore_paths=odd))
+    assert covered.files == oms.resources(oms.describe(release))
+    assert {path for path in ("notes", "notes/x/y", "a/b", "a/b/c", ".gitmodules") if covered.leaves_out(path)} == {
+        "notes", "notes/x/y", "a/b", "a/b/c", ".gitmodules",
+    }  # fmt: skip
+    assert not any(map(covered.leaves_out, ("notes2", "a", "a/bc", "model.safetensors", "x", "etc", "sub/notes")))
+
+
+def test_what_model_signing_wrote_before_1_0_1_is_not_supported_and_not_forged(release: Path, tmp_path: Path) -> None:
+    old = Statement((Subject("a", "0" * 64),), oms.BEFORE_1_0, {})
+    rows = [{"name": ".", "algorithm": "sha256", "digest": "0" * 64}]
+    nameless = Statement(
+        (Subject("a", hashlib.sha256(bytes(32)).hexdigest()),),
+        oms.PREDICATE_TYPE,
+        {"serialization": oms.METHOD, "resources": rows},
+    )
+    for statement in (old, nameless):
+        with pytest.raises(Unsupported, match="not supported"):
+            oms.covered(statement)
+    signer, other = (KeySigner(write_key(tmp_path / name)) for name in ("one.pem", "other.pem"))
+    trusting = Verifier(Policy(signers=(other.public_key,)))
+    with pytest.raises(Unsupported, match=r"model_signing 0\.2"):
+        oms.verified(signer.sign(old), trusting)  # its signature is over another encoding: nothing is known of it
+    with pytest.raises(SignatureError):
+        oms.verified(signer.sign(oms.describe(release)), trusting)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a//b", "a\\b", "C:/x", "e\u0301"])

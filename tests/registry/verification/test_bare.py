@@ -134,6 +134,64 @@ def test_what_model_sig_never_covers_is_named(stock: tuple[Path, Verifier], tmp_
     assert found[".gitattributes"] is Verdict.UNKNOWN
 
 
+@pytest.fixture
+def partly(tmp_path: Path) -> tuple[Path, Verifier]:
+    """What the stock tool signs without some paths of the signer's choice."""
+    folder, key = tmp_path / "partly", write_key(tmp_path / "partly.pem")
+    (folder / "notes").mkdir(parents=True)
+    for name in ("config.json", "scratch.txt", "notes/a.txt"):
+        (folder / name).write_text('"text"')
+    tool = str(Path(sys.executable).parent / "model_signing")
+    command = [tool, "sign", "key", str(folder), "--private_key", str(key), "--signature", str(folder / "model.sig")]
+    command += [word for name in ("scratch.txt", "notes") for word in ("--ignore-paths", str(folder / name))]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder, Verifier(Policy(signers=(KeySigner(key).public_key,)))
+
+
+def test_what_the_signer_chose_to_leave_out_is_unknown_and_nothing_else_is_left_out(
+    partly: tuple[Path, Verifier],
+) -> None:
+    folder, verifier = partly
+
+    def found() -> dict[tuple[str, str], Verdict]:
+        result = report(folder, verifier)
+        return {(check.name, check.subject): check.verdict for check in result.checks if check.name == "bytes"}
+
+    whole = ("bytes", "every file that model.sig covers")
+    assert found() == {
+        ("bytes", "scratch.txt"): Verdict.UNKNOWN, ("bytes", "notes/a.txt"): Verdict.UNKNOWN, whole: Verdict.PASS,
+    }  # fmt: skip
+    (folder / "more.txt").write_text("nobody left it out")
+    assert found()["bytes", "more.txt"] is Verdict.FAIL
+    for name in ("more.txt", "scratch.txt", "notes/a.txt"):
+        (folder / name).unlink()
+    assert found() == {whole: Verdict.PASS}
+
+
+def test_a_release_of_ours_leaves_nothing_out(partly: tuple[Path, Verifier], tmp_path: Path) -> None:
+    """The same signature over a release: its own statement covers the files, and model.sig must as well."""
+    release = tmp_path / "release"
+    synthetic_release.write(release, weights_bytes=512)
+    shutil.copy(partly[0] / "model.sig", release / "model.sig")
+    reasons = [check.reason for check in report(release, partly[1]).checks if check.subject == "model.sig"]
+    assert any("it leaves out" in reason for reason in reasons)
+
+
+def test_a_signature_of_another_kind_is_unknown_and_not_forged(stock: tuple[Path, Verifier], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(stock[0], tmp_path / "copy"))
+    document = json.loads((folder / "model.sig").read_bytes())
+    bare = {"messageDigest": {"algorithm": "SHA2_256", "digest": "AA=="}, "signature": "AA=="}
+    for other in (
+        {**document, "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2"},
+        {name: value for name, value in document.items() if name != "dsseEnvelope"} | {"messageSignature": bare},
+    ):
+        (folder / "model.sig").write_text(json.dumps(other))
+        result = report(folder, stock[1])
+        assert result.verdict is Verdict.UNKNOWN
+        reasons = {check.name: check.reason for check in result.checks if check.subject == "model.sig"}
+        assert "is not supported" in reasons["bytes"] and "is not supported" in reasons["signatures"]
+
+
 def test_a_release_robbed_of_its_attestations_is_no_bare_directory(copy: Path, verifier: Verifier) -> None:
     shutil.rmtree(copy / "attestations")
     shutil.rmtree(copy / "provenance")
