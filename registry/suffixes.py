@@ -14,3 +14,13 @@ GGUF = ".gguf"
 """Weights as llama.cpp takes them."""
 PARQUET = ".parquet"
 """Tables, such as the documents of the training data."""
+WEIGHTS = frozenset(
+    (
+        SAFETENSORS, GGUF, ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz",
+        ".h5", ".hdf5", ".keras", ".msgpack", ".pb", ".tflite", ".ot", ".mar", ".nemo", ".pdparams", ".caffemodel",
+        ".mlmodel", ".engine", ".ggml", ".onnx_data", ".skops", ".orbax", ".pdmodel", ".tar", ".dill",
+    )
+)  # fmt: skip
+"""Under which loaders look for weights. A name alone makes no file safe; it makes an unknown one worse."""
+PICKLED = frozenset((".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"))
+"""Those of WEIGHTS behind which stands a pickle, by custom."""

@@ -60,14 +60,7 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
     Raises Malformed for anything else: a pickle by that name, a header that lies about lengths, overlaps or holes.
     Raises InputError where the file cannot be read.
     """
-    with readable(path), path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > min(MAX_HEADER, size - 8):
-            _refuse(path, f"a header of {length} bytes in a file of {size}")
-        head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
-    if not isinstance(head, dict):
-        _refuse(path, "the header is not a JSON object")
+    head, length, size = _head(path)
     head.pop("__metadata__", None)
     tensors = sorted(
         (_tensor(path, name, row, 8 + length) for name, row in head.items()), key=lambda t: (t.start, t.end)
@@ -80,6 +73,14 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
     if end != size:
         _refuse(path, f"tensors end at byte {end} of {size}")
     return tuple(tensors)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What the file at `path` says of itself (`__metadata__`): texts by name. Raises as `read_header` does."""
+    found = _head(path)[0].get("__metadata__", {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        _refuse(path, "its metadata is not a map of texts")
+    return found
 
 
 def parameters(path: Path) -> int:
@@ -118,6 +119,19 @@ def values(stream: BinaryIO, tensor: Tensor) -> Iterator[tuple[float, ...]]:
     size = struct.calcsize(code)
     for data in _pieces(stream, tensor, PIECE):
         yield struct.unpack(f"<{len(data) // size}{code}", data)
+
+
+def _head(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The header of a file, the bytes it takes, and those of the file."""
+    with readable(path), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > min(MAX_HEADER, size - 8):
+            _refuse(path, f"a header of {length} bytes in a file of {size}")
+        head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
+    if not isinstance(head, dict):
+        _refuse(path, "the header is not a JSON object")
+    return head, length, size
 
 
 def _digest(stream: BinaryIO, tensor: Tensor) -> str:

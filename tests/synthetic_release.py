@@ -32,7 +32,8 @@ from registry.records.tokens import DataDigests, Split, Splits, TokenFile, Token
 REPO = "glasshouse/synthetic"
 COMMIT = "c" * 40
 ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "To be tested.", "It knows nothing.",
-              {"license": "apache-2.0"})  # fmt: skip
+              {"license": "apache-2.0"}, kind="language model", library_name="transformers",
+              pipeline_tag="text-generation")  # fmt: skip
 DOCUMENTS = 40
 MODEL = "build/model"
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -107,7 +107,7 @@ class Policy(Record):
     """How many different ones of `signers` must have signed the release statement. Signatures beyond the first are
     bundles of `glasshouse trust cosign`, given by `--attestation`."""
     attestations: tuple[Bundle, ...] = ()
-    """Attestations that must be in the release, by short name, beyond provenance, data and card, which always must."""
+    """Attestations that must be in the release, by short name, beyond those that every such release makes."""
     openness: OpennessClass | None = None
     """The lowest class of the Model Openness Framework that is accepted."""
     licenses: Licences = Licences()

@@ -137,12 +137,12 @@ class ModelCard(Predicate):
     """The release's version."""
     license: Text
     """SPDX licence expression of the weights."""
-    data_root: Sha256
-    """The Merkle root of the data manifest."""
-    parameters: Count
-    """How many numbers the weights hold."""
-    metrics: dict[str, float]
-    """Figures of the card by their name, such as `bitsPerByte`."""
+    data_root: Sha256 | None = None
+    """The Merkle root of the data manifest; left out where there is none."""
+    parameters: Count | None = None
+    """How many numbers the weights hold; left out where their format does not tell."""
+    metrics: dict[str, float] | None = None
+    """Figures of evaluation.json by their name, such as `bitsPerByte`; left out where there is none."""
     rendered_from: dict[str, Sha256]
     """SHA-256 of each record the card was rendered from, by its path in the release."""
 

@@ -19,7 +19,7 @@ from registry.cli.tree import App, root
 PANELS = {
     "Start here": {
         "verify": "Verify a release, step by step.",
-        "release cut": "Prepare, sign and publish the next release.",
+        "release cut": "Prepare, sign, verify and publish the next release.",
     },
     "To build": {
         "doctor": "Say what this machine lacks for building, releasing and checking models.",

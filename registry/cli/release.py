@@ -12,6 +12,7 @@ from registry.cli import output, signing, status
 from registry.cli.tree import App
 
 if TYPE_CHECKING:
+    from registry.attest.signature import Signer
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference
     from registry.release.config import ReleaseConfig
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 app = App(help="Cut signed releases of the model that `dvc repro` built.", no_args_is_help=True)
 
 Project = Annotated[Path, typer.Option("--project", help="The DVC project.", show_default="this directory")]
+Name = Annotated[str | None, typer.Option("--name", help="Which model, where the `release` section has several.")]
 Version = Annotated[str | None, typer.Option("--version", help="major.minor.patch; by default the next patch.")]
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint", envvar=variables.HF_ENDPOINT, help="The Hub; by default the public one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, change nothing.")]
+Local = Annotated[bool, typer.Option("--local", help="Ask and tell no Hub: the release stays in releases/.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A prepared release, such as releases/NAME/v1.0.0.")]
 Checkpoints = Annotated[
     bool, typer.Option("--checkpoints", help="Also publish every checkpoint, each on a branch such as step-000100.")
@@ -45,11 +48,13 @@ HERE = Path()
 @app.command(epilog="Example: glasshouse release prepare --version 1.0.0")
 def prepare(
     project: Project = HERE,
+    name: Name = None,
     version: Version = None,
     endpoint: Endpoint = None,
     draft: Annotated[
         bool, typer.Option("--draft", help="Only what the records decide: the last stage of dvc.yaml runs this.")
     ] = False,
+    local: Local = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -57,12 +62,12 @@ def prepare(
     from registry.release import config as configs
     from registry.release import draft as drafts
 
-    config = configs.load(project)
+    config = configs.load(project, name)
     if draft:
         folder = project / config.output if dry_run else drafts.write(project, config)
         _told(as_json, f"draft of {config.repo} in {folder}", draft=str(folder))
         return
-    planned = _planned(project, config, version, _hub(endpoint))
+    planned = _planned(project, config, version, None if local else _hub(endpoint))
     folder = _prepared(project, config, planned, dry_run)
     words = f"{'would prepare' if dry_run else 'prepared'} {config.repo} {planned.record.tag} in {folder}"
     _told(as_json, words, folder=str(folder), record=planned.record.as_json())
@@ -92,6 +97,7 @@ def publish(
     checkpoints: Checkpoints = False,
     checkpoints_from: CheckpointsFrom = None,
     endpoint: Endpoint = None,
+    trust_config: signing.TrustConfig = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -101,6 +107,7 @@ def publish(
     """
     hub = _hub(endpoint)
     ready = _looked_at(folder, hub)
+    _verified(folder, None, trust_config)
     source = checkpoints_from or (_checkpoints(project, folder) if checkpoints else None)
     sent = _checkpoints_published(folder, source, hub, dry_run) if source else {}
     if dry_run:
@@ -114,35 +121,46 @@ def publish(
 @signing.grouped
 def cut(
     project: Project = HERE,
+    name: Name = None,
     version: Version = None,
     endpoint: Endpoint = None,
     *,
     who: signing.Signing,
     checkpoints: Checkpoints = False,
+    local: Local = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Prepare, sign and publish the next release. Where nothing changed since the last, do nothing."""
+    """Prepare, sign, verify and publish the next release. Where nothing changed since the last, do nothing.
+
+    What verification says is asked before anything is sent: what it FAILs is not published.
+    """
     from registry.release import config as configs
     from registry.release import cut as cutting
     from registry.release import publishing
     from registry.release.signing import is_signed, sign
 
-    config, hub = configs.load(project), _hub(endpoint)
+    config, hub = configs.load(project, name), None if local else _hub(endpoint)
     planned = _planned(project, config, version, hub)
-    if version is None and (tag := cutting.unchanged_since(hub, planned.record, config.derived)):
+    if hub and version is None and (tag := cutting.unchanged_since(hub, planned.record, config.derived)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
-    publishing.check_rights(planned.record, hub)  # before anything is signed
+    if hub:
+        publishing.check_rights(planned.record, hub)  # before anything is signed
     signer = who.signer()
     if dry_run:
-        words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and publish it to {config.repo}"
+        then = f"publish it to {config.repo}" if hub else "leave it there"
+        words = f"would prepare {planned.folder}, sign it as {signing.name(signer)} and {then}"
         _told(as_json, words, record=planned.record.as_json())
         return
     folder = _prepared(project, config, planned, dry_run=False)
     if not is_signed(folder):
         sign(folder, signer)
     output.say(f"signed as {signing.name(signer)}")
+    _verified(folder, signer, who.trust_config)
+    if hub is None:
+        _told(as_json, f"{config.repo} {planned.record.tag} stands signed in {folder}", folder=str(folder))
+        return
     ready = _looked_at(folder, hub)
     sent = _checkpoints_published(folder, _checkpoints(project, folder), hub, dry_run) if checkpoints else {}
     reference = _published(project, folder, hub, ready)
@@ -155,13 +173,16 @@ def _hub(endpoint: str | None) -> HubClient:
     return HubClient(endpoint)
 
 
-def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient) -> ReleasePlan:
-    """What would be prepared: the version asked for, if it is new, else the next."""
-    from registry.release import cut as cutting
-    from registry.release.preparing import plan
+def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient | None) -> ReleasePlan:
+    """What would be prepared: the version asked for, if it is new, else the next.
 
-    released = cutting.versions(hub, config.repo)
-    if version is not None:
+    Without a Hub only the releases that stand in the project count, and one that is named may be prepared again.
+    """
+    from registry.release import cut as cutting
+    from registry.release.preparing import RELEASES, plan
+
+    released = cutting.versions(hub, config.repo) if hub else cutting.signed_here(project / RELEASES / config.name)
+    if hub and version is not None:
         cutting.check_is_new(released, version)
     return plan(project, config, version or cutting.next_version(released))
 
@@ -177,8 +198,19 @@ def _prepared(project: Path, config: ReleaseConfig, planned: ReleasePlan, dry_ru
     if dry_run or is_prepared(planned):
         return planned.folder
     output.say(f"preparing {planned.record.tag} from commit {planned.record.source.commit[:12]}")
-    metadata.check(project / config.output)  # now, for what is signed cannot be mended
+    metadata.check(planned.draft)  # now, for what is signed cannot be mended
     return prepare_release(project, config, planned)
+
+
+def _verified(folder: Path, signer: Signer | None, trust_config: Path | None) -> None:
+    """Ask what verification will say, and tell what it cannot check. Raises Refused for what fails."""
+    from registry.release import self_check
+    from registry.release.publishing import size
+
+    with output.progress("verifying", size(folder)) as progress:
+        found = self_check.report(folder, signer, trust_config, progress)
+    for line in self_check.hold(found):
+        output.say(f"verification will say UNKNOWN: {line}")
 
 
 def _looked_at(folder: Path, hub: HubClient) -> Ready:

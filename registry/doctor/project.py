@@ -71,7 +71,7 @@ def _server(uri: str) -> Condition:
 def cpu(root: Path) -> Iterator[Condition]:
     """Whether this CPU gives the bits of the training that the project recorded, as far as its profile promises."""
     settings = config.load(root)
-    paths = [root / path for path in settings.provenance if path.endswith("environment.json")]
+    paths = [root / path for path in settings.provenance or () if path.endswith("environment.json")]
     if not paths or not paths[0].is_file():
         yield unknown("CPU", "no training is recorded here yet", mend="dvc repro, or dvc pull")
         return

@@ -32,6 +32,7 @@ from registry.errors import InputError
 from registry.files import readable
 from registry.formats import gguf_header, onnx_model, pickles
 from registry.formats.protobuf import BYTES, OtherFormat, fields
+from registry.suffixes import WEIGHTS
 
 EDGE = 1 << 16
 """Bytes that are read of the beginning, and of the end."""
@@ -59,16 +60,6 @@ class Identity:
     """Whether a loader takes weights from it."""
     external: tuple[str, ...] = ()
     """The files beside it that it takes weights from, as it names them."""
-
-
-WEIGHTS = frozenset(
-    (
-        ".safetensors", ".gguf", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz",
-        ".h5", ".hdf5", ".keras", ".msgpack", ".pb", ".tflite", ".ot", ".mar", ".nemo", ".pdparams", ".caffemodel",
-        ".mlmodel", ".engine", ".ggml", ".onnx_data", ".skops", ".orbax", ".pdmodel", ".tar",
-    )
-)  # fmt: skip
-"""Suffixes under which loaders look for weights. A name alone makes no file safe; it makes an unknown one worse."""
 
 
 def identify(path: Path) -> Identity:

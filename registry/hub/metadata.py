@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from registry import strict_yaml
@@ -43,6 +44,17 @@ Language = Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*|code|
 Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$")]
 Licence = Annotated[str, Field(max_length=100)]
+
+
+def is_licence(name: str) -> bool:
+    """Whether `name` is a licence that readers know: an SPDX expression, or an identifier of the Hub."""
+    if name.lower() in LICENCES - {"unknown"}:
+        return True
+    try:
+        canonicalize_license_expression(name)
+    except InvalidLicenseExpression:
+        return False
+    return True
 
 
 def licence(spdx: str) -> dict[str, str]:
@@ -157,6 +169,12 @@ def front_matter(data: bytes) -> dict[str, Any] | None:
     if not isinstance(document, dict):
         raise Malformed(f"{name} is not a map", mend=f"begin {CARD} with lines `---`, `license: …`, `---`")
     return document
+
+
+def after_front_matter(data: bytes) -> bytes:
+    """What follows the metadata block that the card `data` begins with; all of it where there is none."""
+    found = _FRONT_MATTER.match(data)
+    return data[found.end() :] if found else data
 
 
 def fault(card: bytes) -> str | None:

@@ -15,10 +15,9 @@ from typing import Any
 from registry.errors import Malformed
 from registry.hub.metadata import front_matter
 from registry.lint.series import Published, Revision, is_optimizer, is_weights, missing_steps
-from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
+from registry.records.kinds import TOKENIZERS
+from registry.suffixes import PICKLED, SAFETENSORS, SAFETENSORS_INDEX
 
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill")
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")
 DATA_RECORDS = ("provenance/data-manifest.json", "provenance/croissant.json", "croissant.json")
 LICENCES = {
     "apache-2.0": ("Apache License", "Version 2.0"), "mit": ("Permission is hereby granted, free of charge",),
@@ -184,7 +183,7 @@ def pickles(published: Published) -> Iterator[Finding]:
     """Files that run code when they are loaded; an error where there are no safetensors beside them."""
     found: dict[tuple[tuple[str, ...], Level], list[Revision]] = {}
     for revision in (published.main, *published.steps):
-        paths = tuple(path for path in sorted(revision.files) if path.lower().endswith(PICKLES))
+        paths = tuple(path for path in sorted(revision.files) if path.lower().endswith(tuple(PICKLED)))
         safe = any(path.endswith(SAFETENSORS) for path in revision.files)
         if paths:
             only = any(map(is_weights, paths)) and not safe

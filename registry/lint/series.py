@@ -16,7 +16,7 @@ from registry import canonical
 from registry.errors import InputError
 from registry.hub.client import HubClient, in_parallel
 from registry.hub.transfer import RemoteFile
-from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
+from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX, WEIGHTS
 
 MAX_STEPS = 5_000
 MAX_HEADER = 16 << 20
@@ -90,7 +90,7 @@ def parse_step(name: str) -> tuple[str, int] | None:
 def is_weights(path: str) -> bool:
     """Whether a file holds weights, by its name: of the model, not of its optimizer."""
     name = path.rsplit("/", 1)[-1].lower()
-    return name.endswith((SAFETENSORS, ".bin", ".pt", ".pth")) and not is_optimizer(path) and "train" not in name
+    return name.endswith(tuple(WEIGHTS)) and not is_optimizer(path) and "train" not in name
 
 
 def is_optimizer(path: str) -> bool:

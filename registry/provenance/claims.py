@@ -6,7 +6,7 @@ records do is then seen, whoever signed it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 from registry.attest.intoto import Resource, TestResult
@@ -31,10 +31,15 @@ UNIGRAM = "bitsPerByte < baselines.unigram.bitsPerByte"
 
 def every(root: Path, record: ReleaseRecord, digests: Digests) -> Iterator[tuple[str, Statement]]:
     """(short name, statement) of all that the release at `root` says, but for the release statement itself."""
-    for name, claim in CLAIMS.items():
-        yield name, claim(root, record, digests)
+    for name in expected(digests):
+        yield name, CLAIMS[name](root, record, digests)
     for known in Stages.read(need(root, layout.STAGES)).stages:
         yield f"{layout.STAGE}{known.run.stage}", slsa.stage(known, record)
+
+
+def expected(paths: Container[str]) -> tuple[str, ...]:
+    """The short names of the claims that a release with the files `paths` must make: those whose record it has."""
+    return tuple(name for name in CLAIMS if name not in RECORDS or RECORDS[name] in paths)
 
 
 def need(root: Path, path: str) -> Path:
@@ -81,8 +86,7 @@ def _evaluation(root: Path, record: ReleaseRecord, digests: Digests) -> Statemen
     return TestResult(
         result="FAILED" if not learned else "PASSED" if used_context else "WARNED",
         configuration=(
-            _resource(digests, layout.PARAMS),
-            _resource(digests, layout.TOKENS),
+            *(_resource(digests, path) for path in (layout.PARAMS, layout.TOKENS) if path in digests),
             _resource(digests, layout.EVALUATION).model_copy(
                 update={"annotations": {part: figures[part] for part in ("metrics", "baselines", "validation")}}
             ),
@@ -94,14 +98,17 @@ def _evaluation(root: Path, record: ReleaseRecord, digests: Digests) -> Statemen
 
 
 def _card(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    data, evaluation = root / layout.DATA_SUMMARY, root / layout.EVALUATION
+    figures = sorted(path for path in digests if path.startswith(f"{layout.FIGURES}/"))
+    sources = [*(path for path in layout.CARD_RECORDS if path in digests), *figures]
     return ModelCard(
         name=record.repo,
         version=record.tag,
         license=record.license,
-        data_root=data_manifest.read_summary(need(root, layout.DATA_SUMMARY)).root,
+        data_root=data_manifest.read_summary(data).root if data.is_file() else None,
         parameters=record.parameters,
-        metrics=Evaluation.read(need(root, layout.EVALUATION)).metrics.as_json(),
-        rendered_from={subject.name: subject.sha256 for subject in _files(digests, *layout.CARD_RECORDS)},
+        metrics=Evaluation.read(evaluation).metrics.as_json() if evaluation.is_file() else None,
+        rendered_from={subject.name: subject.sha256 for subject in _files(digests, *sources)},
     ).about(_files(digests, layout.CARD))
 
 
@@ -124,3 +131,9 @@ CLAIMS: Mapping[str, Claim] = {
     "card": _card,
 }
 """Short name -> what it says. Stages have theirs beside these."""
+NEEDED = ("provenance", "data", "card")
+"""Those without which there is no release; of `data`, where it has the record."""
+RECORDS: Mapping[str, str] = {
+    "data": layout.DATA_SUMMARY, "checkpoints": layout.CHECKPOINTS, "evaluation": layout.EVALUATION,
+}  # fmt: skip
+"""Short name -> the record that it speaks of. A release without that record makes no such claim."""

@@ -6,12 +6,13 @@
     and beside them, named by the signed provenance statement: git commit, params, lock, environment
 
 Each link answers for itself: PASS, FAIL with what does not fit, or UNKNOWN where a record that the link needs is not
-there. The files read here had their bytes compared with the signed list before (step 2).
+there. A record that another one names must be there; one that nothing speaks of is `not stated`, and nothing is claimed
+of it. The files read here had their bytes compared with the signed list before (step 2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,19 +21,32 @@ from registry.attest import namespace
 from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import Unavailable
-from registry.formats.known import identify
 from registry.project import dvc_lock
 from registry.provenance import slsa
-from registry.provenance.claims import CLAIMS, Digests, need
+from registry.provenance.claims import CLAIMS, Digests, expected, need
 from registry.provenance.stage_lineage import Gap, Line, Link
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
+from registry.records.kinds import TOKENIZERS, weights_in
 from registry.records.release_record import ReleaseRecord
+from registry.records.run import directory_digest
 from registry.records.tokens import Tokens
-from registry.report import Check, Step, ask
+from registry.report import Check, Step, Verdict, ask
 
+PACKAGES = frozenset(f"{layout.PROVENANCE}/{name}" for name in layout.PACKAGE_LOCKS)
+"""Where a lock of packages stands, by whichever tool."""
+UNSTATED = "not stated"
+"""The subject of the check that tells what a release does not speak of."""
+NOT_STATED = {
+    layout.DATA_SUMMARY: "the documents of its data",
+    layout.TOKENS: "tokens",
+    layout.CHECKPOINTS: "checkpoints",
+    layout.EVALUATION: "evaluation on them",
+    layout.ENVIRONMENT: "the machine",
+}
+"""Each record that a release can do without -> what nobody knows then."""
 RESTATED = ("data", "checkpoints", "evaluation", "card")
 """Statements that follow from the records, and are made again to compare them."""
 
@@ -45,26 +59,32 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
     Raises nothing for what a release can hold.
     """
     line = Line(root, statements, digests)
+    of_records: tuple[tuple[str, Link], ...] = (
+        (layout.CHECKPOINTS, ("weights <- checkpoints", lambda: _checkpoints(root))),
+        (layout.CHECKPOINTS, ("checkpoints <- tokens", lambda: _tokens(root, digests))),
+        (layout.TOKENS, ("tokens <- data manifest", lambda: _data(root, digests))),
+        (layout.DATA_SUMMARY, ("data manifest <- its rows", lambda: _rows(root))),
+        (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, digests))),
+    )
+    claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
     links: tuple[Link, ...] = (
         ("weights <- provenance", lambda: _provenance(root, statements["provenance"], digests)),
-        ("weights <- checkpoints", lambda: _checkpoints(root)),
-        ("checkpoints <- tokens", lambda: _tokens(root, digests)),
-        ("tokens <- data manifest", lambda: _data(root, digests)),
-        ("data manifest <- its rows", lambda: _rows(root)),
-        ("evaluation <- weights", lambda: _evaluation(root, digests)),
-        ("every stage <- dvc.lock", lambda: _lock(root, line.placed, digests)),
-        *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in RESTATED),
+        *(link for path, link in of_records if path in digests),
+        ("every stage <- dvc.lock", lambda: _lock(root, line, digests)),
+        *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in claimed),
         *line.links(),
     )
     for name, link in links:
         yield ask(Step.LINEAGE, name, link)
+    if absent := [words for path, words in NOT_STATED.items() if path not in digests]:
+        yield Check(Step.LINEAGE, Verdict.PASS, UNSTATED, f"{', '.join(absent)}: nothing is claimed of them")
 
 
 def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
     """The signed provenance names these weights, this commit, and these records."""
     subjects, resolved = statement.digests, slsa.resolved(Provenance.of(statement))
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    weights = {path for path in digests if identify(root / path).weights}
+    weights = weights_in(root, digests)
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
     for path in weights:
@@ -73,9 +93,16 @@ def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
     named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
     for name, path in named.items():
         _same(path, resolved.get(name, "none"), _digest(digests, path))
-    Environment.read(need(root, layout.ENVIRONMENT))
-    if absent := sorted(slsa.RESOLVED.keys() - named.keys()):
+    if "environment" in named:
+        Environment.read(root / layout.ENVIRONMENT)
+    if absent := sorted({"pipeline", "lock"} - named.keys()):
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
+    if not any(name == "environment" or path in PACKAGES for name, path in named.items()):
+        raise Unavailable(
+            f"nobody recorded with which packages it was made: the release has no {layout.ENVIRONMENT}, and no lock of "
+            f"packages ({', '.join(layout.PACKAGE_LOCKS[:4])} ...)",
+            mend="ask the maintainer to keep a lock of packages in the project",
+        )
     return f"commit {record.source.commit[:12]}, {', '.join(sorted(named))}"
 
 
@@ -94,7 +121,10 @@ def _tokens(root: Path, digests: Digests) -> str:
     chain = Chain.read(need(root, layout.CHECKPOINTS))
     tokens = Tokens.read(need(root, layout.TOKENS))
     _same(layout.TOKENS, chain.tokens, _digest(digests, layout.TOKENS))
-    _same("tokenizer.json", tokens.tokenizer.sha256, _digest(digests, "tokenizer.json"))
+    if tokens.tokenizer.sha256 not in digests.values():
+        if there := [name for name in TOKENIZERS if name in digests]:
+            _same(there[0], tokens.tokenizer.sha256, digests[there[0]])
+        raise Unavailable("the release does not have the tokenizer that made them", mend="ask the maintainer for it")
     return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
 
 
@@ -117,27 +147,50 @@ def _rows(root: Path) -> str:
 def _evaluation(root: Path, digests: Digests) -> str:
     """The figures are of these weights, on these tokens."""
     evaluation = Evaluation.read(need(root, layout.EVALUATION))
-    _same("the weights evaluated", evaluation.weights, _digest(digests, layout.WEIGHTS))
+    weights = {path: _digest(digests, path) for path in sorted(weights_in(root, digests))}
+    found = next(iter(weights.values()), "none") if len(weights) == 1 else directory_digest(weights)
+    _same("the weights evaluated", evaluation.weights, found)
     _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
 
 
-def _lock(root: Path, lock: dvc_lock.Lock, digests: Digests) -> str:
+def _lock(root: Path, line: Line, digests: Digests) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
+    lock = line.placed
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()
-    model = dvc_lock.directory_md5({path: root / path for path in digests if layout.is_model_file(path)})
-    if model not in {out.md5 for out in outs.values()}:
-        raise Gap(f"no stage of dvc.lock wrote the model's files (as a directory, md5:{model})")
-    by_name = {Path(path).name: out for path, out in outs.items() if not out.md5.endswith(".dir")}
+    _model(root, {out.md5 for out in outs.values()}, line, digests)
+    by_name: dict[str, set[str]] = {}
+    for path, out in outs.items():
+        if not out.md5.endswith(".dir"):
+            by_name.setdefault(Path(path).name, set()).add(out.md5)
+            by_name |= {f"{Path(folder).name}/{path}": {out.md5} for folder in (layout.FIGURES, layout.PLOTS)}
     below = f"{layout.PROVENANCE}/"
     records = sorted(path.removeprefix(below) for path in digests if path.startswith(below))
     records = [path for path in records if path in by_name]
     for path in records:
-        _same(f"provenance/{path}", by_name[path].md5, dvc_lock.file_md5(root / layout.PROVENANCE / path))
+        found = dvc_lock.file_md5(root / layout.PROVENANCE / path)
+        if found not in by_name[path]:
+            _same(f"provenance/{path}", min(by_name[path]), found)
     named = ", ".join(["the model's files", *records])
     return f"{len(lock.stages)} stages without a gap; outputs it names: {named}"
+
+
+def _model(root: Path, made: Collection[str], line: Line, digests: Digests) -> None:
+    """Each file of the model was written by a stage: all as one directory of the lock, or each for itself."""
+    files = {path: root / path for path in digests if layout.is_model_file(path)}
+    whole = dvc_lock.directory_md5(files)
+    if whole in made:
+        return
+    stated = {sha256 for out in line.stated.values() for sha256 in (out.sha256, *(out.files or {}).values())}
+    rest = [path for path in sorted(files) if digests[path] not in stated]
+    orphans = [path for path in rest if dvc_lock.file_md5(files[path]) not in made]
+    if orphans and line.locked.keys() - line.runs.keys():
+        raise Unavailable(f"no statement to go by on who wrote {', '.join(orphans[:3])}", mend="ask the maintainer")
+    if orphans:
+        more = f" and {len(orphans) - 3} more" if len(orphans) > 3 else ""
+        raise Gap(f"no stage of dvc.lock wrote the model's files {', '.join(orphans[:3])}{more} (together md5:{whole})")
 
 
 def _claim(root: Path, statements: Mapping[str, Statement], digests: Digests, name: str) -> str:
@@ -146,16 +199,16 @@ def _claim(root: Path, statements: Mapping[str, Statement], digests: Digests, na
     if statement is None:
         raise Unavailable(f"the release has no verified statement called {name}", mend="ask the maintainer for it")
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    expected = CLAIMS[name](root, record, digests)
-    if statement.subjects != expected.subjects:
+    claim = CLAIMS[name](root, record, digests)
+    if statement.subjects != claim.subjects:
         raise Gap(f"it speaks of {', '.join(statement.digests)[:300]}, not as the records do")
-    for part in sorted(statement.predicate.keys() | expected.predicate.keys()):
-        said, found = statement.predicate.get(part), expected.predicate.get(part)
+    for part in sorted(statement.predicate.keys() | claim.predicate.keys()):
+        said, found = statement.predicate.get(part), claim.predicate.get(part)
         if said != found:
             raise Gap(f"{part[:100]}: it says {str(said)[:200]}, the records {str(found)[:200]}")
-    if namespace.read(statement.predicate_type) != expected.predicate_type:
+    if namespace.read(statement.predicate_type) != claim.predicate_type:
         raise Gap(f"it is a {statement.predicate_type[:200]}")
-    return f"each of {', '.join(sorted(expected.predicate))} is as the records have it"
+    return f"each of {', '.join(sorted(claim.predicate))} is as the records have it"
 
 
 def _digest(digests: Digests, path: str) -> str:

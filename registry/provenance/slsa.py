@@ -33,8 +33,12 @@ RESOLVED = {
     "pipeline": layout.PIPELINE,
     "params": layout.PARAMS,
     "lock": layout.LOCK,
-    "requirements": layout.REQUIREMENTS,
+    "settings": layout.SETTINGS,
     "environment": layout.ENVIRONMENT,
+    **{
+        "requirements" if path == layout.REQUIREMENTS else f"packages:{name}": path
+        for name, path in ((name, f"{layout.PROVENANCE}/{name}") for name in layout.PACKAGE_LOCKS)
+    },
 }
 """Name of a dependency -> the file of the release that holds it."""
 FILES = "files"
@@ -68,10 +72,11 @@ def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) ->
     `resolvedDependencies` names the git commit, and of RESOLVED each file that the release has.
     """
     files = {name: path for name, path in RESOLVED.items() if path in digests}
+    params = strict_yaml.read(root / layout.PARAMS) if layout.PARAMS in digests else {}
     return Provenance(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,
-            external_parameters={"command": "dvc repro", "params": strict_yaml.read(root / layout.PARAMS)},
+            external_parameters={"command": "dvc repro", "params": params},
             resolved_dependencies=(
                 _source(record),
                 *(Resource(name=name, uri=path, digest={"sha256": digests[path]}) for name, path in files.items()),

@@ -40,6 +40,8 @@ HOW = {
 RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
 FROM_SOMEWHERE = "ask the maintainer to commit it, or to let a stage write it, and to name it by its own path in deps"
 ENDS = "weights <- every stage <- data manifest"
+INPUTS = "weights <- every stage <- its inputs"
+"""The same where there is no data manifest: back to what no stage wrote."""
 
 
 class Gap(VerificationError):
@@ -65,7 +67,7 @@ class Line:
             names |= self.locked.keys()
         for name in sorted(names):
             yield f"stage {name}", partial(self.stage, name)
-        yield ENDS, self.ends
+        yield (ENDS if layout.DATA_SUMMARY in self._digests else INPUTS), self.ends
 
     @cached_property
     def lock(self) -> dvc_lock.Lock:
@@ -187,7 +189,7 @@ class Line:
             raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
         ends = made.get(layout.DATA_SUMMARY)
         if not ends:
-            raise Unavailable(f"the release has no {layout.DATA_SUMMARY}", mend="ask the maintainer for it")
+            return self._inputs({name for path in weights for name in made[path]})
         route: list[str] = []
         for path in weights:
             route = self._route(made[path], ends)
@@ -199,6 +201,17 @@ class Line:
                     f"{' <- '.join(route)} fits, but nobody measured what {', '.join(unmeasured)} read", mend=RECORD
                 )
         return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
+
+    def _inputs(self, makers: set[str]) -> str:
+        """What the stages behind the weights, which `makers` wrote, read that no stage wrote. No manifest tells it."""
+        behind = sorted(makers.union(*(self._ancestors(name) for name in makers)))
+        known = [self.said(name)[0] for name in behind]
+        if unmeasured := [one.run.stage for one in known if one.evidence == "unrecorded"]:
+            raise Unavailable(f"nobody measured what {', '.join(unmeasured)} read", mend=RECORD)
+        if nowhere := sorted({path for one in known for path in self._nowhere(one)}):
+            raise Unavailable(f"nobody knows where {', '.join(nowhere[:5])} came from", mend=FROM_SOMEWHERE)
+        ours = {path for one in known for path in one.committed}
+        return f"made by {', '.join(behind)}, of {len(ours)} inputs that the commit has; there is no data manifest"
 
     def _as_locked(self, run: Run, stage: dvc_lock.LockedStage) -> None:
         if run.command != stage.command:

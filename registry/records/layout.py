@@ -10,10 +10,18 @@ PROVENANCE = "provenance"
 ATTESTATIONS = "attestations"
 RESULTS = ".eval_results"
 """The folder where the Hub looks for figures."""
+FOLDERS = (PROVENANCE, ATTESTATIONS, RESULTS)
+"""Those of a release that hold nothing of the model."""
 CARD = "README.md"
 WEIGHTS = "model.safetensors"
 SIGNATURE = "model.sig"
 LICENSE = "LICENSE"
+LICENCE_FILES = tuple(
+    name + ending
+    for name in (LICENSE, "LICENCE", "COPYING", "UNLICENSE", "UNLICENCE")
+    for ending in ("", ".md", ".txt", ".rst")
+)
+"""What the text of a licence is called, by custom: the first that is there counts."""
 GIT_ATTRIBUTES = ".gitattributes"
 AUDITS = "audits"
 """The branch of what others found."""
@@ -23,7 +31,19 @@ STAGES = "provenance/stages.json"
 LOCK = "provenance/dvc.lock"
 PIPELINE = "provenance/dvc.yaml"
 PARAMS = "provenance/params.yaml"
+SETTINGS = "provenance/glasshouse.yaml"
 REQUIREMENTS = "provenance/requirements.lock"
+LOOSE = "requirements.txt"
+"""A lock only where every line pins its package."""
+PACKAGE_LOCKS = (
+    "requirements.lock", "pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock",
+    "conda-lock.yml", LOOSE,
+)  # fmt: skip
+"""What locks of packages are called, by the tools that write them: the first that a project has counts."""
+FIGURES = "provenance/metrics"
+"""Below it: files of metrics, as the project calls them."""
+PLOTS = "provenance/plots"
+"""Below it: what DVC draws, as the project calls it."""
 ENVIRONMENT = "provenance/environment.json"
 DATA_SUMMARY = "provenance/data-manifest.json"
 DATA_ROWS = "provenance/data-manifest.jsonl"
@@ -48,13 +68,13 @@ RELEASE_ATTESTATION = attestation("release")
 CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
 """What the model card is rendered from, beside the weights' header."""
 
-NOT_THE_MODEL = frozenset((CARD, LICENSE, SIGNATURE, GIT_ATTRIBUTES))
-"""Files at the root of a release that no stage wrote for `from_pretrained`."""
+NOT_THE_MODEL = frozenset((CARD, *LICENCE_FILES, SIGNATURE, GIT_ATTRIBUTES))
+"""Files at the root of a release that no stage wrote for those who load the model."""
 
 
 def is_model_file(path: str) -> bool:
     """Whether the file at `path` of a release came from the exported model's directory."""
-    return path not in NOT_THE_MODEL and path.split("/")[0] not in (PROVENANCE, ATTESTATIONS, RESULTS)
+    return path not in NOT_THE_MODEL and path.split("/")[0] not in FOLDERS
 
 
 COVERED_LAST = frozenset((SIGNATURE, RELEASE_ATTESTATION))

@@ -29,6 +29,9 @@ from registry.records.record import validated
 from registry.records.run import ProjectPath, StageName
 
 LOCK = "requirements.lock"
+PARAMS = "params.yaml"
+SETTINGS = "glasshouse.yaml"
+"""Where a project says of its releases what its params.yaml cannot: it has none, or one of another form."""
 
 _WORD = "[A-Za-z_][A-Za-z0-9_]{0,99}"
 ModuleName = Annotated[str, StringConstraints(pattern=rf"^{_WORD}(\.{_WORD}){{0,9}}$")]
@@ -96,6 +99,40 @@ class _Release(BaseModel):
     replay: ReplayContract = ReplayContract()
 
 
+def several(section: Any) -> dict[str, Any]:
+    """The sections in a `release` section, by name: of a map of them the keys, of a list what each `repo` ends in.
+
+    One section alone has the name "".
+    """
+    match section:
+        case list():
+            return {_name(row, number): row for number, row in enumerate(section)}
+        case dict() if section and all(isinstance(row, dict) and "repo" in row for row in section.values()):
+            return dict(section)
+    return {"": section}
+
+
+def _name(row: Any, number: int) -> str:
+    repo = row.get("repo") if isinstance(row, dict) else None
+    return repo.rpartition("/")[2] if isinstance(repo, str) else str(number)
+
+
+def release_section(root: Path) -> tuple[str, Any]:
+    """The file of the project at `root` with its `release` section, and the section; None where no file has one.
+
+    params.yaml counts first. Raises Malformed for what is not plain YAML, and where both files have one.
+    """
+    found = {}
+    for name in (PARAMS, SETTINGS):
+        if (root / name).is_file():
+            document = strict_yaml.read(root / name)
+            if isinstance(document, dict) and document.get("release") is not None:
+                found[name] = document["release"]
+    if len(found) > 1:
+        raise Malformed(f"{PARAMS} and {SETTINGS} both have a `release` section", mend=f"leave that of {SETTINGS}")
+    return next(iter(found.items()), (PARAMS, None))
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project, as its params.yaml tells."""
@@ -119,8 +156,8 @@ class Project:
         """What `settings` say, which came from hostile YAML. Raises Malformed that names each field that is amiss."""
         mend = f"mend {name}: docs/reference/replay.md"
         match settings:
-            case {"release": dict(section)}:
-                pass
+            case {"release": dict() | list() as said}:
+                section = several(said).get("", {})  # of several models, none can be replayed
             case dict() if "release" not in settings:
                 section = {}
             case _:

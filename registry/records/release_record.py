@@ -47,8 +47,9 @@ class Weights(Record):
     """POSIX, relative to the release."""
     sha256: Sha256
     """SHA-256 of the file."""
-    tensors: Sha256
-    """SHA-256 of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest."""
+    tensors: Sha256 | None = None
+    """SHA-256 of the tensors in it, whatever the file's layout: registry.tensors.tensors_digest. Left out of the JSON
+    of a file that is not safetensors."""
 
 
 class Companion(Record):
@@ -86,8 +87,10 @@ class ReleaseRecord(Record):
     """Which code."""
     license: str
     """SPDX expression for the weights."""
-    parameters: Count
-    """How many numbers the weights hold."""
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
+    """Which kind of model it is, by the names of registry.records.kinds; left out of the JSON where nobody said."""
+    parameters: Count | None = None
+    """How many numbers the weights hold; left out of the JSON where their format does not tell."""
     content: Sha256
     """Digest of the draft's manifest: two releases with one content differ only in version and commit."""
     lock: Sha256
@@ -102,9 +105,12 @@ class ReleaseRecord(Record):
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json()
-        for name in ("companions", "declared"):
-            if not value[name]:
+        for name in ("companions", "declared", "kind", "parameters"):
+            if value[name] in (None, []):
                 del value[name]
+        for row in value["weights"]:
+            if row["tensors"] is None:
+                del row["tensors"]
         if value["source"]["folder"] is None:
             del value["source"]["folder"]
         return value

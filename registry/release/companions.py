@@ -103,19 +103,25 @@ def place(release: Path, repo: str) -> Path:
     return release.with_name(f"companions-{release.name}") / repo.replace("/", "--")
 
 
-def planned(root: Path, config: ReleaseConfig, version: str, source: SourceCode) -> tuple[PlannedCompanion, ...]:
-    """The companions that params.yaml asks for, of a release of `version` made at the commit `source`. Changes nothing.
+def planned(
+    root: Path, config: ReleaseConfig, version: str, source: SourceCode, draft: Path | None = None
+) -> tuple[PlannedCompanion, ...]:
+    """The companions that the `release` section asks for, of a release of `version` made at the commit `source`.
+
+    draft: the draft of that release; None: where a stage writes it.
 
     Raises InputError for a folder that is not there, a card that does not say what it belongs to, or a model that GGUF
     cannot say; Refused for weights in any form that can run code.
     """
 
+    draft = draft or root / config.output
+
     def one(asked: DataCompanion | GgufCompanion | FolderCompanion) -> PlannedCompanion:
         match asked:
             case DataCompanion():
-                return _data(root, config, asked, version, source.committed_at)
+                return _data(root, draft, config, asked, version, source.committed_at)
             case GgufCompanion():
-                return _gguf(root / config.output, config, asked, version, source.commit)
+                return _gguf(draft, config, asked, version, source.commit)
             case FolderCompanion():
                 return _folder(root, config, asked)
 
@@ -140,9 +146,11 @@ def laid_out(release: Path, record: ReleaseRecord, progress: Progress | None) ->
         yield companion.repo, folder, manifest
 
 
-def _data(root: Path, config: ReleaseConfig, asked: DataCompanion, version: str, published: str) -> PlannedCompanion:
+def _data(
+    root: Path, draft: Path, config: ReleaseConfig, asked: DataCompanion, version: str, published: str
+) -> PlannedCompanion:
     """The texts and their manifest, with a card and Croissant made from them."""
-    records = root / config.output / layout.PROVENANCE
+    records = draft / layout.PROVENANCE
     files: dict[str, Source] = {
         data_manifest.DOCUMENTS: root / asked.documents,
         data_manifest.ROWS: records / data_manifest.ROWS,
@@ -176,8 +184,8 @@ _MIXED = {"license": "other", "license_name": "each-its-own", "license_link": da
 
 def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str, commit: str) -> PlannedCompanion:
     """The draft's weights in each of the types, with a card, and the tokenizer as the release has it."""
-    licence = metadata.licence(config.license)
-    label = Label(config.title, licence["license"], f"hf://{config.repo}", asked.pre_tokenizer)
+    licence = config.licence
+    label = Label(config.heading, licence["license"], f"hf://{config.repo}", asked.pre_tokenizer)
     made = {
         f"{config.name}-{kind}{suffixes.GGUF}": Made.once(partial(gguf_file.write, draft, kind=kind, label=label))
         for kind in asked.types

@@ -15,18 +15,18 @@ from pydantic import (
     model_validator,
 )
 
-from registry import strict_yaml
 from registry.errors import InputError
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.openness.cards.model_card import About
-from registry.records import folders
+from registry.records import folders, kinds, project
 from registry.records.data_manifest import DOCUMENTS
 from registry.records.project import ReplayContract
 from registry.records.record import validated
 from registry.records.release_record import Declared
 from registry.records.run import ProjectPath
 from registry.release.gguf_file import Type
+from registry.release.kinds.label import Relation
 
 PARAMS = "params.yaml"
 
@@ -87,27 +87,40 @@ class FolderCompanion(BaseModel):
 
 
 class ReleaseConfig(BaseModel):
-    """What is released, from where, and what only a person can say of it."""
+    """What is released, from where, and what only a person can say of it. What is left out is not said."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     repo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")]
     """Where it is published on the Hub: namespace/name."""
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    """The heading of the model card."""
     license: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    """SPDX expression for the weights."""
-    languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$|^code$")], ...]
-    """ISO 639 codes, or `code`."""
+    """The weights' licence: an SPDX expression, a name that the Hub knows, or `other` with the two fields below."""
     model: ProjectPath
-    """The directory that `from_pretrained` loads; its files stand at the root of the release."""
-    provenance: tuple[ProjectPath, ...]
-    """Files that stand under `provenance/`, each by the last part of its path."""
+    """What is released: a directory, whose files stand at the root of the release, or one file. A stage wrote it."""
+    license_name: metadata.Label | None = None
+    """With `license: other`: what the licence is called."""
+    license_link: metadata.Line | None = None
+    """With `license: other`: where its text is, a file of the release or a URL."""
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """The heading of the model card; the model's name, where nothing is said."""
+    languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$|^code$")], ...] = ()
+    """ISO 639 codes, or `code`; none for a model that has to do with no language."""
+    kind: str | None = None
+    """Which kind of model it is, where its files do not tell, or tell it wrongly: registry.records.kinds."""
+    library_name: metadata.Label | None = None
+    """What loads it, as the Hub calls it; what its kind says, where nothing is said."""
+    pipeline_tag: metadata.Label | None = None
+    """What it does, as the Hub calls it; what its files say, where nothing is said."""
+    base_model_relation: Relation | None = None
+    """How it came of `base_model`."""
+    provenance: tuple[ProjectPath, ...] | None = None
+    """Files that stand under `provenance/`, each by the last part of its path. Where nothing is said, those that the
+    project has are found: metrics and plots of DVC, the lock of packages, records of known formats."""
     output: ProjectPath = folders.DRAFT
-    """Where the draft is written: an output of a stage of dvc.yaml."""
-    intended_use: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    """Where a stage of dvc.yaml writes the draft, if one does."""
+    intended_use: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
     """Markdown for the card: what the model is for."""
-    limits: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    limits: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
     """Markdown for the card: what it is not for, and where it fails."""
     base_model: tuple[Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")], ...] = ()
     """Models of the Hub that this one was trained from; none for one that was trained from its seed."""
@@ -117,6 +130,25 @@ class ReleaseConfig(BaseModel):
     """Files of the release that a stranger cannot tell to be harmless, such as code, each with why it is there."""
     replay: ReplayContract = Field(default_factory=ReplayContract)
     """What others need to know to replay the training."""
+
+    @field_validator("kind")
+    @classmethod
+    def _is_a_kind(cls, value: str | None) -> str | None:
+        if value is not None and value not in kinds.NAMES:
+            raise ValueError(f"there is no such kind of model; one of {', '.join(kinds.NAMES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _licence_is_one(self) -> Self:
+        named = self.license_name is not None and self.license_link is not None
+        if named != (self.license == "other") or (self.license_name is None) != (self.license_link is None):
+            raise ValueError("`license: other` goes with license_name and license_link, and no other licence does")
+        if not metadata.is_licence(self.license):
+            raise ValueError(
+                f"license: {self.license[:80]!r} is neither an SPDX expression nor a name that the Hub knows; "
+                "write `license: other` with license_name and license_link"
+            )
+        return self
 
     @model_validator(mode="after")
     def _each_its_own(self) -> Self:
@@ -143,33 +175,61 @@ class ReleaseConfig(BaseModel):
         return self.repo.split("/")[1]
 
     @property
+    def heading(self) -> str:
+        """The heading of its cards."""
+        return self.title or self.name
+
+    @property
+    def licence(self) -> dict[str, str]:
+        """The fields by which a card names the licence."""
+        if self.license_name and self.license_link:
+            return {"license": "other", "license_name": self.license_name, "license_link": self.license_link}
+        return metadata.licence(self.license)
+
+    @property
+    def spdx(self) -> str:
+        """The licence as an SPDX expression: one that has no identifier is `LicenseRef-` and its name."""
+        return f"LicenseRef-{self.license_name.replace('_', '-')}" if self.license_name else self.license
+
+    @property
     def about(self) -> About:
         """What the model card is told."""
         return About(
             repo=self.repo,
-            title=self.title,
-            license=self.license,
+            title=self.heading,
+            license=self.spdx,
             languages=self.languages,
             model=self.model,
             intended_use=self.intended_use,
             limits=self.limits,
-            licence=metadata.licence(self.license),
+            licence=self.licence,
             datasets=self.datasets,
             base_model=self.base_model,
         )
 
 
-def load(root: Path) -> ReleaseConfig:
-    """The `release` section of params.yaml at `root`. Raises InputError that names each field that is amiss."""
-    document = strict_yaml.read(root / PARAMS)
-    section = document.get("release") if isinstance(document, dict) else None
+def load(root: Path, name: str | None = None) -> ReleaseConfig:
+    """The `release` section of the project at `root`: of params.yaml, else of glasshouse.yaml.
+
+    name: which of several models. Raises InputError that names each field that is amiss, and where there are several
+    and none is named.
+    """
+    file, section = project.release_section(root)
     if section is None:
         raise InputError(
-            f"{PARAMS} has no `release` section",
+            f"{PARAMS} has no `release` section, and there is no {project.SETTINGS} with one",
             mend="add one; docs/reference/params.md lists its fields",
         )
-    with validated(PARAMS, under="release.", mend=f"mend those lines of {PARAMS}"):
-        return ReleaseConfig.model_validate(section)
+    models = project.several(section)
+    if name is not None and name not in models:
+        raise InputError(f"{file} has no release {name[:80]!r}", mend=f"one of: {', '.join(models) or 'none'}")
+    if name is None and len(models) > 1:
+        raise InputError(
+            f"{file} has {len(models)} releases: {', '.join(models)}", mend=f"name one: --name {next(iter(models))}"
+        )
+    chosen = name if name is not None else next(iter(models), "")
+    with validated(file, under=f"release.{chosen}." if chosen else "release.", mend=f"mend those lines of {file}"):
+        return ReleaseConfig.model_validate(models.get(chosen, section))
 
 
 VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")

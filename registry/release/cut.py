@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from registry.errors import InputError, Refused
 from registry.hub.client import HubClient
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.release.config import parse_version
+from registry.release.signing import is_signed
 
 MAX_RECORD_BYTES = 1 << 20
 
@@ -21,6 +23,19 @@ def versions(hub: HubClient, repo: str) -> list[tuple[int, int, int]]:
             found.append(parse_version(tag))
         except InputError:
             continue  # a tag that is no release
+    return sorted(found)
+
+
+def signed_here(folder: Path) -> list[tuple[int, int, int]]:
+    """The versions that stand signed in `folder`, lowest first."""
+    found = []
+    for place in folder.iterdir() if folder.is_dir() else ():
+        try:
+            version = parse_version(place.name)
+        except InputError:
+            continue  # no release
+        if is_signed(place):
+            found.append(version)
     return sorted(found)
 
 

@@ -1,6 +1,7 @@
-"""The draft of a release: everything the records of the pipeline decide, nothing that a version or a commit does.
+"""The draft of a release: everything that the project's records decide, nothing that a version or a commit does.
 
-`dvc repro` writes it as the output of its last stage, so the bytes that get signed are an output DVC tracks.
+A stage of the project can write it (`glasshouse release prepare --draft`), so that the bytes that get signed are an
+output that DVC tracks. Where none does, it is made when a release is prepared, from what the stages wrote.
 """
 
 from __future__ import annotations
@@ -8,51 +9,103 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from registry import suffixes
-from registry.errors import InputError, Refused
+from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
-from registry.manifest import walk
-from registry.openness.cards import model_card
+from registry.project import dvc_index
+from registry.project.dvc_index import Index
 from registry.records import layout
 from registry.records.evaluation import Evaluation
-from registry.release import weights
+from registry.records.kinds import ModelFolder
+from registry.release import card, found, weights
 from registry.release.config import ReleaseConfig
+from registry.release.kinds import doors
+from registry.suffixes import PARQUET, SAFETENSORS
 
-GIT_ATTRIBUTES = layout.large_files((suffixes.SAFETENSORS, suffixes.PARQUET, ".png"))
+OURS = ".dvc/tmp/glasshouse/draft"
+"""Where a draft is made that no stage writes: it never leaves the working copy."""
 
 
 def write(root: Path, config: ReleaseConfig) -> Path:
     """Write the draft of the project at `root` to `config.output`, whole or not at all, and return its path.
 
-    Raises Refused for weights in any form but safetensors; InputError for a record that is missing or malformed, and
-    for two files that would stand at one place.
+    Raises Refused for weights in a form that can run code, and for a model that its loader would not load whole;
+    InputError for a record that is missing or malformed, and for two files that would stand at one place.
     """
-    output = root / config.output
+    return _write(root, config, root / config.output, None)
+
+
+def made(root: Path, config: ReleaseConfig) -> Path:
+    """The draft of the project at `root`: where a stage wrote it, or written now, as `write` does."""
+    index = dvc_index.read(root)
+    if index.maker(config.output):
+        if not (root / config.output).is_dir():
+            raise InputError(f"there is no draft at {config.output}", mend="dvc repro")
+        return root / config.output
+    return _write(root, config, root / OURS / config.name, index)
+
+
+def _write(root: Path, config: ReleaseConfig, output: Path, index: Index | None) -> Path:
     with directory_beside(output) as draft:
-        _lay_out(root, config, draft)
-        write_atomic(draft / layout.GIT_ATTRIBUTES, GIT_ATTRIBUTES)
+        places = _places(root, config, index)
+        found.check(places)
+        for place, source_path in places.items():
+            _copy(source_path, draft / place)
+        write_atomic(draft / layout.GIT_ATTRIBUTES, _attributes(draft))
         for name in config.datasets:
-            write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
-        write_atomic(draft / layout.CARD, model_card.render(draft, config.about, version=None).encode())
+            if (draft / layout.EVALUATION).is_file():
+                write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
+        card.write(root, config, draft, version=None)
     return output
 
 
-def _lay_out(root: Path, config: ReleaseConfig, draft: Path) -> None:
-    """Copy the model to the root of the draft, the records below provenance/, the licence beside the model."""
-    model = root / config.model
-    files = [path for path, _ in walk(model)]
-    told = {row.path for row in config.declared}
-    if not [path for path in files if weights.check(model / path, declared=path in told)]:
-        raise Refused(f"{config.model} holds no safetensors", mend="run `dvc repro` first")
-    places = {path: model / path for path in files}
-    for source in config.provenance:
+def _places(root: Path, config: ReleaseConfig, index: Index | None) -> dict[str, Path]:
+    """Where each file stands in the draft, and where it comes from: the model at the root, the records below."""
+    model = model_at(root, config)
+    weights.check_all(model, {row.path for row in config.declared})
+    doors.check(model, doors.kind_of(model, config.kind))
+    if ours := sorted(path for path in model.paths if path.split("/")[0] in layout.FOLDERS):
+        raise InputError(f"the model has {ours[0]}, where a release has its own records", mend="call it otherwise")
+    places = {path: model.root / path for path in model.paths if path != layout.CARD}
+    if config.provenance is None:
+        places |= found.records(root, index or dvc_index.read(root))
+    for source in config.provenance or ():
         place = f"{layout.PROVENANCE}/{Path(source).name}"
         if place in places:
             raise InputError(f"two records would stand at {place}", mend="give them different names in params.yaml")
         places[place] = root / source
-    places[layout.LICENSE] = root / layout.LICENSE
-    for place, source_path in places.items():
-        _copy(source_path, draft / place)
+    if not any(name in places for name in layout.LICENCE_FILES) and (licence := licence_text(root)):
+        places[licence.name] = licence
+    return places
+
+
+def model_at(root: Path, config: ReleaseConfig) -> ModelFolder:
+    """The files of the model that the project at `root` releases. Raises InputError where there are none."""
+    place = root / config.model
+    if place.is_file() and not place.is_symlink():
+        return ModelFolder(place.parent, (place.name,))
+    if not place.is_dir():
+        raise InputError(
+            f"there is no model at {config.model}", mend="dvc repro, or dvc pull; or name another: `model` of `release`"
+        )
+    return ModelFolder.at(place)
+
+
+def licence_text(root: Path) -> Path | None:
+    """The text of the licence: of the project at `root`, else of the git repository that it lies in."""
+    for folder in (root, *root.resolve().parents):
+        for name in layout.LICENCE_FILES:
+            if (folder / name).is_file():
+                return folder / name
+        if (folder / ".git").exists():
+            break
+    return None
+
+
+def _attributes(draft: Path) -> bytes:
+    """What git keeps as large files: weights, tables and pictures, by how their names end."""
+    usual = (SAFETENSORS, PARQUET, ".png")
+    found_endings = {Path(path).suffix for path in ModelFolder.at(draft).weights} - {*usual, ""}
+    return layout.large_files((*usual, *sorted(found_endings)))
 
 
 def _results(draft: Path, data_set: str) -> bytes:

@@ -12,18 +12,23 @@ from registry.digest import sha256_file
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
-from registry.openness.cards import model_card
 from registry.project import dvc_lock, dvc_yaml, git, stage_runs
 from registry.project.committed import Committed
-from registry.records import layout
+from registry.records import layout, project
+from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
-from registry.release import companions, replayable, weights
+from registry.release import card, companions, replayable, weights
+from registry.release import draft as drafts
 from registry.release.companions import PlannedCompanion
 from registry.release.config import ReleaseConfig, parse_version
+from registry.release.kinds import doors
+from registry.suffixes import SAFETENSORS
 
-PIPELINE = ("dvc.yaml", "dvc.lock", "params.yaml")
+PIPELINE = ("dvc.yaml", "dvc.lock")
 """What says how the model was built: files of git, which no stage can write."""
+SETTINGS = (project.PARAMS, project.SETTINGS)
+"""What a project can have beside them, with its settings."""
 RELEASES = "releases"
 """Where prepared releases stand, below the project's root."""
 
@@ -38,6 +43,8 @@ class ReleasePlan:
     """The runs behind it."""
     folder: Path
     """Where the release will stand."""
+    draft: Path
+    """What it is made of."""
     companions: tuple[PlannedCompanion, ...] = ()
     """What will stand beside it."""
     warnings: tuple[str, ...] = ()
@@ -45,7 +52,7 @@ class ReleasePlan:
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
-    """Check everything that must hold before a release of `version` is prepared.
+    """Check everything that must hold before a release of `version` is prepared; write its draft, if no stage does.
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
     that is not as the commit has it, a stage whose record is not of the files as they are, weights that are not
@@ -53,28 +60,27 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     """
     parse_version(version)
     _check_tree(root)
-    draft = root / config.output
-    if not draft.is_dir():
-        raise Refused(f"there is no draft at {config.output}", mend="dvc repro")
+    draft = drafts.made(root, config)
     source = git.source(root)
     manifest = Manifest.of_directory(draft)
-    told = {row.path for row in config.declared}
-    files = [entry for entry in manifest.entries if weights.check(draft / entry.path, declared=entry.path in told)]
+    model = ModelFolder.at(draft)
+    weights.check_all(model, {row.path for row in config.declared})
+    files = [entry for entry in manifest.entries if entry.path in model.weights]
     code = SourceCode(
         commit=source.commit, committed_at=source.committed_at, remote=source.remote, folder=source.folder
     )
-    beside = companions.planned(root, config, version, code)
+    beside = companions.planned(root, config, version, code, draft)
     record = ReleaseRecord(
         repo=config.repo,
         version=version,
         source=code,
-        license=config.license,
-        parameters=sum(tensors.parameters(draft / entry.path) for entry in files),
+        license=config.spdx,
+        kind=doors.kind_of(model, config.kind).name,
+        parameters=_parameters(model),
         content=manifest.sha256,
         lock=sha256_file(root / "dvc.lock"),
         weights=tuple(
-            Weights(path=entry.path, sha256=entry.sha256, tensors=tensors.tensors_digest(draft / entry.path))
-            for entry in files
+            Weights(path=entry.path, sha256=entry.sha256, tensors=_tensors(draft / entry.path)) for entry in files
         ),
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
@@ -82,7 +88,18 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     stages = stage_runs.gather(root)
     replayable.check(root, [one.run.stage for one in stages.stages])
     folder = root / RELEASES / config.name / record.tag
-    return ReleasePlan(record, stages, folder, beside, tuple(unreachable(source)))
+    return ReleasePlan(record, stages, folder, draft, beside, tuple(unreachable(source)))
+
+
+def _parameters(model: ModelFolder) -> int | None:
+    """How many numbers its weights hold; None where a file of them does not tell."""
+    if not all(path.endswith(SAFETENSORS) for path in model.weights):
+        return None
+    return sum(tensors.parameters(model.root / path) for path in model.weights)
+
+
+def _tensors(path: Path) -> str | None:
+    return tensors.tensors_digest(path) if path.suffix == SAFETENSORS else None
 
 
 def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
@@ -91,17 +108,17 @@ def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
     Preparing again what was prepared gives the same bytes.
     """
     planned.folder.parent.mkdir(parents=True, exist_ok=True)
+    if not (ignored := root / RELEASES / ".gitignore").exists():
+        write_atomic(ignored, b"*\n")  # a release is no part of the project that it was made from
     for companion in planned.companions:
         companion.write(companions.place(planned.folder, companion.repo))
     with directory_beside(planned.folder) as folder:
-        shutil.copytree(root / config.output, folder, dirs_exist_ok=True)
-        for name in PIPELINE:
-            shutil.copyfile(root / name, folder / layout.PROVENANCE / name)
+        shutil.copytree(planned.draft, folder, dirs_exist_ok=True)
+        for name in _settings(root):
+            write_atomic(folder / layout.PROVENANCE / name, (root / name).read_bytes())
         for path, data in _joined(planned).items():
             write_atomic(folder / path, data)
-        write_atomic(
-            folder / layout.CARD, model_card.render(folder, config.about, version=planned.record.version).encode()
-        )
+        card.write(root, config, folder, version=planned.record.version)
     return planned.folder
 
 
@@ -116,6 +133,11 @@ def is_prepared(planned: ReleasePlan) -> bool:
 def _joined(planned: ReleasePlan) -> dict[str, bytes]:
     """The records that no stage could write, by their path."""
     return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
+
+
+def _settings(root: Path) -> list[str]:
+    """The files of git that say how the model was built: PIPELINE, and of SETTINGS what is there."""
+    return [*PIPELINE, *(name for name in SETTINGS if (root / name).is_file())]
 
 
 def unreachable(source: git.GitSource) -> Iterator[str]:
@@ -137,11 +159,12 @@ def _check_tree(root: Path) -> None:
             mend="git add --all && git commit",
         )
     held = Committed.at_head(root)
-    for needed in PIPELINE:
+    for needed in _settings(root):
         if needed not in held:
             raise Refused(f"{needed} is not committed", mend=f"git add --force {needed} && git commit")
-    held.check(PIPELINE)
-    dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS))
+    held.check(_settings(root))
+    if (root / dvc_yaml.PARAMS).is_file():
+        dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS))
     if stages := dvc_lock.stale(root):
         below = " --all-pipelines" if any(":" in name for name in stages) else ""  # those of a dvc.yaml in a folder
         raise Refused(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from registry.digest import sha256_file
 from registry.errors import Refused, Unavailable
-from registry.records.project import Project
+from registry.records.project import PARAMS, Project, several
 
 
 def check(root: Path, stages: Collection[str]) -> None:
@@ -19,8 +19,11 @@ def check(root: Path, stages: Collection[str]) -> None:
     stages: the names of those in dvc.lock. Does nothing where no contract is declared: not every release can be
     replayed. Raises Refused that names everything that is amiss, and InputError for params.yaml that cannot be read.
     """
-    project = Project.read(root / "params.yaml")
-    if "replay" in project.settings.get("release", {}) and (amiss := list(_amiss(root, project, stages))):
+    if not (root / PARAMS).is_file():
+        return
+    project = Project.read(root / PARAMS)
+    declared = "replay" in several(project.settings.get("release", {})).get("", {})
+    if declared and (amiss := list(_amiss(root, project, stages))):
         raise Refused(
             f"release.replay in params.yaml: {'; '.join(amiss)}",
             mend="mend it, or leave the section out where nobody is to replay the training: docs/reference/replay.md",

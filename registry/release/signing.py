@@ -18,6 +18,7 @@ from registry.files import write_atomic
 from registry.manifest import Manifest, check_portable
 from registry.provenance import claims
 from registry.records import layout
+from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord
 from registry.release import weights
 
@@ -76,11 +77,11 @@ def _release_statement(
 
 def _check_weights(folder: Path, bare: Manifest, record: ReleaseRecord) -> None:
     told = {row.path for row in record.declared}
-    found = {}
+    model = ModelFolder(folder, tuple(entry.path for entry in bare.entries))
     for entry in bare.entries:
         check_portable(entry.path)
-        if weights.check(folder / entry.path, declared=entry.path in told):
-            found[entry.path] = entry.sha256
+    weights.check_all(model, told)
+    found = {entry.path: entry.sha256 for entry in bare.entries if entry.path in model.weights}
     if found != {file.path: file.sha256 for file in record.weights}:
         raise Refused(
             "the weights are not those that the release record names",

@@ -18,8 +18,9 @@ from pathlib import Path
 from registry.errors import GlasshouseError
 from registry.files import readable
 from registry.formats import carried_code
-from registry.formats.known import Identity, Safety, identify
+from registry.formats.known import Safety, identify
 from registry.records import layout
+from registry.records.kinds import external
 from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
 
@@ -32,7 +33,7 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
     bare = layout.RECORD not in paths
     reasons = {} if bare else _declared(root)
     identities = {path: identify(root / path) for path in paths}
-    tensors = {there for path, found in identities.items() for there, _ in _external(path, found)}
+    tensors = {there for path, found in identities.items() for there, _ in external(path, found)}
     for path, found in identities.items():
         match found.trust:
             case Safety.DANGER:
@@ -43,7 +44,7 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
                 verdict = Verdict.FAIL if found.weights and not bare else Verdict.UNKNOWN
                 yield path, verdict, f"{found.words}; {_said(path, reasons)}"
             case Safety.KNOWN:
-                for there, name in _external(path, found):
+                for there, name in external(path, found):
                     if there not in identities:
                         words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
                         yield path, Verdict.FAIL, words
@@ -64,12 +65,3 @@ def _declared(root: Path) -> Mapping[str, str]:
         return {row.path: row.why for row in ReleaseRecord.read(root / layout.RECORD).declared}
     except GlasshouseError:
         return {}
-
-
-def _external(path: str, found: Identity) -> Iterator[tuple[str | None, str]]:
-    """(path in the release, name as it is told) of each file that a model takes tensors from; None: it lies outside."""
-    folder = path.rpartition("/")[0]
-    for name in found.external if found.trust is Safety.KNOWN else ():
-        parts = name.replace("\\", "/").split("/")
-        inside = all(part not in ("", "..") for part in parts)
-        yield ("/".join([*filter(None, (folder,)), *(part for part in parts if part != ".")]) if inside else None), name

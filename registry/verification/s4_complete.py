@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from registry.attest import predicates
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, VerificationError
+from registry.provenance import claims
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, Verdict
 from registry.verification.case import BARE, Case, mistaken, short
 from registry.verification.s2_bytes import listed_manifest
 
-ALWAYS = ("provenance", "data", "card")
-"""Attestations without which there is no release."""
 MEND = "do not use the release; tell the maintainer"
 
 
@@ -36,7 +35,7 @@ def checks(case: Case) -> Iterator[Check]:
         return
     yield _named(case, signed)
     listed = {row.name: row for row in signed.attestations}
-    needed = {layout.attestation(name) for name in ALWAYS}
+    needed = {layout.attestation(name) for name in claims.NEEDED if name in claims.expected(case.found)}
     for name in sorted(listed.keys() | needed | set(case.bundles) - layout.COVERED_LAST):
         amiss = _amiss(case, signed, name)
         kind = listed[name].predicate_type if name in listed else ""

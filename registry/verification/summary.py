@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from registry.attest import predicates
 from registry.errors import GlasshouseError
+from registry.provenance import lineage
 from registry.records import layout
 from registry.report import Check, Established, Step, StepSummary, Verdict, overall
 from registry.verification.case import STEPS, Case
@@ -65,7 +66,9 @@ def _words(step: Step, checks: Sequence[Check], case: Case | None) -> str:
         case Step.COMPLETE:
             return f"{len(checks) - 1} attestations, each there and of this release"
         case Step.LINEAGE:
-            return f"{len(checks)} links hold, none is missing"
+            unsaid = [check.reason.partition(":")[0] for check in checks if check.subject == lineage.UNSTATED]
+            rest = f"not stated: {unsaid[0]}" if unsaid else "none is missing"
+            return f"{len(checks) - len(unsaid)} links hold, {rest}"
     return f"{len(checks)} requirements hold"
 
 

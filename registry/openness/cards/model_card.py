@@ -1,5 +1,7 @@
 """The model card, rendered from the records of a release: figures are read, never typed.
 
+A record that is not there has no section, and is named among what is not recorded.
+
 Law: the same records and texts give the same bytes.
 """
 
@@ -7,31 +9,38 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from registry import canonical, strict_yaml, suffixes, tensors
+from registry import strict_yaml, suffixes, tensors
 from registry.digest import sha256_file
 from registry.errors import InputError
-from registry.manifest import walk
+from registry.openness.cards import figures
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
+from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord
+from registry.records.run import Stages
 from registry.records.tokens import Tokens
 
+Found = TypeVar("Found")
+
 TEMPLATE = "model_card.md.j2"
-PARAMS_SHOWN = ("seed", "corpus", "tokenizer", "encode", "model", "train", "evaluate")
+OPEN = ("fully-open", "reproducible")
+"""Tags of a model whose data and training are recorded."""
 MAX_CELL = 300
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only a person can say of a model."""
+    """What only a person can say of a model, and what its files say of its kind."""
 
     repo: str
     """`namespace/name` on the Hub."""
@@ -42,39 +51,114 @@ class About:
     languages: tuple[str, ...]
     """ISO 639 codes, or `code`."""
     model: str
-    """The exported directory, relative to the project."""
-    intended_use: str
-    """What the model is for, as Markdown."""
-    limits: str
-    """What the model cannot do, as Markdown."""
+    """The exported directory, or file, relative to the project."""
+    intended_use: str | None
+    """What the model is for, as Markdown; None where nobody says."""
+    limits: str | None
+    """What the model cannot do, as Markdown; None where nobody says."""
     licence: Mapping[str, str]
     """The fields by which the Hub knows the licence."""
     datasets: tuple[str, ...] = ()
     """The model's data sets, as the Hub calls them; those that are sources of the corpus need not be named."""
     base_model: tuple[str, ...] = ()
     """The models that it was made from, as the Hub calls them."""
+    base_model_relation: str | None = None
+    """How it was made from them, as the Hub calls it."""
+    kind: str | None = None
+    """What kind of model it is, in words."""
+    library_name: str | None = None
+    """What loads it, as the Hub calls it."""
+    pipeline_tag: str | None = None
+    """What it does, as the Hub calls it."""
+    body: str | None = None
+    """The text of the project's own card; None where it has none."""
 
 
 def render(folder: Path, about: About, version: str | None) -> str:
     """The card of the release, or draft, in `folder`; `version` is None for a draft.
 
-    Raises InputError where a record the card needs is missing or malformed.
+    Raises InputError where a record in it is malformed.
     """
-    record = folder / layout.RECORD
-    data = data_manifest.read_summary(folder / layout.DATA_SUMMARY)
-    template = environment().get_template(TEMPLATE)
-    return template.render(
+    return front(fields(folder, about)) + text(folder, about, version)
+
+
+def front(metadata: Mapping[str, Any]) -> str:
+    """The metadata block that a card begins with."""
+    return f"---\n{yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=1000)}---\n"
+
+
+def fields(folder: Path, about: About) -> dict[str, Any]:
+    """The metadata of the card: what is known, and nothing else."""
+    data = _read(folder, layout.DATA_SUMMARY, data_manifest.read_summary)
+    found: dict[str, Any] = {
+        **about.licence,
+        "language": list(about.languages),
+        "datasets": list(dict.fromkeys((*about.datasets, *(_sources(data) if data else ())))),
+        "base_model": list(about.base_model),
+        "base_model_relation": about.base_model_relation,
+        "library_name": about.library_name,
+        "pipeline_tag": about.pipeline_tag,
+        "tags": ["glasshouse", *(OPEN if data and (folder / layout.CHECKPOINTS).is_file() else ())],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def text(folder: Path, about: About, version: str | None) -> str:
+    """What follows the metadata. Raises InputError where a record is malformed."""
+    record = _read(folder, layout.RECORD, ReleaseRecord.read)
+    stages = _read(folder, layout.STAGES, Stages.read)
+    told: dict[str, Any] = {
+        "data": _read(folder, layout.DATA_SUMMARY, data_manifest.read_summary),
+        "tokens": _read(folder, layout.TOKENS, Tokens.read),
+        "chain": _read(folder, layout.CHECKPOINTS, Chain.read),
+        "evaluation": _read(folder, layout.EVALUATION, Evaluation.read),
+    }
+    return environment().get_template(TEMPLATE).render(
         about=about,
         version=version,
-        record=ReleaseRecord.read(record) if record.is_file() else None,
+        record=record,
         model=_model(folder),
-        data=data,
-        datasets=list(dict.fromkeys((*about.datasets, *_sources(data)))),
-        tokens=Tokens.read(folder / layout.TOKENS),
-        chain=Chain.read(folder / layout.CHECKPOINTS),
-        evaluation=Evaluation.read(folder / layout.EVALUATION),
         params=dict(_flat(_params(folder))),
-    )
+        figures=figures.read(folder),
+        pictures=figures.pictures(folder),
+        stages=stages.stages if stages else (),
+        missing=list(_missing(folder, about, told, stages)),
+        lock=next((path for path in map(_recorded, layout.PACKAGE_LOCKS) if (folder / path).is_file()), None),
+        curve=layout.CURVE if (folder / layout.CURVE).is_file() else None,
+        **told,
+    )  # fmt: skip
+
+
+def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages | None) -> Iterator[str]:
+    """What nobody recorded, a sentence each."""
+    if told["data"] is None:
+        yield "Which documents it was trained on: there is no data manifest."
+    if told["chain"] is None:
+        yield "The checkpoints of its training: there is no chain of them."
+    if told["evaluation"] is None and not figures.read(folder):
+        yield "How well it does: there is no evaluation, and no metrics."
+    if not (folder / layout.ENVIRONMENT).is_file():
+        yield "The machine that trained it."
+    if not any((folder / _recorded(name)).is_file() for name in layout.PACKAGE_LOCKS):
+        yield "The packages that it was trained with: there is no lock of them."
+    if not any((folder / name).is_file() for name in layout.LICENCE_FILES):
+        yield "The text of its licence."
+    if about.body is None and about.intended_use is None:
+        yield "What it is for."
+    if about.body is None and about.limits is None:
+        yield "What it is not for, and where it fails."
+    unmeasured = [one.run.stage for one in stages.stages if one.evidence == "unrecorded"] if stages else []
+    if unmeasured:
+        yield f"What the stages {', '.join(unmeasured)} read while they ran: nobody measured it."
+
+
+def _recorded(name: str) -> str:
+    return f"{layout.PROVENANCE}/{name}"
+
+
+def _read(folder: Path, path: str, read: Callable[[Path], Found]) -> Found | None:
+    """The record at `path` of the release; None where it has none."""
+    return read(folder / path) if (folder / path).is_file() else None
 
 
 def _sources(data: data_manifest.Summary) -> list[str]:
@@ -91,29 +175,36 @@ def environment() -> Environment:
         autoescape=False,  # Markdown: `cell`, `line` and `fenced` escape what they must
         keep_trailing_newline=True,
     )
-    made.filters |= {"bytes": _bytes, "cell": _cell, "line": _line, "fenced": _fenced, "quote": shlex.quote}
+    made.filters |= {
+        "bytes": _bytes,
+        "cell": _cell,
+        "line": _line,
+        "fenced": _fenced,
+        "quote": shlex.quote,
+        "link": quote,
+    }
     return made
 
 
-def _model(folder: Path) -> Mapping[str, Any]:
-    """Architecture, number of parameters, and the files of weights with their digests."""
-    config = canonical.read(folder / "config.json", max_bytes=1 << 20)
-    architectures = config.get("architectures") if isinstance(config, dict) else None
-    files = [path for path, _ in walk(folder) if path.endswith(suffixes.SAFETENSORS)]
+def _model(folder: Path) -> dict[str, Any]:
+    """What the files of the model say of themselves; None where they do not."""
+    model = ModelFolder.at(folder)
+    safe = [path for path in sorted(model.weights) if path.endswith(suffixes.SAFETENSORS)]
     return {
-        "architecture": _cell(str(architectures[0]))
-        if isinstance(architectures, list) and architectures
-        else "unknown",
-        "parameters": sum(tensors.parameters(folder / path) for path in files),
-        "weights": [{"path": path, "sha256": sha256_file(folder / path)} for path in files],
+        "architecture": _cell(model.architecture) or None,
+        "parameters": sum(tensors.parameters(folder / path) for path in safe) if set(safe) == model.weights else None,
+        "weights": [{"path": path, "sha256": sha256_file(folder / path)} for path in sorted(model.weights)],
     }
 
 
 def _params(folder: Path) -> dict[str, Any]:
+    """The settings that the project's params.yaml has, but for what it says of releases."""
+    if not (folder / layout.PARAMS).is_file():
+        return {}
     document = strict_yaml.read(folder / layout.PARAMS)
     if not isinstance(document, dict):
         raise InputError(f"{layout.PARAMS} is not a map", mend="mend params.yaml")
-    return {name: document[name] for name in PARAMS_SHOWN if name in document}
+    return {name: value for name, value in document.items() if name != "release"}
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

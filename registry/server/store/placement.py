@@ -11,13 +11,11 @@ from registry.records import layout
 from registry.server.problems import Problem
 from registry.server.store import git
 from registry.server.store.repository import Repository
+from registry.suffixes import PARQUET, WEIGHTS
 
 MAX_REGULAR = 10 << 20
 """Bytes of a file that may stand in git itself; larger ones go to the blob store."""
-LARGE_SUFFIXES = (
-    ".7z", ".arrow", ".bin", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".parquet", ".pt",
-    ".pth", ".safetensors", ".sqlite", ".tar", ".zip", ".zst",
-)  # fmt: skip
+LARGE_SUFFIXES = tuple(sorted(WEIGHTS | {".7z", ".arrow", ".gz", ".model", PARQUET, ".sqlite", ".zip", ".zst"}))
 GIT_ATTRIBUTES = layout.large_files(LARGE_SUFFIXES)
 """The first `.gitattributes` of a repository: what tells git-lfs the same."""
 

@@ -1,4 +1,4 @@
-"""Weights are safetensors; a pickle is refused under any name."""
+"""Weights are in known formats; a pickle is refused under any name."""
 
 import zipfile
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_what_torch_save_writes_is_refused_under_any_name(tmp_path: Path) -> Non
 
 def test_a_safetensors_file_that_lies_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(save({"a": np.ones(2, dtype=np.float32)})[:-1])
-    with pytest.raises(Refused, match="not a safetensors file"):
+    with pytest.raises(Refused, match="is not safetensors"):
         weights.check(tmp_path / "model.safetensors")
 
 

@@ -1,0 +1,140 @@
+"""What DVC knows of a project as a whole: every stage of every dvc.yaml, every .dvc file, metrics and plots.
+
+DVC's own code reads it, and resolves templates, working directories and aliases as it does when it runs. So this is
+only for a project that its owner runs anyway; of a release, nothing is read so. All paths are from the project's root,
+POSIX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry import extras
+from registry.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedStage:
+    """A stage of a dvc.yaml."""
+
+    address: str
+    """As DVC writes it: `train`, or `models/dvc.yaml:train@small`."""
+    file: str
+    """Its dvc.yaml."""
+    command: str
+    """What it runs, templates resolved; several commands one a line."""
+    deps: tuple[str, ...]
+    """What it reads, of this project."""
+    outs: tuple[str, ...]
+    """What it writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedInput:
+    """What a .dvc file names: data that a person added, or imported."""
+
+    path: str
+    """Where it lies."""
+    file: str
+    """The .dvc file."""
+    md5: str
+    """DVC's key of its bytes."""
+    url: str | None = None
+    """Where it was imported from; None where it was added."""
+    revision: str | None = None
+    """The commit that it was imported at (rev_lock), or what the server calls its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A project, as DVC reads it."""
+
+    stages: tuple[IndexedStage, ...]
+    """By address."""
+    tracked: tuple[TrackedInput, ...]
+    """By path."""
+    metrics: tuple[str, ...]
+    """Files of figures, by whatever name."""
+    plots: tuple[str, ...]
+    """Files, and folders of files, that DVC draws."""
+
+    def maker(self, path: str) -> IndexedStage | None:
+        """The stage that writes `path`, or a folder that it lies in; None where none does."""
+        for stage in self.stages:
+            if any(path == out or path.startswith(f"{out}/") for out in stage.outs):
+                return stage
+        return None
+
+
+def read(root: Path) -> Index:
+    """What DVC says of the project at `root`.
+
+    Raises InputError where it cannot read it, Unavailable where its code is not to be had.
+    """
+    with extras.needed("release"):
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+    whole = root.resolve()
+    try:
+        with Repo(str(root)) as repo:
+            index = repo.index
+            stages = [_stage(whole, stage) for stage in index.stages if stage.is_data_source is False and stage.cmd]
+            tracked = [item for stage in index.stages if stage.is_data_source for item in _tracked(whole, stage)]
+            metrics, plots = (
+                tuple(sorted("/".join(key) for key in keys.get("repo", ())))
+                for keys in (index.metric_keys, index.plot_keys)
+            )
+    except DvcException as problem:
+        raise InputError(
+            f"dvc cannot read the project: {' '.join(str(problem).split())[:300]}", mend="mend it as `dvc status` says"
+        ) from problem
+    return Index(
+        tuple(sorted(stages, key=lambda stage: stage.address)),
+        tuple(sorted(tracked, key=lambda item: item.path)),
+        metrics,
+        plots,
+    )
+
+
+def _stage(root: Path, stage: Any) -> IndexedStage:
+    command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(map(str, stage.cmd))
+    deps = (_inside(root, dep) for dep in stage.deps)
+    outs = (_inside(root, out) for out in stage.outs)
+    return IndexedStage(
+        address=stage.addressing,
+        file=Path(stage.path).resolve().relative_to(root).as_posix(),
+        command=command,
+        deps=tuple(dict.fromkeys(dep for dep in deps if dep)),
+        outs=tuple(dict.fromkeys(out for out in outs if out)),
+    )
+
+
+def _tracked(root: Path, stage: Any) -> Iterator[TrackedInput]:
+    url, revision = _origin(stage)
+    for out in stage.outs:
+        path, md5 = _inside(root, out), out.hash_info.value
+        if path and md5:
+            file = Path(stage.path).resolve().relative_to(root).as_posix()
+            yield TrackedInput(path, file, str(md5), url, revision)
+
+
+def _origin(stage: Any) -> tuple[str | None, str | None]:
+    """Where a .dvc file says that its data were imported from, and at which version."""
+    for dep in stage.deps:
+        if repo := getattr(dep, "def_repo", None):
+            place = f"{repo.get('url')}#{dep.def_path}"
+            return place, repo.get("rev_lock")
+        return str(dep.def_path), dep.hash_info.value
+    return None, None
+
+
+def _inside(root: Path, item: Any) -> str | None:
+    """The path of a dependency or an output from the root; None where it lies elsewhere."""
+    if item.protocol != "local":
+        return None
+    path = Path(item.fs_path)
+    whole = path if path.is_absolute() else root / path
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else None

@@ -1,0 +1,105 @@
+"""The model card of a release: what the project's README.md says, completed, and what its records say.
+
+A README.md in the model's folder is kept, word for word: what was rendered follows it. Where its metadata and the
+`release` section contradict each other, neither is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from registry.errors import InputError
+from registry.files import read_bytes, write_atomic
+from registry.hub import metadata
+from registry.openness.cards import model_card
+from registry.openness.cards.model_card import About
+from registry.records import layout
+from registry.records.kinds import ModelFolder
+from registry.release.config import ReleaseConfig
+from registry.release.kinds import doors
+
+LISTS = ("tags", "datasets")
+"""Fields in which what the card has and what is known stand side by side."""
+
+
+def write(root: Path, config: ReleaseConfig, folder: Path, version: str | None) -> None:
+    """Write the card of the release, or draft, in `folder` of the project at `root`; `version` is None for a draft.
+
+    Raises InputError where the project's own README.md says otherwise than the `release` section, or cannot be read.
+    """
+    about = labelled(config, folder)
+    kept = _kept(root / config.model)
+    fields, body = _parted(kept) if kept is not None else ({}, None)
+    rendered = model_card.text(folder, replace(about, body=body), version)
+    metadata_block = _completed(fields, model_card.fields(folder, about), _said(config))
+    write_atomic(folder / layout.CARD, f"{model_card.front(metadata_block)}{rendered}".encode())
+
+
+def labelled(config: ReleaseConfig, folder: Path) -> About:
+    """What the card of the release in `folder` is told: by the `release` section, else by the model's files."""
+    model = ModelFolder.at(folder)
+    kind = doors.kind_of(model, config.kind)
+    label = doors.label(model, kind)
+    bases = config.base_model or label.base_model
+    relation = config.base_model_relation or (label.base_model_relation if bases == label.base_model else None)
+    return replace(
+        config.about,
+        kind=kind.title,
+        library_name=config.library_name or label.library_name,
+        pipeline_tag=config.pipeline_tag or label.pipeline_tag,
+        base_model=bases,
+        base_model_relation=relation if bases else None,
+    )
+
+
+def _kept(model: Path) -> bytes | None:
+    path = model / layout.CARD
+    return read_bytes(path, metadata.MAX_CARD) if model.is_dir() and path.is_file() else None
+
+
+def _parted(card: bytes) -> tuple[dict[str, Any], str]:
+    """(metadata, text) of a card. Raises Malformed for metadata that is not a map, InputError for other than text."""
+    fields = metadata.front_matter(card)
+    try:
+        text = (card if fields is None else metadata.after_front_matter(card)).decode()
+    except UnicodeDecodeError as problem:
+        raise InputError(f"the model's {layout.CARD} is not UTF-8 text", mend="write it anew as UTF-8") from problem
+    return fields or {}, text
+
+
+def _said(config: ReleaseConfig) -> dict[str, Any]:
+    """The fields that a person wrote into the `release` section."""
+    chosen = {
+        "language": list(config.languages),
+        "library_name": config.library_name,
+        "pipeline_tag": config.pipeline_tag,
+        "base_model": list(config.base_model),
+        "base_model_relation": config.base_model_relation,
+    }
+    return {**config.licence, **{name: value for name, value in chosen.items() if value}}
+
+
+def _completed(own: Mapping[str, Any], known: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a card: its own, with what it lacks of `known`. Raises InputError where it contradicts `said`."""
+    for name, value in said.items():
+        if name in own and _plain(own[name]) != _plain(value):
+            raise InputError(
+                f"the model's {layout.CARD} says {name}: {own[name]}, the `release` section {name}: {value}",
+                mend=f"make one of them say as the other, or leave {name} out of {layout.CARD}",
+            )
+    joined = {name: _joined(own.get(name), known.get(name)) for name in LISTS if name in own or name in known}
+    return {**known, **own, **joined}
+
+
+def _plain(value: Any) -> Any:
+    """A value as it compares: one name counts as a list of it; letters' case does not count."""
+    items = value if isinstance(value, list) else [value]
+    return sorted(str(item).lower() for item in items)
+
+
+def _joined(*lists: Any) -> list[Any]:
+    every = [item for found in lists if found for item in (found if isinstance(found, list) else [found])]
+    return list(dict.fromkeys(map(str, every)))

@@ -1,0 +1,106 @@
+"""The records that a project has of its model, found where nobody lists them in `release.provenance`.
+
+    metrics of DVC      provenance/metrics/PATH, by whatever name
+    plots of DVC        provenance/plots/PATH, pictures and tables
+    a lock of packages  provenance/NAME
+    records of ours     provenance/NAME, where a stage wrote one and its format is what its name says
+
+A file is taken for a record of ours by its format, never by its name alone: another tool's evaluation.json is a file of
+metrics, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from registry.errors import GlasshouseError, InputError
+from registry.files import read_text
+from registry.project.dvc_index import Index
+from registry.records import data_manifest, layout
+from registry.records.checkpoint_chain import Chain
+from registry.records.environment import Environment
+from registry.records.evaluation import Evaluation
+from registry.records.tokens import Tokens
+
+MAX_PLOT = 8 << 20
+"""Bytes of a plot that goes along; larger ones stay in the project."""
+MAX_PLOTS = 200
+
+READERS: Mapping[str, Callable[[Path], object]] = {
+    layout.DATA_SUMMARY: data_manifest.read_summary,
+    layout.TOKENS: Tokens.read,
+    layout.CHECKPOINTS: Chain.read,
+    layout.EVALUATION: Evaluation.read,
+    layout.ENVIRONMENT: Environment.read,
+}
+"""Each record of a known format, by its place in a release, and what reads it."""
+
+
+def records(root: Path, index: Index) -> dict[str, Path]:
+    """What is found of the project at `root`: the place in the release, and the file."""
+    found: dict[str, Path] = {}
+    if lock := lock_of_packages(root):
+        found[f"{layout.PROVENANCE}/{lock}"] = root / lock
+    for path in index.metrics:
+        found |= {f"{layout.FIGURES}/{name}": root / name for name in _plain(root, path)}
+    for path in index.plots:
+        found |= {f"{layout.PLOTS}/{name}": root / name for name in _plain(root, path)}
+    for stage in index.stages:
+        for out in stage.outs:
+            found |= dict(_ours(root, out))
+    return found
+
+
+def check(places: Mapping[str, Path]) -> None:
+    """Refuse a file that stands where a record of ours would, and is not one. Raises InputError that says which."""
+    for place, path in places.items():
+        if place in READERS and path.is_file():
+            try:
+                READERS[place](path)
+            except GlasshouseError as problem:
+                raise InputError(
+                    f"{path.name} would stand at {place}, and is not what stands there: {problem.message}",
+                    mend="take it out of release.provenance, or give it another name; metrics of DVC are found anyway",
+                ) from problem
+
+
+def lock_of_packages(root: Path) -> str | None:
+    """The file at `root` that pins every package, by the name that its tool gives it; None where there is none."""
+    for name in layout.PACKAGE_LOCKS:
+        path = root / name
+        if path.is_file() and not path.is_symlink() and (name != layout.LOOSE or _pins(read_text(path))):
+            return name
+    return None
+
+
+def _pins(requirements: str) -> bool:
+    """Whether every line of a requirements.txt names one version."""
+    lines = [line.partition("#")[0].strip() for line in requirements.splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("--hash")]
+    return bool(wanted) and all("==" in line and not line.startswith("-") for line in wanted)
+
+
+def _plain(root: Path, path: str) -> Iterator[str]:
+    """The files at `path`, or in the folder there, that can go along."""
+    place = root / path
+    inside = sorted(place.rglob("*"))[:MAX_PLOTS] if place.is_dir() else [place]
+    for file in inside:
+        if file.is_file() and file.stat().st_size <= MAX_PLOT:
+            yield file.relative_to(root).as_posix()
+
+
+def _ours(root: Path, out: str) -> Iterator[tuple[str, Path]]:
+    """(place, file) of each record of ours that is the output `out`, or lies in it."""
+    for place, read in READERS.items():
+        name = PurePosixPath(place).name
+        file = root / out if PurePosixPath(out).name == name else root / out / name
+        if not file.is_file():
+            continue
+        try:
+            read(file)
+        except GlasshouseError:
+            continue
+        yield place, file
+        if place == layout.DATA_SUMMARY and (rows := file.with_name(data_manifest.ROWS)).is_file():
+            yield layout.DATA_ROWS, rows
