@@ -1,0 +1,135 @@
+"""Any DVC project is released with the records that it has: cut, and verified, as its people do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.files import write_atomic
+from registry.records.release_record import ReleaseRecord
+from tests.registry.attest.conftest import write_key
+from tests.registry.project.small_dvc import RECORD, build, commit, git
+from tests.registry.release.model_folders import FOLDERS
+
+COMMAND = [sys.executable, "-m", "registry"]
+TRAIN = """import json, pathlib, sys
+source = json.loads(pathlib.Path("model.json").read_text())
+for path, data in source.items():
+    place = pathlib.Path("out/model") / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(bytes.fromhex(data))
+pathlib.Path("scores.json").write_text(json.dumps({"test": {"accuracy": 0.75}}))
+"""
+RELEASE = "release: {repo: org/small, license: MIT, model: out/model}\n"
+STAGES = f"""stages:
+  train:
+    cmd: {RECORD} -- python train.py
+    deps: [train.py, model.json]
+    outs: [out/model, train.run.json]
+    metrics: [scores.json]
+"""
+
+
+def project(root: Path, kind: str, stages: str = STAGES, **files: str) -> Path:
+    """A project whose one stage writes the model of `kind`, built and committed."""
+    model = json.dumps({path: data.hex() for path, data in FOLDERS[kind].items()})
+    return build(
+        root,
+        {
+            "train.py": TRAIN,
+            "model.json": model,
+            "dvc.yaml": stages,
+            "glasshouse.yaml": RELEASE,
+            "LICENSE.md": "MIT\n",
+            "uv.lock": "version = 1\n",
+            **files,
+        },
+    )
+
+
+def glasshouse(root: Path, *words: str, code: int = 0) -> str:
+    """What the command says in the project, which has to end in `code`; no Hub can be reached."""
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        [*COMMAND, *words], cwd=root, capture_output=True, text=True, env=environment | {"PATH": path}, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A private key, and its public one."""
+    private = write_key(tmp_path_factory.mktemp("key") / "private.pem")
+    public = private.with_name("public.pem")
+    subprocess.run(["openssl", "ec", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    return str(private), str(public)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "peft"])
+def test_a_project_that_records_its_stages_passes(tmp_path: Path, key: tuple[str, str], kind: str) -> None:
+    root = project(tmp_path / "project", kind)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
+    assert "UNKNOWN" not in said
+    folder = root / "releases/small/v1.0.0"
+    found = json.loads(glasshouse(root, "verify", str(folder), "--key", key[1], "--json"))
+    assert found["verdict"] == "PASS"
+    unsaid = [check["reason"] for check in found["checks"] if check["subject"] == "not stated"]
+    assert unsaid and "checkpoints" in unsaid[0]
+    record, card = ReleaseRecord.read(folder / "provenance/release.json"), (folder / "README.md").read_text()
+    assert record.kind == kind and {file.path for file in record.weights} <= FOLDERS[kind].keys()
+    assert "| test.accuracy | 0.75 |" in card and "text-generation" not in card.replace("pipeline_tag: text-", "")
+    for never in ("make setup", "by hand", "--identity", "sha256sum"):
+        assert never not in card
+    if kind == "peft":
+        assert "# Model Card" in card and "base_model_relation: adapter" in card
+    (root / "note.md").write_text("More.\n")
+    commit(root)
+    assert "v1.0.1 stands signed" in glasshouse(root, "release", "cut", "--local", "--key", key[0])
+
+
+def test_what_nobody_recorded_is_unknown_and_named(tmp_path: Path, key: tuple[str, str]) -> None:
+    bare = STAGES.replace(f"{RECORD} -- ", "").replace(", train.run.json", "")
+    root = project(tmp_path / "project", "gguf", bare)
+    git("rm", "--quiet", "uv.lock", root=root)
+    commit(root)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
+    told = [line for line in said.splitlines() if "UNKNOWN" in line]
+    assert len(told) == 3 and "packages" in told[0] and "nobody measured" in told[1] and "nobody measured" in told[2]
+    assert "there is no lock of them" in (root / "releases/small/v1.0.0/README.md").read_text()
+
+
+def test_weights_that_no_stage_wrote_are_never_published(tmp_path: Path, key: tuple[str, str]) -> None:
+    root = project(tmp_path / "project", "pytorch")
+    for path, data in FOLDERS["jax"].items():
+        write_atomic(root / "mine" / path, data)
+    (root / "glasshouse.yaml").write_text(RELEASE.replace("out/model", "mine"))
+    commit(root)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0], code=2)
+    assert "it would not verify" in said and "no stage" in said
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{repo: org/small, license: banana, model: out/model}", "neither an SPDX expression"),
+        ("{repo: org/small, license: other, model: out/model}", "goes with license_name and license_link"),
+        ("{repo: org/small, license: MIT, model: out/absent}", "there is no model at out/absent"),
+        ("[{repo: org/a, license: MIT, model: out/model}, {repo: org/b, license: MIT, model: o}]", "--name a"),
+    ],
+)
+def test_what_cannot_be_released_is_told(tmp_path: Path, section: str, words: str) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "glasshouse.yaml").write_text(f"release: {section}\n")
+    from registry.errors import GlasshouseError
+    from registry.release import config, draft
+
+    with pytest.raises(GlasshouseError) as told:
+        draft.model_at(tmp_path, config.load(tmp_path))
+    assert words in f"{told.value.message} {told.value.mend}"
