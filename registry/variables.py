@@ -29,6 +29,8 @@ MLFLOW_HTTP_REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 """Seconds that one request to an MLflow server may take: set to 10, unless it is set already."""
 MLFLOW_HTTP_REQUEST_MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 """How often a request to an MLflow server is tried again: set to 0, unless it is set already."""
+MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+"""Set to `false`, unless it is set already."""
 MLFLOW_DISABLE_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
 """Set to `true`, unless it is set already."""
 

@@ -156,8 +156,8 @@ CALLS = {
     "stale": ("release", "from registry.project.dvc_lock import stale; stale(Path())"),
     "mlflow": (
         "release",
-        "from registry.project.mlflow import mark_released as mark; Path('mlflow.db').touch()\n"
-        "    mark(Path(), name='a', weights='b', release='c', digest='d', lock='e')",
+        "from registry.project import mlflow as m; Path('mlflow.db').touch()\n"
+        "    m.mark_released(Path(), {}, m.Release('c', 'd', 'e'))",
     ),
     "gguf": ("gguf", "from registry.release import gguf_file as file; file.write(Path(), Path('a.gguf'), 'F32', None)"),
 }

@@ -32,7 +32,7 @@ class Store:
     """The store that MLFLOW_TRACKING_URI names, as far as entries need it."""
 
     def __init__(self) -> None:
-        tracking.be_impatient()
+        tracking.set_defaults()
         self._uri = os.environ[variables.MLFLOW_TRACKING_URI] = tracking.uri(Path())
         self._steps: dict[str, int] = {}
         with answering(self._uri):

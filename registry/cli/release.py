@@ -235,17 +235,12 @@ def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> Hub
         reference = send(ready, hub, progress)
     record = ReleaseRecord.read(folder / layout.RECORD)
     try:
-        version = mlflow.mark_released(
-            project,
-            name=record.repo.split("/")[1],
-            weights=record.weights[0].sha256,
-            release=str(reference),
-            digest=sha256_file(folder / layout.RELEASE_ATTESTATION),
-            lock=record.lock,
+        told = mlflow.Release(
+            reference=str(reference), statement=sha256_file(folder / layout.RELEASE_ATTESTATION), lock=record.lock
         )
-        output.say(
-            f"MLflow: version {version} is `released`" if version else "MLflow knows no version of these weights"
-        )
+        weights = {folder / file.path: file.sha256 for file in record.weights}
+        marked = mlflow.mark_released(project, weights, told)
+        output.say(f"MLflow: {marked}" if marked else "MLflow knows no version of these weights")
     except Unavailable as problem:
         output.error(problem, as_json=False)
     return reference

@@ -35,16 +35,17 @@ LOCK = "glasshouse.lock"
 PERMANENT = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"})
 """Error codes of MLflow's with which it will refuse the same request again."""
 
-_IMPATIENT = {
+_DEFAULTS = {
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT: "10",
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
     variables.MLFLOW_DISABLE_TELEMETRY: "true",
+    variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: "false",
 }
 
 
-def be_impatient(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have MLflow wait seconds for a server, not minutes. What a person has set stands."""
-    for name, value in _IMPATIENT.items():
+def set_defaults(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have MLflow wait seconds for a server, not minutes, and keep quiet. What a person has set stands."""
+    for name, value in _DEFAULTS.items():
         environment.setdefault(name, value)
 
 
