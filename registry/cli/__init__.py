@@ -30,6 +30,10 @@ PANELS = {
         "serve": "Serve models over the Hub's own protocol.",
         "hub": "Look after a Hub of your own.",
     },
+    "To look": {
+        "release list": "List the releases on a Hub or in a folder, with who signed each.",
+        "lineage": "Show what a release came from.",
+    },
     "To audit": {
         "audit": "Check a release by doing it again: replay, rebuild, and sign what was seen.",
         "trust": "Get to know the signers of releases.",

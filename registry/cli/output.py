@@ -97,6 +97,13 @@ def conditions(found: Sequence[Condition]) -> None:
     print(", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict]))
 
 
+def rows(found: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns, the last of them folded; nothing where there are none."""
+    made = list(found)
+    if made:
+        _aligned(made)
+
+
 def _aligned(rows: Iterable[Sequence[str]]) -> None:
     """Print rows in columns, the last of them folded: verdicts in colours on a terminal, whole lines in a pipe."""
     made = [[printable(cell) for cell in row] for row in rows]

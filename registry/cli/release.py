@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry import variables
-from registry.cli import output, signing, status
+from registry.cli import catalog, output, signing, status
 from registry.cli.tree import App
 
 if TYPE_CHECKING:
@@ -284,4 +284,8 @@ def _told(as_json: bool, words: str, **facts: object) -> None:
         print(words)
 
 
+app.command("list", epilog=catalog.LIST_EXAMPLE)(catalog.list_releases)
+app.command("show", epilog=catalog.SHOW_EXAMPLE)(catalog.show)
+app.command("diff", epilog=catalog.DIFF_EXAMPLE)(catalog.diff)
+app.command("log", epilog=catalog.LOG_EXAMPLE)(catalog.log)
 app.command("status", epilog=status.EXAMPLE)(status.status)

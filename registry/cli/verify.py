@@ -64,6 +64,11 @@ class Verifying:
     trust_config: TrustConfig = None
     trusted_root: TrustedRoot = None
 
+    @property
+    def named(self) -> bool:
+        """Whether the options say who may sign."""
+        return any(each is not None for each in (self.policy, self.identity, self.issuer, self.ca, self.key))
+
     def verifier(self) -> Verifier:
         """What the options ask for. Raises InputError where they name nobody, or contradict each other."""
         from registry.attest.verifier import Verifier

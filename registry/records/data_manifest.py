@@ -14,7 +14,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -210,25 +210,34 @@ def read_summary(path: Path) -> Summary:
 
 
 def iter_rows(path: Path) -> Iterator[Row]:
-    """The rows in the file at `path`, one at a time.
-
-    Raises Malformed for a line that is too long, unfinished, not a row, or not canonical, and for too many lines;
-    InputError where the file cannot be read.
-    """
+    """The rows in the file at `path`, one at a time. Raises as `rows_of`, and InputError where it cannot be read."""
     return (row for row, _ in _lines(path))
 
 
+def rows_of(stream: BinaryIO, name: str) -> Iterator[Row]:
+    """The rows in `stream`, one at a time; errors call it `name`.
+
+    Raises Malformed for a line that is too long, unfinished, not a row, or not canonical, and for too many lines.
+    """
+    return (row for row, _ in _lines_of(stream, name))
+
+
 def _lines(path: Path) -> Iterator[tuple[Row, bytes]]:
-    """Each row with its bytes, as `iter_rows` gives them."""
+    """Each row of the file with its bytes."""
     with readable(path), path.open("rb") as stream:
-        for number in range(1, MAX_ROWS + 2):
-            line = stream.readline(MAX_LINE + 1)
-            if not line:
-                return
-            if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
-                _refuse(f"line {number} is too long, unfinished, or one too many")
-            line = line[:-1]
-            yield Row.from_canonical(line, name=f"{path.name}, line {number}", max_bytes=MAX_LINE), line
+        yield from _lines_of(stream, path.name)
+
+
+def _lines_of(stream: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+    """Each row with its bytes, as `rows_of` gives them."""
+    for number in range(1, MAX_ROWS + 2):
+        line = stream.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if number > MAX_ROWS or len(line) > MAX_LINE or not line.endswith(b"\n"):
+            _refuse(f"line {number} is too long, unfinished, or one too many")
+        line = line[:-1]
+        yield Row.from_canonical(line, name=f"{name}, line {number}", max_bytes=MAX_LINE), line
 
 
 def verify(summary: Summary, rows_path: Path) -> None:

@@ -29,7 +29,7 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(Step.COMPLETE, Verdict.UNKNOWN, path, words)
         return
     try:
-        case.signed = signed = _release(verified.statement)
+        case.signed = signed = stated(verified.statement)
     except GlasshouseError as problem:
         yield Check(Step.COMPLETE, Verdict.of(problem), path, problem.message)
         return
@@ -43,8 +43,11 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(Step.COMPLETE, verdict, name, amiss or f"listed, present, of type {kind}")
 
 
-def _release(statement: Statement) -> predicates.Release:
-    """What a release statement says. Raises VerificationError unless its subject is the digest over its files."""
+def stated(statement: Statement) -> predicates.Release:
+    """What a release statement says.
+
+    Raises Malformed for another statement, and VerificationError unless its subject is the digest over its files.
+    """
     signed = predicates.Release.of(statement)
     whole = listed_manifest(signed).sha256
     if [subject.sha256 for subject in statement.subjects] != [whole]:

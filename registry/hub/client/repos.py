@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+from registry.errors import InputError
 from registry.hub.client.connection import Connection, named
+from registry.hub.reference import check_repository
 
 
 class Repos:
@@ -22,3 +26,14 @@ class Repos:
         name, kind = named(repo)
         with self._hub.asking(repo):
             self._hub.api.create_repo(name, repo_type=kind, private=private, exist_ok=True)
+
+    def names(self, owner: str | None = None, *, most: int) -> list[str]:
+        """The models that this user may see, of `owner` or of everybody, sorted. Raises InputError beyond `most`."""
+        whose = f"{owner}/" if owner else ""
+        with self._hub.reading(f"the models of {owner or self._hub.endpoint}"):
+            found = [model.id for model in islice(self._hub.api.list_models(author=owner), most + 1)]
+            for name in found:
+                check_repository(name)
+        if len(found) > most:
+            raise InputError(f"there are more than {most} models", mend="name an owner: hf://OWNER")
+        return sorted(name for name in set(found) if name.startswith(whose))
