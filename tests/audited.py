@@ -11,11 +11,10 @@ from pathlib import Path
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import challenge, workshop
+from registry.audit import challenge, view, workshop
 from registry.audit.checkpoint_sources import InFolder, Shelf
 from registry.audit.data import Data
 from registry.audit.packages import Setup
-from registry.audit.sandbox import Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.subject import Audited, admit
 from registry.audit.workshop import Options, Workshop
@@ -27,6 +26,8 @@ from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
 QUIET = {"GLASSHOUSE_TRACKING": "off"}
+BARE = ("--no-sandbox",) if view.fault() else ()
+"""What has to be said to the command where nothing can be walled in."""
 RELEASE = Path("releases/small/v1.0.0")
 
 
@@ -84,7 +85,7 @@ def segments(data: Data, project: Project, name: str, chosen: tuple[int, ...], e
     place = data.place
     scratch = place.scratch / name
     scratch.mkdir()
-    beside = dataclasses.replace(place, sandbox=Sandbox(scratch, place.sandbox.programs))
+    beside = dataclasses.replace(place, sandbox=dataclasses.replace(place.sandbox, scratch=scratch))
     asked = challenge.draw(place.audited.chain, place.audited.logged_at, segment=chosen[0])
     asked = asked.model_copy(update={"chosen": chosen})
     shelf = Shelf((InFolder(project.root / CHECKPOINTS),), scratch / "fetched")

@@ -72,6 +72,8 @@ class Replay(Predicate):
     """What came out of each."""
     environment: Literal["fresh", "current"]
     """Packages from the release's own lock, or those that the auditor had."""
+    walled: bool | None = None
+    """Whether the code was walled in, so that what it must make was out of its reach; None in statements of before."""
     tolerance: float | None = Field(None, ge=0, allow_inf_nan=False)
     """How far apart, relatively, tensors and losses may be for WITHIN; left out where none was allowed."""
     profile: Text

@@ -77,6 +77,8 @@ class Rebuilders(Record):
     environments: tuple[Literal["fresh", "current"], ...] = Field(("fresh",), min_length=1, max_length=2)
     """Where a rebuild counts: `fresh` is made of the release's own lock of packages, `current` is what the rebuilder
     had."""
+    walled: bool = False
+    """Whether only such rebuilds count whose code was walled in, so that it could not copy what it was to make."""
     signers: tuple[AllowedSigner, ...] = Field(min_length=1, max_length=1000)
     """Whose rebuilds count."""
 

@@ -264,6 +264,8 @@ class Rebuild(Predicate):
     """The commit whose code was run: the release's."""
     environment: Literal["fresh", "current"] | None = None
     """Packages from the release's own lock, or those that the auditor had."""
+    walled: bool | None = None
+    """Whether the code was walled in, so that what it must make was out of its reach; None in statements of before."""
     tolerance: float | None = Field(None, ge=0, allow_inf_nan=False)
     """How far apart, relatively, tensors and figures could be for WITHIN."""
     outputs: tuple[Rebuilt, ...] | None = Field(None, max_length=100_000)

@@ -12,11 +12,14 @@ from registry.errors import GlasshouseError, InputError, Unavailable
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder
 
+MAX_CHAIN = 16 << 20
+"""Bytes of a chain that a source wrote: some 30,000 checkpoints."""
+
 
 def last(made: TrainingFolder) -> Checkpoint:
     """The last checkpoint that the source says it made. Raises Unavailable where it made none."""
     try:
-        return Chain.read(made.chain).entries[-1]
+        return Chain.read(made.chain, max_bytes=MAX_CHAIN).entries[-1]
     except (GlasshouseError, IndexError) as problem:
         raise _nothing(problem) from problem
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,13 +29,15 @@ class Pace:
     def shares(self, steps: Mapping[int, int]) -> list[list[int]]:
         """Which segments are trained one after the other: the longest first, to whoever has the least to do.
 
+        Where several have as little, it goes to one who does not train its neighbour, for that needs a command more.
         steps: of each segment, by its number; at least one.
         """
-        shares: list[tuple[int, int, list[int]]] = [(0, place, []) for place in range(self.at_once)]
-        for number, length in sorted(steps.items(), key=lambda item: (-item[1], item[0])):
-            load, place, numbers = heapq.heappop(shares)
-            heapq.heappush(shares, (load + length, place, [*numbers, number]))
-        return [numbers for _, _, numbers in shares if numbers]
+        shares: list[list[int]] = [[] for _ in range(self.at_once)]
+        for number in sorted(steps, key=lambda number: (-steps[number], number)):
+            beside = {number - 1, number + 1}
+            least = min(shares, key=lambda share: (sum(steps[one] for one in share), not beside.isdisjoint(share)))
+            least.append(number)
+        return [numbers for numbers in shares if numbers]
 
     def needs(self, steps: Mapping[int, int]) -> float:
         """When all are done, in steps of one process."""

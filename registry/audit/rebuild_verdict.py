@@ -54,6 +54,7 @@ def outcome(place: Workshop, verdict: RebuildVerdict, details: Details, started:
         finished_at=rfc3339(datetime.now(UTC)),
         source=place.audited.record.source.commit,
         environment=place.setup.kind,
+        walled=place.sandbox.bubblewrap,
         tolerance=details.tolerance,
         outputs=_named(details.outputs) or None,
     )

@@ -56,11 +56,11 @@ def rebuild_in(
     if place.here is None:  # a machine that cannot hold the numeric profile can tell nothing
         return rebuild_verdict.outcome(place, "UNSUPPORTED", _details(place, (), (), tolerance), started)
     # 2. Run all stages, from nothing.
-    draft = stages.run(place, stage, progress)
+    built = stages.run(place, stage, progress)
     # 3. and 4. Compare every file, and find where the rebuild departs.
-    verdict, details = judge(place, draft, tolerance)
+    verdict, details = judge(built, stages.draft(built), tolerance)
     # 5. All of it is one verdict.
-    return rebuild_verdict.outcome(place, verdict, details, started)
+    return rebuild_verdict.outcome(built, verdict, details, started)
 
 
 def judge(place: Workshop, draft: Path, tolerance: float) -> tuple[RebuildVerdict, Details]:

@@ -10,8 +10,8 @@ from typing import get_args
 from registry.attest.audits import Challenge, Replay, ReplayedSegment, ReplayVerdict
 from registry.audit.compare import answer
 from registry.audit.look import Looked
-from registry.audit.packages import EnvironmentKind
 from registry.audit.subject import Audited, rfc3339
+from registry.audit.workshop import Options
 from registry.report import Check, Report, Step, Verdict
 
 WORDS: tuple[ReplayVerdict, ...] = get_args(ReplayVerdict)
@@ -104,8 +104,8 @@ class ReplayOutcome:
     """The same and the cheap checks, for a reader."""
 
 
-def outcome(found: Findings, environment: EnvironmentKind, tolerance: float, started: datetime) -> ReplayOutcome:
-    """The verdict on `found`.  environment, tolerance: what the auditor decided.  started: when the audit began."""
+def outcome(found: Findings, options: Options, tolerance: float, started: datetime) -> ReplayOutcome:
+    """The verdict on `found`.  options, tolerance: what the auditor decided.  started: when the audit began."""
     audited: Audited = found.looked.audited
     asked: Challenge = found.looked.asked
     profile = audited.chain.profile
@@ -116,7 +116,8 @@ def outcome(found: Findings, environment: EnvironmentKind, tolerance: float, sta
         tokens=audited.chain.tokens,
         challenge=asked,
         replayed=found.segments,
-        environment=environment,
+        environment=options.setup.kind,
+        walled=options.bubblewrap,
         tolerance=tolerance or None,
         profile=f"{profile.name} sha256:{profile.digest}",
         machine=found.machine[:MAX_REASON],

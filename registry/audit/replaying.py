@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from registry.attest.audits import Challenge
 from registry.audit import data, look, replay_verdict, workshop
-from registry.audit.checkpoint_sources import CheckpointSource, Shelf
+from registry.audit.checkpoint_sources import CheckpointSource, InFolder, Shelf
 from registry.audit.look import Looked
 from registry.audit.metrics import Progress
 from registry.audit.replay_verdict import Findings, Remade, ReplayOutcome
@@ -54,10 +54,11 @@ def replay(
         found = Findings(looked, f"{platform.machine()}, {platform.system()}")
         if not found.failed:
             # 2. Make the workshop, where its code runs.
-            place = workshop.make(looked.audited, options, scratch, say)
+            answers = [source.root for source in sources if isinstance(source, InFolder)]
+            place = workshop.make(looked.audited, options, scratch, say, answers=answers)
             found = replace(found, machine=place.machine).also(_remade(looked, place, effort, progress, say))
     # 5. All of it is one verdict.
-    return replay_verdict.outcome(found, options.setup.kind, effort.tolerance, started)
+    return replay_verdict.outcome(found, options, effort.tolerance, started)
 
 
 def _remade(

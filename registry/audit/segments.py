@@ -1,25 +1,32 @@
-"""Step 4 of a replay: segments of a chain, trained again, each from its checkpoint to the next, several at once."""
+"""Step 4 of a replay: segments of a chain, trained again, each from its checkpoint to the next, several at once.
+
+What a command must make is not in its reach. It sees the source, which it cannot change, the checkpoints that its
+segments begin with, and a new room. So no command trains two segments that follow one another: the second begins with
+what the first must make. What it made is moved out of the room, when all its processes are gone, and compared there.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from registry.attest.audits import Challenge, ReplayedSegment, ReplayVerdict
-from registry.audit import checkpoint_compare, compare, metrics
-from registry.audit.checkpoint_sources import Shelf, verify
+from registry.audit import checkpoint_compare, compare, hostile, metrics
+from registry.audit.checkpoint_sources import Shelf
 from registry.audit.data import Data
 from registry.audit.metrics import Progress
 from registry.audit.pace import Pace, soonest
+from registry.audit.sandbox import Room
 from registry.audit.tail import follow
-from registry.audit.workshop import Workshop
-from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.audit.workshop import TAKEN, Workshop
+from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
 from registry.records import layout, replay_command
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.replay_command import ReplayTask
@@ -27,6 +34,8 @@ from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder,
 from registry.variables import PROCESSES
 
 MAX_REASON = 1024
+TIMES, ROOM = 4, 1 << 30
+"""A file that was made may be so many times as large as one to begin with, and so many bytes; a larger is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,10 @@ class Segments:
     def seed(self) -> tuple[ReplayVerdict, str]:
         """Make the first checkpoint from the seed: whether it is the chain's, and in which words."""
         try:
-            self.place.run(replay_command.initial(self._module, self._first.root), log="seed")
+            room = self.place.sandbox.room("seed")
+            out = room.out / "seed"
+            self.place.run(replay_command.initial(self._module, out), log="seed", room=room)
+            self.place.take(out, "seed", max_bytes=self.place.sandbox.allowance.file)
             found = checkpoint_compare.same(self.chain.entries[0], self._first)
         except VerificationError as problem:  # the source says so itself
             return self._other(problem.message)
@@ -130,30 +142,43 @@ class Segments:
                 made.append(self.result(number, 0.0, problem))
         if not ready:
             return made
-        # 2. Train them all by one command, so that processes which load torch are started once.
+        # 2. Train them by as few commands as may be, so that processes which load torch are started seldom. No command
+        #    is given what another of its segments must make.
+        for part in (0, 1):
+            if apart := {number: start for number, start in ready.items() if number % 2 == part}:
+                made += self._together(apart, processes)
+        return made
+
+    def _together(self, ready: Mapping[int, Path], processes: int) -> list[ReplayedSegment]:
+        """Train segments by one command.  ready: where each begins."""
         times = dict.fromkeys(ready, 0.0)
         try:
             self._train(ready, times, processes)
         except GlasshouseError as problem:
             # 3. One failed, and took with it those that would have come after: these are trained alone.
             if len(ready) == 1:
-                return [*made, *(self.result(number, times[number], problem) for number in ready)]
+                return [self.result(number, times[number], problem) for number in ready]
+            made = []
             for number in ready:
-                whole = self._is_whole(number)
+                whole = self._is_whole(number, self._made(number))
                 made += [self.result(number, times[number])] if whole else self._share([number], processes)
             return made
-        return [*made, *(self.result(number, times[number]) for number in ready)]
+        return [self.result(number, times[number]) for number in ready]
 
     def _train(self, ready: Mapping[int, Path], times: dict[int, float], processes: int) -> None:
         """Train segments by one command.  ready: where each begins.  times: becomes the seconds that each took."""
+        log = f"segment-{min(ready)}"
+        room = self.place.sandbox.room(log)
         tasks = []
+        given: dict[Path, Path] = {}
         for number, start in ready.items():
             before, after = self._ends(number)
-            out = self._made(number).root
-            shutil.rmtree(out, ignore_errors=True)
-            tasks.append(ReplayTask(before.step, after.step, self._inside(start, before), out))
-        command = replay_command.segments(self._module, self._chain_file(), tasks)
-        steps = [follow(self._made(number).metrics) for number in ready]
+            place = room.root / step_name(before.step)
+            given |= {place / name: start / name for name in (WEIGHTS, OPTIMIZER)}
+            tasks.append(ReplayTask(before.step, after.step, place, self._makes(room, number).root))
+        command = replay_command.segments(self._module, self._chain_file(room), tasks)
+        opened = partial(hostile.opened, below=self.place.scratch)
+        steps = [follow(partial(opened, self._makes(room, number).metrics)) for number in ready]
         waiting, began = list(ready), time.monotonic()
 
         def meanwhile() -> None:
@@ -161,13 +186,24 @@ class Segments:
             if self._stop.is_set():
                 raise Cancelled
             self.progress(sum(len(new()) for new in steps))
-            while waiting and self._is_whole(waiting[0]):
+            while waiting and self._is_whole(waiting[0], self._makes(room, waiting[0])):
                 now = time.monotonic()
                 times[waiting.pop(0)], began = now - began, now
 
         variables = {PROCESSES: str(processes)}
-        self.place.run(command, log=f"segment-{min(ready)}", variables=variables, meanwhile=meanwhile)
-        meanwhile()
+        try:
+            self.place.run(command, log=log, room=room, given=given, variables=variables, meanwhile=meanwhile)
+            meanwhile()
+        finally:
+            for number, start in ready.items():
+                self._take(room, number, start)
+
+    def _take(self, room: Room, number: int, start: Path) -> None:
+        """Move what came of a segment out of the reach of whoever made it; nothing, where nothing came."""
+        hostile.remove(self._made(number).root)
+        largest = max((start / name).stat().st_size for name in (WEIGHTS, OPTIMIZER))
+        with suppress(InputError):  # a segment without a checkpoint says so itself
+            self.place.take(self._makes(room, number).root, f"segment-{number}", max_bytes=TIMES * largest + ROOM)
 
     def result(self, number: int, seconds: float, problem: GlasshouseError | None = None) -> ReplayedSegment:
         """What came of a segment.  problem: what kept it from coming to its end."""
@@ -223,35 +259,32 @@ class Segments:
 
     @property
     def _first(self) -> TrainingFolder:
-        return TrainingFolder(self.place.scratch / "seed")
+        return TrainingFolder(self.place.scratch / TAKEN / "seed")
 
     def _made(self, number: int) -> TrainingFolder:
-        return TrainingFolder(self.place.scratch / f"segment-{number}")
+        """What a segment has made, where it is compared."""
+        return TrainingFolder(self.place.scratch / TAKEN / f"segment-{number}")
 
-    def _is_whole(self, number: int) -> bool:
+    def _makes(self, room: Room, number: int) -> TrainingFolder:
+        """What a segment makes, where it is made."""
+        return TrainingFolder(room.out / f"segment-{number}")
+
+    def _is_whole(self, number: int, made: TrainingFolder) -> bool:
         """Whether the source says that it has made the checkpoint that this segment leads to."""
+        most = 2 * len(self.chain.to_bytes())
         try:
-            return checkpoint_compare.last(self._made(number)).step == self._ends(number)[1].step
-        except Unavailable:
+            with hostile.opened(made.chain, self.place.scratch) as stream:
+                said = Chain.from_bytes(stream.read(most + 1), name=made.chain.name, max_bytes=most)
+            return said.entries[-1].step == self._ends(number)[1].step
+        except (GlasshouseError, IndexError, OSError):
             return False
 
     def _find(self, entry: Checkpoint) -> Path:
         return self.shelf.beside(self._first.checkpoints).find(entry)
 
-    def _chain_file(self) -> Path:
+    def _chain_file(self, room: Room) -> Path:
         """The signed chain, where the source can read it."""
-        path = self.place.scratch / "chain.json"
-        if not path.exists():
-            path.write_bytes(self.chain.to_bytes())
+        path = room.out / "chain.json"
+        with hostile.new_file(path, self.place.scratch) as stream:
+            stream.write(self.chain.to_bytes())
         return path
-
-    def _inside(self, start: Path, entry: Checkpoint) -> Path:
-        """The checkpoint's files where a sandboxed child can see them."""
-        if start.is_relative_to(self.place.scratch):
-            return start
-        inside = self.place.scratch / "given" / step_name(entry.step)
-        inside.mkdir(parents=True, exist_ok=True)
-        for name in (WEIGHTS, OPTIMIZER):
-            shutil.copyfile(start / name, inside / name)
-        verify(entry, inside)
-        return inside

@@ -1,6 +1,7 @@
 """Step 2 of a rebuild: every stage of the source runs, from nothing to the draft of a release.
 
 A clone of the commit has no outputs and no cache of DVC, and `dvc repro --force --no-run-cache` takes nothing for done.
+What they made is moved out of their reach before anything in it is compared.
 """
 
 from __future__ import annotations
@@ -9,23 +10,29 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from registry.audit import hostile
 from registry.audit.metrics import Progress
 from registry.audit.tail import follow
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
+from registry.manifest import walk
 from registry.records.training_folder import TrainingFolder
 
 LOG = "rebuild"
+TIMES, ROOM = 4, 1 << 30
+"""A file that was made may be so many times as large as all of the release, and so many bytes; a larger is not read."""
 STARTED = re.compile(rb"Running stage '(?P<name>[^']*)'")
 """How DVC begins the line that names a stage."""
 
 
-def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Path:
-    """Run them all; the folder of the draft that the last one wrote.
+def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Workshop:
+    """Run them all; the workshop with what they made, out of their reach.
 
     stage: told each stage as it starts.  progress: told training steps. Raises Unavailable where they do not end well.
     """
-    said, steps = follow(place.scratch / f"{LOG}.log"), follow(trained(place).metrics)
+    room = place.sandbox.room(LOG)
+    log, trains = place.sandbox.log(LOG), trained(place).metrics
+    said, steps = follow(lambda: log.open("rb")), follow(lambda: hostile.opened(trains, place.tree))
 
     def meanwhile() -> None:
         progress(len(steps()))
@@ -33,14 +40,18 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Pa
             if found := STARTED.match(line):
                 stage(found["name"].decode("utf-8", "replace"))
 
+    command = ["dvc", "repro", "--force", "--no-run-cache"]
     try:
-        place.run(["dvc", "repro", "--force", "--no-run-cache"], log=LOG, meanwhile=meanwhile)
+        place.run(command, log=LOG, room=room, changes=True, meanwhile=meanwhile)
+        released = sum(size for _, size in walk(place.audited.root))
+        built = place.end(max_bytes=TIMES * released + ROOM)
+        walk(draft(built))  # there is one, of names that a release can have
+        return built
     except GlasshouseError as problem:
         raise Unavailable(
             f"the rebuild does not come to its end: {problem.message}",
-            mend="run it again with --keep DIR, and read DIR/rebuild.log",
+            mend=f"run it again with --keep DIR, and read DIR/{log.relative_to(place.scratch)}",
         ) from problem
-    return draft(place)
 
 
 def draft(place: Workshop) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import BinaryIO
+
+from registry.errors import InputError
 
 MAX_NEW = 1 << 20
 """Bytes that are read at a time."""
@@ -11,17 +13,20 @@ MAX_LINE = 4096
 """What is longer is cut off, so that memory stays flat."""
 
 
-def follow(path: Path) -> Callable[[], list[bytes]]:
-    """A function that gives the lines that were ended since its last call; none while there is no file at `path`."""
+def follow(opened: Callable[[], BinaryIO]) -> Callable[[], list[bytes]]:
+    """A function that gives the lines that were ended since its last call; none while the file cannot be opened.
+
+    opened: opens the file anew, and raises OSError or InputError where it cannot be.
+    """
     read, rest = 0, b""
 
     def new() -> list[bytes]:
         nonlocal read, rest
         try:
-            with path.open("rb") as stream:
+            with opened() as stream:
                 stream.seek(read)
                 data = stream.read(MAX_NEW)
-        except OSError:
+        except (OSError, InputError):
             return []
         read += len(data)
         *lines, rest = (rest + data).split(b"\n")

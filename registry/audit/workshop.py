@@ -6,18 +6,25 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
+from registry.audit import hostile
 from registry.audit.machine import foreign
 from registry.audit.packages import Setup
-from registry.audit.sandbox import Sandbox
+from registry.audit.sandbox import Access, Allowance, Room, Sandbox
 from registry.audit.source import fetch
 from registry.audit.subject import Audited
-from registry.errors import GlasshouseError, Unavailable
+from registry.errors import GlasshouseError, InputError, Unavailable
 from registry.records import replay_command
 from registry.records.environment import Environment
 from registry.records.training_folder import TrainingFolder
+
+SOURCE, TAKEN = "source", "taken"
+"""Folders of the scratch folder: where the source is run, and where what it made is moved before it is looked at."""
+SMALL = 64 << 20
+"""Bytes of a file of figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Options:
     """Whether children are walled in."""
     keep: Path | None = None
     """A new folder to work in, which stays; None: one that goes away."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """What each command of the source may use up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +72,46 @@ class Workshop:
             return f"{platform.machine()}, {platform.system()}"
         return f"{self.here.machine.cpu}, {self.here.machine.system}, Python {self.here.software.python}"
 
+    @property
+    def clone(self) -> Path:
+        """The whole of the source, in which its project lies."""
+        folder = PurePosixPath(self.audited.record.source.folder or ".").parts
+        return self.tree.parents[len(folder) - 1] if folder else self.tree
+
     def run(
         self,
         command: Sequence[str],
         *,
         log: str,
+        room: Room | None = None,
+        given: Mapping[Path, Path] = MappingProxyType({}),
+        changes: bool = False,
         variables: Mapping[str, str] | None = None,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """Run a command of the source at its root; as `Sandbox.run`."""
+        """Run a command of the source at its root; as `Sandbox.run`.
+
+        given: as `Access.given`.  changes: whether it is to write in the source, as stages do.
+        """
         inside = {"PYTHONPATH": str(self.tree), **(variables or {})}
-        self.sandbox.run(command, self.tree, log=log, variables=inside, meanwhile=meanwhile)
+        access = Access((), (self.clone,), given) if changes else Access((self.clone,), (), given)
+        self.sandbox.run(command, self.tree, log=log, room=room, access=access, variables=inside, meanwhile=meanwhile)
+
+    def take(self, made: Path, name: str, *, max_bytes: int) -> Path:
+        """Where the folder `made` is moved, out of the reach of the source; as `hostile.take`."""
+        into = hostile.folder(self.scratch / TAKEN, self.scratch) / name
+        hostile.take(made, into, self.scratch, max_bytes=max_bytes)
+        return into
+
+    def end(self, *, max_bytes: int) -> Workshop:
+        """This workshop with the source as its commands have left it, taken out of their reach: none is run any more.
+
+        max_bytes: what is larger is left out. Raises InputError where the source is not a folder any more.
+        """
+        clone = self.clone
+        into = hostile.folder(self.scratch / TAKEN, self.scratch) / SOURCE
+        hostile.take(clone, into, self.scratch, max_bytes=max_bytes, links=True)
+        return replace(self, tree=into / self.tree.relative_to(clone))
 
 
 @contextmanager
@@ -83,45 +121,76 @@ def opened(audited: Audited, options: Options, say: Callable[[str], None] = lamb
         yield make(audited, options, folder, say)
 
 
-def make(audited: Audited, options: Options, folder: Path, say: Callable[[str], None] = lambda words: None) -> Workshop:
+def make(
+    audited: Audited,
+    options: Options,
+    folder: Path,
+    say: Callable[[str], None] = lambda words: None,
+    *,
+    answers: Sequence[Path] = (),
+) -> Workshop:
     """A workshop for `audited` in `folder`.
 
-    say: told what is done. Raises what `source.fetch` and `packages.Setup.make` raise, and Unavailable where the source
-    cannot replay.
+    say: told what is done.  answers: folders, beside the release's own, of what the source is to make. Raises what
+    `source.fetch` and `packages.Setup.make` raise, Unavailable where the source cannot replay, and InputError where it
+    could see what it is to make.
     """
     say(f"fetching the source at {audited.record.source.commit[:12]}")
     project = audited.project
-    tree = fetch(audited.record.source, options.source, folder / "source", audited.root, project.lock)
+    tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.root, project.lock)
     if not project.replay.is_in(tree):
         raise Unavailable(
             f"the source of this release has no module {project.replay.module} that replays its training",
             mend="ask its maintainer to name one in release.replay: docs/reference/replay.md",
         )
     say(f"packages: {options.setup.kind}")
-    programs = Path(options.setup.python).parent
-    sandbox = options.setup.make(tree / project.lock, Sandbox(folder, programs, options.bubblewrap))
-    here, cannot = _profile(audited, tree, sandbox)
-    return Workshop(audited, tree, sandbox, options.setup, here, cannot)
+    trained = audited.environment.machine
+    bare = Sandbox(
+        folder,
+        Path(options.setup.python).parent,
+        options.bubblewrap,
+        trained.accelerator is not None,
+        options.allowance,
+    )
+    sandbox = options.setup.make(tree / project.lock, bare)
+    for path in (audited.root, *answers):
+        if options.bubblewrap and sandbox.shows(path):
+            raise InputError(
+                f"{path} lies among the programs that the source can see, with what it is to make",
+                mend="move it into a folder of its own",
+            )
+    place = Workshop(audited, tree, sandbox, options.setup, None, ())
+    here, cannot = _profile(place)
+    return replace(place, here=here, cannot=cannot)
 
 
-def _profile(audited: Audited, tree: Path, sandbox: Sandbox) -> tuple[Environment | None, tuple[str, ...]]:
+def _profile(place: Workshop) -> tuple[Environment | None, tuple[str, ...]]:
     """This machine under the release's profile, and why its bits may differ. What cannot be told accuses nobody."""
-    out = sandbox.scratch / "here"
     try:
-        command = replay_command.environment(audited.project.replay.module, out)
-        sandbox.run(command, tree, log="profile", variables={"PYTHONPATH": str(tree)})
-        here = Environment.read(TrainingFolder(out).environment)
+        room = place.sandbox.room("profile")
+        out = room.out / "here"
+        place.run(replay_command.environment(place.audited.project.replay.module, out), log="profile", room=room)
+        here = Environment.read(TrainingFolder(place.take(out, "profile", max_bytes=SMALL)).environment)
     except GlasshouseError as problem:
         return None, (problem.message,)
-    return here, foreign(audited.environment, here)
+    return here, foreign(place.audited.environment, here)
 
 
 @contextmanager
 def scratch(keep: Path | None) -> Iterator[Path]:
-    """An empty folder to work in: `keep`, a new one that stays, or one that goes away at the end of the block."""
+    """An empty folder of the auditor's to work in: `keep`, a new one that stays, or one that goes away at the end.
+
+    Raises InputError where there is something at `keep`. Warns where what was made cannot be removed.
+    """
     if keep is not None:
-        keep.mkdir(parents=True)
+        try:
+            keep.mkdir(mode=0o700, parents=True)
+        except OSError as problem:
+            raise InputError(f"{keep} is not a new folder: {problem.strerror}", mend="--keep DIR") from problem
         yield keep.resolve()
         return
-    with tempfile.TemporaryDirectory(prefix="glasshouse-audit-") as folder:
-        yield Path(folder).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="glasshouse-audit-")).resolve()
+    try:
+        yield folder
+    finally:
+        hostile.remove(folder)

@@ -43,9 +43,19 @@ EnvironmentOption = Annotated[
         "--environment", help="`fresh`: packages from the release's own lock. `current`: those of this command."
     ),
 ]
-SandboxOption = Annotated[
-    bool, typer.Option("--sandbox", help="Wall the source in with bubblewrap: no network, no files but its own.")
+NoSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--no-sandbox",
+        help="Run the source without bubblewrap's wall: it can read and change what you can, also the checkpoints that "
+        "it is to make. For a machine to throw away.",
+    ),
 ]
+OldSandbox = Annotated[bool, typer.Option("--sandbox", hidden=True, help="Not needed any more: it is so without.")]
+Hours = Annotated[
+    float, typer.Option("--hours", help="How long one command of the source may run.", min=0.01, show_default="a week")
+]
+WEEK = 7 * 24.0
 Keep = Annotated[
     Path | None, typer.Option("--keep", help="Work in this new folder, and leave it: logs, source, what was made.")
 ]
@@ -78,13 +88,15 @@ def replay(
     tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
-    sandbox: SandboxOption = False,
+    no_sandbox: NoSandbox = False,
+    hours: Hours = WEEK,
     keep: Keep = None,
     verdict: VerdictOption = VERDICT,
     *,
     trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
+    old_sandbox: OldSandbox = False,
 ) -> None:
     """Train some segments between checkpoints again, and compare. Runs the release's code, once it verifies."""
     from registry.audit import challenge, replaying, verdict_file
@@ -92,7 +104,7 @@ def replay(
 
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
-    options = _options(source, environment, sandbox, keep, verdict)
+    options = _options(source, environment, _walled(no_sandbox, old_sandbox), hours, keep, verdict)
     checker = trust.verifier()
     with _admitted(reference, checker, endpoint) as audited:
         asked = challenge.draw(audited.chain, audited.logged_at, count=segments, segment=segment, nonce=nonce)
@@ -116,18 +128,20 @@ def rebuild(
     tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
-    sandbox: SandboxOption = False,
+    no_sandbox: NoSandbox = False,
+    hours: Hours = WEEK,
     keep: Keep = None,
     verdict: VerdictOption = VERDICT,
     *,
     trust: Verifying,
     endpoint: Endpoint = None,
     as_json: Json = False,
+    old_sandbox: OldSandbox = False,
 ) -> None:
     """Rebuild all of it from the signed commit, and compare every output. Runs the release's code, once it verifies."""
     from registry.audit import rebuilding, verdict_file
 
-    options = _options(source, environment, sandbox, keep, verdict)
+    options = _options(source, environment, _walled(no_sandbox, old_sandbox), hours, keep, verdict)
     checker = trust.verifier()
     with (
         _admitted(reference, checker, endpoint) as audited,
@@ -144,17 +158,40 @@ def rebuild(
     _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
 
 
+def _walled(no_sandbox: bool, sandbox: bool) -> bool:
+    """Whether the source is walled in. Raises InputError where it is to be, and cannot."""
+    from registry.audit import view
+
+    if no_sandbox and sandbox:
+        raise InputError("--sandbox and --no-sandbox contradict each other", mend="leave both out for the sandbox")
+    if no_sandbox:
+        output.say("without the sandbox: the source runs as you, and can read and change what you can")
+        return False
+    if (fault := view.fault()) is not None:
+        raise InputError(
+            f"{fault}, and it is what walls in the code of a release",
+            mend=f"{view.MEND}; or give --no-sandbox, on a machine to throw away: the code then can do what you can",
+        )
+    return True
+
+
 def _options(
-    source: str | None, environment: Literal["fresh", "current"], sandbox: bool, keep: Path | None, verdict: Path
+    source: str | None,
+    environment: Literal["fresh", "current"],
+    walled: bool,
+    hours: float,
+    keep: Path | None,
+    verdict: Path,
 ) -> Options:
     from registry.audit.packages import Setup
+    from registry.audit.sandbox import Allowance
     from registry.audit.workshop import Options
 
     if verdict.is_dir():  # which is to be told before hours are spent, not after
         raise InputError(f"{verdict} is a folder", mend="give the name of a file: --output verdict.json")
     if keep is not None and keep.exists():
         raise InputError(f"{keep} exists", mend="give a new folder: --keep DIR")
-    return Options(source, Setup(environment), sandbox, keep)
+    return Options(source, Setup(environment), walled, keep, Allowance(seconds=hours * 3600))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from registry.report import Verdict
 class Condition:
     """One thing of this machine.
 
-    name: what a person calls it.  found: how it stands.  mend: how to put it right; None where it is right.
+    name: what a person calls it.  found: how it stands.  mend: how to put it right; None where there is nothing to do.
     """
 
     name: str
@@ -33,6 +33,11 @@ def good(name: str, found: str) -> Condition:
 def bad(name: str, found: str, *, mend: str) -> Condition:
     """It is not there, or does not work."""
     return Condition(name, Verdict.FAIL, found, mend)
+
+
+def spared(name: str, found: str, *, mend: str) -> Condition:
+    """It is not there, and nothing that was asked for needs it."""
+    return Condition(name, Verdict.PASS, found, mend)
 
 
 def unknown(name: str, found: str, *, mend: str) -> Condition:

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from registry import extras
-from registry.audit.sandbox import Sandbox
-from registry.doctor.condition import Condition, bad, good, unknown
-from registry.errors import Unavailable
+from registry.audit import view
+from registry.doctor.condition import Condition, bad, good, spared, unknown
 from registry.variables import HF_HOME
 
 TRIED = ((3, 11), (3, 13))
@@ -72,23 +71,12 @@ def disk(project: Path) -> Iterator[Condition]:
 
 
 def bubblewrap() -> Iterator[Condition]:
-    """Whether audits can wall in the code of a release, as `--sandbox` asks."""
-    with tempfile.TemporaryDirectory(prefix="glasshouse-") as name:
-        sandbox = Sandbox(Path(name), Path(sys.executable).parent, bubblewrap=True)
-        try:
-            command = sandbox.wrapped(["true"], Path(name), network=False)
-        except Unavailable:
-            found = "it is not installed; audits with --sandbox need it"
-            yield bad("bubblewrap", found, mend="apt install bubblewrap")
-            return
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    if done.returncode:
-        yield bad(
-            "bubblewrap", f"it can wall nothing in: {_last(done.stderr)}",
-            mend="let users make namespaces: sysctl kernel.unprivileged_userns_clone=1; or audit on another machine",
-        )  # fmt: skip
-    else:
+    """Whether audits can wall in the code of a release. Only audits need it: to lack it is not a fault."""
+    if (fault := view.fault()) is None:
         yield good("bubblewrap", "it walls in what audits run")
+    else:
+        found = f"{fault}; audits need it, or --no-sandbox on a machine to throw away"
+        yield spared("bubblewrap", found, mend=view.MEND)
 
 
 def _program(name: str, command: Sequence[str], need: str, mend: str) -> Condition:

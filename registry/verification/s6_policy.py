@@ -188,6 +188,8 @@ def _short_of(rebuilt: Rebuild, release: predicates.Release, asked: Rebuilders) 
     if rebuilt.environment not in asked.environments:
         wanted = " or ".join(asked.environments)
         return f"its packages are {rebuilt.environment or 'untold'}, the policy asks for {wanted}"
+    if asked.walled and not rebuilt.walled:
+        return "its code was not walled in, or that is untold; the policy asks for it"
     if rebuilt.verdict == "WITHIN" and (rebuilt.tolerance is None or rebuilt.tolerance > asked.max_tolerance):
         told = "untold" if rebuilt.tolerance is None else f"{rebuilt.tolerance:g}"
         return f"its tolerance is {told}, the policy allows {asked.max_tolerance:g}"

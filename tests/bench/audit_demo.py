@@ -2,14 +2,13 @@
 
 Everything is done as a stranger does it: in an empty folder, with an empty cache, without the maintainer's token, from
 a fresh clone and with a fresh environment from the release's own lock. Only the clone's address has to be told: the
-demo's repository has no public place. Where bubblewrap is installed, the source runs behind it.
+demo's repository has no public place. Where bubblewrap works, the source runs behind it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.audit.sandbox import BUBBLEWRAP
 from tests import demo
+from tests.audited import BARE
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
@@ -73,7 +72,7 @@ def road(stranger: Stranger, sigstore: SigstoreInstance, reference: str) -> None
     """Replay, rebuild, attest, and verify under a policy that wants one rebuilder."""
     trust = ("--trust-config", str(sigstore.trust_config_path))
     signer = ("--identity", demo.MAINTAINER, "--issuer", sigstore.issuer, *trust)
-    how = ("--source", str(demo.PROJECT), *(("--sandbox",) if shutil.which(BUBBLEWRAP) else ()))
+    how = ("--source", str(demo.PROJECT), *BARE)
     stranger.glasshouse(
         "audit", "replay", reference, "--segments", "2", *how, *signer, "--output", "replay.json", code=0
     )

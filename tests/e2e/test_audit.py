@@ -13,13 +13,12 @@ from safetensors.numpy import load_file, save_file
 from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import challenge, data, rebuilding, replaying, stages, workshop
+from registry.audit import challenge, data, rebuilding, replaying, stages, view, workshop
 from registry.audit.checkpoint_checks import plausible
 from registry.audit.checkpoint_sources import InFolder, OnHub, Shelf
 from registry.audit.data import Data
 from registry.audit.machine import foreign
 from registry.audit.packages import Setup
-from registry.audit.sandbox import BUBBLEWRAP, Sandbox
 from registry.audit.segments import SOONEST, Effort, Segments
 from registry.audit.subject import Audited, admit
 from registry.audit.workshop import Options, Workshop
@@ -51,8 +50,8 @@ def audited(released: Released, sigstore: SigstoreInstance) -> Audited:
 
 @pytest.fixture(scope="module")
 def opened(audited: Audited, released: Released) -> Iterator[Workshop]:
-    """Its source, with the data made anew."""
-    options = Options(source=str(released.project.root), setup=Setup("current"))
+    """Its source, with the data made anew; walled in where that can be."""
+    options = Options(source=str(released.project.root), setup=Setup("current"), bubblewrap=view.fault() is None)
     with workshop.opened(audited, options) as place:
         made = data.remake(place)
         assert made.verdict == "BITWISE", made.reason
@@ -71,7 +70,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def elsewhere(place: Workshop, audited: Audited, scratch: Path) -> Workshop:
     """The same source and data, for another release's records, writing to another folder."""
     scratch.mkdir(exist_ok=True)
-    return dataclasses.replace(place, audited=audited, sandbox=Sandbox(scratch, place.sandbox.programs))
+    return dataclasses.replace(place, audited=audited, sandbox=dataclasses.replace(place.sandbox, scratch=scratch))
 
 
 def segments(
@@ -246,7 +245,7 @@ def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, releas
         pass
 
 
-@pytest.mark.skipif(shutil.which(BUBBLEWRAP) is None, reason="bubblewrap (Debian: bubblewrap) is not installed here")
+@pytest.mark.skipif(view.fault() is not None, reason=view.fault() or "")
 def test_the_source_runs_behind_bubblewrap(
     audited: Audited, released: Released, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +258,7 @@ def test_the_source_runs_behind_bubblewrap(
     with workshop.opened(audited, options) as place:
         assert place.here is not None and place.cannot == ()
         place.run(["python", "-c", look], log="look")
-        said = (place.scratch / "look.log").read_text()
+        said = place.sandbox.log("look").read_text()
     assert "hunter2" not in said and said.strip().endswith("['lo'] False True")
 
 

