@@ -17,9 +17,11 @@ from registry.provenance import slsa
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
+from registry.records.record import validated
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Stages
+from registry.records.run import StageRun, Stages
 
+REPORT = "report the release to its maintainer: its records say what no statement can"
 Digests = Mapping[str, str]
 """SHA-256 of each file of a release by its path."""
 Claim = Callable[[Path, ReleaseRecord, Digests], Statement]
@@ -32,9 +34,21 @@ UNIGRAM = "bitsPerByte < baselines.unigram.bitsPerByte"
 def every(root: Path, record: ReleaseRecord, digests: Digests) -> Iterator[tuple[str, Statement]]:
     """(short name, statement) of all that the release at `root` says, but for the release statement itself."""
     for name in expected(digests):
-        yield name, CLAIMS[name](root, record, digests)
+        yield name, made(name, root, record, digests)
     for known in Stages.read(need(root, layout.STAGES)).stages:
-        yield f"{layout.STAGE}{known.run.stage}", slsa.stage(known, record)
+        yield f"{layout.STAGE}{known.run.stage}", of_stage(known, record)
+
+
+def made(name: str, root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    """The statement with that short name. Raises Malformed where the records say what no statement can."""
+    with validated(f"what {name} says", mend=REPORT):
+        return CLAIMS[name](root, record, digests)
+
+
+def of_stage(known: StageRun, record: ReleaseRecord) -> Statement:
+    """The statement of one stage. Raises as `made` does."""
+    with validated(f"what is said of {known.run.stage}", mend=REPORT):
+        return slsa.stage(known, record)
 
 
 def expected(paths: Container[str]) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import Unavailable
 from registry.project import dvc_lock
-from registry.provenance import slsa
-from registry.provenance.claims import CLAIMS, Digests, expected, need
+from registry.provenance import claims, slsa
+from registry.provenance.claims import Digests, expected, need
 from registry.provenance.stage_lineage import Gap, Line, Link
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
@@ -199,7 +199,7 @@ def _claim(root: Path, statements: Mapping[str, Statement], digests: Digests, na
     if statement is None:
         raise Unavailable(f"the release has no verified statement called {name}", mend="ask the maintainer for it")
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    claim = CLAIMS[name](root, record, digests)
+    claim = claims.made(name, root, record, digests)
     if statement.subjects != claim.subjects:
         raise Gap(f"it speaks of {', '.join(statement.digests)[:300]}, not as the records do")
     for part in sorted(statement.predicate.keys() | claim.predicate.keys()):

@@ -20,7 +20,7 @@ from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.project import dvc_lock, dvc_yaml, stage_runs
 from registry.project.templates import MARK
-from registry.provenance import slsa
+from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, need
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
@@ -155,7 +155,7 @@ class Line:
             raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
         if self.recorded.get(name) != known:
             raise Gap(f"it says something else of the stage than {layout.STAGES} does")
-        if slsa.renamed(self._statements[f"{layout.STAGE}{name}"]) != slsa.stage(known, self._record):
+        if slsa.renamed(self._statements[f"{layout.STAGE}{name}"]) != claims.of_stage(known, self._record):
             raise Gap(f"it says more of the stage than {layout.STAGES} does")
         self._as_locked(run, stage)
         self._as_set(run)
