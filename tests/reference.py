@@ -21,6 +21,7 @@ from registry.attest import namespace
 from registry.attest.policy import Policy
 from registry.cli import app
 from registry.provenance import slsa
+from registry.records.kinds import KINDS
 from registry.release.config import ReleaseConfig
 from tests.docs import console, house, library
 from tests.docs.picture import picture
@@ -29,6 +30,7 @@ from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "reference"
 FIRST = DOCS / "tutorials" / "verify.md"
+ADOPT = DOCS / "how-to" / "adopt.md"
 ARCHITECTURE = DOCS / "architecture.md"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMMAND = """# The command
@@ -267,6 +269,16 @@ def params() -> str:
     return PARAMS + "".join(_model(model, path) for model, path in models)
 
 
+def adopt() -> str:
+    """docs/how-to/adopt.md, its table of kinds made anew."""
+    before, _, rest = ADOPT.read_text().partition("<!-- kinds:")
+    note, after = rest.partition("-->")[0], rest.partition("<!-- end of kinds -->")[2]
+    endings = {kind.name: ", ".join(filter(None, kind.endings)) or "any that is known" for kind in KINDS}
+    rows = "".join(f"| {kind.title} | `{kind.name}` | {kind.told_by} | {endings[kind.name]} |\n" for kind in KINDS)
+    table = f"| kind | `kind` | told by | its weights |\n|---|---|---|---|\n{rows}"
+    return f"{before}<!-- kinds:{note}-->\n{table}<!-- end of kinds -->{after}"
+
+
 def policy() -> str:
     """docs/reference/policy.md."""
     return POLICY + _sections(Policy)
@@ -395,6 +407,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "assets" / "picture.svg": picture,
     ARCHITECTURE: lambda: house.renewed(ARCHITECTURE),
     FIRST: lambda: console.renewed(FIRST),
+    ADOPT: adopt,
     FOLDER / "command.md": command,
     FOLDER / "params.md": params,
     FOLDER / "policy.md": policy,

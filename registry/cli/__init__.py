@@ -26,6 +26,7 @@ PANELS = {
         "record": "Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.",
     },
     "To release": {
+        "init": "Make a DVC project ready to be released: show what changes, and write it.",
         "release": "Cut signed releases of the model that `dvc repro` built.",
         "serve": "Serve models over the Hub's own protocol.",
         "hub": "Look after a Hub of your own.",

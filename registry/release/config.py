@@ -218,7 +218,7 @@ def load(root: Path, name: str | None = None) -> ReleaseConfig:
     if section is None:
         raise InputError(
             f"{PARAMS} has no `release` section, and there is no {project.SETTINGS} with one",
-            mend="add one; docs/reference/params.md lists its fields",
+            mend="glasshouse init --model PATH --repo ORG/NAME --license SPDX; docs/how-to/adopt.md shows it",
         )
     models = project.several(section)
     if name is not None and name not in models:

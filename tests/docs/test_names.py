@@ -17,7 +17,7 @@ from tests.docs.picture import WORDS
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?:registry|pipelines|tests|docs)/[\w./-]*")
-_DOTTED = re.compile(r"(?:registry|pipelines|tests|glasshouse)(?:\.\w+)+")
+_DOTTED = re.compile(r"(?!glasshouse\.yaml$)(?:registry|pipelines|tests|glasshouse)(?:\.\w+)+")
 
 
 def named(page: Path, form: re.Pattern[str]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from registry.files import write_atomic
 from registry.records.release_record import ReleaseRecord
+from tests.conftest import ROOT
 from tests.registry.attest.conftest import write_key
-from tests.registry.project.small_dvc import RECORD, build, commit, git
+from tests.registry.project.small_dvc import RECORD, build, commit, git, start
 from tests.registry.release.model_folders import FOLDERS
 
 COMMAND = [sys.executable, "-m", "registry"]
@@ -133,3 +135,65 @@ def test_what_cannot_be_released_is_told(tmp_path: Path, section: str, words: st
     with pytest.raises(GlasshouseError) as told:
         draft.model_at(tmp_path, config.load(tmp_path))
     assert words in f"{told.value.message} {told.value.mend}"
+
+
+PAGE = ROOT / "docs/how-to/adopt.md"
+
+
+def _of_page() -> tuple[dict[str, str], list[str]]:
+    """The files of the page's project, and its commands in their order."""
+    text = PAGE.read_text()
+    files = dict(re.findall(r"`([\w./]+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL))
+    return files, re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_page_s_project_is_adopted_in_three_commands(tmp_path: Path) -> None:
+    files, commands = _of_page()
+    assert len(files) == 5 and len(commands) == 3 and len(commands[1].splitlines()) == 3
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/glasshouse").write_text(f'#!/bin/sh\nexec {sys.executable} -m registry "$@"\n')
+    (tmp_path / "bin/glasshouse").chmod(0o755)
+    root = tmp_path / "project"
+    start(root, files)
+    commit(root)
+    path = os.pathsep.join((str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
+    variables = {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    variables |= {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    said = ""
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-ec", command], cwd=root, env=os.environ | variables, capture_output=True, text=True, check=False
+        )
+        said += done.stdout + done.stderr
+        assert done.returncode == 0, said
+    assert "+    cmd: glasshouse record -- python train.py" in said and "stands signed" in said
+    assert said.rstrip().splitlines()[-1].startswith("PASS:")
+    assert "accuracy | 0.75" in (root / "releases/small/v1.0.0/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "--repo ORG/NAME and --license SPDX"),
+        (("--repo", "org/small", "--license", "banana"), "neither an SPDX expression"),
+        (("--model", "train.py", "--repo", "org/small", "--license", "MIT"), "no stage of the project writes train.py"),
+        (("--project", ".."), "is not a DVC project"),
+    ],
+)
+def test_init_says_what_it_lacks(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    start(tmp_path / "project", _of_page()[0])
+    assert told in glasshouse(tmp_path / "project", "init", *words, code=2)
+    assert not (tmp_path / "project/glasshouse.yaml").exists()
+
+
+def test_init_shows_and_writes_nothing_and_meets_a_pickle_with_what_to_do(tmp_path: Path) -> None:
+    files = _of_page()[0]
+    start(tmp_path, files)
+    words = ("init", "--repo", "org/small", "--license", "MIT")
+    shown = json.loads(glasshouse(tmp_path, *words, "--dry-run", "--json"))
+    assert shown["changed"] == [".gitignore", "dvc.yaml", "glasshouse.yaml"]
+    assert (tmp_path / "dvc.yaml").read_text() == files["dvc.yaml"]
+    none = json.loads(glasshouse(tmp_path, *words, "--dry-run", "--json", "--record", "none"))
+    assert none["changed"] == [".gitignore", "glasshouse.yaml"]
+    (tmp_path / "dvc.yaml").write_text(files["dvc.yaml"].replace("out/model.safetensors", "model.pkl"))
+    assert "as skops, ONNX or safetensors" in glasshouse(tmp_path, *words, code=2)
