@@ -49,6 +49,7 @@ $(READY): requirements.lock requirements-cuda.lock pyproject.toml
 		$$install --require-hashes --no-deps -r .venv/others.txt -r requirements-cuda.lock; \
 	else $$install --require-hashes --no-deps -r requirements.lock; fi; \
 	$$install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q registry pipelines
 	@touch $@
 
 $(BIN)/python:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from registry.attest.policy import Policy
     from registry.attest.signature import Signer
     from registry.attest.signers import CertificateHolder, CiWorkflow, IdentityPattern, PublicKey, SigstoreIdentity
-    from registry.attest.sigstore import SigstoreSigner
+    from registry.attest.sigstore.sign import SigstoreSigner
     from registry.attest.timestamp import TimestampService
     from registry.digest import Progress
     from registry.errors import (
@@ -103,7 +103,7 @@ _HOMES = {
     "registry.attest.policy": ("Policy",),
     "registry.attest.signature": ("Signer",),
     "registry.attest.signers": ("CertificateHolder", "CiWorkflow", "IdentityPattern", "PublicKey", "SigstoreIdentity"),
-    "registry.attest.sigstore": ("SigstoreSigner",),
+    "registry.attest.sigstore.sign": ("SigstoreSigner",),
     "registry.attest.timestamp": ("TimestampService",),
     "registry.errors": (
         "CredentialsError", "DigestMismatch", "Fault", "GlasshouseError", "InputError", "Malformed", "Refused",
@@ -168,12 +168,15 @@ def verify(
     ['1 of 1 signers that the policy names signed it; it asks for 1']
     """
     from registry.attest.verifier import Verifier
-    from registry.hub.client import HubClient
     from registry.hub.reference import parse
-    from registry.verification.companions import on_hub
     from registry.verification.request import Request
 
-    measure = on_hub(HubClient(endpoint), progress) if companions else None
+    measure = None
+    if companions:
+        from registry.hub.client import HubClient
+        from registry.verification.companions import on_hub
+
+        measure = on_hub(HubClient(endpoint), progress)
     request = Request(
         parse(str(ref)), Verifier(policy, trust), tuple(attestations), measure, digest, hf_cache, endpoint, progress,
         summary, summary_signer,

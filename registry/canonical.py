@@ -51,6 +51,14 @@ def digest(value: Any) -> str:
     return sha256_bytes(dumps(value))
 
 
+def is_canonical(data: bytes) -> bool:
+    """Whether `data`, whose shape was checked, is what `dumps` writes. Then `parse` takes it, too."""
+    try:
+        return dumps(json.loads(data.decode("utf-8"))) == data
+    except (ValueError, RecursionError, InputError):
+        return False
+
+
 def parse(
     data: bytes,
     *,
@@ -121,11 +129,15 @@ def _plain(value: Any, depth: int = MAX_DEPTH) -> bool:
     UTF-16 units; and numbers are spelt alike in JavaScript."""
     kind = type(value)
     if kind is dict:
-        return depth > 0 and all(
-            type(key) is str and key.isascii() and _plain(item, depth - 1) for key, item in value.items()
-        )
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not (type(item) is str or _plain(item, depth - 1)):
+                return False
+        return depth > 0
     if kind is list or kind is tuple:
-        return depth > 0 and all(_plain(item, depth - 1) for item in value)
+        for item in value:
+            if not (type(item) is str or _plain(item, depth - 1)):
+                return False
+        return depth > 0
     if kind is int:
         return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
     if kind is float:

@@ -17,7 +17,7 @@ from registry.attest.statement import Statement
 from registry.errors import InputError, SignatureError, SignerError
 
 if TYPE_CHECKING:
-    from registry.attest.sigstore import SigstoreTrust
+    from registry.attest.sigstore.verifier import SigstoreTrust
 
 
 Unlogged = TypeVar("Unlogged", PublicKey, CertificateHolder)
@@ -62,7 +62,7 @@ class Trust:
     @cached_property
     def sigstore(self) -> SigstoreTrust:
         """The root of Sigstore. Raises Unavailable or InputError where it cannot be had."""
-        from registry.attest.sigstore import SigstoreTrust  # 700 ms, and bundles by a bare key do without
+        from registry.attest.sigstore.verifier import SigstoreTrust  # heavy, and bundles by a bare key do without
 
         return SigstoreTrust(self.root, refresh=self._refresh)
 

@@ -121,7 +121,7 @@ class Signing:
                 token = read_text(self.identity_token_file, mend="write the token there").strip()
             except InputError as problem:
                 raise CredentialsError(problem.message, mend=problem.mend) from problem
-        from registry.attest.sigstore import SigstoreSigner
+        from registry.attest.sigstore.sign import SigstoreSigner
 
         return SigstoreSigner(self.trust_config, identity_token=token, browser=sys.stderr.isatty())
 
@@ -157,7 +157,7 @@ def name(chosen: Signer) -> str:
             return str(chosen.public_key)
         case CertificateSigner():
             return f"{chosen.identity} (by certificate)"
-    from registry.attest.sigstore import SigstoreSigner
+    from registry.attest.sigstore.sign import SigstoreSigner
 
     if isinstance(chosen, SigstoreSigner):
         return chosen.identity

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -83,11 +84,11 @@ class _Opened:
     stream: BinaryIO
     size: int
 
-    @property
+    @cached_property
     def start(self) -> bytes:
         return self.at(0, EDGE)
 
-    @property
+    @cached_property
     def tail(self) -> bytes:
         return self.at(max(0, self.size - TAIL), TAIL)
 

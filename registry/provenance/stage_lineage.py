@@ -59,6 +59,7 @@ class Line:
     def __init__(self, root: Path, statements: Mapping[str, Statement], digests: Digests) -> None:
         """statements: the verified ones by short name.  digests: SHA-256 of every file by path."""
         self._root, self._statements, self._digests = root, statements, digests
+        self._said: dict[str, tuple[StageRun, str]] = {}
 
     def links(self) -> Iterator[Link]:
         """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
@@ -139,10 +140,12 @@ class Line:
 
     def said(self, name: str) -> tuple[StageRun, str]:
         """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
-        statement = self._statements.get(f"{layout.STAGE}{name}")
-        if statement is None:
-            raise Unavailable(f"no verified statement of the stage {name}", mend="ask the maintainer for one")
-        return slsa.stage_run(statement)
+        if name not in self._said:
+            statement = self._statements.get(f"{layout.STAGE}{name}")
+            if statement is None:
+                raise Unavailable(f"no verified statement of the stage {name}", mend="ask the maintainer for one")
+            self._said[name] = slsa.stage_run(statement)
+        return self._said[name]
 
     def stage(self, name: str) -> str:
         """The statement of one stage fits the release, its lock, and the statements of those it read from."""

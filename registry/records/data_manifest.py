@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self
 
@@ -24,7 +25,7 @@ from registry.errors import Malformed, VerificationError
 from registry.files import readable, write_atomic
 from registry.manifest import check_path
 from registry.merkle import RootBuilder
-from registry.records.record import Count, Record, Sha256
+from registry.records.record import Count, Record, Sha256, validated
 
 ROWS = "data-manifest.jsonl"
 SUMMARY = "data-manifest.json"
@@ -34,6 +35,7 @@ MAX_LINE = 16 << 10
 """Bytes of one row. A path takes at most 1,024, a source and a licence 500 characters each."""
 MAX_ROWS = 100_000_000
 MAX_SOURCES = 10_000
+MEND = "write it anew: dvc repro -f corpus"
 NO_LICENCE = "NOASSERTION"
 """What SPDX calls a licence that nobody states (SPDX 2.3, section 8.5)."""
 
@@ -76,10 +78,6 @@ class Tally(Record):
     """How many documents."""
     size: Count = Field(default=0, alias="bytes")
     """How many bytes they have together."""
-
-    def plus(self, size: int) -> Tally:
-        """With one document more, of `size` bytes."""
-        return Tally(documents=self.documents + 1, size=self.size + size)
 
 
 class SplitTallies(Record):
@@ -133,14 +131,31 @@ class Summary(Record):
     """Sorted by id."""
 
 
+@dataclass(slots=True)
+class _Sum:
+    """A Tally that grows."""
+
+    documents: int = 0
+    size: int = 0
+
+    def add(self, size: int) -> None:
+        """One document more, of `size` bytes."""
+        self.documents += 1
+        self.size += size
+
+    def tally(self) -> Tally:
+        """What it comes to."""
+        return Tally(documents=self.documents, size=self.size)
+
+
 class _Counter:
     """Folds rows, one after the other, into a summary, in memory that grows with sources and licences only."""
 
     def __init__(self, sources: Iterable[DataSource]) -> None:
         self._sources = {source.id: source for source in sources}
-        self._by_source: dict[str, Tally] = defaultdict(Tally)
-        self._by_use: dict[str, Tally] = defaultdict(Tally)
-        self._by_license: dict[str, Tally] = defaultdict(Tally)
+        self._by_source: dict[str, _Sum] = defaultdict(_Sum)
+        self._by_use: dict[str, _Sum] = defaultdict(_Sum)
+        self._by_license: dict[str, _Sum] = defaultdict(_Sum)
         self._excluded: dict[Reason, int] = defaultdict(int)
         self._tree = RootBuilder()
         self._hash = hashlib.sha256()
@@ -160,25 +175,26 @@ class _Counter:
         if row.reason is not None:
             self._excluded[row.reason] += 1
         else:
-            self._by_use[row.use] = self._by_use[row.use].plus(row.size)
-            self._by_source[row.source] = self._by_source[row.source].plus(row.size)
-            self._by_license[row.license] = self._by_license[row.license].plus(row.size)
+            self._by_use[row.use].add(row.size)
+            self._by_source[row.source].add(row.size)
+            self._by_license[row.license].add(row.size)
 
     def summary(self) -> Summary:
-        """What the rows so far come to."""
-        return Summary(
-            root=self._tree.root(),
-            rows=self._tree.count,
-            size=self._size,
-            rows_sha256=self._hash.hexdigest(),
-            splits=SplitTallies(train=self._by_use["train"], validation=self._by_use["validation"]),
-            excluded=dict(self._excluded),
-            licenses=dict(self._by_license),
-            sources=tuple(
-                SourceTally(**_fields(source), **_fields(self._by_source[name]))
-                for name, source in sorted(self._sources.items())
-            ),
-        )
+        """What the rows so far come to. Raises Malformed where that is more bytes than JSON can count."""
+        with validated(SUMMARY, mend=MEND):
+            return Summary(
+                root=self._tree.root(),
+                rows=self._tree.count,
+                size=self._size,
+                rows_sha256=self._hash.hexdigest(),
+                splits=SplitTallies(train=self._by_use["train"].tally(), validation=self._by_use["validation"].tally()),
+                excluded=dict(self._excluded),
+                licenses={name: found.tally() for name, found in self._by_license.items()},
+                sources=tuple(
+                    SourceTally(**_fields(source), **_fields(self._by_source[name].tally()))
+                    for name, source in sorted(self._sources.items())
+                ),
+            )
 
 
 def write(folder: Path, rows: Iterable[Row], sources: Iterable[DataSource]) -> Summary:
@@ -250,9 +266,9 @@ def verify(summary: Summary, rows_path: Path) -> None:
     try:
         for row, line in _lines(rows_path):
             counter.add(row, line)
+        counted, said = counter.summary().as_json(), summary.as_json()
     except Malformed as problem:
         _differs(problem.message)
-    counted, said = counter.summary().as_json(), summary.as_json()
     if parts := sorted(key for key in counted if counted[key] != said[key]):
         _differs(f"counted anew, it differs from the summary in: {', '.join(parts)}")
 
@@ -263,7 +279,7 @@ def _fields(record: DataSource | Tally) -> dict[str, Any]:
 
 
 def _refuse(found: str) -> NoReturn:
-    raise Malformed(f"not a data manifest: {found}", mend="write it anew: dvc repro -f corpus")
+    raise Malformed(f"not a data manifest: {found}", mend=MEND)
 
 
 def _differs(found: str) -> NoReturn:

@@ -34,11 +34,13 @@ def validated(name: str, *, mend: str, under: str = "") -> Iterator[None]:
     try:
         yield
     except ValidationError as problem:
-        rows = problem.errors(include_url=False, include_context=False)[:MAX_TOLD]
-        told = (
-            _amiss(under, row["loc"], row["msg"], None if row["type"] == "missing" else row["input"]) for row in rows
-        )
-        raise Malformed(f"{name}: {'; '.join(told)}", mend=mend) from problem
+        raise _malformed(problem, name, mend, under) from problem
+
+
+def _malformed(problem: ValidationError, name: str, mend: str, under: str = "") -> Malformed:
+    rows = problem.errors(include_url=False, include_context=False)[:MAX_TOLD]
+    told = (_amiss(under, row["loc"], row["msg"], None if row["type"] == "missing" else row["input"]) for row in rows)
+    return Malformed(f"{name}: {'; '.join(told)}", mend=mend)
 
 
 def _amiss(under: str, location: tuple[int | str, ...], said: str, found: Any) -> str:
@@ -54,6 +56,7 @@ class Record(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
+        defer_build=True,
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
@@ -75,8 +78,9 @@ class Record(BaseModel):
     @classmethod
     def from_canonical(cls, data: bytes, *, name: str, max_bytes: int = canonical.MAX_BYTES) -> Self:
         """`from_bytes`, of bytes that are canonical. Raises Malformed for others that say the same, too."""
-        value = canonical.parse(data, name=name, max_bytes=max_bytes)
-        if canonical.dumps(value) != data:
+        canonical.check_shape(data, name=name)
+        if len(data) > max_bytes or not canonical.is_canonical(data):
+            canonical.parse(data, name=name, max_bytes=max_bytes)  # says what is amiss, where it is not the spelling
             raise Malformed(f"{name} is not canonical JSON", mend=REMAKE.format(name))
         return cls._of(data, name)
 
@@ -87,8 +91,10 @@ class Record(BaseModel):
 
     @classmethod
     def _of(cls, data: bytes, name: str) -> Self:
-        with validated(name, mend=REMAKE.format(name)):
+        try:
             return cls.model_validate_json(data, by_alias=True, by_name=False)
+        except ValidationError as problem:
+            raise _malformed(problem, name, REMAKE.format(name)) from problem
 
     @classmethod
     def read(cls, path: Path, *, max_bytes: int = canonical.MAX_BYTES) -> Self:

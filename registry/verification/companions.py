@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from registry.digest import Progress
 from registry.errors import GlasshouseError, VerificationError
-from registry.hub.client import HubClient
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.release_record import Companion, ReleaseRecord
 from registry.report import Check, Step, Verdict, ask
 from registry.verification.case import Case
+
+if TYPE_CHECKING:
+    from registry.hub.client import HubClient
 
 MEND = "do not use it; tell the maintainer"
 

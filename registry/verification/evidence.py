@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry import suffixes
 from registry.attest.bundle import MAX_BYTES
 from registry.errors import GlasshouseError, InputError
 from registry.files import read_bytes
-from registry.hub.client import HubClient
 from registry.hub.reference import HubReference, Reference
 from registry.hub.transfer import Limits
 from registry.manifest import walk
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.verification.case import Evidence, Gathered
+
+if TYPE_CHECKING:
+    from registry.hub.client import HubClient
 
 BRANCHES = ("status", layout.AUDITS)
 MAX_BUNDLES = 1000
@@ -36,6 +39,8 @@ def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint:
     evidence = [item for path in paths for item in _local(path)]
     unanswered: dict[str, str] = {}
     if isinstance(reference, HubReference):
+        from registry.hub.client import HubClient
+
         tag, hub = _tag(root) or reference.revision, HubClient(endpoint)
         for branch in BRANCHES:
             try:

@@ -13,7 +13,7 @@ from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import Report, Verdict
-from registry.verification import slsa_summary, steps
+from registry.verification import steps
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
 from registry.verification.evidence import gather
@@ -110,6 +110,8 @@ class Request:
         """Write the summary, where one is asked for, and the report says PASS or FAIL of files that were read."""
         if self.summary is None:
             return
+        from registry.verification import slsa_summary
+
         try:
             statement = slsa_summary.summarized(case, report)
         except Unavailable:

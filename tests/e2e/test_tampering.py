@@ -12,7 +12,7 @@ import pytest
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import Verified
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.errors import InputError, Unavailable
 from registry.hub.reference import DirectoryReference, HubReference, Reference

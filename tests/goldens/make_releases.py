@@ -22,7 +22,7 @@ from typing import Any
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.signature import Signer
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference

@@ -36,6 +36,21 @@ def test_the_order_of_keys_does_not_change_the_bytes(value: object) -> None:
     assert canonical.dumps(shuffled) == canonical.dumps({"a": value, "b": 1})
 
 
+@given(JSON, st.sampled_from([b" ", b"\n", b"0", b"\\"]), st.integers(0, 200))
+def test_canonical_bytes_are_told_from_others_that_say_the_same(value: object, more: bytes, place: int) -> None:
+    data = canonical.dumps(value)
+    assert canonical.is_canonical(data) == (canonical.dumps(json.loads(data)) == data)
+    changed = data[:place] + more + data[place:]
+    assert not canonical.is_canonical(changed) or canonical.dumps(canonical.parse(changed)) == changed
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a":1,"a":1}', b"NaN", b"1.0", b"1e1", b'"\\ud800"', b"\xff", b"[" * 99999, b'{"b":1,"a":2}', b""]
+)
+def test_what_only_some_readers_take_is_not_canonical(data: bytes) -> None:
+    assert not canonical.is_canonical(data)
+
+
 @given(st.binary(max_size=200) | st.text().map(str.encode))
 def test_hostile_bytes_raise_our_error_and_no_other(data: bytes) -> None:
     try:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from tests.sigstore_instance import ISSUER, SigstoreInstance

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from registry.attest import oms
 from registry.attest.localkey import KeySigner
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_bytes
 from registry.files import write_atomic

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from registry.attest.localkey import KeySigner
 from registry.attest.predicates import Predicate
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.files import write_atomic
 from tests.registry.attest.conftest import MAINTAINER, write_key
 from tests.registry.attest.test_predicates import EXAMPLES, SUBJECTS

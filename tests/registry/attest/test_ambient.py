@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError
 from tests.registry.attest.conftest import STATEMENT
@@ -128,7 +128,7 @@ def test_a_person_logs_in_by_a_browser(
     """In a process of its own, for the browsers are found when the module is imported."""
     bare.setenv("BROWSER", f"{script(tmp_path / 'browser', BROWSER)} %s")
     code = (
-        "import sys; from pathlib import Path; from registry.attest.sigstore import SigstoreSigner\n"
+        "import sys; from pathlib import Path; from registry.attest.sigstore.sign import SigstoreSigner\n"
         "from tests.registry.attest.conftest import STATEMENT\n"
         "signer = SigstoreSigner(Path(sys.argv[1]), browser=True); print(signer.identity)\n"
         "Path(sys.argv[2]).write_bytes(signer.sign(STATEMENT))"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry import merkle
 from registry.attest.signature import SignedByIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from tests.registry.attest.conftest import MAINTAINER, POLICY, STATEMENT
 from tests.sigstore_instance import ISSUER, SigstoreInstance

@@ -16,7 +16,7 @@ from hypothesis import given
 from registry.attest import oms
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes

@@ -28,7 +28,7 @@ from registry.attest.policy import (
     SigstoreIdentity,
 )
 from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey, Verified
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Trust, Verifier
 from registry.errors import InputError, SignerError
 from tests.authority import DAY

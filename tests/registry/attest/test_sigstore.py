@@ -6,6 +6,8 @@ import base64
 import copy
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from registry import canonical
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError, Unavailable
 from tests.registry.attest.conftest import MAINTAINER, STATEMENT
@@ -421,3 +423,13 @@ def _with(bundle: bytes, place: str) -> bytes:
         changed = text[:at] + ("x" if text[at] != "x" else "y") + text[at + 1 :]
     _set(document, place, changed)
     return json.dumps(document).encode()
+
+
+def test_loading_the_door_leaves_no_trace_in_what_others_load() -> None:
+    code = (
+        "import sys; import registry.attest.sigstore; print('boto3' in sys.modules, 'sigstore.sign' in sys.modules);"
+        "from pydantic import BaseModel; print('defer_build' in BaseModel.model_config); import boto3;"
+        "print(boto3.Session)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False False", "False"] and "boto3.session.Session" in done.stdout

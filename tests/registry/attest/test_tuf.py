@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.sigstore.tuf import trust_config
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes

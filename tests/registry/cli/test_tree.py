@@ -10,11 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
+from registry import canonical
 from registry.attest.predicates import Standing
 from registry.audit.packages import EnvironmentKind
 from registry.cli.tree import OUTPUT, RENAMED
 from registry.server.access.tokens import Role
 from registry.verification.case import DigestMode
+from tests.goldens.make_releases import goldens
 from tests.registry.cli.words import ROOT, every, options
 
 GLASSHOUSE = str(Path(sys.executable).with_name("glasshouse"))
@@ -47,6 +49,24 @@ def test_the_first_page_loads_no_command_and_nothing_that_it_does_not_need() -> 
 def test_a_command_s_page_loads_that_command_alone() -> None:
     found = loaded("verify", "--help")
     assert "registry.cli.verify" in found and not found & {"registry.cli.audit", "registry.api", "rich", "yaml"}
+
+
+NEEDLESS = {
+    "torch", "transformers", "mlflow", "dvc", "huggingface_hub", "httpx2", "model_signing", "rich", "pandas",
+    "boto3", "botocore", "sigstore.sign", "sigstore._internal.rekor.client_v2", "registry.attest.sigstore.sign",
+    "registry.hub.client", "registry.verification.slsa_summary", "registry.release", "registry.audit",
+}  # fmt: skip
+"""What signing, a Hub, or another command needs, and verifying what lies here does not."""
+
+
+@pytest.mark.parametrize(("name", "more"), [("trained", set()), ("key-stamped", {"sigstore", "requests", "tuf"})])
+def test_verifying_loads_nothing_that_it_does_not_need(tmp_path: Path, name: str, more: set[str]) -> None:
+    golden = next(golden for golden in goldens() if golden.name == f"v1/{name}")
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(canonical.dumps(golden.policy.as_json()))
+    with golden.unpacked() as root:
+        found = loaded("verify", str(root), "--policy", str(policy), "--trusted-root", str(golden.trusted_root))
+    assert "registry.verification.steps" in found and not found & (NEEDLESS | more)
 
 
 @pytest.mark.parametrize(

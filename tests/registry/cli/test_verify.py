@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from registry.attest.localkey import KeySigner
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.hub.client import HubClient
 from registry.release.publishing import publish
 from registry.release.signing import sign

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.merkle import root
 from registry.records import data_manifest
@@ -178,3 +179,14 @@ def test_a_hostile_summary_raises_our_error_and_no_other(field: str, value: obje
     said = {"schema": "glasshouse.data-manifest/v1", "algorithm": "rfc6962-sha256", alias: value}
     with pytest.raises(InputError):
         Summary.from_json(said, name=SUMMARY)
+
+
+def test_more_bytes_than_json_can_count_do_not_hold(tmp_path: Path) -> None:
+    summary = data_manifest.write(tmp_path, ALL_ROWS, SOURCES)
+    huge = [row.model_copy(update={"size": 2**53 - 1}) for row in ALL_ROWS]
+    lines = b"".join(row.to_bytes() + b"\n" for row in huge)
+    (tmp_path / ROWS).write_bytes(lines)
+    with pytest.raises(VerificationError, match="9007199254740991"):
+        data_manifest.verify(summary.model_copy(update={"rows_sha256": sha256_bytes(lines)}), tmp_path / ROWS)
+    with pytest.raises(InputError):
+        data_manifest.write(tmp_path, huge, SOURCES)

@@ -15,7 +15,7 @@ from registry.attest import revocation
 from registry.attest.localkey import KeySigner
 from registry.attest.predicates import Status
 from registry.attest.signature import Signer
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.cli import app
 from registry.files import write_atomic
 from registry.release import status

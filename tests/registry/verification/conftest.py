@@ -11,7 +11,7 @@ import pytest
 
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.predicates import Predicate
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.attest.policy import Policy, SigstoreIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.errors import DigestMismatch, InputError, SignerError, VerificationError
 from registry.hub.reference import DirectoryReference, parse

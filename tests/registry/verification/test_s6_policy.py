@@ -15,7 +15,7 @@ from registry.attest import namespace, revocation
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.predicates import Openness, Rebuild, Rebuilt, Standing, Status
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_file

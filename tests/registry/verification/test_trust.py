@@ -21,7 +21,7 @@ from registry.attest.certificate import CertificateSigner
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
-from registry.attest.sigstore import SigstoreSigner
+from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Trust
 from registry.errors import InputError, Refused
 from registry.hub.client import HubClient
