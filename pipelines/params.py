@@ -72,6 +72,36 @@ class Files(Section):
         return f"files:{self.name}"
 
 
+Column = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Rows(Section):
+    """Rows of files of this project: `.jsonl`, `.csv` with a first line of names, or `.parquet`."""
+
+    kind: Literal["rows"]
+    name: Name
+    include: tuple[Glob, ...] = Field(min_length=1, max_length=100)
+    """Globs under the project's root. Names that start with a dot are never met."""
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
+    text: Column = "text"
+    """The column that holds the text."""
+    license: Licence | None = None
+    """SPDX expression for every row, or else `license_column`."""
+    license_column: Column | None = None
+    url: Url
+    """Where they come from."""
+
+    @property
+    def id(self) -> str:
+        """What the manifest calls this source."""
+        return f"files:{self.name}"
+
+    @model_validator(mode="after")
+    def _one_licence(self) -> Self:
+        _demand_one(self.license, self.license_column)
+        return self
+
+
 class HuggingFace(Section):
     """One configuration of a data set on the Hugging Face Hub, at one commit."""
 
@@ -81,11 +111,11 @@ class HuggingFace(Section):
     """Not a branch or a tag: those move."""
     config: Name | None = None
     splits: tuple[Name, ...] = Field(default=("train",), min_length=1, max_length=20)
-    text: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "text"
+    text: Column = "text"
     """The column that holds the text."""
     license: Licence | None = None
     """SPDX expression for every row, or else `license_column`."""
-    license_column: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    license_column: Column | None = None
     limit: int | None = Field(default=None, ge=1)
     """At most this many rows of each split."""
 
@@ -96,12 +126,11 @@ class HuggingFace(Section):
 
     @model_validator(mode="after")
     def _one_licence(self) -> Self:
-        if (self.license is None) == (self.license_column is None):
-            raise ValueError("give either license or license_column")
+        _demand_one(self.license, self.license_column)
         return self
 
 
-Source = Annotated[Installed | Files | HuggingFace, Field(discriminator="kind")]
+Source = Annotated[Installed | Files | Rows | HuggingFace, Field(discriminator="kind")]
 
 
 class Filters(Section):
@@ -249,6 +278,11 @@ def load(path: Path = PATH) -> Params:
     with validated(path.name, mend=f"edit {path.name} (numbers such as 0.001 or 1.0e-3; YAML reads 1e-3 as text)"):
         # By way of JSON, because strict pydantic takes a list for a tuple there and nowhere else.
         return Params.model_validate_json(data)
+
+
+def _demand_one(license: str | None, license_column: str | None) -> None:  # noqa: A002
+    if (license is None) == (license_column is None):
+        raise ValueError("give either license or license_column")
 
 
 def _twice(names: Iterable[str]) -> str | None:

@@ -12,7 +12,8 @@ from pipelines.corpus.hub import HubReader
 from pipelines.corpus.installed import InstalledReader
 from pipelines.corpus.judge import Judge
 from pipelines.corpus.project import ProjectReader
-from pipelines.params import Files, HuggingFace, Installed, Params
+from pipelines.corpus.tables import TableReader
+from pipelines.params import Files, HuggingFace, Installed, Params, Rows
 from registry.errors import InputError
 from registry.files import directory_beside
 from registry.records import data_manifest
@@ -33,17 +34,29 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
             if not split.documents:
                 raise InputError(
                     f"no document is left for {name}; excluded: {summary.excluded}",
-                    mend="loosen corpus.filters in params.yaml, or move validation_fraction",
+                    mend=_mend(summary),
                 )
     return summary
 
 
-def _reader(source: Installed | Files | HuggingFace, root: Path) -> Reader:
+def _mend(summary: Summary) -> str:
+    """What to do where a split is empty, by what most documents were excluded for."""
+    most = max(summary.excluded, key=lambda reason: summary.excluded[reason], default=None)
+    if most == "license":
+        return (
+            "state the licence of each source in params.yaml (license, license_column), or allow it in corpus.filters"
+        )
+    return "loosen corpus.filters in params.yaml, or move validation_fraction"
+
+
+def _reader(source: Installed | Files | Rows | HuggingFace, root: Path) -> Reader:
     match source:
         case Installed():
             return InstalledReader.open(source)
         case Files():
             return ProjectReader(source, root)
+        case Rows():
+            return TableReader(source, root)
         case HuggingFace():
             return HubReader(source)
 

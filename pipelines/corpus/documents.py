@@ -6,9 +6,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 from registry.digest import CHUNK, sha256_bytes
 from registry.errors import InputError
@@ -52,25 +53,36 @@ class Reader(Protocol):
 def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # noqa: A002
     """The document in the file at `path` below `root`, read once, in memory of about `max_bytes`.
 
-    Raises InputError for a path that leaves `root`, by its spelling or by a link, and for what is not a plain file.
+    Raises InputError as `opened` does.
+    """
+    digest, size, chunks = hashlib.sha256(), 0, list[bytes]()
+    with opened(root, path) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            if size <= max_bytes:
+                chunks.append(chunk)
+    return Document(path, license, size, digest.hexdigest(), b"".join(chunks) if size <= max_bytes else None)
+
+
+@contextmanager
+def opened(root: Path, path: str) -> Iterator[BinaryIO]:
+    """The file at `path` below `root`, to be read.
+
+    Raises InputError for a path that leaves `root`, by its spelling or by a link, for what is not a plain file, and for
+    what cannot be read.
     """
     check_path(path)
     if (root / path).resolve() != root.resolve() / path:
         _refuse(path, "it leads through a link")
-    digest, size, chunks = hashlib.sha256(), 0, list[bytes]()
     try:
         descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as stream:
+        with open(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 _refuse(path, "it is not a plain file")
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                if size <= max_bytes:
-                    chunks.append(chunk)
+            yield stream
     except OSError as problem:
         _refuse(path, str(problem.strerror))
-    return Document(path, license, size, digest.hexdigest(), b"".join(chunks) if size <= max_bytes else None)
 
 
 def _refuse(path: str, found: str) -> NoReturn:

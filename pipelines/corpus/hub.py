@@ -11,14 +11,16 @@ import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pipelines.corpus import licences
+from pipelines.corpus.columns import documents_of
 from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace
 from registry import variables
 from registry.errors import CredentialsError, InputError, Unavailable
-from registry.records.data_manifest import NO_LICENCE, DataSource
+from registry.records.data_manifest import DataSource
 
 PATIENCE = 10.0
 """Seconds to wait for the Hub's first answer. Without this question first, `datasets` would try for 24 seconds."""
@@ -46,15 +48,17 @@ class HubReader:
         CredentialsError where it asks for a token.
         """
         import httpx2  # what huggingface_hub raises when the network fails
-        from datasets import load_dataset
+        from datasets import load_dataset_builder
         from datasets.exceptions import DatasetsError
 
         wanted = self.wanted
         _probe(wanted)
         try:
+            builder = load_dataset_builder(wanted.dataset, wanted.config, revision=wanted.commit)
+            if hasattr(builder.config, "sample_by"):  # files of text: each is a document, not each of its lines
+                builder.config.sample_by = "document"
             for split in sorted(wanted.splits, key=lambda name: f"{name}/"):
-                rows = load_dataset(wanted.dataset, wanted.config, revision=wanted.commit, split=split, streaming=True)
-                yield from documents_of(rows if wanted.limit is None else rows.take(wanted.limit), wanted, split)
+                yield from _split(builder, wanted, split)
         except (DatasetsError, ValueError) as problem:
             raise InputError(
                 f"{wanted.id}: {problem}", mend="compare corpus.sources in params.yaml with the data set's page"
@@ -62,22 +66,26 @@ class HubReader:
         except (OSError, httpx2.HTTPError) as problem:
             raise _unavailable(wanted, problem) from problem
         finally:
-            rows = None
             gc.collect()  # pyarrow's threads end with what they read for; left to the end they may abort the process
 
 
-def documents_of(rows: Iterable[Mapping[str, Any]], wanted: HuggingFace, split: str) -> Iterator[Document]:
-    """The rows of one split as documents. Raises InputError for a row without the columns that `wanted` names."""
-    stated = licences.normal(wanted.license) if wanted.license else None
-    for number, row in enumerate(rows):
-        text = row.get(wanted.text, 0)
-        if not (text is None or isinstance(text, str)):
-            _no_column(wanted, wanted.text, row)
-        if wanted.license_column is not None:
-            if wanted.license_column not in row:
-                _no_column(wanted, wanted.license_column, row)
-            stated = licences.normal(str(row[wanted.license_column] or ""))
-        yield Document.of_text(f"{split}/{number:012d}", stated or NO_LICENCE, text or "")
+def _split(builder: Any, wanted: HuggingFace, split: str) -> Iterator[Document]:
+    """The documents of one split. Raises InputError where it has none."""
+    where, some = f"{wanted.id}, {split}", False
+    for document in documents_of(islice(_rows(builder, split), wanted.limit), wanted, split, where):
+        some = True
+        yield document
+    if not some:
+        raise InputError(f"{where}: it has no rows", mend="leave the split out of corpus.sources in params.yaml")
+
+
+def _rows(builder: Any, split: str) -> Iterable[Mapping[str, Any]]:
+    """The rows of one split. A file without bytes has none; the library's readers stumble over it."""
+    try:
+        rows: Iterable[Mapping[str, Any]] = builder.as_streaming_dataset(split=split)
+    except StopIteration:
+        return ()
+    return rows
 
 
 def _probe(wanted: HuggingFace) -> None:
@@ -106,11 +114,4 @@ def _unavailable(wanted: HuggingFace, problem: Exception) -> Unavailable:
     return Unavailable(
         f"{wanted.id} could not be read from {where}: {problem}",
         mend="try again with the network on, HF_HUB_OFFLINE unset and HF_ENDPOINT right",
-    )
-
-
-def _no_column(wanted: HuggingFace, column: str, row: Mapping[str, Any]) -> None:
-    raise InputError(
-        f"{wanted.id} has no column {column!r} of text; it has {', '.join(sorted(row))[:300]}",
-        mend="name the column in params.yaml (text, license_column)",
     )

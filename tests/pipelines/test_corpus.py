@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipelines import params
 from pipelines.corpus import OUT, build, parquet
-from pipelines.corpus.hub import documents_of
+from pipelines.corpus.columns import documents_of
 from pipelines.corpus.installed import InstalledReader
 from pipelines.corpus.project import ProjectReader
 from pipelines.params import Files, HuggingFace, Installed
@@ -127,17 +127,17 @@ def test_rows_of_a_data_set_are_documents(tmp_path: Path) -> None:
     table = pa.table({"text": ["one", "zwölf", None], "terms": ["mit", "made up", None]})
     pq.write_table(table, tmp_path / "rows.parquet")
     rows = load_dataset("parquet", data_files=str(tmp_path / "rows.parquet"), split="train", streaming=True)
-    stated = list(documents_of(rows, hub(), "train"))
+    stated = list(documents_of(rows, hub(), "train", "a/b"))
     assert [(each.path, each.data, each.license) for each in stated] == [
         ("train/000000000000", b"one", "MIT"),
         ("train/000000000001", "zwölf".encode(), "MIT"),
         ("train/000000000002", b"", "MIT"),
     ]
-    by_row = documents_of(rows, hub(license=None, license_column="terms"), "train")
+    by_row = documents_of(rows, hub(license=None, license_column="terms"), "train", "a/b")
     assert [each.license for each in by_row] == ["MIT", "NOASSERTION", "NOASSERTION"]
     for wanted in (hub(text="content"), hub(license=None, license_column="licence")):
         with pytest.raises(InputError, match="terms, text"):
-            list(documents_of(rows, wanted, "train"))
+            list(documents_of(rows, wanted, "train", "a/b"))
 
 
 def test_without_a_network_a_data_set_fails_fast_and_as_unavailable() -> None:

@@ -86,7 +86,7 @@ def test_a_data_set_at_its_commit(hub: tuple[HubInstance, str], tmp_path: Path) 
         ({"commit": "0" * 40}, "the Hub has no hf://datasets/glasshouse/texts@000"),
         ({"dataset": "glasshouse/none"}, "the Hub has no hf://datasets/glasshouse/none"),
         ({"splits": ["dev"]}, "dev"),
-        ({"text": "content"}, "no column 'content' of text; it has body, terms"),
+        ({"text": "content"}, "train, row 1 has no column 'content'; it has body, terms"),
     ],
 )
 def test_what_the_hub_does_not_have_is_bad_input(
@@ -96,3 +96,51 @@ def test_what_the_hub_does_not_have_is_bad_input(
     code, answer = read(instance, tmp_path, **{"commit": commit, "license": "MIT", **wanted})
     assert (code, answer["code"]) == (2, "bad-input")
     assert message in str(answer["message"])
+
+
+@pytest.fixture(scope="module")
+def others(hub: tuple[HubInstance, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """More data sets on the server: the commit of each."""
+    instance, _ = hub
+    api = HfApi(endpoint=instance.url, token=instance.token)
+    chat = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
+    commits = {}
+    for name, files in {
+        "lines": {"a.txt": "one\ntwo\n", "b.txt": "three\n\nfour", "c.txt": ""},
+        "nothing": {"a.jsonl": ""},
+        "chat": {"a.jsonl": chat},
+    }.items():
+        folder = tmp_path_factory.mktemp(name)
+        for path, text in files.items():
+            (folder / path).write_text(text)
+        api.create_repo(f"glasshouse/{name}", repo_type="dataset")
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            made = api.upload_folder(repo_id=f"glasshouse/{name}", repo_type="dataset", folder_path=folder)
+        commits[name] = str(made.oid)
+    return commits
+
+
+def test_a_file_of_text_is_one_document(hub: tuple[HubInstance, str], others: dict[str, str], tmp_path: Path) -> None:
+    wanted = {"dataset": "glasshouse/lines", "text": "text", "commit": others["lines"], "license": "MIT"}
+    code, answer = read(hub[0], tmp_path, **wanted)
+    assert code == 0, answer
+    assert answer["rows"] == [
+        ["train/000000000000", "MIT", "one\ntwo\n"], ["train/000000000001", "MIT", "three\n\nfour"],
+        ["train/000000000002", "MIT", ""],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("nothing", "text", "it has no rows"),
+        ("chat", "messages", "row 1: column 'messages' holds a chat"),
+    ],
+)
+def test_what_holds_no_text_is_bad_input(
+    hub: tuple[HubInstance, str], others: dict[str, str], tmp_path: Path, name: str, column: str, message: str
+) -> None:
+    wanted = {"dataset": f"glasshouse/{name}", "text": column, "commit": others[name], "license": "MIT"}
+    code, answer = read(hub[0], tmp_path, **wanted)
+    assert (code, answer["code"]) == (2, "bad-input")
+    assert f"hf://datasets/glasshouse/{name}" in str(answer["message"]) and message in str(answer["message"])

@@ -1,0 +1,57 @@
+"""Rows of any table as documents: which column holds the text, and which the licence.
+
+Law: a row is a document, or an InputError that names the row and says what it holds; an empty text is a document, too,
+which the filters leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from pipelines.corpus import licences
+from pipelines.corpus.documents import Document
+from pipelines.params import HuggingFace, Rows
+from registry.errors import InputError
+from registry.records.data_manifest import NO_LICENCE
+
+CHAT = frozenset({"role", "content"})
+"""What each message of a chat has."""
+
+
+def documents_of(
+    rows: Iterable[Mapping[str, Any]], wanted: HuggingFace | Rows, folder: str, where: str
+) -> Iterator[Document]:
+    """The rows as documents named FOLDER/NUMBER, from 0. Raises InputError for a row that is none.
+
+    where: what errors call the table that the rows are of.
+    """
+    stated = licences.normal(wanted.license) if wanted.license else None
+    for number, row in enumerate(rows):
+        place = f"{where}, row {number + 1}"
+        text = _cell(row, wanted.text, place)
+        if wanted.license_column is not None:
+            stated = licences.normal(_cell(row, wanted.license_column, place))
+        yield Document.of_text(f"{folder}/{number:012d}", stated or NO_LICENCE, text)
+
+
+def _cell(row: Mapping[str, Any], column: str, place: str) -> str:
+    """The text in a column, empty where there is nothing."""
+    if column not in row:
+        _refuse(f"{place} has no column {column!r}; it has {', '.join(sorted(map(str, row)))[:300]}")
+    value = row[column]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        _refuse(f"{place}: column {column!r} holds {_described(value)}, not text")
+    return value
+
+
+def _described(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].keys() >= CHAT:
+        return "a chat (make one text of its messages first, in a stage of your own)"
+    return f"a value of type {type(value).__name__}"
+
+
+def _refuse(found: str) -> NoReturn:
+    raise InputError(found, mend="name a column of text in params.yaml (text, license_column), or mend the row")
