@@ -46,6 +46,8 @@ STEPS = (0, 10, 20, 30)
 MARK = f"glasshouse-escape-{os.getpid()}"
 """What processes that try to stay behind are called."""
 SECRET = "hunter2"
+HONEST_FIRST = "if INITIAL: honest(); sys.exit()\n"
+"""Where a source does not say otherwise, it lies once it has a checkpoint to begin with."""
 HELD = Allowance(seconds=20, memory=600 * MIB, processes=64, log=MIB, free=0, names=0)
 WAYS = pytest.mark.parametrize(
     "walled",
@@ -118,7 +120,7 @@ for after, until, start, out in segments():
     out.mkdir(parents=True)
     for name in ("metrics.jsonl", "checkpoints.json"):
         os.mkfifo(out / name)
-    import time; time.sleep(1)
+    import time; time.sleep(0.5)
 if INITIAL: honest()
 """,
     ),
@@ -129,7 +131,7 @@ for after, until, start, out in segments():
     out.mkdir(parents=True)
     for name in ("metrics.jsonl", "checkpoints.json"):
         (out / name).symlink_to("/dev/zero")
-    import time; time.sleep(1)
+    import time; time.sleep(0.5)
 if INITIAL: honest()
 """,
     ),
@@ -332,7 +334,7 @@ time.sleep(600)
 honest()
 for after, until, start, out in segments():
     os.chdir(out)
-    for level in range(1200):
+    for level in range(1050):
         os.mkdir("d")
         os.chdir("d")
     os.chmod(".", 0)
@@ -423,7 +425,8 @@ def workshop_of(source: Source, scratch: Path, auditor: Path, walled: bool) -> W
     """The source, in a workshop in `scratch`."""
     tree, chain = scratch / "source", made_chain(auditor / "checkpoints")
     tree.mkdir()
-    (tree / "again.py").write_text(HONEST + source.code)
+    first = "" if "INITIAL" in source.code else HONEST_FIRST
+    (tree / "again.py").write_text(HONEST + first + source.code)
     (tree / "chain.json").write_bytes(chain.to_bytes())
     told(tree, auditor)
     root = auditor / "release"

@@ -168,3 +168,25 @@ def test_a_signal_while_a_child_starts_leaves_none(sandbox: Sandbox, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         sandbox.run(["sleep", "600"], sandbox.scratch, log="out")
     assert started[0].poll() == 0  # the warden, which has ended all that it started
+
+
+def test_an_auditor_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    """Not even by SIGKILL: the warden sees that nobody listens any more."""
+    code = (
+        "from pathlib import Path\n"
+        "from registry.audit.sandbox import Sandbox\n"
+        f"sandbox = Sandbox(Path({str(tmp_path)!r}), Path({str(PROGRAMS)!r}))\n"
+        "room = sandbox.room('out')\n"
+        "said = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
+        "sandbox.run(['python', '-c', said], room.out, log='out', room=room)\n"
+    )
+    log = tmp_path / "logs/out.log"
+    with subprocess.Popen([sys.executable, "-c", code]) as auditor:
+        while not (log.exists() and log.read_text().endswith("\n")):
+            assert auditor.poll() is None
+            time.sleep(0.05)
+        auditor.kill()
+    deadline = time.monotonic() + 30
+    while _alive(int(log.read_text().split()[0])):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
