@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -70,11 +71,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(words)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: one has all that use the small project, so that it is built once."""
+    """Where several processes share the tests: each file is one's alone, so that what a module shares is made once."""
     for item in items:
-        shared = "built" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("built" if shared else item.nodeid.partition("::")[0]))
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,16 @@ def new_project(root: Path, **sections: Any) -> Project:
 
 def repository(root: Path) -> Project:
     """The project whose files stand in `root`, as a git repository with one commit."""
+    project = project_in(root)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    for key, value in (("user.name", "Maintainer"), ("user.email", MAINTAINER)):
+        project.run("git", "config", key, value)
+    project.commit("A small project")
+    return project
+
+
+def project_in(root: Path) -> Project:
+    """The project in `root`, as its people run it."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("HF_", "MLFLOW_", "GIT_"))},
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
@@ -122,19 +133,35 @@ def repository(root: Path) -> Project:
         "DVC_NO_ANALYTICS": "1",
         "NO_PROXY": "127.0.0.1,localhost",
     }
-    project = Project(root, environment)
-    project.run("git", "init", "--quiet", "--initial-branch", "main")
-    for key, value in (("user.name", "Maintainer"), ("user.email", MAINTAINER)):
-        project.run("git", "config", key, value)
-    project.commit("A small project")
-    return project
+    return Project(root, environment)
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The small project after `dvc repro`, its lock committed. Shared: do not change it."""
-    project = new_project(tmp_path_factory.mktemp("built") / "project")
-    (loaded := project.root.parent / "loaded").mkdir()  # what each process of a stage imported: tests/loaded
+    """The small project after `dvc repro`, its lock committed. Shared: do not change it.
+
+    Where several processes share the tests, the first that needs it builds it, and each has a copy of its own.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _build(tmp_path_factory.mktemp("built") / "project")
+    once = tmp_path_factory.getbasetemp().parent / "built-once"
+    once.mkdir(exist_ok=True)
+    with (once / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes later waits, and finds it built
+        if not (once / "done").exists():
+            shutil.rmtree(once / "built", ignore_errors=True)
+            _build(once / "built" / "project")
+            (once / "done").touch()
+    copy = tmp_path_factory.mktemp("copied") / "built"
+    shutil.copytree(once / "built", copy, symlinks=True)
+    return project_in(copy / "project")
+
+
+def _build(root: Path) -> Project:
+    """The small project in `root`, built; beside it `loaded`, what each process of a stage imported from where."""
+    project = new_project(root)
+    (loaded := root.parent / "loaded").mkdir()
+    (root.parent / "built-in").write_text(str(root))
     path = os.pathsep.join((project.environment["PYTHONPATH"], str(ROOT / "tests/loaded")))
     project.run("dvc", "repro", variables={"PYTHONPATH": path, "GLASSHOUSE_TEST_LOADED": str(loaded)})
     project.commit("Lock what dvc repro built")
