@@ -29,12 +29,16 @@ MAX_HEADER = 100_000_000
 MAX_RANK = 64
 """Dimensions of a tensor: as many as numpy and torch know. To multiply a million of them would take hours."""
 DTYPE_BITS = {
-    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
-    "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
+    "C64": 64, "I64": 64, "U64": 64, "F64": 64,
 }  # fmt: skip
+"""Types of numbers, as safetensors 0.8 names them, and the bits of one. A tensor takes whole bytes."""
 
 FORMATS = {"F32": "f", "F64": "d", "F16": "e"}
 """Types whose numbers `values` gives: safetensors' name -> Python's (struct)."""
+REAL = (*FORMATS, "BF16")
+"""Types whose numbers `numbers` gives."""
 PIECE = 1 << 20
 
 
@@ -60,12 +64,35 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
     Raises Malformed for anything else: a pickle by that name, a header that lies about lengths, overlaps or holes.
     Raises InputError where the file cannot be read.
     """
-    head, length, size = _head(path)
-    head.pop("__metadata__", None)
-    tensors = sorted(
-        (_tensor(path, name, row, 8 + length) for name, row in head.items()), key=lambda t: (t.start, t.end)
-    )
-    end = 8 + length
+    with readable(path), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        return layout(path, *head(stream, path, size), size)
+
+
+def head(stream: BinaryIO, path: Path, size: int, most: int = MAX_HEADER) -> tuple[dict[str, Any], int]:
+    """The header of a file of `size` bytes, as its JSON says it, and where the data begin.
+
+    stream: from the file's beginning.  path: what the file is called. Raises Malformed for more than `most` bytes, or
+    other bytes than those of a JSON object.
+    """
+    length = int.from_bytes(stream.read(8), "little")
+    if size < 8 or length > min(most, size - 8):
+        _refuse(path, f"a header of {length} bytes in a file of {size}")
+    found = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
+    if not isinstance(found, dict):
+        _refuse(path, "the header is not a JSON object")
+    return found, 8 + length
+
+
+def layout(path: Path, header: dict[str, Any], start: int, size: int) -> tuple[Tensor, ...]:
+    """The tensors that `header` lays out, in the order of their data.
+
+    path: what the file is called.  start: where its data begin.  size: its bytes. Raises Malformed where they do not
+    fill the file from there to its end.
+    """
+    rows = ((name, row) for name, row in header.items() if name != "__metadata__")
+    tensors = sorted((_tensor(path, name, row, start) for name, row in rows), key=lambda t: (t.start, t.end))
+    end = start
     for tensor in tensors:
         if tensor.start != end:
             _refuse(path, f"tensor {tensor.name!r} starts at {tensor.start}, not at {end}")
@@ -77,7 +104,9 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
 
 def metadata(path: Path) -> dict[str, str]:
     """What the file at `path` says of itself (`__metadata__`): texts by name. Raises as `read_header` does."""
-    found = _head(path)[0].get("__metadata__", {})
+    with readable(path), path.open("rb") as stream:
+        header, _ = head(stream, path, os.fstat(stream.fileno()).st_size)
+    found = header.get("__metadata__", {})
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         _refuse(path, "its metadata is not a map of texts")
     return found
@@ -121,17 +150,15 @@ def values(stream: BinaryIO, tensor: Tensor) -> Iterator[tuple[float, ...]]:
         yield struct.unpack(f"<{len(data) // size}{code}", data)
 
 
-def _head(path: Path) -> tuple[dict[str, Any], int, int]:
-    """The header of a file, the bytes it takes, and those of the file."""
-    with readable(path), path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > min(MAX_HEADER, size - 8):
-            _refuse(path, f"a header of {length} bytes in a file of {size}")
-        head = canonical.parse(stream.read(length).rstrip(b" "), name=path.name, max_bytes=MAX_HEADER)
-    if not isinstance(head, dict):
-        _refuse(path, "the header is not a JSON object")
-    return head, length, size
+def numbers(dtype: str, data: bytes) -> tuple[float, ...]:
+    """The numbers in `data`, of a type in REAL; what is left at the end, less than one number, is left out."""
+    if dtype == "BF16":  # the upper half of a number of 32 bits
+        count = len(data) // 2
+        wide = bytearray(4 * count)
+        wide[2::4], wide[3::4] = data[: 2 * count : 2], data[1 : 2 * count : 2]
+        return struct.unpack(f"<{count}f", wide)
+    count = len(data) * 8 // DTYPE_BITS[dtype]
+    return struct.unpack(f"<{count}{FORMATS[dtype]}", data[: count * DTYPE_BITS[dtype] // 8])
 
 
 def _digest(stream: BinaryIO, tensor: Tensor) -> str:
@@ -163,7 +190,8 @@ def _tensor(path: Path, name: str, row: Any, data_start: int) -> Tensor:
         _refuse(path, f"tensor {name[:80]!r} has {len(shape)} dimensions, more than {MAX_RANK}")
     if dtype not in DTYPE_BITS or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
         _refuse(path, f"tensor {name!r} has dtype {dtype!r} and shape {shape!r}")
-    if not 0 <= start <= end or end - start != math.prod(shape) * DTYPE_BITS[dtype] // 8:
+    bits = math.prod(shape) * DTYPE_BITS[dtype]
+    if not 0 <= start <= end or (end - start) * 8 != bits:
         _refuse(path, f"tensor {name!r} has {end - start} bytes for {dtype} {shape!r}")
     return Tensor(name, dtype, tuple(shape), data_start + start, data_start + end)
 

@@ -4,6 +4,8 @@
     pickles.py       whether unpickling a file would call anything
     onnx_model.py    an ONNX model's layout, and the files that it names
     gguf_header.py   what a GGUF file says of itself
+    npy_header.py    whether an array holds numbers alone
+    skops_schema.py  the types that a file of skops names; skops_types.py: those that are known to be safe
     protobuf.py      the fields of a message, which two of them are made of
 
 Nothing in a file is executed, imported, or built; what is read of it is bounded.

@@ -7,6 +7,7 @@ somebody starts it. A chat template runs in every chat: in a sandbox, which temp
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from registry.formats.protobuf import OtherFormat
 
 MAX_CONFIG = 64 << 20
 """Bytes of a configuration or a template that is read: tokenizer.json of a large vocabulary has a third of it."""
+MAX_TEMPLATE = 1 << 19
+"""Bytes of the chat templates of one file, which take a second or two to look at: long ones have a twentieth of it."""
 BY_ITSELF = frozenset(("sitecustomize.py", "usercustomize.py"))
 """What Python runs when it starts, where the folder is on its path; so it does the import lines of `*.pth`."""
 CODE = frozenset((".py", ".pyc", ".pyx", ".so", ".dll", ".dylib", ".exe", ".sh", ".bat", ".cmd", ".ps1", ".js", ".jar"))
@@ -62,8 +65,9 @@ def carried(root: Path, paths: list[str]) -> Iterator[Carried]:
         elif suffix in TEMPLATES:
             yield from _template(path, _read(root / path))
         elif suffix == ".gguf":
-            with suppress(OtherFormat):
-                yield from _template(path, gguf_header.read(root / path).get(gguf_header.TEMPLATE, ""))
+            with suppress(OtherFormat), (root / path).open("rb") as stream:
+                texts = gguf_header.read(stream, os.fstat(stream.fileno()).st_size)
+                yield from _template(path, texts.get(gguf_header.TEMPLATE, ""))
         elif suffix not in CODE and _is_script(root / path):
             yield Carried(path, "a script, which whoever starts it would run")
 
@@ -98,8 +102,7 @@ def _configured(place: Path, path: str) -> Iterator[Carried]:
         there = ELSEWHERE.match(text)
         where = f"of {there[1]}, which no signature here covers" if there else "of this release"
         yield Carried(path, f"it names code {where}, that `trust_remote_code` would run: {text[:100]}")
-    for text in _texts(config.get("chat_template"), 0):
-        yield from _template(path, text)
+    yield from _template(path, *_texts(config.get("chat_template"), 0))
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
@@ -111,10 +114,17 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
             yield from _texts(inner, depth + 1)
 
 
-def _template(path: str, text: str) -> Iterator[Carried]:
-    """Whether a chat template does more than to put texts together."""
-    if not text:
+def _template(path: str, *texts: str) -> Iterator[Carried]:
+    """Whether chat templates do more than to put texts together."""
+    if sum(map(len, texts)) > MAX_TEMPLATE:
+        yield Carried(path, f"chat templates of more than {MAX_TEMPLATE} bytes: what they do cannot be told")
         return
+    for text in filter(None, texts):
+        yield from _reaching(path, text)
+
+
+def _reaching(path: str, text: str) -> Iterator[Carried]:
+    """Whether one does."""
     from jinja2 import TemplateError, nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

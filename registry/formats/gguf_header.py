@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 from registry.formats.protobuf import OtherFormat
@@ -27,21 +26,21 @@ SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 TEMPLATE = "tokenizer.chat_template"
 
 
-def read(path: Path) -> dict[str, str]:
-    """The pairs of the GGUF file at `path` whose value is a text. Raises OtherFormat for what is not a GGUF file."""
-    with path.open("rb") as stream:
-        reader = _Reader(stream, os.fstat(stream.fileno()).st_size)
-        if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
-            raise OtherFormat(f"it does not begin with GGUF and version {VERSIONS}")
-        tensors, pairs = reader.count(), reader.count()
-        texts = {}
-        for _ in range(pairs):
-            key = reader.text()
-            value = reader.value(reader.number("<I"))
-            if value is not None:
-                texts[key] = value
-        for _ in range(tensors):
-            reader.tensor()
+def read(stream: BinaryIO, size: int) -> dict[str, str]:
+    """The pairs of a GGUF file of `size` bytes whose value is a text. Raises OtherFormat for what is none."""
+    stream.seek(0)
+    reader = _Reader(stream, size)
+    if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
+        raise OtherFormat(f"it does not begin with GGUF and version {VERSIONS}")
+    tensors, pairs = reader.count(), reader.count()
+    texts = {}
+    for _ in range(pairs):
+        key = reader.text()
+        value = reader.value(reader.number("<I"))
+        if value is not None:
+            texts[key] = value
+    for _ in range(tensors):
+        reader.tensor()
     return texts
 
 

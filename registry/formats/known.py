@@ -18,25 +18,25 @@ import re
 import tarfile
 import zipfile
 import zlib
-from ast import literal_eval
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from registry import tensors
 from registry.errors import InputError
 from registry.files import readable
-from registry.formats import gguf_header, onnx_model, pickles
+from registry.formats import gguf_header, npy_header, onnx_model, pickles, skops_schema
 from registry.formats.protobuf import BYTES, OtherFormat, fields
 from registry.suffixes import WEIGHTS
 
 EDGE = 1 << 16
 """Bytes that are read of the beginning, and of the end."""
+SKOPS = ".skops"
+"""Models of scikit-learn, as skops writes them: an archive of arrays, and of a schema that names types."""
 TAIL = EDGE + 22
 """Where an archive's directory can end: its comment has up to 65,535 bytes."""
 
@@ -65,10 +65,14 @@ class Identity:
 
 def identify(path: Path) -> Identity:
     """What the file at `path` is. Raises InputError where it cannot be read."""
-    suffix = path.suffix.lower()
     with readable(path), path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        found = _identity(_Opened(path, suffix, stream, size))
+        return identify_stream(stream, path, os.fstat(stream.fileno()).st_size)
+
+
+def identify_stream(stream: BinaryIO, path: Path, size: int) -> Identity:
+    """What the file of `size` bytes in `stream`, which can seek, is. path: what it is called."""
+    suffix = path.suffix.lower()
+    found = _identity(_Opened(path, suffix, stream, size))
     if suffix in WEIGHTS and not found.weights:
         words = f"is called {suffix}, and holds {found.words}" if found.trust is Safety.KNOWN else found.words
         return Identity(found.trust if found.trust is Safety.DANGER else Safety.UNKNOWN, words, weights=True)
@@ -101,12 +105,15 @@ def _identity(file: _Opened) -> Identity:
     """A format that accounts for every byte goes first: its bytes may look like anything."""
     if file.suffix == ".safetensors" or file.start[8:9] == b"{":
         with suppress(InputError):
-            tensors.read_header(file.path)
+            file.stream.seek(0)
+            tensors.layout(file.path, *tensors.head(file.stream, file.path, file.size), file.size)
             if file.suffix in (".safetensors", ""):
                 return Identity(Safety.KNOWN, "safetensors", weights=True)
             return Identity(Safety.UNKNOWN, "is a safetensors file by another name", weights=True)
     if danger := _danger(file):
         return Identity(Safety.DANGER, danger)
+    if file.suffix == SKOPS:
+        return _skops(file)
     for name, suffixes, weights, test in FORMATS:
         told = test(file)
         if told is None:
@@ -144,13 +151,26 @@ def _danger(file: _Opened) -> str | None:
         return inner
     if file.start.startswith(b"\x93NUMPY") and _npy(file) is None:
         return "holds Python objects, or is a broken .npy: loading it can run code"
-    if file.start.startswith(b"PK") or zipfile.is_zipfile(file.stream):
+    if file.suffix != SKOPS and (file.start.startswith(b"PK") or zipfile.is_zipfile(file.stream)):
         return "is an archive: what is in it is not looked at, and loaders unpickle it"
     if _is_tar(file.start[:512]):
         return "is an archive (tar): what is in it is not looked at, and loaders unpickle it"
     if any(file.at(place, 8) == b"\x89HDF\r\n\x1a\n" for place in _userblocks(file.size)):
         return "is HDF5, in which layers carry code"
     return None
+
+
+def _skops(file: _Opened) -> Identity:
+    """An archive of skops, by the types that its schema names."""
+    try:
+        foreign = skops_schema.foreign(file.stream, file.size)
+    except OtherFormat as problem:
+        return Identity(Safety.UNKNOWN, f"is called {SKOPS}, and is not a file of skops: {problem}", weights=True)
+    if foreign:
+        told = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        words = f"names what is not on the list of types that are known to be safe: {told[:500]}"
+        return Identity(Safety.UNKNOWN, words, weights=True)
+    return Identity(Safety.KNOWN, "skops", weights=True)
 
 
 def _userblocks(size: int) -> list[int]:
@@ -212,7 +232,7 @@ def _gguf(file: _Opened) -> _Names | None:
     if not file.start.startswith(gguf_header.MAGIC):
         return None
     with suppress(OtherFormat):
-        gguf_header.read(file.path)
+        gguf_header.read(file.stream, file.size)
         return ()
     return None
 
@@ -221,7 +241,7 @@ def _onnx(file: _Opened) -> _Names | None:
     if file.suffix != ".onnx" and not file.start.startswith(b"\x08"):
         return None
     with suppress(OtherFormat):
-        return onnx_model.external_data(file.path)
+        return onnx_model.external_data(file.stream, file.size)
     return None
 
 
@@ -236,23 +256,7 @@ def _sentencepiece(file: _Opened) -> _Names | None:
 
 
 def _npy(file: _Opened) -> _Names | None:
-    """An array of numbers that fills the file: numpy.lib.format, versions 1 to 3."""
-    start = file.start
-    if not start.startswith(b"\x93NUMPY") or start[6:7] not in (b"\x01", b"\x02", b"\x03"):
-        return None
-    width = 2 if start[6] == 1 else 4
-    begin = 8 + width + int.from_bytes(start[8 : 8 + width], "little")
-    header: Any = None
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-        header = literal_eval(start[8 + width : begin].decode("latin-1").strip()[:4096])
-    match header:
-        case {"descr": str(kind), "shape": tuple(shape), "fortran_order": bool()} if len(header) == 3:
-            item = re.fullmatch(r"[<>|=]?[?biufcSV](\d{1,4})?", kind)
-            sizes = [size for size in shape if isinstance(size, int) and size >= 0]
-            whole = item and len(sizes) == len(shape) <= tensors.MAX_RANK
-            if item and whole and begin + prod(sizes) * int(item[1] or 1) == file.size:
-                return ()
-    return None
+    return () if npy_header.is_numbers(file.start, file.size) else None
 
 
 CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
@@ -304,5 +308,8 @@ FORMATS: tuple[tuple[str, frozenset[str], bool, Callable[[_Opened], _Names | Non
     ("text", frozenset(), False, _text),
 )
 """Name, the suffixes that claim it, whether loaders take weights from it, and the test. The first that fits counts."""
-CLAIMS = {suffix: name for name, suffixes, _, _ in FORMATS for suffix in suffixes} | {".safetensors": "safetensors"}
+CLAIMS = {suffix: name for name, suffixes, _, _ in FORMATS for suffix in suffixes} | {
+    ".safetensors": "safetensors",
+    SKOPS: "skops",
+}
 """What a suffix claims."""

@@ -8,8 +8,6 @@ Source: onnx.proto3 of ONNX 1.x: ModelProto, GraphProto, NodeProto, AttributePro
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import BinaryIO
 
 from registry.formats.protobuf import BYTES, VARINT, Field, OtherFormat, fields, text
@@ -37,15 +35,13 @@ KNOWN = {
 """Numbers of the fields that a message has. Another is not ONNX as it is known here."""
 
 
-def external_data(path: Path) -> tuple[str, ...]:
-    """The files that the ONNX model at `path` takes tensors from, as it names them.
+def external_data(stream: BinaryIO, size: int) -> tuple[str, ...]:
+    """The files that the ONNX model of `size` bytes in `stream` takes tensors from, as it names them.
 
     Raises OtherFormat for what is not an ONNX model, to its last byte.
     """
-    with path.open("rb") as stream:
-        walk = _Walk(stream)
-        end = os.fstat(stream.fileno()).st_size
-        seen = walk.message("model", 0, end, 0)
+    walk = _Walk(stream)
+    seen = walk.message("model", 0, size, 0)
     if not {1, 7} <= seen:
         raise OtherFormat("it has no version and graph")
     return tuple(sorted(walk.named))

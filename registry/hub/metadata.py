@@ -57,13 +57,21 @@ def is_licence(name: str) -> bool:
     return True
 
 
+SPELT_OTHERWISE = {"odc-by-1.0": "odc-by", "odbl-1.0": "odbl", "pddl-1.0": "pddl", "c-uda-1.0": "c-uda"}
+"""SPDX's identifier -> the Hub's, where they are of one licence, and neither of GNU's."""
+_OF_GNU = re.compile(r"(?P<name>[al]?gpl-[0-9.]+|gfdl)(-[0-9.]+)?(-only|-or-later|\+)?")
+
+
 def licence(spdx: str) -> dict[str, str]:
     """The fields by which a card names the SPDX expression `spdx`: the Hub's own name for it, or `other` and its text.
 
-    Law: `check_card` accepts them.
+    The Hub does not tell `only` from `or later`: the text is one. Law: `check_card` accepts them.
     """
-    if spdx.lower() in LICENCES:
-        return {"license": spdx.lower()}
+    name = SPELT_OTHERWISE.get(spdx.lower(), spdx.lower())
+    if gnu := _OF_GNU.fullmatch(name):
+        name = gnu["name"]
+    if name in LICENCES:
+        return {"license": name}
     name = re.sub(r"[^a-z0-9.]+", "-", spdx.lower()).strip("-.")[:64]
     return {"license": "other", "license_name": name or "licence", "license_link": "LICENSE"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.hub.client import HubClient
-from registry.lint import rules, sarif, series
+from registry.lint import reading, rules, sarif
 from registry.lint.rules import Finding, Level
 
 
@@ -40,7 +40,7 @@ class LintReport:
 
 
 def look(hub: HubClient, repository: str) -> LintReport:
-    """What is wrong with `repository`, by its trees, digests and headers: no weights. Raises what HubClient raises."""
-    published = series.read(hub, repository)
+    """What is wrong with `repository`, by trees, digests, headers, and a few numbers. Raises what HubClient does."""
+    published = reading.read(hub, repository)
     findings = rules.lint(published)
     return LintReport(repository, f"{hub.endpoint}/{repository}", len(published.steps), findings)

@@ -1,4 +1,4 @@
-"""What has gone wrong in famous releases, looked for in any repository: by trees and digests, no weights.
+"""What has gone wrong in famous releases, looked for in any repository: by what `Published` holds, no weights.
 
 A rule is a pure function from what was read to what is wrong. Its number never changes its meaning.
 """
@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from registry import canonical
 from registry.errors import Malformed
 from registry.hub.metadata import front_matter
-from registry.lint.series import Published, Revision, is_optimizer, is_weights, missing_steps
+from registry.lint.series import SETTINGS, Published, Revision, begins_late, is_optimizer, is_weights, missing_steps
 from registry.records.kinds import TOKENIZERS
 from registry.suffixes import PICKLED, SAFETENSORS, SAFETENSORS_INDEX
 
+AROUND_TOKENIZERS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+TEMPLATES = ("chat_template.jinja", "chat_template.json")
+VOLATILE = frozenset(("transformers_version", "_name_or_path", "_commit_hash"))
+"""Settings that tell who wrote the file, and not what the model is."""
+PACKED = (".gz", ".z", ".bz2", ".xz", ".lzma", ".lz4", ".zst")
+"""What joblib and people put behind the suffix of a pickle."""
 DATA_RECORDS = ("provenance/data-manifest.json", "provenance/croissant.json", "croissant.json")
 LICENCES = {
     "apache-2.0": ("Apache License", "Version 2.0"), "mit": ("Permission is hereby granted, free of charge",),
@@ -100,9 +107,14 @@ def same_weights(published: Published) -> Iterator[Finding]:
 
 
 def gaps(published: Published) -> Iterator[Finding]:
-    """Steps that the spacing promises and that are not there (pythia 202, OLMo 726)."""
+    """Steps that the spacing promises and that are not there (pythia 202; OLMo 726, 842, 879)."""
     for name, steps in published.series.items():
-        if missing := missing_steps(sorted({step.step for step in steps})):
+        numbers = sorted({step.step for step in steps})
+        if late := begins_late(numbers):
+            told = f"the series {name}" if name else "the series"
+            message = f"{told} begins at {numbers[0]}: {late} steps before it are not there"
+            yield _finding("GH103", Level.WARNING, steps[:1], message)
+        if missing := missing_steps(numbers):
             told = f"the series {name} lacks" if name else "the series lacks"
             around = (steps[0].name, steps[-1].name)
             message = f"{told} {len(missing)} of its steps: {_names(map(str, missing))}"
@@ -167,7 +179,12 @@ def missing_shards(published: Published) -> Iterator[Finding]:
 
 def tokenizers(published: Published) -> Iterator[Finding]:
     """A tokenizer that changes between steps."""
-    for name in TOKENIZERS:
+    yield from _differing(published, (*TOKENIZERS, *AROUND_TOKENIZERS), "GH108")
+
+
+def _differing(published: Published, names: Iterable[str], rule: str) -> Iterator[Finding]:
+    """Files whose bytes are other ones at a few steps, or in main."""
+    for name in names:
         having = [revision for revision in (published.main, *published.steps) if name in revision.files]
         counts = Counter(revision.digest(name) for revision in having)
         if len(counts) > 1:
@@ -176,14 +193,65 @@ def tokenizers(published: Published) -> Iterator[Finding]:
             message = (
                 f"{name} at {_names(r.name for r in other)} differs from that at {len(having) - len(other)} others"
             )
-            yield _finding("GH108", Level.ERROR, other, message, name)
+            yield _finding(rule, Level.ERROR, other, message, name)
+
+
+def settings(published: Published) -> Iterator[Finding]:
+    """A configuration or a chat template that is another at a few steps (open-instruct 1291, transformers 33957)."""
+    yield from _differing(published, TEMPLATES, "GH116")
+    for name in SETTINGS:
+        having = [(revision, revision.digest(name)) for revision in published.steps if name in revision.files]
+        said = [(revision, {key: value for key, value in told.items() if key not in VOLATILE})
+                for revision, digest in having if isinstance(told := published.settings.get(digest), dict)]  # fmt: skip
+        counts = Counter(canonical.dumps(told) for _, told in said)
+        if len(counts) > 1:
+            usual = next(told for _, told in said if canonical.dumps(told) == counts.most_common(1)[0][0])
+            other = [(revision, told) for revision, told in said if told != usual]
+            keys = {key for _, told in other for key in told.keys() | usual.keys() if told.get(key) != usual.get(key)}
+            where = [revision for revision, _ in other]
+            message = (
+                f"{name} at {_names(r.name for r in where)} differs from that at {len(said) - len(other)} others: "
+                f"{_names(sorted(keys))}"
+            )
+            yield _finding("GH116", Level.ERROR, where, message, name)
+
+
+def without_weights(published: Published) -> Iterator[Finding]:
+    """Steps that serve no weights at all (pythia 107, 202)."""
+    for steps in published.series.values():
+        lacking = [step for step in steps if not step.weights]
+        if lacking and (len(lacking) < len(steps) or published.main.weights):
+            yield _finding("GH115", Level.ERROR, lacking, f"no weights at {_names(step.name for step in lacking)}")
+
+
+def pointers(published: Published) -> Iterator[Finding]:
+    """Pointers of Git LFS that were uploaded in place of the files (transformers 27923)."""
+    for digest in sorted(published.pointers):
+        revisions, path = _places(published, digest)
+        message = f"{path} at {_names(r.name for r in revisions)} is a pointer of Git LFS, and not the file itself"
+        yield _finding("GH117", Level.ERROR, revisions, message, path)
+
+
+def descents(published: Published) -> Iterator[Finding]:
+    """Step 1 is not what one step makes of step 0 (pythia 203)."""
+    by_name = {step.name: step for step in published.steps}
+    for (first, second), correlation in published.unlike.items():
+        message = f"{second} does not come from {first}: their weights correlate by {correlation:.2f}"
+        yield _finding("GH118", Level.ERROR, [by_name[first], by_name[second]], message)
+
+
+def doubtful(published: Published) -> Iterator[Finding]:
+    """Weights that were looked into, and are not known to be harmless."""
+    for digest, words in published.doubtful.items():
+        revisions, path = _places(published, digest)
+        yield _finding("GH119", Level.WARNING, revisions, f"{path} {words}", path)
 
 
 def pickles(published: Published) -> Iterator[Finding]:
     """Files that run code when they are loaded; an error where there are no safetensors beside them."""
     found: dict[tuple[tuple[str, ...], Level], list[Revision]] = {}
     for revision in (published.main, *published.steps):
-        paths = tuple(path for path in sorted(revision.files) if path.lower().endswith(tuple(PICKLED)))
+        paths = tuple(path for path in sorted(revision.files) if _is_pickle(path.lower()))
         safe = any(path.endswith(SAFETENSORS) for path in revision.files)
         if paths:
             only = any(map(is_weights, paths)) and not safe
@@ -191,6 +259,12 @@ def pickles(published: Published) -> Iterator[Finding]:
     for (paths, level), revisions in found.items():
         message = f"pickles at {_names(r.name for r in revisions)}: {_names(paths)}"
         yield _finding("GH109", level, revisions, message, paths[0])
+
+
+def _is_pickle(path: str) -> bool:
+    """Whether a file is a pickle by its name, packed or not."""
+    packed = next((ending for ending in PACKED if path.endswith(ending)), "")
+    return path.removesuffix(packed).endswith(tuple(PICKLED))
 
 
 def card(published: Published) -> Iterator[Finding]:
@@ -215,15 +289,15 @@ def card(published: Published) -> Iterator[Finding]:
 
 
 def headers(published: Published) -> Iterator[Finding]:
-    """Safetensors with several metadata keys (their order is random, so the file's hash is), and what are none."""
+    """Safetensors with several metadata keys (their order is random, so the file's hash is), and broken ones."""
     for digest, keys in published.metadata.items():
         if len(keys) > 1:
-            revision, path = _place(published, digest)
+            revisions, path = _places(published, digest)
             message = f"{len(keys)} metadata keys ({_names(keys)}): saved again, the file has another hash"
-            yield _finding("GH113", Level.WARNING, [revision], message, path)
+            yield _finding("GH113", Level.WARNING, revisions, message, path)
     for digest, why in published.unreadable.items():
-        revision, path = _place(published, digest)
-        yield _finding("GH114", Level.ERROR, [revision], f"not a safetensors file: {why}", path)
+        revisions, path = _places(published, digest)
+        yield _finding("GH114", Level.ERROR, revisions, f"not a whole safetensors file: {why}", path)
 
 
 RULES = (
@@ -237,12 +311,17 @@ RULES = (
     Rule("GH109", "Pickles are served", pickles),
     Rule("GH110", "The card is without licence or data, or contradicts the licence's text", card),
     Rule("GH113", "Safetensors with several metadata keys, or unreadable", headers),
+    Rule("GH115", "A step has no weights", without_weights),
+    Rule("GH116", "A configuration or chat template changes between steps", settings),
+    Rule("GH117", "A pointer of Git LFS stands in place of a file", pointers),
+    Rule("GH118", "Step 1 does not come from step 0", descents),
+    Rule("GH119", "Weights that are not known to be harmless", doubtful),
 )
 TITLES: Mapping[str, str] = {rule.number: rule.title for rule in RULES} | {
     "GH102": "Step 0 serves the weights of a later step",
     "GH111": "The card names no data",
     "GH112": "The card's licence is not that of the licence file",
-    "GH114": "A safetensors file that is not one",
+    "GH114": "A safetensors file that is not one, or not whole",
 }
 
 
@@ -259,14 +338,15 @@ def _sizes(revision: Revision) -> dict[str, int]:
     return {path: revision.files[path].size for path in revision.weights}
 
 
-def _place(published: Published, digest: str) -> tuple[Revision, str]:
-    """Where a file of that digest stands first: in main, else in the lowest step."""
-    return next(
+def _places(published: Published, digest: str) -> tuple[list[Revision], str]:
+    """Where a file of that digest stands, main first; and its path in the first of them."""
+    found = [
         (revision, path)
         for revision in (published.main, *published.steps)
         for path in revision.files
         if revision.digest(path) == digest
-    )
+    ]
+    return list({revision.name: revision for revision, _ in found}.values()), found[0][1]
 
 
 def _metadata(text: str) -> dict[str, Any] | None:

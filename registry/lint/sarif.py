@@ -48,7 +48,7 @@ RULES = {
     ),
     "GH103": _Rule(
         Level.ERROR,
-        "The spacing of the series promises steps that are not there.",
+        "The spacing of the series promises steps that are not there, between others or before the first.",
         "Upload the missing checkpoints, or name in the card the steps that are lost.",
     ),
     "GH104": _Rule(
@@ -107,6 +107,34 @@ RULES = {
         Level.ERROR,
         "A file is called .safetensors and is not one: a truncated upload, or another format under that name.",
         "Upload the file again from the original.",
+    ),
+    "GH115": _Rule(
+        Level.ERROR,
+        "The branch of a step serves no weights, while other steps or main do.",
+        "Upload the checkpoint to that branch, or remove the branch, and say so in the card.",
+    ),
+    "GH116": _Rule(
+        Level.ERROR,
+        "A configuration or a chat template at a few steps is another than at the rest, so the weights become another "
+        "model, or are asked otherwise. Who wrote the file, and by which version, does not count.",
+        "Upload the file of the training to every branch.",
+    ),
+    "GH117": _Rule(
+        Level.ERROR,
+        "A file holds three lines that name the large file in place of it: it was committed without Git LFS.",
+        "Upload the file itself: `git lfs install`, or the Hub's own client.",
+    ),
+    "GH118": _Rule(
+        Level.ERROR,
+        "One step changes weights by a small part of their spread, and the weights of step 1 are unlike those of step "
+        "0: that is of another seed, or of another model.",
+        "Upload the initial weights of this training to the branch of step 0, or remove the branch.",
+    ),
+    "GH119": _Rule(
+        Level.WARNING,
+        "A file of weights was looked into, and is not known to be harmless: it names types or functions that are not "
+        "on a fixed list, or is not of its format.",
+        "Save the weights with safetensors, or with types of scikit-learn alone.",
     ),
 }
 

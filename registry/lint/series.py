@@ -1,7 +1,7 @@
 """What a repository on a Hub shows of a training: trees and digests of main and of every step, no weights.
 
 Names of steps as they are seen in the wild: step-000100, step1000, step1000-tokens4B, stage1-step1000-tokens4B,
-checkpoint-1000, global_step1000. What stands before the number tells one series from another.
+checkpoint-1000, global_step1000, ckpt_000. What stands before the number tells one series from another.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
-from registry import canonical
-from registry.errors import InputError
-from registry.hub.client import HubClient, in_parallel
 from registry.hub.transfer import RemoteFile
-from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX, WEIGHTS
+from registry.suffixes import SAFETENSORS, WEIGHTS
 
-MAX_STEPS = 5_000
-MAX_HEADER = 16 << 20
-MAX_INDEX = 32 << 20
-MAX_TEXT = 4 << 20
+SETTINGS = ("config.json", "generation_config.json")
+"""Files at the root of a tree by which a model is built, or generates."""
 _STEP = re.compile(
-    r"(?P<series>(?:.*[-_/.])?)(?:global_?)?(?:step|checkpoint|iter)[-_]?(?P<step>[0-9]{1,12})(?![0-9]).*"
+    r"(?P<series>(?:.*[-_/.])?)(?:global_?)?(?:step|checkpoint|ckpt|iter)[-_]?(?P<step>[0-9]{1,12})(?![0-9]).*"
 )
 
 
@@ -68,11 +64,19 @@ class Published:
     metadata: Mapping[str, tuple[str, ...]]
     """Keys of `__metadata__`, by the digest of a safetensors file."""
     unreadable: Mapping[str, str]
-    """Why a safetensors file could not be understood, by its digest."""
+    """Why a safetensors file could not be understood, or is not whole, by its digest."""
     indexes: Mapping[str, frozenset[str]]
     """The shards that an index names, by the digest of the index file."""
     texts: Mapping[str, str]
     """The card and the licence of main, where they are there."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What each file of settings (SETTINGS) says, by its digest."""
+    pointers: frozenset[str] = frozenset()
+    """Digests of files that are pointers of Git LFS, and not what they stand for."""
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    """What is amiss with a file of weights that was looked into, by its digest."""
+    unlike: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """How the weights of step 1 correlate with those of step 0, by the names of the two, where they should."""
 
     @property
     def series(self) -> dict[str, tuple[Revision, ...]]:
@@ -117,6 +121,18 @@ def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({*missing, *_missing_powers(steps)}))
 
 
+def begins_late(steps: Sequence[int]) -> int:
+    """How many steps the spacing of `steps` (ascending) promises before the first of them.
+
+    Only where the first four are as far from each other as the spacing, and a multiple of it: so step 0 is where they
+    ought to begin.
+    """
+    spacings = {b - a for a, b in pairwise(steps[:4])}
+    if len(steps) < 4 or len(spacings) != 1 or steps[0] % min(spacings):
+        return 0
+    return max(0, steps[0] // min(spacings) - 1)
+
+
 def _is_whole(steps: Sequence[int], spacings: set[int]) -> bool:
     """Whether `steps` are the powers of two below one of `spacings`, then its multiples, and the last step."""
     found, last = {0, *steps}, steps[-1]
@@ -126,74 +142,6 @@ def _is_whole(steps: Sequence[int], spacings: set[int]) -> bool:
         if others in (1, 2) and found == {*range(0, last + 1, spacing), *powers, last}:
             return True
     return False
-
-
-def read(hub: HubClient, repo: str) -> Published:
-    """Everything the rules need, from listings, ranges of headers and small files. No weights are fetched.
-
-    Raises what HubClient raises, and InputError beyond MAX_STEPS.
-    """
-    named = {**hub.refs.tags(repo), **hub.refs.branches(repo)}
-    found = sorted((*parsed, name) for name in named if (parsed := parse_step(name)))
-    if len(found) > MAX_STEPS:
-        raise InputError(f"{repo} has {len(found)} steps, more than {MAX_STEPS}", mend="lint a smaller repository")
-
-    def revision(row: tuple[str, int, str]) -> Revision:
-        series, step, name = row
-        files = {file.path: file for file in hub.files.list(repo, named[name])}
-        return Revision(name, named[name], files, series, step)
-
-    main_commit = hub.refs.head(repo)
-    main = Revision("main", main_commit, {file.path: file for file in hub.files.list(repo, main_commit)})
-    steps = tuple(in_parallel(revision, found))
-    distinct = {
-        each.digest(path): (each.commit, path)
-        for each in (main, *steps)
-        for path in each.files
-        if path.endswith((SAFETENSORS, SAFETENSORS_INDEX))
-    }
-    headers = [(digest, *place) for digest, place in distinct.items() if not place[1].endswith(SAFETENSORS_INDEX)]
-    indexes = [(digest, *place) for digest, place in distinct.items() if place[1].endswith(SAFETENSORS_INDEX)]
-    keys = in_parallel(lambda row: (row[0], _metadata(hub, repo, row[1], row[2])), headers)
-    return Published(
-        repo=repo,
-        main=main,
-        steps=steps,
-        metadata={digest: found for digest, found in keys if isinstance(found, tuple)},
-        unreadable={digest: found for digest, found in keys if isinstance(found, str)},
-        indexes=dict(in_parallel(lambda row: (row[0], _shards(hub, repo, row[1], row[2])), indexes)),
-        texts={
-            path: hub.files.read(repo, main.commit, path, max_bytes=MAX_TEXT).decode("utf-8", "replace")
-            for path in main.files
-            if path in ("README.md", "LICENSE", "LICENSE.md", "LICENSE.txt")
-        },
-    )
-
-
-def _metadata(hub: HubClient, repo: str, commit: str, path: str) -> tuple[str, ...] | str:
-    """The keys of `__metadata__` of a safetensors file, read by range; or, as words, why it is none."""
-    length = int.from_bytes(hub.files.read_range(repo, commit, path, start=0, count=8), "little")
-    if not 2 <= length <= MAX_HEADER:
-        return f"a header of {length} bytes"
-    try:
-        data = hub.files.read_range(repo, commit, path, start=8, count=length).rstrip(b" ")
-        head = canonical.parse(data, name=path, max_bytes=MAX_HEADER)
-    except InputError as problem:
-        return problem.message
-    metadata = head.get("__metadata__", {}) if isinstance(head, dict) else None
-    return tuple(sorted(metadata)) if isinstance(metadata, dict) else "its header is not a map"
-
-
-def _shards(hub: HubClient, repo: str, commit: str, path: str) -> frozenset[str]:
-    """The files that an index names, as paths from the root; none where it is not an index."""
-    try:
-        index = canonical.parse(hub.files.read(repo, commit, path, max_bytes=MAX_INDEX), name=path, max_bytes=MAX_INDEX)
-    except InputError:
-        return frozenset()
-    names = index.get("weight_map") if isinstance(index, dict) else None
-    folder = path.rpartition("/")[0]
-    prefix = f"{folder}/" if folder else ""
-    return frozenset(prefix + str(name) for name in names.values()) if isinstance(names, dict) else frozenset()
 
 
 def _missing_powers(steps: Sequence[int]) -> list[int]:

@@ -5,5 +5,5 @@
     child.py      one parser in a process of its own, whose memory and time are bounded
     __main__.py   the command
 
-Law: a parser answers, or raises GlasshouseError, within LIMIT seconds and MEMORY bytes more than it started with.
+Law: a parser answers, or raises GlasshouseError, within LIMIT seconds of work and MEMORY bytes beyond its start.
 """

@@ -16,7 +16,7 @@ TOKENS = (
     b"-----BEGIN CERTIFICATE-----\n",
 )  # fmt: skip
 """What means something to some parser."""
-MOST = 8 << 20
+MOST = 4 << 20
 """Bytes of an input."""
 MANY = (2, 30, 1_000, 100_000)
 """How often a piece is repeated."""
@@ -66,7 +66,8 @@ def changed(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
             case 2:
                 data = data[:place]
             case 3:
-                data = data[:place] + piece * draw(st.sampled_from(MANY)) + data[place:]
+                count = min(draw(st.sampled_from(MANY)), MOST // (len(piece) or 1))
+                data = data[:place] + piece * count + data[place:]
             case 4:
                 other = draw(st.sampled_from(seeds))
                 data = data[:place] + other[draw(st.integers(0, len(other))) :]

@@ -34,7 +34,7 @@ from registry.formats import carried_code
 from registry.formats.known import identify
 from registry.hub import metadata, reference, transfer
 from registry.hub.client import HubClient, bounds
-from registry.lint import rules, series
+from registry.lint import reading, rules
 from registry.manifest import Manifest
 from registry.project import dvc_lock, dvc_yaml
 from registry.records import data_manifest, layout
@@ -48,7 +48,8 @@ from registry.records.run import Stages
 from registry.records.tokens import Tokens
 from registry.verification.inclusion import Proof
 from tests import lying_hub
-from tests.goldens.make_releases import goldens
+from tests.goldens.make_releases import FOLDER, goldens
+from tests.registry.formats.test_skops import scaled
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
@@ -166,9 +167,7 @@ def yaml_documents(data: bytes, folder: Path) -> None:
                 raise
 
 
-@parser(
-    lambda: [json.dumps(Manifest.of_directory(Path(__file__).parent.parent / "goldens/releases").as_json()).encode()]
-)
+@parser(lambda: [json.dumps(Manifest.of_directory(FOLDER).as_json()).encode()])
 def manifests(data: bytes, folder: Path) -> None:
     """A list of files."""
     Manifest.from_json(canonical.parse(data))
@@ -359,7 +358,7 @@ def hub_answers(data: bytes, folder: Path) -> None:
         lambda: client.refs.history(lying_hub.REPO),
         lambda: client.pulls.list(lying_hub.REPO),
         lambda: client.account.name(),
-        lambda: rules.lint(series.read(client, lying_hub.REPO)),
+        lambda: rules.lint(reading.read(client, lying_hub.REPO)),
     ):  # fmt: skip
         shutil.rmtree(folder / "release", ignore_errors=True)
         try:
@@ -497,6 +496,7 @@ for _name, _seeds, _parse in (
     ("gguf_files", _gguf, _identified("a.gguf")),
     ("onnx_files", _onnx, _identified("a.onnx", "a")),
     ("pickles", _pickles, _identified("a.bin", "a.txt")),
+    ("skops_files", lambda: [scaled()], _identified("a.skops")),
     ("arrays", _arrays, _identified("a.npy")),
     ("other_files", _ending(".png", "LICENSE", "tokenizer.json", ".md"), _identified("a", "a.model", "a.parquet")),
 ):  # fmt: skip

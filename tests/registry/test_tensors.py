@@ -9,10 +9,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save, save_file
 
 from registry import tensors
-from registry.errors import InputError
+from registry.errors import InputError, Malformed
+from registry.tensors import DTYPE_BITS, parameters
 
 WEIGHTS: dict[str, npt.NDArray[np.float32 | np.float16]] = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -84,3 +86,28 @@ def test_a_changed_header_is_refused_or_still_tells_no_lie(
     except InputError:
         return
     assert all(0 < row.start <= row.end <= len(good) for row in rows)
+
+
+@pytest.mark.parametrize("dtype", DTYPE_BITS)
+def test_each_type_of_the_reference_library_takes_the_bytes_that_it_says(tmp_path: Path, dtype: str) -> None:
+    size = 4 * DTYPE_BITS[dtype] // 8
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(lying({"a": {"dtype": dtype, "shape": [2, 2], "data_offsets": [0, size]}}, b"\0" * size))
+    with safe_open(path, "np") as opened:
+        assert opened.get_slice("a").get_dtype() == dtype
+    assert parameters(path) == 4
+    path.write_bytes(lying({"a": {"dtype": dtype, "shape": [2, 2], "data_offsets": [0, size + 1]}}, b"\0" * (size + 1)))
+    with pytest.raises(Malformed):
+        parameters(path)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F4", 1), ("F4", 2), ("F6_E2M3", 2), ("F6_E3M2", 3)])
+def test_numbers_that_end_within_a_byte_are_refused_as_the_reference_does(
+    tmp_path: Path, dtype: str, size: int
+) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(lying({"a": {"dtype": dtype, "shape": [3], "data_offsets": [0, size]}}, b"\0" * size))
+    with pytest.raises(SafetensorError):
+        safe_open(path, "np").__enter__()
+    with pytest.raises(Malformed):
+        parameters(path)

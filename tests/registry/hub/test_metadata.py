@@ -128,3 +128,18 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_metadata_that_cannot_be_read_is_named(card: bytes, says: str | None) -> None:
     found = metadata.fault(card)
     assert found is None if says is None else says in str(found)
+
+
+@pytest.mark.parametrize(
+    ("spdx", "hub"),
+    [
+        ("Apache-2.0", "apache-2.0"), ("GPL-3.0-only", "gpl-3.0"), ("GPL-3.0-or-later", "gpl-3.0"),
+        ("GPL-2.0+", "gpl-2.0"), ("AGPL-3.0-only", "agpl-3.0"), ("LGPL-2.1-or-later", "lgpl-2.1"),
+        ("GFDL-1.3-only", "gfdl"), ("ODC-By-1.0", "odc-by"), ("ODbL-1.0", "odbl"), ("PDDL-1.0", "pddl"),
+        ("LGPL-2.0-only", "other"), ("GPL-3.0-only WITH GCC-exception-3.1", "other"), ("MIT OR Apache-2.0", "other"),
+    ],
+)  # fmt: skip
+def test_a_licence_is_spelt_as_the_hub_spells_it(spdx: str, hub: str) -> None:
+    fields = metadata.licence(spdx)
+    assert fields["license"] == hub
+    metadata.check_card(card(**fields))

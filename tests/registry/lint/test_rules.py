@@ -15,7 +15,7 @@ from pipelines.schedule import is_checkpoint
 from registry.hub.transfer import RemoteFile
 from registry.lint.rules import Level
 from registry.lint.rules import lint as run
-from registry.lint.series import Published, Revision, missing_steps, parse_step
+from registry.lint.series import Published, Revision, begins_late, missing_steps, parse_step
 from tests.pipelines.small_project import TRAIN
 
 STEPS = tuple(range(0, 30_000, 1_000))
@@ -55,6 +55,12 @@ def published(trees: dict[int, Files], main: Files, card: str = CARD, licence: s
         unreadable={},
         indexes={digest("index"): frozenset(SHARDS)},
         texts={"README.md": card, "LICENSE": licence},
+        settings={
+            digest("config"): {"hidden_size": 8, "transformers_version": "4.1"},
+            digest("another config"): {"hidden_size": 9, "transformers_version": "4.2"},
+        },
+        pointers=frozenset({digest("pointer")} & {digest(words) for words in (*main.values(),)}),
+        doubtful={digest("doubtful"): "names what is not on the list"} if "model.skops" in main else {},
     )
 
 
@@ -125,6 +131,46 @@ def other_tokenizer(trees: dict[int, Files], main: Files) -> None:
     trees[15_000]["tokenizer.json"] = "another tokenizer"
 
 
+def no_weights(trees: dict[int, Files], main: Files) -> None:
+    """pythia 202: a step branch that holds all but its weights."""
+    for path in (*SHARDS, INDEX):
+        del trees[16_000][path]
+
+
+def other_config(trees: dict[int, Files], main: Files) -> None:
+    """open-instruct 1291: one step has another configuration."""
+    for files in trees.values():
+        files["config.json"] = "config"
+    trees[17_000]["config.json"] = "another config"
+
+
+def other_template(trees: dict[int, Files], main: Files) -> None:
+    """transformers 33957: one step is asked otherwise."""
+    for files in (main, *trees.values()):
+        files["chat_template.jinja"] = "template"
+    trees[18_000]["chat_template.jinja"] = "another template"
+
+
+def other_tokenizer_config(trees: dict[int, Files], main: Files) -> None:
+    for files in (main, *trees.values()):
+        files["tokenizer_config.json"] = "tokenizer config"
+    trees[19_000]["tokenizer_config.json"] = "another tokenizer config"
+
+
+def pointer(trees: dict[int, Files], main: Files) -> None:
+    """transformers 27923: what was committed is the pointer."""
+    for files in (main, *trees.values()):
+        files["spiece.model"] = "pointer"
+
+
+def joblib(trees: dict[int, Files], main: Files) -> None:
+    main["model.joblib.gz"] = "pickle"
+
+
+def skops(trees: dict[int, Files], main: Files) -> None:
+    main["model.skops"] = "doubtful"
+
+
 def pickled(trees: dict[int, Files], main: Files) -> None:
     main["pytorch_model.bin"] = "pickle"
 
@@ -143,6 +189,13 @@ def pickled(trees: dict[int, Files], main: Files) -> None:
         (no_shard, {"GH107"}, SHARDS[1]),
         (other_tokenizer, {"GH108"}, "step15000"),
         (pickled, {"GH109"}, "pytorch_model.bin"),
+        (joblib, {"GH109"}, "model.joblib.gz"),
+        (no_weights, {"GH115"}, "no weights at step16000"),
+        (other_config, {"GH116"}, "config.json at step17000 differs from that at 29 others: hidden_size"),
+        (other_template, {"GH116"}, "chat_template.jinja at step18000"),
+        (other_tokenizer_config, {"GH108"}, "tokenizer_config.json at step19000"),
+        (pointer, {"GH117"}, "spiece.model at main, step0"),
+        (skops, {"GH119"}, "model.skops names what is not on the list"),
     ],
 )
 def test_each_planted_fault_is_found_and_named(plant: Fault, rules: set[str], names: str) -> None:
@@ -184,6 +237,31 @@ def test_cards_and_licences(card: str, licence: str, rules: set[str]) -> None:
     assert found(published(trees, main, card, licence)) == rules
 
 
+def test_another_version_of_the_library_that_wrote_it_makes_no_other_configuration() -> None:
+    trees, main = clean()
+    other_config(trees, main)
+    settings = {
+        digest(words): {"hidden_size": 8, "transformers_version": words} for words in ("config", "another config")
+    }
+    assert found(replace(published(trees, main), settings=settings)) == set()
+
+
+def test_a_series_that_begins_late_is_told_and_a_repository_of_logs_is_not() -> None:
+    trees, main = clean()
+    late = {step: files for step, files in trees.items() if step >= 20_000}
+    (finding,) = run(published(late, main))
+    assert (finding.rule, finding.level) == ("GH103", Level.WARNING)
+    assert finding.message == "the series begins at 20000: 19 steps before it are not there"
+    assert found(published({1000: {"log.txt": "a"}, 2000: {"log.txt": "b"}}, {"README.md": "card"})) == {"GH106"}
+
+
+def test_step_1_that_is_not_made_of_step_0_is_named() -> None:
+    trees, main = clean()
+    some = replace(published(trees, main), unlike={("step0", "step1000"): 0.004})
+    (finding,) = run(some)
+    assert finding.rule == "GH118" and finding.where == ("step0", "step1000") and "0.00" in finding.message
+
+
 def test_safetensors_headers() -> None:
     trees, main = clean()
     some = published(trees, main)
@@ -199,6 +277,8 @@ def test_safetensors_headers() -> None:
         ("stage1-step1000-tokens4B", ("stage1", 1000)),
         ("checkpoint-500", ("", 500)),
         ("global_step12", ("global", 12)),
+        ("ckpt_000", ("", 0)),
+        ("ckpt-358", ("", 358)),
         ("main", None),
         ("v1.0.0", None),
     ],
@@ -224,6 +304,16 @@ def test_names_of_steps(name: str, expected: tuple[str, int] | None) -> None:
 )
 def test_gaps_are_what_the_spacing_promises(steps: tuple[int, ...], missing: tuple[int, ...]) -> None:
     assert missing_steps(steps) == missing
+
+
+@pytest.mark.parametrize(
+    ("steps", "late"),
+    [((102_500, 103_000, 103_500, 104_000, 330_000, 330_223), 204), ((0, 1, 2, 3), 0),
+     ((1, 2, 3, 4), 0), ((1000, 2000, 3000, 4000), 0),
+     ((2000, 3000, 4000), 0), ((2500, 3500, 4500, 5500), 0), ((64, 128, 256, 512), 0), ((), 0)],
+)  # fmt: skip
+def test_a_first_gap_is_told_where_one_spacing_promises_the_steps_before(steps: tuple[int, ...], late: int) -> None:
+    assert begins_late(steps) == late
 
 
 @given(st.integers(2, 5000), st.integers(6, 40), st.data())

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from registry.hub.client import HubClient
-from registry.lint import rules, sarif, series
+from registry.lint import reading, rules, sarif
 from registry.lint.rules import Finding, Level
 from tests.conftest import Released
 from tests.hub_instance import HubInstance
+from tests.registry.formats.test_skops import _as, changed, scaled
 from tests.registry.server.asking import ask, commit, put
 
 REPO = "glasshouse/linted"
@@ -43,7 +46,8 @@ def safetensors(name: str, metadata: Mapping[str, str] = {"format": "pt"}) -> by
 def tree(step: int) -> Files:
     """One clean checkpoint."""
     weights = {path: safetensors(f"{step} {path}") for path in (*SHARDS, OPTIMIZER)}
-    return {**weights, "model.safetensors.index.json": INDEX, "tokenizer.json": "{}"}
+    config = json.dumps({"hidden_size": 8, "transformers_version": str(step)})
+    return {**weights, "model.safetensors.index.json": INDEX, "tokenizer.json": "{}", "config.json": config}
 
 
 def main_tree() -> Files:
@@ -97,6 +101,16 @@ def weights(step: int) -> Files:
     return {path: tree(step)[path] for path in SHARDS}
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 500000\n"
+
+
+def trained(seed: int) -> bytes:
+    """Weights of a matrix, as an initialisation by `seed` draws them; a step of training moves them a little."""
+    generator = np.random.default_rng(seed // 10)
+    drawn = generator.normal(0, 0.02, (64, 64)) + np.random.default_rng(seed).normal(0, 1e-4, (64, 64))
+    return save({"w": drawn.astype(np.float32), "b": np.zeros(64, dtype=np.float32)})
+
+
 FAULTS: dict[str, Files] = {
     "step3000": weights(29_000), "step7000": weights(29_000),  # pythia 205
     "step0": weights(1_000),  # pythia 83
@@ -105,7 +119,15 @@ FAULTS: dict[str, Files] = {
     "step15000": {"tokenizer.json": '{"another": 1}'},
     "step17000": {SHARDS[0]: safetensors("17", {"format": "pt", "step": "17000"})},
     "step18000": {SHARDS[0]: b"\0" * 2000},
-    "main": {**weights(20_000), "pytorch_model.bin": b"\x80\x04." * 900,
+    "step19000": {SHARDS[0]: safetensors("19")[:-1000]},  # cog-comfyui 329
+    "step20000": {"tokenizer.json": POINTER.encode()},  # transformers 27923
+    "step21000": {"config.json": '{"hidden_size": 9, "transformers_version": "5"}'},  # open-instruct 1291
+    "seed2-ckpt_000": {"model.safetensors": trained(1), OPTIMIZER: safetensors("seed2 0")},
+    "seed2-ckpt_001": {"model.safetensors": trained(11), OPTIMIZER: safetensors("seed2 1")},  # pythia 203
+    "seed3-ckpt_000": {"model.safetensors": trained(21), OPTIMIZER: safetensors("seed3 0")},
+    "seed3-ckpt_001": {"model.safetensors": trained(22), OPTIMIZER: safetensors("seed3 1")},  # as it should be
+    "main": {**weights(20_000), "pytorch_model.bin": b"\x80\x04." * 900, "model.skops": scaled(),
+             "other.skops": changed(_as("ObjectNode", "os", "system")),
              "README.md": "---\nlicense: mit\n---\n# A model\n"},
 }  # fmt: skip
 """What is changed, by branch. Besides, pythia 202: two steps are not there; one has no optimizer, one lacks a shard."""
@@ -134,18 +156,19 @@ def client(hub: HubInstance, monkeypatch: pytest.MonkeyPatch) -> HubClient:
 
 def test_clean_it_is_silent_and_faulty_each_fault_is_named(shelf: Shelf, hub: HubInstance, client: HubClient) -> None:
     before = sent(hub)
-    read = series.read(client, REPO)
+    read = reading.read(client, REPO)
     assert [step.step for step in read.steps] == list(STEPS) and rules.lint(read) == ()
     assert sent(hub) - before < 10 * WEIGHT  # of more than 90 files, each larger than WEIGHT
 
     for branch, files in FAULTS.items():
         shelf.change(branch, files)
     shelf.change("step13000", {}, gone=(OPTIMIZER,))
+    shelf.change("step22000", {}, gone=(*SHARDS, "model.safetensors.index.json"))
     shelf.change("step14000", {}, gone=(SHARDS[1],))
     for step in (11_000, 12_000):
         shelf.lose(f"step{step}")
     before = sent(hub)
-    findings = rules.lint(series.read(client, REPO))
+    findings = rules.lint(reading.read(client, REPO))
     assert sent(hub) - before < 10 * WEIGHT
     assert {finding.rule for finding in findings} == rules.TITLES.keys() - {"GH110"}  # the card can be read
     for rule, words in {
@@ -156,15 +179,22 @@ def test_clean_it_is_silent_and_faulty_each_fault_is_named(shelf: Shelf, hub: Hu
         "GH105": "step8000 and step9000 serve the same bytes",
         "GH106": "no optimizer state at step13000",
         "GH107": f"step14000 lacks {SHARDS[1]}",
-        "GH108": "tokenizer.json at step15000 differs from that at 28 others",
+        "GH108": "tokenizer.json at step15000, step20000 differs from that at 27 others",
         "GH109": "pickles at main: pytorch_model.bin",
         "GH111": "names no data",
         "GH112": "the card says mit, and LICENSE is the text of apache-2.0",
         "GH113": "2 metadata keys (format, step)",
-        "GH114": "not a safetensors file",
+        "GH114": "not a whole safetensors file: tensors end at byte",
+        "GH115": "no weights at step22000",
+        "GH116": "config.json at step21000 differs from that at 27 others: hidden_size",
+        "GH117": "tokenizer.json at step20000 is a pointer of Git LFS",
+        "GH118": "seed2-ckpt_001 does not come from seed2-ckpt_000: their weights correlate by",
+        "GH119": "other.skops names what is not on the list of types that are known to be safe: os.system",
     }.items():
         assert any(words in finding.message for finding in findings if finding.rule == rule), (rule, findings)
     assert any("step4000, step5000, step6000" in finding.message for finding in findings)
+    assert [f.path for f in findings if f.rule == "GH119"] == ["other.skops"]
+    assert [f.where for f in findings if f.rule == "GH118"] == [("seed2-ckpt_000", "seed2-ckpt_001")]
 
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
