@@ -177,8 +177,7 @@ class _Ranges(io.RawIOBase):
     """A file on the Hub. Raises Malformed once MAX_LOOK bytes were read of it."""
 
     def __init__(self, hub: HubClient, repo: str, place: Located) -> None:
-        self._ask = lambda start, count: hub.files.read_range(repo, place.commit, place.path, start=start, count=count)
-        self._place, self._at, self._left = place, 0, MAX_LOOK
+        self._hub, self._repo, self._place, self._at, self._left = hub, repo, place, 0, MAX_LOOK
 
     def readable(self) -> bool:
         return True
@@ -199,7 +198,8 @@ class _Ranges(io.RawIOBase):
             raise Malformed(
                 f"more than {MAX_LOOK} bytes of {self._place.path} are to be read", mend="look at it by hand"
             )
-        data = self._ask(self._at, count)
+        commit, path = self._place.commit, self._place.path
+        data = self._hub.files.read_range(self._repo, commit, path, start=self._at, count=count)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

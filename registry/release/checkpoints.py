@@ -16,6 +16,7 @@ from registry.digest import Progress
 from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.hub.client import HubClient
 from registry.manifest import Manifest
+from registry.project import dvc_links
 from registry.records.checkpoint_chain import Chain, Checkpoint
 from registry.records.layout import GIT_ATTRIBUTES, PARAMS
 from registry.records.project import Project
@@ -63,9 +64,9 @@ class CheckpointPlan:
 def kept(project: Path, release: Path) -> Path:
     """Where the project at `project` keeps the checkpoints of the release in the directory `release`.
 
-    Raises InputError where the release's params.yaml cannot be read.
+    Raises InputError where the release's params.yaml cannot be read, and as `dvc_links.plain_folder` does.
     """
-    return TrainingFolder(project / Project.read(release / PARAMS).trained).checkpoints
+    return dvc_links.plain_folder(project, TrainingFolder(project / Project.read(release / PARAMS).trained).checkpoints)
 
 
 def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[Local, ...]:

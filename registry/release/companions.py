@@ -23,6 +23,7 @@ from registry.manifest import Entry, Manifest, walk
 from registry.openness.cards import data_set, gguf_card
 from registry.openness.cards.data_set import DataSet
 from registry.openness.cards.gguf_card import Gguf
+from registry.project import dvc_links
 from registry.records import data_manifest, layout
 from registry.records.release_record import Companion, ReleaseRecord, SourceCode
 from registry.release import gguf_file, gguf_source, weights
@@ -152,7 +153,7 @@ def _data(
     """The texts and their manifest, with a card and Croissant made from them."""
     records = draft / layout.PROVENANCE
     files: dict[str, Source] = {
-        data_manifest.DOCUMENTS: root / asked.documents,
+        data_manifest.DOCUMENTS: dvc_links.plain(root, root / asked.documents),
         data_manifest.ROWS: records / data_manifest.ROWS,
         data_manifest.SUMMARY: records / data_manifest.SUMMARY,
     }
@@ -210,7 +211,7 @@ def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str
 
 def _folder(root: Path, config: ReleaseConfig, asked: FolderCompanion) -> PlannedCompanion:
     """A folder as it is; a model's card has to say which model it was made from."""
-    folder = root / asked.folder
+    folder = dvc_links.plain_folder(root, root / asked.folder)
     paths = [path for path, _ in walk(folder)]
     for path in paths:
         weights.check_harmless(folder / path)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
-from registry.project import dvc_index
+from registry.project import dvc_index, dvc_links
 from registry.project.dvc_index import Index
 from registry.records import layout
 from registry.records.evaluation import Evaluation
@@ -40,7 +40,7 @@ def made(root: Path, config: ReleaseConfig) -> Path:
     if index.maker(config.output):
         if not (root / config.output).is_dir():
             raise InputError(f"there is no draft at {config.output}", mend="dvc repro")
-        return root / config.output
+        return dvc_links.plain_folder(root, root / config.output)
     return _write(root, config, root / OURS / config.name, index)
 
 
@@ -49,7 +49,7 @@ def _write(root: Path, config: ReleaseConfig, output: Path, index: Index | None)
         places = _places(root, config, index)
         found.check(places)
         for place, source_path in places.items():
-            _copy(source_path, draft / place)
+            _copy(dvc_links.plain(root, source_path), draft / place)
         write_atomic(draft / layout.GIT_ATTRIBUTES, _attributes(draft))
         for name in config.datasets:
             if (draft / layout.EVALUATION).is_file():
@@ -81,13 +81,14 @@ def _places(root: Path, config: ReleaseConfig, index: Index | None) -> dict[str,
 def model_at(root: Path, config: ReleaseConfig) -> ModelFolder:
     """The files of the model that the project at `root` releases. Raises InputError where there are none."""
     place = root / config.model
-    if place.is_file() and not place.is_symlink():
+    if place.is_file():
+        dvc_links.plain(root, place)
         return ModelFolder(place.parent, (place.name,))
     if not place.is_dir():
         raise InputError(
             f"there is no model at {config.model}", mend="dvc repro, or dvc pull; or name another: `model` of `release`"
         )
-    return ModelFolder.at(place)
+    return ModelFolder.at(dvc_links.plain_folder(root, place))
 
 
 def licence_text(root: Path) -> Path | None:
@@ -120,7 +121,5 @@ def _results(draft: Path, data_set: str) -> bytes:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if source.is_symlink() or not source.is_file():
-        raise InputError(f"{source} is missing, or is not a plain file", mend="run `dvc repro` first")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

@@ -11,7 +11,7 @@ from typing import Any
 
 from registry import suffixes
 from registry.manifest import Entry
-from registry.openness.cards.model_card import About, environment
+from registry.openness.cards.model_card import About, environment, front
 from registry.records.data_manifest import DOCUMENTS, Summary
 
 TEMPLATE = "data_card.md.j2"
@@ -66,10 +66,16 @@ class DataSet:
 
 def card(data: DataSet, licence: Mapping[str, str]) -> str:
     """README.md. licence: the fields by which the Hub knows it."""
+    metadata = {
+        **licence,
+        "language": list(data.about.languages),
+        "pretty_name": data.title,
+        "configs": [{"config_name": "default", "data_files": "documents.parquet"}],
+        "tags": ["glasshouse", "fully-open"],
+    }
     template = environment().get_template(TEMPLATE)
-    return template.render(
-        about=data.about, title=data.title, version=data.version, data=data.summary, licence=dict(licence)
-    )
+    text = template.render(about=data.about, title=data.title, version=data.version, data=data.summary)
+    return front({name: value for name, value in metadata.items() if value}) + text
 
 
 def croissant(data: DataSet) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.manifest import Entry
-from registry.openness.cards.model_card import About, environment
+from registry.openness.cards.model_card import About, environment, front
 
 TEMPLATE = "gguf_card.md.j2"
 
@@ -37,7 +37,17 @@ class Gguf:
 
 def render(gguf: Gguf) -> str:
     """README.md."""
-    return environment().get_template(TEMPLATE).render(gguf=gguf, about=gguf.about, smallest=min(gguf.files, key=_size))
+    metadata = {
+        **gguf.about.licence,
+        "base_model": gguf.about.repo,
+        "base_model_relation": "quantized",
+        "language": list(gguf.about.languages),
+        "library_name": "gguf",
+        "pipeline_tag": "text-generation",
+        "tags": ["glasshouse", "gguf", "llama.cpp"],
+    }
+    text = environment().get_template(TEMPLATE).render(gguf=gguf, about=gguf.about, smallest=min(gguf.files, key=_size))
+    return front({name: value for name, value in metadata.items() if value}) + text
 
 
 def _size(entry: Entry) -> int:

@@ -35,19 +35,21 @@ def scaled() -> bytes:
     return bytes(skops.dumps(make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS)))
 
 
-def changed(change: Callable[[dict[str, Any]], None] = lambda schema: None, **more: bytes) -> bytes:
-    """The same file, with its schema changed, and other members; `npy` stands for `7.npy`."""
+def changed(
+    change: Callable[[dict[str, Any]], object] = lambda schema: None, name: str = "", data: bytes = b""
+) -> bytes:
+    """The same file, with its schema changed, and another member, if there is a `name`."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(scaled())) as before, zipfile.ZipFile(out, "w") as after:
         for row in before.infolist():
-            data = before.read(row)
+            held = before.read(row)
             if row.filename == "schema.json":
-                schema = json.loads(data)
+                schema = json.loads(held)
                 change(schema)
-                data = json.dumps(schema).encode()
-            after.writestr(row.filename, data)
-        for name, data in more.items():
-            after.writestr({"npy": "7.npy"}.get(name, name), data)
+                held = json.dumps(schema).encode()
+            after.writestr(row.filename, held)
+        if name:
+            after.writestr(name, data)
     return out.getvalue()
 
 
@@ -110,7 +112,7 @@ def _deep(schema: dict[str, Any]) -> None:
     )
 
 
-def _as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], None]:
+def _as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], object]:
     return lambda schema: schema.update({"__loader__": loader, "__module__": module, "__class__": name})
 
 
@@ -129,7 +131,7 @@ def _as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], None]
     ],
 )
 def test_a_schema_that_names_another_type_or_way_is_not_known(
-    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     found = looked(tmp_path, changed(change))
     assert found.trust is Safety.UNKNOWN and found.words.startswith("names what is not on the list")
@@ -144,10 +146,10 @@ def _npy(value: Any) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
-        changed(**{"archive/data.pkl": b"x"}),
-        changed(**{"../7.npy": b"x"}),
-        changed(npy=_npy(np.array([{}], dtype=object))),
-        changed(npy=b"x"),
+        changed(name="archive/data.pkl", data=b"x"),
+        changed(name="../7.npy", data=b"x"),
+        changed(name="7.npy", data=_npy(np.array([{}], dtype=object))),
+        changed(name="7.npy", data=b"x"),
         changed(lambda schema: schema.update(protocol=3)),
         changed(lambda schema: schema.update(protocol=True)),
         changed(lambda schema: schema.pop("protocol")),

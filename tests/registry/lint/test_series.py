@@ -108,7 +108,7 @@ def trained(seed: int) -> bytes:
     """Weights of a matrix, as an initialisation by `seed` draws them; a step of training moves them a little."""
     generator = np.random.default_rng(seed // 10)
     drawn = generator.normal(0, 0.02, (64, 64)) + np.random.default_rng(seed).normal(0, 1e-4, (64, 64))
-    return save({"w": drawn.astype(np.float32), "b": np.zeros(64, dtype=np.float32)})
+    return bytes(save({"w": drawn.astype(np.float32), "b": np.zeros(64, dtype=np.float32)}))
 
 
 FAULTS: dict[str, Files] = {

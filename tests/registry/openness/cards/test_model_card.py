@@ -11,9 +11,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from registry.hub import metadata
-from registry.openness.cards import model_card
+from registry.manifest import Entry
+from registry.openness.cards import data_set, gguf_card, model_card
 from registry.openness.cards.model_card import About
-from registry.records import layout
+from registry.records import data_manifest, layout
 from tests import synthetic_release
 from tests.synthetic_release import ABOUT
 
@@ -63,3 +64,16 @@ def test_what_the_maintainer_tells_joins_it(release: Path) -> None:
 
 def test_the_same_records_give_the_same_bytes(release: Path) -> None:
     assert model_card.render(release, ABOUT, version=None) == model_card.render(release, ABOUT, version=None)
+
+
+def test_norwegian_is_norwegian_in_each_card_to_readers_of_yaml_1_1(release: Path) -> None:
+    about = replace(ABOUT, languages=("no", "en"))
+    file, summary = Entry("a.gguf", 1, "0" * 64), data_manifest.read_summary(release / layout.DATA_SUMMARY)
+    gguf = gguf_card.Gguf("org/gguf", about, "1.0.0", "c" * 40, (file,), (file,), None, None)
+    texts = data_set.DataSet("org/data", about, "1.0.0", "2026-01-01T00:00:00Z", summary, (file,))
+    for text in (
+        model_card.render(release, about, "1.0.0"), gguf_card.render(gguf), data_set.card(texts, about.licence)
+    ):  # fmt: skip
+        data: Any = ModelCard(text).data
+        assert data.language == ["no", "en"]
+        assert metadata.check_card(text.encode()).language == ["no", "en"]
