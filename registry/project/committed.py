@@ -42,6 +42,10 @@ class Committed:
         """Those of the project at `root`."""
         return cls(root, git.committed(root))
 
+    def __iter__(self) -> Iterator[str]:
+        """The path of each file of the commit."""
+        return iter(self._sorted)
+
     def __contains__(self, path: str) -> bool:
         """Whether the commit has the file `path`, with whatever bytes."""
         return path in self._blobs
@@ -58,6 +62,10 @@ class Committed:
             return self._is_held(item.path)
         inside = item.inside() if item.listed else [f"{item.path}/{name}" for name in files(self._root, item.path)]
         return bool(inside) and all(map(self._is_held, inside))
+
+    def holds_file(self, path: str) -> bool:
+        """Whether the file `path` is one of the commit, with the bytes that the commit has."""
+        return self._is_held(path)
 
     def _below(self, path: str) -> Iterator[str]:
         if path in self._blobs:

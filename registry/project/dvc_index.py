@@ -7,6 +7,7 @@ POSIX.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Any
 
 from registry import extras
 from registry.errors import InputError
+
+MAX_URL = 900
+SCP = re.compile(r"[\w.-]+@[\w.-]{2,}:[^/:][^:]{0,500}")
+"""git's short form of an ssh address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +130,23 @@ def _origin(stage: Any) -> tuple[str | None, str | None]:
     """Where a .dvc file says that its data were imported from, and at which version."""
     for dep in stage.deps:
         if repo := getattr(dep, "def_repo", None):
-            place = f"{repo.get('url')}#{dep.def_path}"
-            return place, repo.get("rev_lock")
-        return str(dep.def_path), dep.hash_info.value
+            place = public(str(repo.get("url")))
+            return (f"{place}#{dep.def_path}" if place else None), repo.get("rev_lock")
+        return public(str(dep.def_path)), dep.hash_info.value
     return None, None
+
+
+def public(address: str) -> str | None:
+    """The address that data were imported from, as others can be told: without passwords, tokens and queries.
+
+    None for a place on this machine, which tells others nothing.
+    """
+    scheme, mark, rest = address.partition("://")
+    if not mark or scheme == "file":
+        return address if SCP.fullmatch(address) else None
+    place, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    whole = f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+    return whole if len(whole) <= MAX_URL and whole.isprintable() else None
 
 
 def _inside(root: Path, item: Any) -> str | None:

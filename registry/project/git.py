@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
+from registry.errors import InputError
 from registry.project.command import run
 from registry.records.release_record import MAX_REMOTE
 
@@ -38,6 +40,8 @@ SEEN = frozenset(
 """The variables that git sees: where programs are, who asks, and what https and ssh need."""
 NOBODY = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 """Variables under which the settings of the person and the machine are not read."""
+MAX_NESTED = 8
+"""Submodules within submodules."""
 PUBLIC = ("https", "http", "ssh", "git")
 """The schemes of addresses that mean the same on every machine."""
 _SCP = re.compile(r"(?:(?P<user>[\w.-]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]{2,}):(?!:|//)(?P<path>.+)")
@@ -90,9 +94,25 @@ def changes(root: Path) -> tuple[str, ...]:
 
 
 def committed(root: Path) -> dict[str, str]:
-    """git's name for the bytes of each file and link at HEAD, by its path from `root`, below which it lies."""
-    rows = (row.partition("\t") for row in ask(root, "ls-tree", "-r", "-z", "HEAD").split("\0") if row)
-    return {path: about.split()[2] for about, _, path in rows if about.split()[1] == "blob"}
+    """git's name for the bytes of each file and link at HEAD, by its path from `root`, below which it lies.
+
+    Files of submodules are among them, where they are checked out: as of the commit of theirs that HEAD names.
+    """
+    return _tree(root, "HEAD", MAX_NESTED)
+
+
+def _tree(root: Path, commit: str, nested: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for row in ask(root, "ls-tree", "-r", "-z", commit).split("\0"):
+        about, _, path = row.partition("\t")
+        match about.split():
+            case [_, "blob", name]:
+                found[path] = name
+            case [_, "commit", name] if nested and (root / path / ".git").exists():
+                with suppress(InputError):  # it is at another commit, and does not have this one
+                    inner = _tree(root / path, name, nested - 1)
+                    found |= {f"{path}/{file}": blob for file, blob in inner.items()}
+    return found
 
 
 def public(address: str) -> str | None:

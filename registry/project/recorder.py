@@ -29,7 +29,7 @@ from pydantic import Field
 from registry import suffixes, variables
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
-from registry.project import dvc_lock, dvc_yaml
+from registry.project import dvc_lock, dvc_yaml, wrapping
 from registry.project.measure import measure_paths
 from registry.records.record import Record, Sha256
 from registry.records.run import MAX_BYTES, Run, check_names
@@ -72,6 +72,12 @@ def record(root: Path, command: Sequence[str], *, discard: bool = False) -> int:
         raise InputError(
             f"the stage {stage.name} has {len(stage.commands)} commands, and this one is not all of it",
             mend=f"make `glasshouse record {BEGIN}` its first command and `glasshouse record {END}` its last",
+        )
+    if (sign := wrapping.after_record(stage.command)) is not None:
+        raise InputError(
+            f"the stage {stage.name}: a shell ends `glasshouse record` at {sign!r}, so what follows is not measured",
+            mend=f"write its cmd as a list: [glasshouse record {BEGIN}, COMMAND, glasshouse record {END}]; "
+            "docs/how-to/record.md shows it",
         )
     before = _begin(root, stage, discard)
     if code := _child(command):

@@ -20,6 +20,7 @@ from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
 from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
+from registry.project.tracked import Tracked
 from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages, check_names
 
 AFTER_SLASH = chr(ord("/") + 1)
@@ -60,7 +61,9 @@ def gather(root: Path) -> Stages:
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
     now, held = measure_paths(root, paths), Committed.at_head(root)
     held.check({path for stage in stages for path in read(stage)})
-    return Stages(stages=tuple(_known(_stage_run(root, plan, stage, runs[stage.name], now), held) for stage in stages))
+    tracked = Tracked(root, held)
+    every = (_stage_run(root, plan, stage, runs[stage.name], now) for stage in stages)
+    return Stages(stages=tuple(_known(evidence, run, held, tracked) for evidence, run in every))
 
 
 def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:
@@ -116,10 +119,18 @@ def folder(plan: Pipeline, stage: dvc_lock.LockedStage, run: Run) -> str | None:
     return None
 
 
-def _known(found: tuple[Evidence, Run], held: Committed) -> StageRun:
-    evidence, run = found
-    ours = [dep.path for dep in run.deps if held.holds(dep)]
-    return StageRun(evidence=evidence, committed=tuple(sorted(ours)), run=run)
+def _known(evidence: Evidence, run: Run, held: Committed, tracked: Tracked) -> StageRun:
+    """What is known of a run: which of its dependencies the commit has, and which a .dvc file of the commit names."""
+    whole = {dep.path for dep in run.deps if held.holds(dep)}
+    rows = {row.path: row for dep in run.deps if dep.path not in whole for row in tracked.touching(dep.path)}
+    mixed = [dep for dep in run.deps if dep.path not in whole and any(row.startswith(f"{dep.path}/") for row in rows)]
+    parts = {path for dep in mixed for path in dep.inside() if held.holds_file(path)}
+    return StageRun(
+        evidence=evidence,
+        committed=tuple(sorted(whole | parts)),
+        tracked=tuple(row for _, row in sorted(rows.items())),
+        run=run,
+    )
 
 
 def _stage_run(

@@ -23,6 +23,8 @@ from registry.records.run import NAME
 RECORD = "glasshouse record"
 FOLDER = ".glasshouse"
 """Where the records of runs go, from the directory that a stage works in."""
+SIGNS = frozenset(("&&", "||", ";", "|", "&", "|&", ";;"))
+"""What parts one program from the next."""
 SHELL_WORDS = frozenset(
     (
         "cd",
@@ -96,6 +98,23 @@ def is_one_program(command: str) -> bool:
     if not found or "\n" in command or found[0] in SHELL_WORDS or "=" in found[0]:
         return False
     return not any(word and set(word) <= set("();<>|&") for word in found) and "`" not in command
+
+
+def after_record(command: str) -> str | None:
+    """What ends the program of `... record -- PROGRAM` in a shell, so that more follows: `&&`, `;`, `|` and the like.
+
+    None where nothing does: then all that the line runs after `--` is measured.
+    """
+    words = shlex.shlex(command, posix=True, punctuation_chars="();<>|&")
+    words.whitespace_split = True
+    words.commenters = ""
+    try:
+        found = list(words)
+    except ValueError:
+        return None  # a shell refuses it, too
+    if "--" not in found or "record" not in found[: found.index("--")]:
+        return None
+    return next((word for word in found[found.index("--") :] if word in SIGNS), None)
 
 
 class _Left(Exception):

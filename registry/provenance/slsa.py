@@ -10,7 +10,7 @@ isolation than that is claimed, and the builder's id says so.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from registry.errors import Malformed
 from registry.records import layout
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Evidence, Measured, StageRun
+from registry.records.run import Evidence, Measured, StageRun, touches
 
 BUILD_TYPE = namespace.WRITTEN + "build/dvc-repro/v1"
 STAGE_TYPE = namespace.WRITTEN + "build/dvc-stage/v1"
@@ -46,6 +46,10 @@ FILES = "files"
 FROM = "from"
 """The annotation of a dependency that is in the git commit, which has COMMIT for its value."""
 COMMIT = "source"
+COMMITTED = "committed"
+"""The annotation of a directory with those of its files that are in the git commit, where others are not."""
+TRACKED = "dvc"
+"""The annotation of a dependency with what .dvc files of the commit name of it: path, md5, and where it came from."""
 
 
 class Chosen(Record):
@@ -102,7 +106,7 @@ def stage(known: StageRun, record: ReleaseRecord) -> Statement:
             build_type=STAGE_TYPE,
             external_parameters=chosen.as_json(),
             internal_parameters=Known(evidence=known.evidence).as_json(),
-            resolved_dependencies=(_source(record), *(_resource(dep, known.committed) for dep in run.deps)),
+            resolved_dependencies=(_source(record), *(_resource(dep, known) for dep in run.deps)),
         ),
         run_details=RunDetails(builder=Builder(id=BUILDER), metadata=metadata),
     ).about(subject for item in run.outs for subject in _subjects(item))
@@ -139,10 +143,13 @@ def stage_run(statement: Statement) -> tuple[StageRun, str]:
         "deps": [_dependency(resource) for resource in deps],
         "outs": list(_outputs(statement.digests)),
     }
-    ours = sorted(_path(resource) for resource in deps if (resource.annotations or {}).get(FROM) == COMMIT)
-    found = StageRun.from_json(
-        {**known.as_json(), "committed": ours, "run": run}, name=f"the statement of the stage {chosen.stage[:80]}"
-    )
+    told = {
+        **known.as_json(),
+        "committed": sorted({path for resource in deps for path in _committed(resource)}),
+        "tracked": _tracked(deps),
+        "run": run,
+    }
+    found = StageRun.from_json(told, name=f"the statement of the stage {chosen.stage[:80]}")
     return found, source.digest.get("gitCommit", "none")
 
 
@@ -150,9 +157,39 @@ def _source(record: ReleaseRecord) -> Resource:
     return Resource(name="source", uri=record.source.uri, digest={"gitCommit": record.source.commit})
 
 
-def _resource(item: Measured, committed: Collection[str]) -> Resource:
-    told = ({FILES: item.files} if item.files else {}) | ({FROM: COMMIT} if item.path in committed else {})
-    return Resource(name=item.name, digest={"sha256": item.sha256}, annotations=told or None)
+def _resource(item: Measured, known: StageRun) -> Resource:
+    """A dependency: its files, and where it is from as far as that is known."""
+    parts = [path for path in known.committed if path.startswith(f"{item.path}/")]
+    rows = [row.as_json() for row in known.tracked if touches(row.path, item.path)]
+    told: dict[str, Any] = {
+        **({FILES: item.files} if item.files else {}),
+        **({FROM: COMMIT} if item.path in known.committed else {}),
+        **({COMMITTED: parts} if parts else {}),
+        **({TRACKED: rows} if rows else {}),
+    }
+    url = next((row.url for row in known.tracked if row.path == item.path), None)
+    return Resource(name=item.name, uri=url, digest={"sha256": item.sha256}, annotations=told or None)
+
+
+def _committed(resource: Resource) -> list[str]:
+    """The files of the commit that a dependency is, or has in it."""
+    told = resource.annotations or {}
+    parts = told.get(COMMITTED, [])
+    if not isinstance(parts, list) or not all(isinstance(path, str) for path in parts):
+        raise Malformed(f"its {COMMITTED} is not a list of paths", mend="do not trust the release")
+    return [*([_path(resource)] if told.get(FROM) == COMMIT else []), *parts]
+
+
+def _tracked(deps: Iterable[Resource]) -> list[Any]:
+    """What .dvc files name, of all dependencies, by path."""
+    found: dict[str, Any] = {}
+    for resource in deps:
+        rows = (resource.annotations or {}).get(TRACKED, [])
+        for row in rows if isinstance(rows, list) else [None]:
+            if not isinstance(row, dict) or not isinstance(row.get("path"), str):
+                raise Malformed(f"its {TRACKED} is not a list of what .dvc files name", mend="do not trust the release")
+            found[row["path"]] = row
+    return [row for _, row in sorted(found.items())]
 
 
 def _path(resource: Resource) -> str:

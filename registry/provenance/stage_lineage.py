@@ -24,7 +24,7 @@ from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, need
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest, touches
 
 Link = tuple[str, Callable[[], str]]
 """What is linked with what, and a function that says what was found or raises."""
@@ -177,7 +177,7 @@ class Line:
             )
         return (
             f"{HOW[known.evidence]}, sha256:{run.digest[:16]}…: {len(run.deps)} dependencies ({made} by other stages, "
-            f"{len(known.committed)} in the commit) did not change meanwhile; {len(run.outs)} outputs"
+            f"{len(known.committed)} in the commit{_by_dvc(known)}) did not change meanwhile; {len(run.outs)} outputs"
         )
 
     def ends(self) -> str:
@@ -207,6 +207,8 @@ class Line:
 
     def _inputs(self, makers: set[str]) -> str:
         """What the stages behind the weights, which `makers` wrote, read that no stage wrote. No manifest tells it."""
+        if not makers:
+            raise Unavailable("the release names no weights", mend="ask the maintainer what it releases")
         behind = sorted(makers.union(*(self._ancestors(name) for name in makers)))
         known = [self.said(name)[0] for name in behind]
         if unmeasured := [one.run.stage for one in known if one.evidence == "unrecorded"]:
@@ -214,7 +216,11 @@ class Line:
         if nowhere := sorted({path for one in known for path in self._nowhere(one)}):
             raise Unavailable(f"nobody knows where {', '.join(nowhere[:5])} came from", mend=FROM_SOMEWHERE)
         ours = {path for one in known for path in one.committed}
-        return f"made by {', '.join(behind)}, of {len(ours)} inputs that the commit has; there is no data manifest"
+        rows = {row.path: row for one in known for row in one.tracked}
+        data = f" and {len(rows)} that its .dvc files name ({', '.join(sorted(rows)[:3])})" if rows else ""
+        return (
+            f"made by {', '.join(behind)}, of {len(ours)} inputs that the commit has{data}; there is no data manifest"
+        )
 
     def _as_locked(self, run: Run, stage: dvc_lock.LockedStage) -> None:
         if run.command != stage.command:
@@ -256,15 +262,17 @@ class Line:
         return count
 
     def _nowhere(self, known: StageRun) -> Iterator[str]:
-        """What the stage read that is neither a file of the commit nor an output of a stage."""
+        """What the stage read that neither the commit has, nor a .dvc file of it names, nor a stage wrote."""
         for dep in known.run.deps:
             parts = self.makers.touching(dep.path)
-            if dep.path in known.committed or _lies_in(dep.path, parts):
+            named = {*parts, *(row.path for row in known.tracked)}
+            if dep.path in known.committed or _lies_in(dep.path, named):
                 continue
-            if not parts:
+            if not any(touches(path, dep.path) for path in named):
                 yield dep.name
-            else:  # outputs lie inside it, and others may
-                yield from (path for path in dep.inside() if not _lies_in(path, parts))
+            else:  # outputs, or what .dvc files name, lie inside it, and others may
+                ours = set(known.committed)
+                yield from (path for path in dep.inside() if path not in ours and not _lies_in(path, named))
 
     def _out(self, maker: str, path: str) -> Measured:
         if (maker, path) not in self.stated:
@@ -302,6 +310,10 @@ class Line:
             seen.update(new)
             waiting += [[*route, name] for name in new]
         return []
+
+
+def _by_dvc(known: StageRun) -> str:
+    return f", {len(known.tracked)} by its .dvc files" if known.tracked else ""
 
 
 def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:

@@ -140,23 +140,61 @@ class Run(Record):
         return self
 
 
+class TrackedBy(Record):
+    """Data that no stage wrote, and that a .dvc file of the commit names: added by a person, or imported."""
+
+    path: ProjectPath
+    """Where it lies: a dependency, what holds it, or what lies in it."""
+    file: ProjectPath
+    """The .dvc file."""
+    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+    """What it names: DVC's key of the bytes that were measured."""
+    url: Annotated[str, StringConstraints(max_length=1000)] | None
+    """Where it was imported from; None where it was added."""
+    revision: Annotated[str, StringConstraints(max_length=200)] | None
+    """At which commit or version; None where nothing tells."""
+
+
 class StageRun(Record):
     """A run, and what is known of it."""
 
     evidence: Evidence
     """`ran`, `restored` or `unrecorded`."""
     committed: tuple[ProjectPath, ...] = Field(max_length=10_000)
-    """Those of its dependencies that are files of the release's commit, sorted."""
+    """Those of its dependencies that are files of the release's commit, and of files in directories that hold others
+    too; sorted."""
+    tracked: tuple[TrackedBy, ...] = Field((), max_length=10_000)
+    """What .dvc files of the commit name, by path; left out of the JSON where there is nothing."""
     run: Run
     """The run."""
 
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        return _without_nothing(super().as_json())
+
     @model_validator(mode="after")
     def _of_the_run(self) -> Self:
-        if not set(self.committed) <= {dep.path for dep in self.run.deps}:
+        inside = {path for dep in self.run.deps for path in (dep.path, *dep.inside())}
+        if not set(self.committed) <= inside:
             raise ValueError("what it calls committed is not a dependency")
+        if [row.path for row in self.tracked] != sorted({row.path for row in self.tracked}):
+            raise ValueError("what is tracked is not sorted, or stands twice")
+        if not all(any(touches(row.path, dep.path) for dep in self.run.deps) for row in self.tracked):
+            raise ValueError("what it calls tracked has nothing to do with a dependency")
         if list(self.committed) != sorted(set(self.committed)):
             raise ValueError("what is committed is not sorted, or stands twice")
         return self
+
+
+def touches(one: str, other: str) -> bool:
+    """Whether two paths are one, or one of them lies in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _without_nothing(value: dict[str, Any]) -> dict[str, Any]:
+    if not value["tracked"]:
+        del value["tracked"]
+    return value
 
 
 class Stages(Record):
@@ -166,6 +204,11 @@ class Stages(Record):
     """The format, with its version."""
     stages: tuple[StageRun, ...] = Field(max_length=1000)
     """Every stage of the pipeline, by name."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        value = super().as_json()
+        return value | {"stages": [_without_nothing(stage) for stage in value["stages"]]}
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:

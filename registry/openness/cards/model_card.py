@@ -27,7 +27,7 @@ from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Stages
+from registry.records.run import Stages, TrackedBy
 from registry.records.tokens import Tokens
 
 Found = TypeVar("Found")
@@ -121,12 +121,18 @@ def text(folder: Path, about: About, version: str | None) -> str:
         params=dict(_flat(_params(folder))),
         figures=figures.read(folder),
         pictures=figures.pictures(folder),
-        stages=stages.stages if stages else (),
+        inputs=_inputs(stages),
         missing=list(_missing(folder, about, told, stages)),
         lock=next((path for path in map(_recorded, layout.PACKAGE_LOCKS) if (folder / path).is_file()), None),
         curve=layout.CURVE if (folder / layout.CURVE).is_file() else None,
         **told,
     )  # fmt: skip
+
+
+def _inputs(stages: Stages | None) -> list[TrackedBy]:
+    """What .dvc files name of what the stages read, by path."""
+    rows = {row.path: row for one in stages.stages for row in one.tracked} if stages else {}
+    return [row for _, row in sorted(rows.items())]
 
 
 def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages | None) -> Iterator[str]:

@@ -85,3 +85,21 @@ def test_a_repository_of_sha_256_is_read_as_well(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     commit(tmp_path)
     assert held(tmp_path, "a") == ["a"]
+
+
+def test_code_in_a_submodule_is_that_of_the_commit_which_the_commit_names(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    library = tmp_path_factory.mktemp("library")
+    (library / "pack").mkdir(parents=True)
+    (library / "pack/c.py").write_bytes(b"c\n")
+    git("init", "--quiet", root=library)
+    commit(library)
+    allowed = ("-c", "protocol.file.allow=always")
+    git(*allowed, "submodule", "--quiet", "add", str(library), "lib", root=project)
+    assert held(project, "lib/pack/c.py") == []
+    commit(project)
+    assert held(project, "lib", "lib/pack", "lib/pack/c.py") == ["lib", "lib/pack", "lib/pack/c.py"]
+    (project / "lib/pack/c.py").write_bytes(b"other\n")
+    with pytest.raises(Refused, match=r"lib/pack/c\.py: not the bytes"):
+        held(project, "lib/pack/c.py")

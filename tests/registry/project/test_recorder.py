@@ -272,6 +272,7 @@ def test_a_lock_that_names_more_than_was_recorded_is_refused(project: Path) -> N
         ("deps: [code, in]", 'deps: ["${code}"]', "dvc cannot resolve it"),
         ("cmd: " + RECORD + " -- sh one.sh", "cmd: [a, b]", "has 2 commands, and this one is not all of it"),
         ("cmd: " + RECORD + " -- sh one.sh", "cmd: {a: b}", "no command, or one that is not text"),
+        (RECORD + " -- sh one.sh", RECORD + " -- sh one.sh && true", "ends `glasshouse record` at '&&'"),
         ("[a]", "3", "params that are not a list"),
         ("[code, in]", "[../in]", "not allowed"),
         ("[code, in]", "in", "not a list"),

@@ -20,7 +20,7 @@ from registry.manifest import Manifest
 from registry.project import recorder as recorder
 from registry.project import stage_runs
 from registry.provenance import slsa
-from registry.provenance.stage_lineage import ENDS, Line
+from registry.provenance.stage_lineage import ENDS, INPUTS, Line
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import Run, Stages
@@ -146,7 +146,7 @@ class Told:
     @staticmethod
     def _said(line: Line) -> Iterator[tuple[str, str]]:
         for name, link in line.links():
-            if name == ENDS:
+            if name in (ENDS, INPUTS):
                 continue
             try:
                 yield name, f"PASS {link()}"

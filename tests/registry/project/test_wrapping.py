@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.project.wrapping import RECORD, is_one_program, wrap
+from registry.project.wrapping import RECORD, after_record, is_one_program, wrap
 
 EVERY = """# the pipeline
 vars: [settings.yaml]
@@ -146,3 +146,20 @@ def test_whatever_the_text_it_reads_as_before_but_for_what_is_recorded(
             assert rest == stage.get("outs", []) and RECORD in str(after[name]["cmd"])
         else:
             assert after[name] == stage
+
+
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        ("glasshouse record -- a && b", "&&"),
+        ("python -m registry record --discard -- a; b", ";"),
+        ("glasshouse record -- a | b", "|"),
+        ("cd x && glasshouse record -- a", None),
+        ("glasshouse record -- a > b", None),
+        ("glasshouse record -- a 'b && c'", None),
+        ("a && b", None),
+        ("glasshouse record -- 'a", None),
+    ],
+)
+def test_what_follows_a_recorded_program_is_seen(command: str, sign: str | None) -> None:
+    assert after_record(command) == sign

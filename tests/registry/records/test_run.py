@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry.digest import sha256_bytes
 from registry.errors import InputError
-from registry.records.run import EMPTY, Measured, Run, StageRun, Stages, directory_digest
+from registry.records.run import EMPTY, Measured, Run, StageRun, Stages, TrackedBy, directory_digest
 from tests.registry.attest.test_statement import VALUES
 
 SHA = sha256_bytes(b"x")
@@ -46,7 +46,18 @@ def known(draw: st.DrawFn) -> StageRun:
     """A run, however it came about, some of its dependencies in git."""
     run = draw(RUNS)
     committed = tuple(sorted(dep.path for dep in run.deps if draw(st.booleans())))
-    return StageRun(evidence=draw(st.sampled_from(["ran", "restored", "unrecorded"])), committed=committed, run=run)
+    url, revision = draw(st.none() | st.just("https://e.org/x")), draw(st.none() | st.text(max_size=5))
+    rows = [
+        TrackedBy(path=dep.path, file=f"{dep.path}.dvc", md5="0" * 32, url=url, revision=revision)
+        for dep in run.deps
+        if draw(st.booleans())
+    ]
+    return StageRun(
+        evidence=draw(st.sampled_from(["ran", "restored", "unrecorded"])),
+        committed=committed,
+        tracked=tuple(sorted(rows, key=lambda row: row.path)),
+        run=run,
+    )
 
 
 KNOWN = known()

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from registry.files import write_atomic
+from registry.project import dvc_index
 from registry.records.release_record import ReleaseRecord
 from tests.conftest import ROOT
 from tests.registry.attest.conftest import write_key
-from tests.registry.project.small_dvc import RECORD, build, commit, git, start
+from tests.registry.project.small_dvc import RECORD, build, commit, dvc, git, start
 from tests.registry.release.model_folders import FOLDERS
 
 COMMAND = [sys.executable, "-m", "registry"]
@@ -197,3 +198,57 @@ def test_init_shows_and_writes_nothing_and_meets_a_pickle_with_what_to_do(tmp_pa
     assert none["changed"] == [".gitignore", "glasshouse.yaml"]
     (tmp_path / "dvc.yaml").write_text(files["dvc.yaml"].replace("out/model.safetensors", "model.pkl"))
     assert "as skops, ONNX or safetensors" in glasshouse(tmp_path, *words, code=2)
+
+
+def test_data_that_dvc_files_name_is_bound_by_the_commit_and_told(tmp_path: Path, key: tuple[str, str]) -> None:
+    """What `dvc add` and `dvc import` brought was UNKNOWN; beside it, files of the commit stand in one folder."""
+    start(other := tmp_path / "other", {"shared.txt": "Shared.\n"})
+    commit(other)
+    root = tmp_path / "project"
+    model = json.dumps({path: data.hex() for path, data in FOLDERS["gguf"].items()})
+    files = {
+        "train.py": TRAIN,
+        "model.json": model,
+        "data/notes.txt": "Of the commit.\n",
+        "data/added.txt": "Added.\n",
+        "dvc.yaml": STAGES.replace("model.json]", "model.json, data]"),
+        "glasshouse.yaml": RELEASE,
+        "uv.lock": "version = 1\n",
+    }
+    start(root, files)
+    dvc("add", "--quiet", "data/added.txt", root=root)
+    dvc("import", "--quiet", str(other), "shared.txt", "--out", "data/shared.txt", root=root)
+    dvc("repro", root=root)
+    commit(root)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
+    assert "UNKNOWN" not in said
+    folder = root / "releases/small/v1.0.0"
+    found = json.loads(glasshouse(root, "verify", str(folder), "--key", key[1], "--json"))
+    (stage,) = [check["reason"] for check in found["checks"] if check["subject"] == "stage train"]
+    assert found["verdict"] == "PASS" and "2 by its .dvc files" in stage
+    card = (folder / "README.md").read_text()
+    assert "`data/added.txt.dvc`" in card and "## Inputs" in card
+    commit_of = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, capture_output=True, text=True, check=True)
+    assert commit_of.stdout.strip() in card
+    (root / "data/stray.txt").write_text("From nowhere.\n")
+    (root / ".git/info/exclude").write_text("stray.txt\n")
+    dvc("repro", root=root)
+    commit(root)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
+    assert "wrote: data/stray.txt" in said
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://user:secret@e.org/a/b?token=1#x", "https://e.org/a/b"),
+        ("s3://bucket/key", "s3://bucket/key"),
+        ("git@e.org:a/b.git", "git@e.org:a/b.git"),
+        ("file:///home/me/a", None),
+        ("/home/me/a", None),
+        ("../a", None),
+        (f"https://e.org/{'x' * 2000}", None),
+    ],
+)
+def test_where_data_came_from_is_told_without_secrets(address: str, told: str | None) -> None:
+    assert dvc_index.public(address) == told
