@@ -35,6 +35,9 @@ from registry.suffixes import WEIGHTS
 
 EDGE = 1 << 16
 """Bytes that are read of the beginning, and of the end."""
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+POINTER_SIZES = range(len(POINTER), 1024)
+"""Bytes of a pointer of Git LFS."""
 SKOPS = ".skops"
 """Models of scikit-learn, as skops writes them: an archive of arrays, and of a schema that names types."""
 TAIL = EDGE + 22
@@ -110,6 +113,8 @@ def _identity(file: _Opened) -> Identity:
             if file.suffix in (".safetensors", ""):
                 return Identity(Safety.KNOWN, "safetensors", weights=True)
             return Identity(Safety.UNKNOWN, "is a safetensors file by another name", weights=True)
+    if is_pointer(file.start, file.size):
+        return Identity(Safety.UNKNOWN, "is a pointer of Git LFS, not the file itself")
     if danger := _danger(file):
         return Identity(Safety.DANGER, danger)
     if file.suffix == SKOPS:
@@ -120,7 +125,7 @@ def _identity(file: _Opened) -> Identity:
             continue
         claimed = CLAIMS.get(file.suffix, name)
         if claimed != name:
-            return Identity(Safety.UNKNOWN, f"is called {file.suffix}, and holds {name}: {_pointer(file)}".rstrip(": "))
+            return Identity(Safety.UNKNOWN, f"is called {file.suffix}, and holds {name}")
         if weights and file.suffix not in suffixes:
             return Identity(Safety.UNKNOWN, f"is a {name} file by another name", weights=True)
         return Identity(Safety.KNOWN, name, weights, told)
@@ -130,9 +135,9 @@ def _identity(file: _Opened) -> Identity:
     )
 
 
-def _pointer(file: _Opened) -> str:
-    """A common mishap, told by name."""
-    return "a pointer of Git LFS, not the file itself" if file.start.startswith(b"version https://git-lfs") else ""
+def is_pointer(start: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins with `start` stands for a large one (git-lfs, docs/spec.md)."""
+    return size in POINTER_SIZES and start.startswith(POINTER)
 
 
 # What runs code, or hides what does.

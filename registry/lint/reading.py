@@ -27,9 +27,6 @@ LOOKED_INTO = frozenset((".skops",))
 """Suffixes of weights that are told by what is in them, and not by their names."""
 MAX_LOOK = 64 << 20
 """Bytes that are read of one of them."""
-POINTER = b"version https://git-lfs.github.com/spec/v1\n"
-POINTER_SIZES = range(len(POINTER), 1024)
-"""Bytes of a pointer (git-lfs, docs/spec.md: less than 1024)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def read(hub: HubClient, repo: str) -> Published:
         for path, file in revision.files.items():
             places.setdefault(revision.digest(path), Located(revision.commit, path, file.size))
     look = _Look(hub, repo)
-    small = {digest: place for digest, place in places.items() if place.size in POINTER_SIZES}
+    small = {digest: place for digest, place in places.items() if place.size in known.POINTER_SIZES}
     pointers = {digest for digest, found in _each(look.is_pointer, small) if found}
     whole = {digest: place for digest, place in places.items() if digest not in pointers}
     heads = _each(look.head, {d: place for d, place in whole.items() if place.path.endswith(SAFETENSORS)})
@@ -129,7 +126,7 @@ class _Look:
 
     def is_pointer(self, place: Located) -> bool:
         """Whether a small file is a pointer of Git LFS."""
-        return self.read(place, POINTER_SIZES.stop).startswith(POINTER)
+        return known.is_pointer(self.read(place, known.POINTER_SIZES.stop), place.size)
 
     def head(self, place: Located) -> tuple[str, ...] | str:
         """The keys of `__metadata__` of a safetensors file; or, as words, why it is none, or not whole."""

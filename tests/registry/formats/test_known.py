@@ -173,10 +173,12 @@ def test_every_format_in_the_table_is_made_in_these_tests(tmp_path: Path) -> Non
     assert {name for name, *_ in FORMATS} <= made | elsewhere
 
 
-def test_a_pointer_of_git_lfs_is_told_by_name(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    found = identify(tmp_path / "model.safetensors")
-    assert found.trust is Safety.UNKNOWN and "Git LFS" in found.words and found.weights
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.model", "tokenizer.json", "vocab.txt", "picture.png"])
+def test_a_pointer_of_git_lfs_is_told_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    found = identify(tmp_path / name)
+    assert found.trust is Safety.UNKNOWN and found.words == "is a pointer of Git LFS, not the file itself"
+    assert found.weights == name.endswith(".safetensors")
 
 
 def test_weights_that_begin_like_a_pickle_or_hold_an_archive_are_weights(tmp_path: Path) -> None:
