@@ -45,13 +45,17 @@ def unlike(steps: Sequence[Revision], opened: Opener) -> dict[tuple[str, str], f
 
 
 def correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Pearson's, of two rows of finite numbers, as many in each; None where either does not vary."""
-    if not all(map(math.isfinite, (*one, *other))):
+    """Pearson's, of two rows of numbers; None where they do not vary, are not finite, or are not as many."""
+    if len(one) != len(other) or not one:
         return None
-    means = math.fsum(one) / len(one), math.fsum(other) / len(other)
-    pairs = [(a - means[0], b - means[1]) for a, b in zip(one, other, strict=True)]
-    spread = math.sqrt(math.fsum(a * a for a, _ in pairs)) * math.sqrt(math.fsum(b * b for _, b in pairs))
-    return math.fsum(a * b for a, b in pairs) / spread if spread > 0 and math.isfinite(spread) else None
+    try:
+        means = math.fsum(one) / len(one), math.fsum(other) / len(other)
+        pairs = [(a - means[0], b - means[1]) for a, b in zip(one, other, strict=True)]
+        spread = math.sqrt(math.fsum(a * a for a, _ in pairs)) * math.sqrt(math.fsum(b * b for _, b in pairs))
+        found = math.fsum(a * b for a, b in pairs) / spread
+    except (OverflowError, ValueError, ZeroDivisionError):  # infinities, and rows of one number
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _pairs(steps: Sequence[Revision]) -> Iterator[tuple[Revision, Revision]]:

@@ -395,13 +395,13 @@ PARTS = ("resolve/", "tree/", "refs", "commits/", "whoami", "discussions", "revi
 
 
 def _answers() -> dict[str, object]:
-    step = lying_hub.REFS["branches"][0] | {"name": "step100", "ref": "refs/heads/step100"}
-    weights = _safetensors()[-1]
+    steps = [lying_hub.REFS["branches"][0] | {"name": f"step{n}", "ref": f"refs/heads/step{n}"} for n in (0, 1)]
+    weights = _released("trained")["trained/model.safetensors"]
     listing = [lying_hub.entry("model.safetensors", size=len(weights), oid=lying_hub.git_oid(weights))]
     commit = {"id": lying_hub.COMMIT, "title": "t", "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
     return {
         "resolve/": weights.decode("latin-1"), "tree/": listing,
-        "refs": lying_hub.REFS | {"branches": [*lying_hub.REFS["branches"], step]},
+        "refs": lying_hub.REFS | {"branches": [*lying_hub.REFS["branches"], *steps]},
         "commits/": [commit], "whoami": {"name": "builder"}, "revision/": lying_hub.INFO,
         "discussions": {"count": 0, "start": 0, "discussions": []},
     }  # fmt: skip
