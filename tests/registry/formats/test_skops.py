@@ -22,10 +22,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops import io as skops
 
+from registry.errors import Refused
 from registry.formats.known import Identity, Safety, identify
 from registry.formats.protobuf import OtherFormat
 from registry.formats.skops_schema import foreign
 from registry.formats.skops_types import BY_LOADER
+from registry.records.kinds import ModelFolder, recognised
+from registry.release import weights
 
 ROWS, LABELS = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
 
@@ -104,6 +107,16 @@ def test_the_list_holds_nothing_that_skops_does_not_trust_by_itself() -> None:
     }  # fmt: skip
     assert frozenset().union(*BY_LOADER.values()) <= theirs
     assert len(BY_LOADER["ObjectNode"]) > 200
+
+
+def test_such_a_model_is_released_as_one_of_scikit_learn_and_one_with_trees_is_not(tmp_path: Path) -> None:
+    (tmp_path / "model.skops").write_bytes(scaled())
+    model = ModelFolder.at(tmp_path)
+    assert recognised(model).name == "sklearn" and model.weights == {"model.skops"}
+    weights.check_all(model, set())
+    (tmp_path / "model.skops").write_bytes(skops.dumps(RandomForestClassifier(2).fit(ROWS, LABELS)))
+    with pytest.raises(Refused, match=r"sklearn\.tree\._tree\.Tree"):
+        weights.check_all(ModelFolder.at(tmp_path), set())
 
 
 def _deep(schema: dict[str, Any]) -> None:
