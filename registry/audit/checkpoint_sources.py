@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from registry.audit import hostile
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable
 from registry.files import readable
@@ -54,7 +56,8 @@ class OnHub:
     def get(self, entry: Checkpoint, into: Path) -> Path:
         """As CheckpointSource says."""
         folder = into / step_name(entry.step)
-        if not folder.exists():
+        hostile.folder(into, into.parent)  # a source may have laid a link in its place, where there is no wall
+        if not os.path.lexists(folder):
             self.hub.trees.download(self.repo, step_branches.locate(self.hub, self.repo, entry), folder)
         return folder
 

@@ -32,7 +32,7 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Wo
     """
     room = place.sandbox.room(LOG)
     log, trains = place.sandbox.log(LOG), trained(place).metrics
-    said, steps = follow(lambda: log.open("rb")), follow(lambda: hostile.opened(trains, place.tree))
+    said, steps = follow(lambda: hostile.opened(log, place.scratch)), follow(lambda: hostile.opened(trains, place.tree))
 
     def meanwhile() -> None:
         progress(len(steps()))
