@@ -14,7 +14,6 @@ import gzip
 import io
 import lzma
 import os
-import re
 import tarfile
 import zipfile
 import zlib
@@ -264,14 +263,14 @@ def _npy(file: _Opened) -> _Names | None:
     return () if npy_header.is_numbers(file.start, file.size) else None
 
 
-CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+CONTROLS = bytes((*range(9), 0x0B, *range(0x0E, 0x20), 0x7F))
 """Bytes that no text has; a form feed is one that some have."""
 
 
 def _text(file: _Opened) -> _Names | None:
     """UTF-8 without control characters, at its beginning and its end. What a machine does with it is not asked."""
-    for part in (file.start, file.tail):
-        if CONTROLS.search(part):
+    for part in (file.start, file.tail) if file.size > len(file.start) else (file.start,):
+        if len(part.translate(None, CONTROLS)) < len(part):
             return None
         whole = part if file.size <= len(part) else part[4:-4]  # a character may be cut at an edge
         try:

@@ -29,7 +29,7 @@ from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.kinds import TOKENIZERS, weights_in
+from registry.records.kinds import TOKENIZERS
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import directory_digest
 from registry.records.tokens import Tokens
@@ -64,11 +64,11 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         (layout.CHECKPOINTS, ("checkpoints <- tokens", lambda: _tokens(root, digests))),
         (layout.TOKENS, ("tokens <- data manifest", lambda: _data(root, digests))),
         (layout.DATA_SUMMARY, ("data manifest <- its rows", lambda: _rows(root))),
-        (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, digests))),
+        (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, line, digests))),
     )
     claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
     links: tuple[Link, ...] = (
-        ("weights <- provenance", lambda: _provenance(root, statements["provenance"], digests)),
+        ("weights <- provenance", lambda: _provenance(root, statements["provenance"], line, digests)),
         *(link for path, link in of_records if path in digests),
         ("every stage <- dvc.lock", lambda: _lock(root, line, digests)),
         *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in claimed),
@@ -80,11 +80,11 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         yield Check(Step.LINEAGE, Verdict.PASS, UNSTATED, f"{', '.join(absent)}: nothing is claimed of them")
 
 
-def _provenance(root: Path, statement: Statement, digests: Digests) -> str:
+def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) -> str:
     """The signed provenance names these weights, this commit, and these records."""
     subjects, resolved = statement.digests, slsa.resolved(Provenance.of(statement))
     record = ReleaseRecord.read(need(root, layout.RECORD))
-    weights = weights_in(root, digests)
+    weights = line.weights
     if weights != subjects.keys() or weights != {file.path for file in record.weights}:
         raise Gap(f"the files of weights are {sorted(weights)}, the provenance speaks of {sorted(subjects)}")
     for path in weights:
@@ -144,10 +144,10 @@ def _rows(root: Path) -> str:
     return f"{summary.rows} rows, counted anew, give the root"
 
 
-def _evaluation(root: Path, digests: Digests) -> str:
+def _evaluation(root: Path, line: Line, digests: Digests) -> str:
     """The figures are of these weights, on these tokens."""
     evaluation = Evaluation.read(need(root, layout.EVALUATION))
-    weights = {path: _digest(digests, path) for path in sorted(weights_in(root, digests))}
+    weights = {path: _digest(digests, path) for path in sorted(line.weights)}
     found = next(iter(weights.values()), "none") if len(weights) == 1 else directory_digest(weights)
     _same("the weights evaluated", evaluation.weights, found)
     _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))

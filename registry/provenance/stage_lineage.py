@@ -23,6 +23,7 @@ from registry.project.templates import MARK
 from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, need
 from registry.records import layout
+from registry.records.kinds import weights_in
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest, touches
 
@@ -78,6 +79,11 @@ class Line:
     @cached_property
     def _record(self) -> ReleaseRecord:
         return ReleaseRecord.read(need(self._root, layout.RECORD))
+
+    @cached_property
+    def weights(self) -> frozenset[str]:
+        """The files from which a loader takes weights. Raises InputError where one cannot be read."""
+        return weights_in(self._root, self._digests)
 
     @cached_property
     def _params(self) -> Any:

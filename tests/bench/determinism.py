@@ -23,6 +23,7 @@ from pathlib import Path
 
 from pipelines.determinism import FOREIGN
 from registry.records.checkpoint_chain import Chain
+from tests.bench._paired import processor
 from tests.pipelines import small_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,12 +214,6 @@ def measured(*python: str) -> dict[str, str]:
     """Digests of all operations, known and refused, as that Python gives them."""
     command = [*python, "-m", "tests.pipelines.operations", "--refused"]
     return dict(json.loads(said(command, ROOT, environment())))
-
-
-def processor() -> str:
-    """The model name of this machine's processor."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    return next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "?")
 
 
 def said(command: list[str], root: Path = ROOT, variables: Mapping[str, str] | None = None) -> str:

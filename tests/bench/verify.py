@@ -8,14 +8,9 @@ release with records reads its weights once more for the digest of their tensors
 
 from __future__ import annotations
 
-import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -27,11 +22,10 @@ from registry.attest.statement import Subject
 from registry.digest import BOTH, measure_files
 from registry.manifest import Manifest, walk
 from registry.records import layout
+from tests.bench._paired import BIN, Command, compare
 
-LARGE = int(os.environ.get("GLASSHOUSE_BENCH_BYTES", 2_000_000_000))
+LARGE = int(os.environ.get("GLASSHOUSE_BENCH_BYTES", 2 << 30))
 SMALL = 1000
-ROUNDS = 3
-BIN = Path(sys.executable).parent
 
 
 def main() -> None:
@@ -39,23 +33,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
         scratch = Path(name)
         folder, public = _signed(scratch)
-        stock = [str(BIN / "model_signing"), "verify", "key", str(folder), "--public_key", str(public)]
-        ours = [str(BIN / "glasshouse"), "verify", str(folder), "--verbose", "--key", str(public)]
-        commands = {
-            "model_signing verify key": ([*stock, "--signature", str(folder / layout.SIGNATURE)], 0),
-            "glasshouse verify": (ours, 1),
-            "glasshouse verify --digest sha256": ([*ours, "--digest", "sha256"], 1),
-            "glasshouse verify --digest both": ([*ours, "--digest", "both"], 1),
-        }
-        runs: dict[str, list[tuple[float, int]]] = {label: [] for label in commands}
-        for _ in range(ROUNDS):
-            for label, (command, code) in commands.items():
-                runs[label].append(_timed(command, code))
-        peer, *_ = medians = [statistics.median(taken for taken, _ in found) for found in runs.values()]
-        print(f"{LARGE / 1e9:.1f} GB in one file and {SMALL} small ones; median of {ROUNDS}, {os.cpu_count()} cores")
-        for (label, found), taken in zip(runs.items(), medians, strict=True):
-            peak = max(peak for _, peak in found)
-            print(f"{label:36} {taken:7.2f} s  {taken / peer:5.2f} x   peak {peak / 1e6:5.0f} MB")
+        stock = [BIN / "model_signing", "verify", "key", folder, "--public_key", public]
+        ours = [BIN / "glasshouse", "verify", folder, "--verbose", "--key", public]
+        print(f"{LARGE / (1 << 30):.2f} GiB in one file, and {SMALL} small ones", flush=True)
+        compare(
+            {
+                "model_signing verify key": Command([*stock, "--signature", folder / layout.SIGNATURE]),
+                "glasshouse verify": Command(ours, 1, _did),
+                "glasshouse verify --digest sha256": Command([*ours, "--digest", "sha256"], 1, _did),
+                "glasshouse verify --digest both": Command([*ours, "--digest", "both"], 1, _did),
+            }
+        )
         _manifest(folder)
 
 
@@ -99,22 +87,11 @@ def _signed(scratch: Path) -> tuple[Path, Path]:
     return folder, scratch / "public.pem"
 
 
-MEASURE = """
-import json, resource, subprocess, sys, time
-started = time.perf_counter()
-done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
-taken = time.perf_counter() - started
-print(json.dumps([taken, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode, done.stdout]))
-"""
-"""Runs in a small process of its own: what a process took at most begins with what its parent had."""
+def _did(said: str) -> bool:
+    """Whether glasshouse printed PASS for the bytes, and for both signatures."""
+    steps = {"2 bytes": 1, "3 signatures": 2}
+    return all(sum(step in row and "PASS" in row for row in said.splitlines()) == n for step, n in steps.items())
 
 
-def _timed(command: Sequence[str], code: int) -> tuple[float, int]:
-    """Seconds that the command takes, and bytes of memory at most."""
-    done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
-    taken, peak, returned, said = json.loads(done.stdout)
-    steps = {"2 bytes": 1, "3 signatures": 2}  # PASS, of each step, that glasshouse must have printed
-    printed = all(sum(step in line and "PASS" in line for line in said.splitlines()) == n for step, n in steps.items())
-    if returned != code or (code and not printed):
-        raise SystemExit(f"{command}: {returned}\n{said}")
-    return taken, peak * (1 if sys.platform == "darwin" else 1024)
+if __name__ == "__main__":
+    main()
