@@ -70,7 +70,8 @@ POLICY = """# policy.yaml
 
 A policy says what a release must show before it is trusted. `glasshouse verify REF --policy policy.yaml` reads it, and
 `glasshouse trust pin REF` writes a first one. Flags (`--identity` with `--issuer` or `--ca`, or `--key`) are a policy
-of one line. A policy must name a signer. What else it does not mention, nobody asks for. Unknown keys are refused.
+of one line, with one signer: two of them together are a usage error. A policy must name a signer. What else it does
+not mention, nobody asks for. Unknown keys are refused.
 [policy.schema.json](policy.schema.json) is its JSON Schema.
 
 ```yaml

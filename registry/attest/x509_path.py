@@ -139,14 +139,23 @@ def path(
 ) -> list[x509.Certificate]:
     """From the first of `chain` up to one of `anchors`, through certificates of `chain` that are all valid at `now`.
 
-    The first is alone where it is one of `anchors` itself: whoever named it there trusts that certificate and no other.
+    The first is alone where it certifies itself and is one of `anchors`: whoever named it trusts it, and no other.
     Raises VerificationError where there is no such path, and ValueError where a certificate of `chain` is not part of
     it: nobody would answer for that one.
     """
     found = _path(chain, anchors, now, AUTHORITIES)
+    if len(found) < 2:
+        _check_own(found[0])
     if unused := [certificate for certificate in chain if certificate not in found]:
         raise ValueError(f"the certificate of {name(unused[0])} is not part of the path, so nobody answers for it")
     return found
+
+
+def _check_own(certificate: x509.Certificate) -> None:
+    """Raise ValueError, or InvalidSignature, unless the certificate certifies itself."""
+    if certificate.issuer != certificate.subject:
+        raise ValueError(f"{name(certificate)} is not certified by an authority: the certificate given is its own")
+    certificate.verify_directly_issued_by(certificate)
 
 
 def timestamping_path(

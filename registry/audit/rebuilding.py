@@ -54,23 +54,21 @@ def rebuild_in(
     """The steps 2 to 5 of `rebuild`, in a workshop that is open."""
     started = datetime.now(UTC)
     if place.here is None:  # a machine that cannot hold the numeric profile can tell nothing
-        return rebuild_verdict.outcome(place, "UNSUPPORTED", _details(place, (), (), tolerance), started)
+        return rebuild_verdict.outcome(place, _details(place, (), (), tolerance), started)
     # 2. Run all stages, from nothing.
     built = stages.run(place, stage, progress)
     # 3. and 4. Compare every file, and find where the rebuild departs.
-    verdict, details = judge(built, stages.draft(built), tolerance)
+    _, details = judge(built, stages.draft(built), tolerance)
     # 5. All of it is one verdict.
-    return rebuild_verdict.outcome(built, verdict, details, started)
+    return rebuild_verdict.outcome(built, details, started)
 
 
 def judge(place: Workshop, draft: Path, tolerance: float) -> tuple[RebuildVerdict, Details]:
     """How the `draft` that stands rebuilt in `place` compares with the release."""
     found = outputs.compared(place.audited.root, draft, tolerance)
-    verdict = outputs.overall(found)
-    departs = () if verdict == "BITWISE" else tuple(departures.told(place, found))
-    if verdict == "DIFFERENT" and place.cannot:
-        verdict = "UNSUPPORTED"
-    return verdict, _details(place, found, departs, tolerance)
+    departs = () if outputs.overall(found) == "BITWISE" else tuple(departures.told(place, found))
+    details = _details(place, found, departs, tolerance)
+    return details.verdict, details
 
 
 def _details(place: Workshop, found: tuple[Output, ...], departs: tuple[str, ...], tolerance: float) -> Details:

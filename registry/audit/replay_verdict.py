@@ -1,8 +1,11 @@
-"""The last step of a replay: everything that was found, as one verdict."""
+"""The last step of a replay: everything that was found, as one verdict.
+
+Law: what a statement says of the verdict, and why, follows from its checks and its segments alone (`concluded`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import get_args
@@ -73,25 +76,30 @@ class Findings:
         """Whether anything is not as signed."""
         return any(check.verdict is Verdict.FAIL for check in self.checks)
 
-    @property
-    def verdict(self) -> ReplayVerdict:
-        """DIFFERENT where anything is; UNSUPPORTED where anything could not be told here; else the weakest of all."""
-        said = [one.verdict for one in self.remade]
-        if self.failed:
-            return "DIFFERENT"
-        return "UNSUPPORTED" if "UNSUPPORTED" in said else max(said, key=WORDS.index)
 
-    @property
-    def reason(self) -> str:
-        """In words, what failed first."""
-        words = [
-            f"{check.subject}: {check.reason}"
-            for verdict in (Verdict.FAIL, Verdict.UNKNOWN)
-            for check in self.checks
-            if check.verdict is verdict
-        ]
-        same = sum(segment.verdict in ("BITWISE", "TENSORS") for segment in self.segments)
-        return "; ".join([*words, f"{same} of {len(self.segments)} replayed segments came out the same"])[:MAX_REASON]
+def concluded(checks: Sequence[Check], segments: Sequence[ReplayedSegment]) -> tuple[ReplayVerdict, str]:
+    """(verdict, why) of a replay in which these were the answers.
+
+    DIFFERENT where anything fails; UNSUPPORTED where anything could not be told here; else the weakest of all that was
+    made anew, UNAVAILABLE where nothing was. Why: what failed first.
+    """
+    said = [word for check in checks if check.step is Step.REPLAY for word in WORDS if _says(check, word)]
+    weakest: ReplayVerdict = max(said, key=WORDS.index, default="UNAVAILABLE")
+    failed = any(check.verdict is Verdict.FAIL for check in checks)
+    verdict: ReplayVerdict = "DIFFERENT" if failed else "UNSUPPORTED" if "UNSUPPORTED" in said else weakest
+    words = [
+        f"{check.subject}: {check.reason}"
+        for kind in (Verdict.FAIL, Verdict.UNKNOWN)
+        for check in checks
+        if check.verdict is kind
+    ]
+    same = sum(segment.verdict in ("BITWISE", "TENSORS") for segment in segments)
+    return verdict, "; ".join([*words, f"{same} of {len(segments)} replayed segments came out the same"])[:MAX_REASON]
+
+
+def _says(check: Check, verdict: ReplayVerdict) -> bool:
+    """Whether a check is that of something made anew which came to `verdict` (`Remade.check`)."""
+    return check.reason.startswith(f"{verdict}: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +117,10 @@ def outcome(found: Findings, options: Options, tolerance: float, started: dateti
     audited: Audited = found.looked.audited
     asked: Challenge = found.looked.asked
     profile = audited.chain.profile
+    verdict, reason = concluded(found.checks, found.segments)
     statement = Replay(
-        verdict=found.verdict,
-        reason=found.reason,
+        verdict=verdict,
+        reason=reason,
         source=audited.record.source.commit,
         tokens=audited.chain.tokens,
         challenge=asked,

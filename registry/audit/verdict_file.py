@@ -7,7 +7,7 @@ NAME.sigstore.json    the statement in a bundle, to be published beside the rele
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 
@@ -16,12 +16,13 @@ from registry.attest.audits import Replay
 from registry.attest.predicates import Predicate, Rebuild
 from registry.attest.signature import Signer
 from registry.attest.statement import Statement
-from registry.audit.rebuild_verdict import RebuildOutcome
-from registry.audit.replay_verdict import ReplayOutcome
+from registry.audit.rebuild_verdict import Details, RebuildOutcome, resting_on
+from registry.audit.replay_verdict import Remade, ReplayOutcome, concluded
 from registry.audit.subject import Audited
 from registry.errors import InputError, Refused
 from registry.files import write_atomic
 from registry.records.record import Record
+from registry.report import Check, Step, Verdict
 
 KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay)
 """What an auditor signs."""
@@ -41,7 +42,11 @@ class VerdictFile(Record):
     """What it rests on. The reason of a rebuild's statement names their digest."""
 
     def signable(self) -> Statement:
-        """The statement, held to its model. Raises InputError unless it is one that an auditor makes."""
+        """The statement, held to its model and to its details.
+
+        Raises InputError unless it is one that an auditor makes, and Refused where it does not say what its details
+        come to: one of the two was edited.
+        """
         statement = Statement.parse(canonical.dumps(self.statement))
         kind = next((kind for kind in KINDS if kind.is_of(statement)), None)
         if kind is None:
@@ -49,13 +54,84 @@ class VerdictFile(Record):
                 f"a statement of {statement.predicate_type} is not an auditor's to sign",
                 mend="make a verdict: glasshouse audit rebuild REF --output verdict.json",
             )
-        predicate = kind.of(statement)
-        if isinstance(predicate, Rebuild) and not predicate.reason.endswith(f"sha256:{canonical.digest(self.details)}"):
-            raise Refused(
-                "the details are not those that the statement's reason names",
-                mend="a verdict is not edited: run `glasshouse audit rebuild` again",
-            )
+        match kind.of(statement):
+            case Rebuild() as predicate:
+                _check_rebuild(predicate, self.details)
+            case Replay() as predicate:
+                _check_replay(predicate, self.details, statement.subjects[0].name)
         return statement
+
+
+class ToldCheck(Record):
+    """A check, as the details of a replay tell it."""
+
+    step: int
+    """The number of the question."""
+    name: str
+    """Its word."""
+    verdict: Literal["PASS", "FAIL", "UNKNOWN"]
+    """The answer."""
+    subject: str
+    """What was looked at."""
+    reason: str
+    """What was found."""
+
+    @property
+    def check(self) -> Check:
+        """The same as an answer. Raises Refused for a question that nobody asks."""
+        if self.step not in list(Step) or Step(self.step).word != self.name:
+            _refuse(f"the details answer a question {self.step}, {self.name[:80]!r}, that no audit asks")
+        return Check(Step(self.step), Verdict(self.verdict), self.subject, self.reason)
+
+
+class ToldReport(Record):
+    """The details of a replay."""
+
+    subject: str
+    """The release."""
+    verdict: Literal["PASS", "FAIL", "UNKNOWN"]
+    """The verdict over all checks."""
+    checks: tuple[ToldCheck, ...]
+    """Every question with its answer."""
+
+
+def _check_rebuild(said: Rebuild, found: dict[str, Any]) -> None:
+    """Raise Refused unless the statement says what its details come to."""
+    if not said.reason.endswith(f"sha256:{canonical.digest(found)}"):
+        _refuse("the details are not those that the statement's reason names")
+    details = Details.from_json(found, name="the details")
+    for output in details.outputs:
+        same = output.signed is not None and output.signed == output.found
+        if (output.verdict == "BITWISE") is not same:
+            _refuse(f"the details call {output.path[:200]} {output.verdict}, and its digests do not")
+    for name, value in resting_on(details).items():
+        if getattr(said, name) != value:
+            _refuse(f"the statement's {name} is {_shown(getattr(said, name))}, its details come to {_shown(value)}")
+
+
+def _check_replay(said: Replay, found: dict[str, Any], subject: str) -> None:
+    """Raise Refused unless the statement says what its details come to, segment by segment."""
+    report = ToldReport.from_json(found, name="the details")
+    checks = tuple(row.check for row in report.checks)
+    if report.subject != subject:
+        _refuse(f"the statement is of {subject[:200]}, its details are of {report.subject[:200]}")
+    segments = {Remade.of(segment).check for segment in said.replayed}
+    told = {check for check in checks if check.step is Step.REPLAY and check.subject.startswith("segment ")}
+    if told != segments:
+        _refuse("the segments of the statement are not those of its details")
+    verdict, reason = concluded(checks, said.replayed)
+    if said.verdict != verdict or said.reason != reason:
+        _refuse(
+            f"the statement says {said.verdict}, {_shown(said.reason)}; its details come to {verdict}, {_shown(reason)}"
+        )
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:200]
+
+
+def _refuse(found: str) -> NoReturn:
+    raise Refused(found, mend="a verdict is not edited: run the audit again, and sign what it writes")
 
 
 def of_rebuild(audited: Audited, outcome: RebuildOutcome) -> VerdictFile:

@@ -86,6 +86,7 @@ class Verifying:
             if any(flag is not None for flag in flags):
                 raise InputError("--policy says who may sign", mend="give --policy alone, or the signer by flags alone")
             return Policy.load(self.policy)
+        self._check_one_signer()
         if (self.crl and self.ca is None) or (self.timestamp_ca and self.ca is None and self.key is None):
             raise InputError(
                 "--crl is of an authority, --timestamp-ca for its signatures or a key's",
@@ -102,6 +103,18 @@ class Verifying:
         if self.key is not None:
             signers.append({"kind": "key", "pem": text(self.key), **stampers})
         return Policy.of({"signers": signers}, name="the flags")
+
+    def _check_one_signer(self) -> None:
+        """Raise InputError where the flags name two: whether one of them is enough would be anybody's guess."""
+        ways = {"--issuer": self.issuer, "--ca": self.ca, "--key": self.key}
+        named = [flag for flag, value in ways.items() if value is not None]
+        if self.key is not None and self.identity is not None:
+            named = ["--identity", *named]
+        if len(named) > 1:
+            raise InputError(
+                f"{' and '.join(named)} name more than one signer, and flags name one",
+                mend="name one of them; or give --policy policy.yaml, whose `threshold` says how many must have signed",
+            )
 
 
 @app.command("verify", epilog=EXAMPLE)

@@ -5,7 +5,7 @@ Every byte is fetched and hashed, and nothing kept: what a Hub lists of its file
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ from registry.verification.case import Case
 
 if TYPE_CHECKING:
     from registry.hub.client import HubClient
+    from registry.hub.transfer import RemoteFile
 
 MEND = "do not use it; tell the maintainer"
 
@@ -45,15 +46,14 @@ def on_hub(hub: HubClient, progress: Progress | None = None) -> Measure:
 
     def measure(companion: Companion, tag: str) -> Manifest:
         commit = hub.refs.resolve(companion.repo, tag)
-        check_listed(hub, companion, commit)
-        return hub.trees.measure(companion.repo, commit, progress)
+        return hub.trees.measure(companion.repo, commit, progress, admit=partial(check_listed, companion))
 
     return measure
 
 
-def check_listed(hub: HubClient, companion: Companion, commit: str) -> None:
+def check_listed(companion: Companion, files: Sequence[RemoteFile]) -> None:
     """Raise VerificationError where a Hub lists more or less of a companion than was signed; nothing is fetched."""
-    listed = [file.size for file in hub.files.list(companion.repo, commit)]
+    listed = [file.size for file in files]
     if (len(listed), sum(listed)) != (companion.files, companion.size):
         raise VerificationError(
             f"it has {len(listed)} files of {sum(listed)} bytes; {companion.files} of {companion.size} were signed",

@@ -22,6 +22,7 @@ from registry.records.release_record import Companion
 from registry.report import FailedReport
 from registry.variables import CACHE
 from registry.verification.companions import PassedOver, check_listed
+from registry.verification.fetch import foreseen
 from registry.verification.remembered import Remembered
 from registry.verification.request import Request
 
@@ -68,7 +69,8 @@ class Keeper:
             tree.write()
 
         if not _is_there(root):
-            self.hub.trees.download(reference.repository, commit, root, self.progress, accept=accept)
+            admit = foreseen(self.hub, reference, commit)
+            self.hub.trees.download(reference.repository, commit, root, self.progress, accept=accept, admit=admit)
             return root
         try:
             accept(root)
@@ -87,9 +89,8 @@ class Keeper:
         if _is_there(root):
             found = _measured(Remembered(root, _note(root), believe=self.believe), self.progress)
         else:
-            check_listed(self.hub, companion, commit)
-            accept = partial(_compare, companion)
-            found = self.hub.trees.download(companion.repo, commit, root, self.progress, accept=accept)
+            accept, admit = partial(_compare, companion), partial(check_listed, companion)
+            found = self.hub.trees.download(companion.repo, commit, root, self.progress, accept=accept, admit=admit)
         return found
 
 

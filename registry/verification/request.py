@@ -12,7 +12,7 @@ from registry.digest import Progress
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference, HubReference, Reference
-from registry.report import Report, Verdict
+from registry.report import FailedReport, Report, UnknownReport, Verdict
 from registry.verification import steps
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
@@ -88,8 +88,11 @@ class Request:
             raise InputError(
                 f"{failed_beside(into)} is there, from a release that failed before", mend="look at it, and remove it"
             )
-        with self.fetched(into) as place:
-            report = self.report(place.tree, place.words, place.seconds)
+        try:
+            with self.fetched(into) as place:
+                report = self.report(place.tree, place.words, place.seconds)
+        except (FailedReport, UnknownReport) as problem:
+            return problem.report  # nothing was fetched: what the Hub lists is not what was signed
         if into is not None and isinstance(self.reference, HubReference) and report.verdict is Verdict.FAIL:
             into.rename(failed_beside(into))
         return report

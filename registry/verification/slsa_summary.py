@@ -1,7 +1,8 @@
 """The verification summary of SLSA (VSA): what came out of a verification, for those who admit by policy.
 
     PASS     PASSED. The subjects are the release and each of its files, by their signed SHA-256.
-    FAIL     FAILED. The subjects are the files as they were found: of the signed ones nothing was learned.
+    FAIL     FAILED. The subjects are the files as they were found: of the signed ones nothing was learned. Files that
+             are not as any statement lists them are among them, up to MAX_STRAY bytes.
     UNKNOWN  none is written: the format has no word for it, and each of its two would be a lie.
 
 The level is SLSA Build 1, and no more: the provenance is there, is signed and fits, and its builder is the maintainer.
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from registry.attest import namespace
 from registry.attest.intoto import Resource, SummaryVerifier, VerificationSummary
 from registry.attest.statement import Statement, Subject
-from registry.digest import sha256_bytes
+from registry.digest import Digests, sha256_bytes
 from registry.errors import InputError, Unavailable
 from registry.files import readable
 from registry.hub.reference import HubReference
@@ -30,6 +31,8 @@ VERIFIER = namespace.WRITTEN + "verifier/v1"
 POLICY = namespace.WRITTEN + "policy/v1"
 LEVEL = "SLSA_BUILD_LEVEL_1"
 VERSION = "1.1"
+MAX_STRAY = 1 << 30
+"""Bytes of files that step 2 did not measure, because nothing lists them, or not in that size: all of them together."""
 
 
 def summarized(case: Case | None, report: Report, at: datetime | None = None) -> Statement:
@@ -82,10 +85,18 @@ def _given(case: Case) -> Iterator[tuple[str, str]]:
 def _measured(case: Case) -> dict[str, str]:
     """SHA-256 of each file by its path; measured now, where another digest told that it is not as signed."""
     known = dict(case.sha256)
-    rest = [path for path, _ in case.files if path not in known]
+    rest = [path for path, file in case.found.items() if path not in known and file.digests != Digests()]
+    rest += _stray(case)
     try:
         with readable(case.root):
             measured = case.tree.digests([(path, frozenset(("sha256",))) for path in rest])
     except InputError as problem:
         raise Unavailable(problem.message, mend=problem.mend) from problem
     return known | {path: digests.sha256 for path, digests in zip(rest, measured, strict=True) if digests.sha256}
+
+
+def _stray(case: Case) -> list[str]:
+    """Files that step 2 did not measure, the smallest first, of MAX_STRAY bytes together."""
+    found = sorted((file.size, path) for path, file in case.found.items() if file.digests == Digests())
+    together = itertools.accumulate(size for size, _ in found)
+    return [path for (_, path), total in zip(found, together, strict=True) if total <= MAX_STRAY]

@@ -38,7 +38,7 @@ from registry.verification import (
     s7_status,
     summary,
 )
-from registry.verification.case import STEPS, Case, DigestMode, Gathered
+from registry.verification.case import Case, DigestMode, Gathered
 from registry.verification.companions import Measure
 from registry.verification.tree import Tree
 
@@ -73,12 +73,11 @@ def verify(
     try:
         with _timed(seconds, Step.BOUNDS):
             files = s0_bounds.check(tree)
-            amiss = list(s0_contents.amiss(root, [path for path, _ in files]))
+            odd = list(s0_contents.amiss(root, [path for path, _ in files]))
     except GlasshouseError as problem:
-        checks = [Check(Step.BOUNDS, Verdict.of(problem), str(root), problem.message)]
+        amiss = [Check(Step.BOUNDS, Verdict.of(problem), str(root), problem.message)]
         words = "not looked at: step 0 did not pass"
-        checks += [Check(step, Verdict.UNKNOWN, str(root), words) for step in STEPS[1:]]
-        report = Report(str(reference), tuple(checks), summary.steps(checks, seconds))
+        report = summary.ended(str(reference), amiss, words, place=str(root), seconds=seconds)
         told(None, report)
         return report
     with _timed(seconds, Step.PLACE):
@@ -87,7 +86,7 @@ def verify(
     counted = f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"
     checks = [
         Check(Step.BOUNDS, Verdict.PASS, str(root), counted),
-        *(Check(Step.BOUNDS, verdict, path, why) for path, verdict, why in amiss),
+        *(Check(Step.BOUNDS, verdict, path, why) for path, verdict, why in odd),
         Check(Step.PLACE, Verdict.PASS, str(reference), place),
     ]
     steps: tuple[tuple[Step, Callable[[Case], Iterable[Check]]], ...] = (

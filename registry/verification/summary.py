@@ -9,7 +9,7 @@ from registry.attest import predicates
 from registry.errors import GlasshouseError
 from registry.provenance import lineage
 from registry.records import layout
-from registry.report import Check, Established, Step, StepSummary, Verdict, overall
+from registry.report import Check, Established, Report, Step, StepSummary, Verdict, overall
 from registry.verification.case import STEPS, Case
 
 _COUNTED = {Verdict.PASS: "held", Verdict.FAIL: "failed", Verdict.UNKNOWN: "could not be checked"}
@@ -29,6 +29,24 @@ def steps(checks: Iterable[Check], seconds: Mapping[Step, float], case: Case | N
         )
         for step, of_step in made.items()
     )
+
+
+def ended(
+    subject: str,
+    found: Sequence[Check],
+    why: str,
+    *,
+    place: str | None = None,
+    seconds: Mapping[Step, float] | None = None,
+) -> Report:
+    """The report on a release of which nothing more is looked at: what was found, and UNKNOWN for every other step.
+
+    why: as those steps say it.  place: what they are said of, if not `subject`.
+    """
+    looked = {check.step for check in found}
+    rest = [Check(step, Verdict.UNKNOWN, place or subject, why) for step in STEPS if step not in looked]
+    checks = sorted((*found, *rest), key=lambda check: check.step)
+    return Report(subject, tuple(checks), steps(checks, seconds or {}))
 
 
 def established(case: Case) -> Established | None:

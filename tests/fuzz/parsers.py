@@ -47,7 +47,7 @@ from registry.records.release_record import ReleaseRecord
 from registry.records.run import Stages
 from registry.records.tokens import Tokens
 from registry.verification.inclusion import Proof
-from tests import lying_hub
+from tests import lying_hub, verdict_files
 from tests.goldens.make_releases import FOLDER, goldens
 from tests.registry.formats.test_skops import scaled
 
@@ -293,7 +293,7 @@ def proofs(data: bytes, folder: Path) -> None:
     Proof.from_bytes(data, name="the proof")
 
 
-@parser(lambda: [VerdictFile(statement=json.loads(_statements()[-1]), details={}).to_bytes()])
+@parser(lambda: [made.to_bytes() for made in (verdict_files.rebuild(), verdict_files.replay())])
 def verdicts(data: bytes, folder: Path) -> None:
     """The file of an audit's verdict, as far as what is to be signed."""
     VerdictFile.from_bytes(data, name="verdict.json").signable()

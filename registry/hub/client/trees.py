@@ -7,7 +7,7 @@ the same folder again makes no second commit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ from registry.manifest import Difference, Entry, Manifest, compare
 from registry.parallel import for_each
 
 ATTEMPTS = 3
+Admit = Callable[[Sequence[RemoteFile]], object]
+"""Looks at what a Hub lists, before anything of it is fetched; raises where that must not be."""
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
@@ -46,14 +48,15 @@ class Trees:
         progress: Progress | None = None,
         limits: Limits = Limits(),  # noqa: B008
         accept: Callable[[Path, Manifest], object] | None = None,
+        admit: Admit | None = None,
     ) -> Manifest:
         """Fetch all of `repo` at `commit` into `folder`, which appears when everything has come, and `accept` raised
-        nothing for it.
+        nothing for it. What `admit` raises for the listing ends it before a byte has come.
 
         The manifest is of the bytes that came. That they are the signed ones is for the caller to check: a Hub's own
         listing proves nothing. Raises as `transfer.check_listing` and `transfer.download` do.
         """
-        files = self._files.list(repo, commit, limits)
+        files = self._admitted(repo, commit, limits, admit)
         return transfer.download(self._files.source(repo, commit), files, folder, progress, accept)
 
     def measure(
@@ -62,14 +65,21 @@ class Trees:
         commit: str,
         progress: Progress | None = None,
         limits: Limits = Limits(),  # noqa: B008
+        admit: Admit | None = None,
     ) -> Manifest:
         """The bytes of all of `repo` at `commit`, hashed as they come, and not kept. Raises as `download` does."""
-        source, files = self._files.source(repo, commit), self._files.list(repo, commit, limits)
+        source, files = self._files.source(repo, commit), self._admitted(repo, commit, limits, admit)
 
         def measured(file: RemoteFile, told: Callable[[int], None]) -> Entry:
             return transfer.read(source, file, lambda data: told(len(data)))
 
         return Manifest(tuple(for_each(measured, files, progress, transfer.WORKERS)))
+
+    def _admitted(self, repo: str, commit: str, limits: Limits, admit: Admit | None) -> tuple[RemoteFile, ...]:
+        files = self._files.list(repo, commit, limits)
+        if admit is not None:
+            admit(files)
+        return files
 
     def compare(self, repo: str, commit: str, manifest: Manifest, keep: tuple[str, ...] = ()) -> Difference:
         """Where the Hub's own checksums at `commit` depart from `manifest`; paths in `keep` may be there besides.

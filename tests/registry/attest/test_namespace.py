@@ -18,11 +18,11 @@ from registry.attest.predicates import Predicate
 from registry.attest.statement import Statement
 from registry.attest.verifier import Verifier
 from registry.audit.publish import proposal
-from registry.audit.verdict_file import KINDS, VerdictFile
 from registry.errors import InputError
 from registry.hub.reference import DirectoryReference
 from registry.provenance import slsa
 from registry.verification.steps import verify
+from tests import verdict_files
 from tests.goldens.make_releases import found
 from tests.reference import DOCS
 from tests.registry.attest.test_predicates import EXAMPLES, SUBJECTS
@@ -58,12 +58,9 @@ def test_no_other_prefix_is_ours(prefix: str) -> None:
 
 @pytest.mark.parametrize("prefix", namespace.PREFIXES)
 def test_an_auditor_signs_and_offers_a_verdict_under_each_prefix(prefix: str) -> None:
-    verdict = next(example for example in OURS if isinstance(example, KINDS) and example.TYPE.endswith("replay/v1"))
-    about = json.loads(verdict.about(SUBJECTS).to_bytes()) | {"predicateType": under(prefix, verdict.TYPE)}
-    about["subject"][0]["name"] = "org/model@v1.0.0"
-    statement = VerdictFile.model_validate(
-        {"schema": "glasshouse.verdict/v1", "statement": about, "details": {}}
-    ).signable()
+    file = verdict_files.replay()
+    about = file.statement | {"predicateType": under(prefix, file.statement["predicateType"])}
+    statement = file.model_copy(update={"statement": about}).signable()
     assert proposal(statement).path.startswith("v1.0.0/replay-")
 
 

@@ -11,18 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from registry import canonical
 from registry.attest.bundle import Bundle
-from registry.attest.predicates import Rebuild, Rebuilt
+from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement, Subject
 from registry.audit.publish import proposal
-from registry.audit.verdict_file import VerdictFile
 from registry.digest import sha256_file
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
 from registry.records import layout
 from registry.release.publishing import publish
 from registry.server.access.tokens import Role
+from tests import verdict_files
 from tests.hub_instance import HubInstance
 from tests.registry.verification.conftest import MAINTAINER
 from tests.sigstore_instance import ISSUER, SigstoreInstance
@@ -33,11 +32,10 @@ NOW = "2026-01-01T00:00:00Z"
 Glasshouse = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def statement(subject: Subject, *outputs: Rebuilt, reason: str = "15 BITWISE of the outputs") -> Statement:
-    details = f"; details sha256:{canonical.digest({})}"
+def statement(subject: Subject, reason: str = "15 BITWISE of the outputs") -> Statement:
     return Rebuild(
-        verdict="BITWISE", reason=reason + details, profile="portable", machine="x", started_at=NOW, finished_at=NOW,
-        source=COMMIT, environment="fresh", outputs=outputs or None,
+        verdict="BITWISE", reason=reason, profile="portable", machine="x", started_at=NOW, finished_at=NOW,
+        source=COMMIT, environment="fresh",
     ).about([subject])  # fmt: skip
 
 
@@ -46,8 +44,9 @@ def verdict(release: Path, tmp_path: Path) -> Path:
     """What `audit rebuild` would write of the release."""
     bundle = Bundle.parse((release / layout.RELEASE_ATTESTATION).read_bytes())
     subject = Statement.parse(bundle.envelope.payload).subjects[0]
-    weights = Rebuilt(path=layout.WEIGHTS, verdict="BITWISE", sha256=sha256_file(release / layout.WEIGHTS))
-    made = VerdictFile(statement=canonical.parse(statement(subject, weights).to_bytes(), name="x"), details={})
+    weights = sha256_file(release / layout.WEIGHTS)
+    found = verdict_files.details(verdict_files.SAME | {"signed": weights, "found": weights})
+    made = verdict_files.rebuild(found, subject, source=COMMIT, environment="fresh")
     (tmp_path / "verdict.json").write_bytes(made.to_bytes())
     return tmp_path / "verdict.json"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -11,43 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.attest.audits import Challenge, Replay, ReplayedSegment
+from registry.attest.audits import Replay, ReplayVerdict
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.predicates import Rebuild, Status
-from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
 from registry.audit.compare import answer
+from registry.audit.rebuild_verdict import Details
 from registry.audit.verdict_file import VerdictFile, sign
-from registry.errors import GlasshouseError, InputError, Refused
+from registry.errors import GlasshouseError, InputError, Malformed, Refused
 from registry.report import Verdict
-
-SUBJECT = Subject("glasshouse/small@v1.0.0", "a" * 64)
-NOW = "2026-01-01T00:00:00Z"
-DETAILS: dict[str, object] = {"outputs": []}
+from tests.verdict_files import OTHER, SAME, SUBJECT, details, rebuild, replay
 
 
-def rebuild(details: dict[str, object] = DETAILS) -> VerdictFile:
-    predicate = Rebuild(
-        verdict="BITWISE",
-        reason=f"15 BITWISE of the outputs; details sha256:{canonical.digest(DETAILS)}",
-        profile="portable",
-        machine="a machine",
-        started_at=NOW,
-        finished_at=NOW,
-    )
-    return VerdictFile(statement=canonical.parse(predicate.about([SUBJECT]).to_bytes(), name="x"), details=details)
-
-
-def replay(**changes: object) -> Replay:
-    segment = ReplayedSegment(number=0, after=0, until=1, verdict="BITWISE", reason="the same", seconds=1.5)
-    asked = Challenge(nonce="00" * 16, head="b" * 64, segments=3, chosen=(0,))
-    facts = {
-        "verdict": "BITWISE", "reason": "1 of 1", "source": "c" * 40, "tokens": "d" * 64, "challenge": asked,
-        "replayed": (segment,), "environment": "current", "profile": "portable", "machine": "a machine",
-        "started_at": NOW, "finished_at": NOW, **changes,
-    }  # fmt: skip
-    return Replay.model_validate(facts)
+def edited(file: VerdictFile, **changes: Any) -> VerdictFile:
+    """The same, with other words in its predicate, and the details untouched."""
+    predicate = file.statement["predicate"] | changes
+    return file.model_copy(update={"statement": file.statement | {"predicate": predicate}})
 
 
 @pytest.fixture
@@ -73,21 +54,78 @@ def test_a_verdict_is_signed_as_it_was_made(tmp_path: Path, key: Path) -> None:
 
 def test_a_replay_is_signed_too(tmp_path: Path, key: Path) -> None:
     path = tmp_path / "verdict.json"
-    statement = canonical.parse(replay().about([SUBJECT]).to_bytes(), name="x")
-    path.write_bytes(VerdictFile(statement=statement, details={}).to_bytes())
+    path.write_bytes(replay().to_bytes())
     signer = KeySigner(key)
     bundle = sign(path, signer, tmp_path / "out/replay.json")
     verified = Verifier(Policy(signers=(signer.public_key,))).verify(bundle.read_bytes())
-    assert Replay.of(verified.statement) == replay()
+    assert verified.statement == replay().signable()
 
 
 def test_details_that_were_edited_are_refused() -> None:
     with pytest.raises(Refused, match="not those that the statement's reason names"):
-        rebuild({"outputs": ["another"]}).signable()
+        rebuild().model_copy(update={"details": details(OTHER).as_json()}).signable()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        details(SAME, OTHER, departs=("tokenizer.json: other bytes",)),
+        details(OTHER, cannot=("another CPU",)),
+        details(environment=None, outputs=()),
+        details(SAME | {"verdict": "WITHIN", "found": "f" * 64}, tolerance=0.5),
+        details(),
+    ],
+    ids=lambda found: found.verdict,
+)
+def test_a_verdict_that_was_edited_is_refused_and_the_honest_one_is_signed(found: Details) -> None:
+    honest = rebuild(found)
+    assert Rebuild.of(honest.signable()).verdict == found.verdict
+    for verdict in ("BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED"):
+        if verdict != found.verdict:
+            with pytest.raises((Refused, Malformed), match=r"verdict is|the whole is said"):
+                edited(honest, verdict=verdict).signable()
+    digest = canonical.digest(honest.details)
+    with pytest.raises(Refused, match=r"statement's (reason|verdict)"):
+        edited(honest, reason=f"all is well; details sha256:{digest}").signable()
+    with pytest.raises(Refused, match="statement's tolerance"):
+        edited(honest, tolerance=0.25).signable()
+
+
+def test_a_different_one_edited_in_every_word_of_the_statement_is_refused_by_its_details() -> None:
+    honest = rebuild(details(SAME, OTHER))
+    outputs = [{"path": one["path"], "sha256": "f" * 64, "verdict": "BITWISE"} for one in (SAME, OTHER)]
+    with pytest.raises(Refused, match="statement's verdict is 'BITWISE', its details come to 'DIFFERENT'"):
+        edited(honest, verdict="BITWISE", outputs=outputs).signable()
+    with pytest.raises(Refused, match="statement's outputs"):
+        edited(honest, outputs=[outputs[0], outputs[1] | {"verdict": "DIFFERENT", "path": "another"}]).signable()
+
+
+def test_details_whose_digests_do_not_bear_them_out_are_refused() -> None:
+    for output in (OTHER | {"verdict": "BITWISE"}, SAME | {"verdict": "WITHIN"}):
+        with pytest.raises(Refused, match="and its digests do not"):
+            rebuild(details(output)).signable()
+
+
+@pytest.mark.parametrize("verdicts", [("DIFFERENT", "BITWISE"), ("BITWISE", "UNAVAILABLE"), ("UNSUPPORTED",)])
+def test_a_replay_that_was_edited_is_refused(verdicts: tuple[ReplayVerdict, ...]) -> None:
+    same: ReplayVerdict = "BITWISE"
+    honest, good = replay(*verdicts), replay(*[same] * len(verdicts))
+    assert Replay.of(honest.signable()).verdict != "BITWISE"
+    with pytest.raises(Refused, match="the statement says BITWISE"):
+        edited(honest, verdict="BITWISE").signable()
+    with pytest.raises(Refused, match="the segments of the statement are not those of its details"):
+        honest.model_copy(update={"statement": good.statement}).signable()
+    with pytest.raises(Refused, match="the segments"):
+        edited(honest, replayed=honest.statement["predicate"]["replayed"][1:]).signable()
+    with pytest.raises(Refused, match="its details are of another"):
+        honest.model_copy(update={"details": honest.details | {"subject": "another"}}).signable()
+    odd = honest.details["checks"][0] | {"step": 77}
+    with pytest.raises(Refused, match="that no audit asks"):
+        honest.model_copy(update={"details": honest.details | {"checks": [odd]}}).signable()
 
 
 def test_an_auditor_signs_no_other_statement() -> None:
-    status = Status(standing="active", reason="x", stated_at=NOW).about([SUBJECT])
+    status = Status(standing="active", reason="x", stated_at="2026-01-01T00:00:00Z").about([SUBJECT])
     with pytest.raises(InputError, match="not an auditor's to sign"):
         VerdictFile(statement=canonical.parse(status.to_bytes(), name="x"), details={}).signable()
 
@@ -114,8 +152,6 @@ def test_hostile_bytes_are_no_verdict(data: bytes) -> None:
 
 @given(st.dictionaries(st.text(max_size=10), JSON, max_size=4), st.sampled_from(["statement", "details"]))
 def test_a_verdict_with_foreign_parts_signs_nothing(value: dict[str, object], part: str) -> None:
-    if part == "details" and value == DETAILS:
-        return
     with pytest.raises(GlasshouseError):
         rebuild().model_copy(update={part: value}).signable()
 

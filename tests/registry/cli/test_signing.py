@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from registry.attest.localkey import KeySigner
+from registry.cli.verify import Verifying
+from registry.errors import InputError
 from registry.release.signing import sign
 from tests import synthetic_release
 from tests.authority import DAY, SIGNER, Authority, StandingClock, revoking, root_pem
@@ -166,3 +169,29 @@ def test_options_that_do_not_fit_together_sign_nothing(
     done = run(GLASSHOUSE, "release", "sign", folder, *placed)
     assert done.returncode == 2 and words in done.stderr, done.stderr
     assert (folder / "model.sig").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"identity": "a@b.test", "issuer": "https://issuer.test", "key": ""},
+        {"identity": "a@b.test", "key": ""},
+        {"issuer": "https://issuer.test", "key": ""},
+        {"ca": "", "key": ""},
+        {"identity": "a@b.test", "ca": "", "issuer": "https://issuer.test", "key": ""},
+    ],
+)
+def test_flags_that_name_two_signers_are_a_usage_error_and_not_either_of_them(
+    files: Path, signed: Path, tmp_path: Path, flags: dict[str, str]
+) -> None:
+    """With --key alone the release would pass: whoever names an identity, too, does not mean that."""
+    (tmp_path / "public.pem").write_text(KeySigner(files / "signer.key").public_key.pem)
+    given = {"key": tmp_path / "public.pem", "ca": files / "ca.pem"}
+    options = {name: given.get(name, value) for name, value in flags.items()}
+    with pytest.raises(InputError, match="name more than one signer, and flags name one"):
+        Verifying(**options).verifier()  # type: ignore[arg-type]
+    if len(flags) == 3:
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        for command in (("verify",), ("audit", "rebuild")):
+            done = run(GLASSHOUSE, *command, signed, *words)
+            assert done.returncode == 2 and "name more than one signer" in done.stderr

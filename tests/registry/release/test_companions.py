@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from registry.errors import DigestMismatch, InputError, Refused, VerificationErr
 from registry.hub import metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
+from registry.hub.transfer import Opener
 from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord, SourceCode
@@ -165,13 +167,18 @@ def test_another_companion_than_was_signed_is_found_out(
 ) -> None:
     _, gguf, data = names(release)
     publish(release, client)
-    resolve, measure, fetched = client.refs.resolve, client.trees.measure, list[str]()
+    resolve, source, fetched = client.refs.resolve, client.files.source, list[str]()
 
-    def told(repo: str, *arguments: object) -> Manifest:
-        fetched.append(repo)
-        return measure(repo, *arguments)  # type: ignore[arg-type]
+    def told(repo: str, commit: str) -> Opener:
+        opener = source(repo, commit)
 
-    monkeypatch.setattr(client.trees, "measure", told)
+        def opened(path: str, offset: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
+            fetched.append(repo)
+            return opener(path, offset)
+
+        return opened
+
+    monkeypatch.setattr(client.files, "source", told)
     folder = companions.place(release, gguf)
     for data_of_it, whole in ((b"GGUF" + bytes(4999) + b"1", True), (b"GGUF" + bytes(6000), False)):
         (folder / "model.gguf").write_bytes(data_of_it)

@@ -108,6 +108,15 @@ def test_what_failed_has_a_summary_of_the_files_that_were_found(folder: Path, sp
     assert said.resource_uri == model.as_uri()
 
 
+def test_a_sparse_file_of_a_tebibyte_is_not_hashed_for_a_summary(folder: Path) -> None:
+    with (folder / "model/more.txt").open("wb") as stream:
+        stream.truncate(1 << 40)
+    (folder / "model/less.txt").write_text("small")
+    assert api.verify(folder / "model", policy(folder), summary=folder / "vsa.json").verdict is api.Verdict.FAIL
+    digests = read(folder / "vsa.json")[0].digests
+    assert "more.txt" not in digests and {"less.txt", layout.WEIGHTS, layout.SIGNATURE} <= digests.keys()
+
+
 def test_of_what_could_not_be_told_there_is_no_summary_and_an_older_one_goes(folder: Path) -> None:
     path = folder / "vsa.json"
     api.verify(folder / "model", policy(folder), summary=path)
