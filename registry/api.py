@@ -293,14 +293,18 @@ def publish(folder: Path, *, endpoint: str | None = None, progress: Progress | N
     `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. The token is the one that `hf auth login` or
     HF_TOKEN left. `progress` is called with the number of bytes just hashed, and then of bytes just sent.
 
-    Raises Refused where the release is not signed, has changed since, or stands there with other files;
+    What verification says of it is asked first. Raises Refused where that fails, where the release is not signed, has
+    changed since, or stands there with other files;
     VerificationError where the Hub holds other bytes than were sent; CredentialsError and Unavailable.
 
     >>> glasshouse.publish(Path("model"))
     'hf://org/model@v1.0.0'
     """
     from registry.hub.client import HubClient
+    from registry.release import self_check
     from registry.release.publishing import look, send
 
     hub = HubClient(endpoint)
-    return str(send(look(folder, hub, progress), hub, progress))
+    ready = look(folder, hub, progress)
+    self_check.hold(self_check.report(folder))
+    return str(send(ready, hub, progress))

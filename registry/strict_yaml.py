@@ -2,13 +2,16 @@
 
 Refused, with Malformed: too many bytes or values, deep nesting, aliases (the "billion laughs"), tags, keys that are not
 strings or stand twice in one map, several documents. Dates stay strings.
+
+Aliases, and the merge key `<<`, are read where a caller asks for it: for files that people write for DVC, which reads
+them. What an alias stands for counts each time that it stands there, so what laughs is refused, and soon.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,26 +37,30 @@ _COMMANDS = ("<<", "=")
 """Scalars that YAML 1.1 takes for a command to its reader."""
 
 
-def parse(data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, one_way: bool = False) -> Any:
+def parse(
+    data: bytes, *, name: str = "document", max_bytes: int = MAX_BYTES, one_way: bool = False, aliases: bool = False
+) -> Any:
     """The value that `data` holds. `name` is what an error calls it.
 
     one_way: refuse what YAML 1.1 and 1.2 read differently, such as `010`, `1:30` and `no`.
+    aliases: read aliases and merge keys. What one stands for is then one object in several places: not to be changed.
     """
     if len(data) > max_bytes:
         _refuse(name, f"{len(data)} bytes, more than the {max_bytes} allowed")
     try:
         events = yaml.parse(data.decode("utf-8"), Loader=READER)
-        return _Reading(name, _bounded(name, events), one_way).document()
+        return _Reading(name, _bounded(name, events), one_way, _Aliases() if aliases else None).document()
     except (yaml.YAMLError, UnicodeError, ValueError, OverflowError) as problem:
         _refuse(name, " ".join(str(problem).split())[:300])
 
 
-def read(path: Path, *, max_bytes: int = MAX_BYTES, one_way: bool = False) -> Any:
+def read(path: Path, *, max_bytes: int = MAX_BYTES, one_way: bool = False, aliases: bool = False) -> Any:
     """`parse` the file at `path`, of which no more than `max_bytes` are read.
 
     Raises Malformed as `parse` does, and InputError where it cannot be read.
     """
-    return parse(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes, one_way=one_way)
+    data = read_bytes(path, max_bytes)
+    return parse(data, name=path.name, max_bytes=max_bytes, one_way=one_way, aliases=aliases)
 
 
 def _refuse(name: str, found: str) -> NoReturn:
@@ -68,6 +75,15 @@ def _bounded(name: str, events: Iterable[Any]) -> Iterator[Any]:
         yield event
 
 
+@dataclass
+class _Aliases:
+    """What aliases can stand for, and how many values there are so far, what they stand for among them."""
+
+    known: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    """By anchor: the value, and how many values it is."""
+    count: int = 0
+
+
 @dataclass(frozen=True)
 class _Reading:
     """A document whose events are read one after the other, so that nothing is built before it is known to be plain."""
@@ -77,6 +93,8 @@ class _Reading:
     events: Iterator[Any]
     one_way: bool
     """Whether what YAML 1.1 and 1.2 read in two ways is refused, as `parse` says."""
+    aliases: _Aliases | None = None
+    """None: an alias is refused."""
 
     def document(self) -> Any:
         """The value of the one document there is; None where there is none."""
@@ -90,6 +108,22 @@ class _Reading:
         return value
 
     def _value(self, event: Any, depth: int) -> Any:
+        if self.aliases is None:
+            return self._plain_value(event, depth)
+        before = self.aliases.count
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self.aliases.known:
+            value, size = self.aliases.known[event.anchor]
+            self.aliases.count += size
+        else:
+            self.aliases.count += 1
+            value = self._plain_value(event, depth)
+            if event.anchor is not None:
+                self.aliases.known[event.anchor] = value, self.aliases.count - before
+        if self.aliases.count > MAX_EVENTS:
+            _refuse(self.name, f"{_line(event)}: more than {MAX_EVENTS} values, what aliases stand for among them")
+        return value
+
+    def _plain_value(self, event: Any, depth: int) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.AliasEvent):
@@ -103,13 +137,27 @@ class _Reading:
 
     def _map(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if self.aliases is not None and _is_merge(event):
+                merged = {**self._merged(next(self.events), depth), **merged}
+                continue
             key = self._value(event, depth)
             if not isinstance(key, str):
                 _refuse(self.name, f"{_line(event)}: a key that is not a string")
             if key in found:
                 _refuse(self.name, f"{_line(event)}: the key {key!r} stands twice")
             found[key] = self._value(next(self.events), depth)
+        return {**merged, **found}
+
+    def _merged(self, event: Any, depth: int) -> dict[str, Any]:
+        """The entries of the map, or the maps, that a merge key names: of two with one key the first counts."""
+        value = self._value(event, depth)
+        found: dict[str, Any] = {}
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, dict):
+                _refuse(self.name, f"{_line(event)}: << names what is not a map")
+            found = {**item, **found}
         return found
 
     def _list(self, depth: int) -> list[Any]:
@@ -150,6 +198,10 @@ class _Reading:
                 f"{_line(event)}: {text[:40]!r} is {value!r} in YAML 1.2 and {other!r} in YAML 1.1; "
                 "write a decimal number, true or false, or put a text in quotes",
             )
+
+
+def _is_merge(event: Any) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style in _UNQUOTED and not event.tag
 
 
 def _line(event: Any) -> str:

@@ -181,7 +181,7 @@ PLAIN: Any = object()
 
 def read(path: Path) -> Pipeline:
     """The dvc.yaml at `path`. Raises Malformed for any other file."""
-    return parse(strict_yaml.read(path))
+    return parse(strict_yaml.read(path, aliases=True))
 
 
 def parse(value: Any) -> Pipeline:
@@ -220,7 +220,7 @@ def settings(root: Path, stage: DeclaredStage) -> dict[str, dict[str, Any]]:
     there.
     """
     return {
-        path: _chosen(path, strict_yaml.read(root / path), keys)
+        path: _chosen(path, strict_yaml.read(root / path, aliases=True), keys)
         for path, keys in stage.params.items()
         if path.endswith(READABLE)
     }
@@ -232,7 +232,9 @@ def locked_settings(root: Path, params: Mapping[str, Mapping[str, Any]]) -> dict
     params: by file from the project's root, and key.
     """
     return {
-        path: _chosen(path, strict_yaml.read(root / path), tuple(values)) if path.endswith(READABLE) else dict(values)
+        path: _chosen(path, strict_yaml.read(root / path, aliases=True), tuple(values))
+        if path.endswith(READABLE)
+        else dict(values)
         for path, values in params.items()
     }
 

@@ -76,7 +76,7 @@ def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) ->
     `resolvedDependencies` names the git commit, and of RESOLVED each file that the release has.
     """
     files = {name: path for name, path in RESOLVED.items() if path in digests}
-    params = strict_yaml.read(root / layout.PARAMS) if layout.PARAMS in digests else {}
+    params = strict_yaml.read(root / layout.PARAMS, aliases=True) if layout.PARAMS in digests else {}
     return Provenance(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,

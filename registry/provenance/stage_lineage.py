@@ -87,7 +87,7 @@ class Line:
 
     @cached_property
     def _params(self) -> Any:
-        return strict_yaml.read(need(self._root, layout.PARAMS))
+        return strict_yaml.read(need(self._root, layout.PARAMS), aliases=True)
 
     @cached_property
     def plan(self) -> dvc_yaml.Pipeline:

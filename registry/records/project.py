@@ -125,7 +125,7 @@ def release_section(root: Path) -> tuple[str, Any]:
     found = {}
     for name in (PARAMS, SETTINGS):
         if (root / name).is_file():
-            document = strict_yaml.read(root / name)
+            document = strict_yaml.read(root / name, aliases=True)
             if isinstance(document, dict) and document.get("release") is not None:
                 found[name] = document["release"]
     if len(found) > 1:
@@ -149,7 +149,7 @@ class Project:
     @classmethod
     def read(cls, path: Path) -> Self:
         """What the params.yaml at `path` says. Raises Malformed as `parse` does, InputError when it is missing."""
-        return cls.parse(strict_yaml.read(path), name=path.name)
+        return cls.parse(strict_yaml.read(path, aliases=True), name=path.name)
 
     @classmethod
     def parse(cls, settings: Any, *, name: str = "params.yaml") -> Self:

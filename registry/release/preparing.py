@@ -164,7 +164,7 @@ def _check_tree(root: Path) -> None:
             raise Refused(f"{needed} is not committed", mend=f"git add --force {needed} && git commit")
     held.check(_settings(root))
     if (root / dvc_yaml.PARAMS).is_file():
-        dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS))
+        dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS, aliases=True))
     if stages := dvc_lock.stale(root):
         below = " --all-pipelines" if any(":" in name for name in stages) else ""  # those of a dvc.yaml in a folder
         raise Refused(

@@ -125,3 +125,40 @@ def test_a_lock_is_read_alike_by_both_readers() -> None:
 def test_more_yaml_than_a_lock_has_is_refused_at_once() -> None:
     with pytest.raises(InputError, match="more than 250000 values"):
         strict_yaml.parse(b"- 1\n" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &x {b: 1}\nc: *x", {"a": {"b": 1}, "c": {"b": 1}}),
+        ("a: &x text\nc: [*x, *x]", {"a": "text", "c": ["text", "text"]}),
+        ("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
+        (
+            "a: &x {b: 1}\nc: &y {b: 2, d: 3}\ne: {<<: [*x, *y]}",
+            {"a": {"b": 1}, "c": {"b": 2, "d": 3}, "e": {"b": 1, "d": 3}},
+        ),
+    ],
+)
+def test_aliases_are_read_where_a_caller_asks_for_it_as_dvc_reads_them(text: str, value: object) -> None:
+    from dvc.utils.serialize import loads_yaml
+
+    assert strict_yaml.parse(text.encode(), aliases=True) == value == loads_yaml(text)
+    with pytest.raises(InputError, match=r"the alias|merge"):
+        strict_yaml.parse(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: *x", "undefined alias|the alias"),
+        ("a: &x [*x]", "the alias"),
+        ("a: &x 1\nb: {<<: *x}", "not a map"),
+        (
+            "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)),
+            "more than",
+        ),
+    ],
+)
+def test_aliases_that_laugh_or_lead_nowhere_are_refused(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        strict_yaml.parse(text.encode(), aliases=True)

@@ -207,7 +207,7 @@ def _params(folder: Path) -> dict[str, Any]:
     """The settings that the project's params.yaml has, but for what it says of releases."""
     if not (folder / layout.PARAMS).is_file():
         return {}
-    document = strict_yaml.read(folder / layout.PARAMS)
+    document = strict_yaml.read(folder / layout.PARAMS, aliases=True)
     if not isinstance(document, dict):
         raise InputError(f"{layout.PARAMS} is not a map", mend="mend params.yaml")
     return {name: value for name, value in document.items() if name != "release"}

@@ -252,3 +252,14 @@ def test_data_that_dvc_files_name_is_bound_by_the_commit_and_told(tmp_path: Path
 )
 def test_where_data_came_from_is_told_without_secrets(address: str, told: str | None) -> None:
     assert dvc_index.public(address) == told
+
+
+def test_aliases_in_dvc_yaml_are_read_as_dvc_reads_them(tmp_path: Path, key: tuple[str, str]) -> None:
+    stages = STAGES.replace("  train:\n", "  train: &train\n") + (
+        "  more:\n    <<: *train\n    cmd: cp scores.json copy.json\n    deps: [scores.json]\n    outs: [copy.json]\n"
+        "    metrics: []\n"
+    )
+    root = project(tmp_path / "project", "gguf", stages)
+    said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
+    told = [line for line in said.splitlines() if "UNKNOWN" in line]
+    assert len(told) == 1 and "stage more: nobody measured" in told[0]
