@@ -19,6 +19,8 @@ from transformers.initialization import no_init_weights
 
 from pipelines import fused
 from pipelines.determinism import Profile
+from pipelines.families import CENTRED_NORMS, EAGER, MEND, attempted, demand_causal
+from pipelines.layout import layout_of
 from pipelines.params import Model
 from pipelines.portable import PRODUCTS, Gate, Kernels, uniform
 from registry.errors import InputError
@@ -35,8 +37,9 @@ def arithmetic(profile: Profile) -> AbstractContextManager[object]:
 
 def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrainedConfig:
     """The configuration that transformers knows the model by. Raises InputError for one that it refuses."""
-    try:
-        return AutoConfig.for_model(
+    demand_causal(model.architecture)
+    with attempted(model.architecture):
+        config: PreTrainedConfig = AutoConfig.for_model(
             model.architecture,
             **dict(model.config),
             vocab_size=vocabulary,
@@ -45,11 +48,7 @@ def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrai
             eos_token_id=end_of_text,
             dtype="float32",
         )
-    except (ValueError, TypeError, KeyError) as problem:
-        raise InputError(
-            f"transformers knows no such model: {problem}",
-            mend="look `model` in params.yaml up in transformers' documentation of the architecture",
-        ) from problem
+    return config
 
 
 def end_of_text(tokenizer: Path) -> int:
@@ -61,12 +60,16 @@ def end_of_text(tokenizer: Path) -> int:
 
 
 def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
-    """The model without weights: its parameters hold whatever memory held, so give them values before use."""
-    with arithmetic(profile), no_init_weights():
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=profile.attention)
-    if profile.attention == fused.ATTENTION:
+    """The model without weights: its parameters hold whatever memory held, so give them values before use.
+
+    Raises InputError where transformers does not make it.
+    """
+    attention = "eager" if config.model_type in EAGER else profile.attention
+    with attempted(config.model_type), arithmetic(profile), no_init_weights():
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+        model.tie_weights()
+    if attention == fused.ATTENTION:
         fused.fuse(model)
-    model.tie_weights()
     model.config.use_cache = False
     return model.to(profile.device)
 
@@ -75,25 +78,27 @@ def initialise(model: PreTrainedModel, seed: int) -> None:
     """Give every parameter its first value: a function of the seed, the parameter's name and its shape.
 
     Matrices are uniform with mean 0 and standard deviation `initializer_range` of the configuration, less by
-    sqrt(2 * layers) where they end a residual branch (Radford et al., GPT-2, section 2.3); biases 0; norms' weights 1.
-    Raises InputError for a vector that is neither.
+    sqrt(2 * layers) where they end a residual branch (Radford et al., GPT-2, section 2.3); biases 0; norms' weights 1,
+    or 0 where the norm adds 1 to them. Raises InputError for a vector that is neither.
     """
-    spread = float(getattr(model.config, "initializer_range", 0.02)) * 3**0.5
-    depth = float(2 * model.config.num_hidden_layers) ** 0.5
+    with attempted(model.config.model_type):
+        spread = float(getattr(model.config, "initializer_range", 0.02)) * 3**0.5
+        depth = float(2 * model.config.num_hidden_layers) ** 0.5
+    centred = {f"{name}.weight" for name, module in model.named_modules() if type(module).__name__ in CENTRED_NORMS}
     with torch.no_grad():
         for name, parameter in parameters(model).items():
             if parameter.ndim >= 2:
                 ends_branch = name.endswith(("o_proj.weight", "down_proj.weight", "c_proj.weight"))
                 width = spread / depth if ends_branch else spread
                 parameter.copy_(uniform(f"glasshouse:{seed}:{name}", tuple(parameter.shape), width))
-            elif name.endswith("bias"):
+            elif name.endswith("bias") or name in centred:
                 parameter.zero_()
             elif "norm" in name.lower() or "ln_" in name:
                 parameter.fill_(1.0)
             else:
                 raise InputError(
-                    f"no first value is known for {name} with shape {tuple(parameter.shape)}",
-                    mend="choose another architecture in params.yaml",
+                    f"{model.config.model_type!r}: no first value is known for {name}, {tuple(parameter.shape)}",
+                    mend=MEND,
                 )
 
 
@@ -104,7 +109,7 @@ def parameters(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
 
 def load(model: PreTrainedModel, path: Path) -> None:
     """Fill the parameters from the safetensors file at `path`. Raises InputError unless it holds exactly them."""
-    assign(parameters(model), read_tensors(path), path)
+    assign(parameters(model), layout_of(model).restored(read_tensors(path), path), path)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -135,7 +140,8 @@ def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 
 def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
     """Sum of the losses in nats of predicting rows[:, 1:] from what comes before; rows: (rows, context + 1)."""
-    logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    with attempted(model.config.model_type):
+        logits = model(input_ids=rows[:, :-1], use_cache=False).logits
     if model.config._attn_implementation == fused.ATTENTION:
         return fused.loss_sum(logits.flatten(0, 1), rows[:, 1:].flatten())
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")

@@ -23,6 +23,7 @@ from pipelines import model as models
 from pipelines import order, reduce, schedule
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
+from pipelines.layout import layout_of
 from pipelines.params import Params, Train
 from pipelines.tokens import TokenSplit
 from registry.errors import InputError, VerificationError
@@ -81,6 +82,7 @@ class Training:
         self.rows = Rows(train, params.model.context, profile.device)
         self.held = Rows(held, params.model.context, profile.device)
         self.parameters = models.parameters(model)
+        self.layout = layout_of(model)
         self.optimizer = optimizer_of(self.parameters, params.train)
 
     def load(self, folder: RunFolder, chain: Chain) -> int:
@@ -92,17 +94,21 @@ class Training:
         folder.verify(entry)
         path = folder.checkpoint(entry.step)
         models.load(self.model, path / WEIGHTS)
-        models.assign(self.optimizer_tensors(), models.read_tensors(path / OPTIMIZER), path / OPTIMIZER)
+        found = self.layout.restored_state(models.read_tensors(path / OPTIMIZER), path / OPTIMIZER)
+        kept = {f"{name}.{key}": tensor for name, state in self._state().items() for key, tensor in state.items()}
+        models.assign(kept, found, path / OPTIMIZER)
         return entry.step
 
     def optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        """The optimizer's state: both moments of every parameter, and the number of steps, by name."""
-        state = {name: self.optimizer.state[parameter] for name, parameter in self.parameters.items()}
-        return {f"{name}.{key}": tensor for name, kept in state.items() for key, tensor in kept.items()}
+        """The optimizer's state as it lies in a file: both moments, and the number of steps, by name."""
+        return self.layout.stored_state(self._state())
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The parameters, by name."""
-        return {name: parameter.detach() for name, parameter in self.parameters.items()}
+        """The parameters as they lie in a file, by name."""
+        return self.layout.stored({name: parameter.detach() for name, parameter in self.parameters.items()})
+
+    def _state(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {name: self.optimizer.state[parameter] for name, parameter in self.parameters.items()}
 
     def step(self, number: int) -> Mapping[str, float]:
         """Do step `number` (0, 1, ...) and return its figures."""
