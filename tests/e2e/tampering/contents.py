@@ -19,6 +19,7 @@ from tests import synthetic_release
 from tests.e2e.tampering import spoil
 from tests.e2e.tampering.world import Attempt, Case, World
 from tests.registry.formats.test_known import DANGERS, UNKNOWN
+from tests.registry.formats.test_skops import changed, made_as, scaled
 
 NAMES = ("weights.dat", "model.safetensors", "vocab.json", "sub/pytorch_model.bin")
 """A danger is one by whatever name."""
@@ -37,6 +38,7 @@ OTHER_WEIGHTS = {
     "coreml/model.mlmodel": b"\x08\x04\x12\x00",
     "rust_model.ot": b"\x00\x01\x02",
     "model.onnx_data": bytes(range(200)),
+    "model.skops": scaled(),
     "array.npy": b"\x93NUMPY\x01\x00\x76\x00"
     + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(117)
     + b"\n"
@@ -67,6 +69,9 @@ CODE = {
 """Code that somebody would have to run: {path: (bytes, word of the report)}."""
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
+
+
 def cases() -> Iterator[Case]:
     """Every one of them."""
     for what, data in DANGERS.items():
@@ -83,6 +88,11 @@ def cases() -> Iterator[Case]:
         yield Case(f"signed: stray weights {name}", signed({name: data}), 5, "weights <- checkpoints")
     for name, data in OTHER_WEIGHTS.items():
         yield Case(f"signed: other weights {name}", signed({name: data}), 5, "weights <- provenance")
+    for loader, module, name in (("ObjectNode", "os", "system"), ("FunctionNode", "builtins", "eval")):
+        data = changed(made_as(loader, module, name))
+        words = ("not on the list of types", f"{module}.{name}")
+        yield Case(f"signed: skops that makes {name}", signed({"model.skops": data}), 0, "model.skops", words)
+    yield Case("signed: a pointer of Git LFS", signed({"vocab.txt": POINTER}), 0, "vocab.txt", ("Git LFS",), 3)
     for path in PATHS:
         yield Case(f"a file called {path!r}", spoil.write(path, b"{}"), 0, "", ("not allowed",))
     for name, data in BY_ITSELF.items():

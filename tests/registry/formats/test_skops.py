@@ -125,7 +125,7 @@ def _deep(schema: dict[str, Any]) -> None:
     )
 
 
-def _as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], object]:
+def made_as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], object]:
     return lambda schema: schema.update({"__loader__": loader, "__module__": module, "__class__": name})
 
 
@@ -133,12 +133,12 @@ def _as(loader: str, module: str, name: str) -> Callable[[dict[str, Any]], objec
     "change",
     [
         _deep,
-        _as("MethodNode", "builtins", "str"),
-        _as("OperatorFuncNode", "operator", "methodcaller"),
-        _as("TypeNode", "os", "system"),
-        _as("ObjectNode", "builtins", "dict"),
-        _as("ListNode", "builtins", "exec"),
-        _as("", "", ""),
+        made_as("MethodNode", "builtins", "str"),
+        made_as("OperatorFuncNode", "operator", "methodcaller"),
+        made_as("TypeNode", "os", "system"),
+        made_as("ObjectNode", "builtins", "dict"),
+        made_as("ListNode", "builtins", "exec"),
+        made_as("", "", ""),
         lambda schema: schema.pop("__loader__"),
         lambda schema: schema.update(__class__=["x"]),
     ],

@@ -20,7 +20,7 @@ from registry.lint import reading, rules, sarif
 from registry.lint.rules import Finding, Level
 from tests.conftest import Released
 from tests.hub_instance import HubInstance
-from tests.registry.formats.test_skops import _as, changed, scaled
+from tests.registry.formats.test_skops import changed, made_as, scaled
 from tests.registry.server.asking import ask, commit, put
 
 REPO = "glasshouse/linted"
@@ -127,7 +127,7 @@ FAULTS: dict[str, Files] = {
     "seed3-ckpt_000": {"model.safetensors": trained(21), OPTIMIZER: safetensors("seed3 0")},
     "seed3-ckpt_001": {"model.safetensors": trained(22), OPTIMIZER: safetensors("seed3 1")},  # as it should be
     "main": {**weights(20_000), "pytorch_model.bin": b"\x80\x04." * 900, "model.skops": scaled(),
-             "other.skops": changed(_as("ObjectNode", "os", "system")),
+             "other.skops": changed(made_as("ObjectNode", "os", "system")),
              "README.md": "---\nlicense: mit\n---\n# A model\n"},
 }  # fmt: skip
 """What is changed, by branch. Besides, pythia 202: two steps are not there; one has no optimizer, one lacks a shard."""
