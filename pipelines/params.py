@@ -75,7 +75,7 @@ class Files(Section):
 Column = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class Rows(Section):
+class RowFiles(Section):
     """Rows of files of this project: `.jsonl`, `.csv` with a first line of names, or `.parquet`."""
 
     kind: Literal["rows"]
@@ -130,7 +130,7 @@ class HuggingFace(Section):
         return self
 
 
-Source = Annotated[Installed | Files | Rows | HuggingFace, Field(discriminator="kind")]
+Source = Annotated[Installed | Files | RowFiles | HuggingFace, Field(discriminator="kind")]
 
 
 class Filters(Section):

@@ -13,7 +13,7 @@ from pipelines.corpus.installed import InstalledReader
 from pipelines.corpus.judge import Judge
 from pipelines.corpus.project import ProjectReader
 from pipelines.corpus.tables import TableReader
-from pipelines.params import Files, HuggingFace, Installed, Params, Rows
+from pipelines.params import Files, HuggingFace, Installed, Params, RowFiles
 from registry.errors import InputError
 from registry.files import directory_beside
 from registry.records import data_manifest
@@ -49,13 +49,13 @@ def _mend(summary: Summary) -> str:
     return "loosen corpus.filters in params.yaml, or move validation_fraction"
 
 
-def _reader(source: Installed | Files | Rows | HuggingFace, root: Path) -> Reader:
+def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path) -> Reader:
     match source:
         case Installed():
             return InstalledReader.open(source)
         case Files():
             return ProjectReader(source, root)
-        case Rows():
+        case RowFiles():
             return TableReader(source, root)
         case HuggingFace():
             return HubReader(source)

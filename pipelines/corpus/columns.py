@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pipelines.corpus import licences
 from pipelines.corpus.documents import Document
-from pipelines.params import HuggingFace, Rows
+from pipelines.params import HuggingFace, RowFiles
 from registry.errors import InputError
 from registry.records.data_manifest import NO_LICENCE
 
@@ -20,7 +20,7 @@ CHAT = frozenset({"role", "content"})
 
 
 def documents_of(
-    rows: Iterable[Mapping[str, Any]], wanted: HuggingFace | Rows, folder: str, where: str
+    rows: Iterable[Mapping[str, Any]], wanted: HuggingFace | RowFiles, folder: str, where: str
 ) -> Iterator[Document]:
     """The rows as documents named FOLDER/NUMBER, from 0. Raises InputError for a row that is none.
 

@@ -22,7 +22,7 @@ from pipelines.corpus import licences
 from pipelines.corpus.columns import documents_of
 from pipelines.corpus.documents import Document, opened
 from pipelines.corpus.project import TABLES, selected
-from pipelines.params import Rows
+from pipelines.params import RowFiles
 from registry.errors import InputError
 from registry.records.data_manifest import DataSource
 
@@ -42,7 +42,7 @@ Read = Callable[[BinaryIO, str], Generator[Row, None, None]]
 class TableReader:
     """Reads the rows that `wanted` names below `root`."""
 
-    wanted: Rows
+    wanted: RowFiles
     """What params.yaml asks for."""
     root: Path
     """The project's root."""
@@ -75,7 +75,7 @@ def _reader(path: str) -> Read:
 
 
 def _json_lines(stream: BinaryIO, path: str) -> Generator[Row, None, None]:
-    """An object a line; blank lines are no rows."""
+    """An object a line; a blank line is not a row."""
     number = 0
     while line := stream.readline(MAX_ROW + 1):
         number += 1

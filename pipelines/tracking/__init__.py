@@ -24,7 +24,7 @@ from typing import Any
 from pipelines.checkpoints import RunFolder
 from pipelines.params import Params
 from pipelines.tracking import spool
-from pipelines.tracking.entries import Begun, Ended, Evaluated, Exported, File, Measured, Status
+from pipelines.tracking.entries import Begun, Ended, Evaluated, Exported, File, Measurements, Status
 from pipelines.tracking.sending import Sender, sender
 from registry import canonical, variables
 from registry.digest import sha256_file
@@ -110,7 +110,9 @@ class _Follower:
             lines[-1]["tokensPerSecond"] = tokens / max(now - self._last, 1e-3)
             self._recorded = int(lines[-1]["step"])
         for start in range(0, len(lines), LINES):
-            self._outgoing.put(Measured(recipe=self._recipe, time=_now(), lines=tuple(lines[start : start + LINES])))
+            self._outgoing.put(
+                Measurements(recipe=self._recipe, time=_now(), lines=tuple(lines[start : start + LINES]))
+            )
         self._last = now
 
 

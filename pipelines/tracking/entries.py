@@ -39,7 +39,7 @@ class Begun(Record):
     """Parameters of the run."""
 
 
-class Measured(Record):
+class Measurements(Record):
     """Some steps were made."""
 
     kind: Literal["measured"] = "measured"
@@ -96,7 +96,7 @@ class Exported(Record):
         return canonical.digest({file.path.rpartition("/")[2]: file.sha256 for file in self.files})
 
 
-Entry = Begun | Measured | Ended | Evaluated | Exported
+Entry = Begun | Measurements | Ended | Evaluated | Exported
 
 
 class _AnyEntry(RootModel[Annotated[Entry, Field(discriminator="kind")]]):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.tracking.entries import Begun, Ended, Entry, Evaluated, Exported, File, Measured
+from pipelines.tracking.entries import Begun, Ended, Entry, Evaluated, Exported, File, Measurements
 from pipelines.tracking.sending import SLOWEST
 from registry import variables
 from registry.digest import sha256_file
@@ -47,7 +47,7 @@ class Store:
             match entry:
                 case Begun():
                     self._begin(entry)
-                case Measured():
+                case Measurements():
                     self._measure(entry)
                 case Ended():
                     self._end(entry)
@@ -68,7 +68,7 @@ class Store:
         self._client.log_batch(run, params=[Param(key, value) for key, value in entry.params.items()])
         self._log_dataset(run, entry.data)
 
-    def _measure(self, entry: Measured) -> None:
+    def _measure(self, entry: Measurements) -> None:
         """Log the steps that the run does not have yet, never a part of a step alone."""
         run = self._run(entry.recipe)
         if run not in self._steps:

@@ -235,7 +235,7 @@ def _published(project: Path, folder: Path, hub: HubClient, ready: Ready) -> Hub
         reference = send(ready, hub, progress)
     record = ReleaseRecord.read(folder / layout.RECORD)
     try:
-        told = mlflow.Release(
+        told = mlflow.MarkedRelease(
             reference=str(reference), statement=sha256_file(folder / layout.RELEASE_ATTESTATION), lock=record.lock
         )
         weights = {folder / file.path: file.sha256 for file in record.weights}

@@ -38,7 +38,7 @@ STANDS = "the release stands; run `glasshouse release publish` again when MLflow
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class MarkedRelease:
     """What MLflow is told of."""
 
     reference: str
@@ -68,7 +68,7 @@ class _Place:
         return f"the model {self.model}" if self.model else f"the run {self.run}"
 
 
-def mark_released(root: Path, weights: Mapping[Path, str], release: Release) -> str | None:
+def mark_released(root: Path, weights: Mapping[Path, str], release: MarkedRelease) -> str | None:
     """Have MLflow point to `release` where it holds the model with these weights: files by path, and their SHA-256.
 
     A version gets the alias `released`; version, logged model and run get tags. Returns what was marked, in words, or

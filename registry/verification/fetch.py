@@ -90,7 +90,7 @@ def foreseen(hub: HubClient, reference: HubReference, commit: str) -> Admit:
     """Looks at what a Hub lists of the release at `commit`, before it is fetched.
 
     It raises FailedReport where the files, or their sizes, are not those that the release statement there lists, and
-    UnknownReport where that statement is not of a kind that is read. Of what has no such statement, nothing is known.
+    UnknownReport where that statement is not of a kind that is read. Nothing is known of what has no such statement.
     """
 
     def admit(files: Sequence[RemoteFile]) -> None:

@@ -18,7 +18,7 @@ from pipelines.corpus import tables
 from pipelines.corpus.build import write
 from pipelines.corpus.project import ProjectReader
 from pipelines.corpus.tables import TableReader
-from pipelines.params import Files, Params, Rows
+from pipelines.params import Files, Params, RowFiles
 from registry.errors import GlasshouseError, InputError
 from registry.records.data_manifest import verify
 from tests.pipelines.small_project import params
@@ -30,7 +30,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def wanted(*include: str, **changed: Any) -> Rows:
+def wanted(*include: str, **changed: Any) -> RowFiles:
     given = {
         "kind": "rows",
         "name": "rows",
@@ -38,7 +38,7 @@ def wanted(*include: str, **changed: Any) -> Rows:
         "url": "https://example.org/",
         "license_column": "terms",
     }
-    return Rows(**{**given, **changed})
+    return RowFiles(**{**given, **changed})
 
 
 def documents(root: Path, *include: str, **changed: Any) -> list[tuple[str, str, str]]:

@@ -63,7 +63,7 @@ def test_a_missing_file_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_sources_are_named_by_where_they_come_from() -> None:
-    source: TypeAdapter[params.Installed | params.Files | params.Rows | params.HuggingFace] = TypeAdapter(Source)
+    source: TypeAdapter[params.Installed | params.Files | params.RowFiles | params.HuggingFace] = TypeAdapter(Source)
     assert source.validate_json(json.dumps(INSTALLED)).id == "pkg:pypi/some-package@1.0"
     assert source.validate_json(json.dumps(HUB)).id == f"hf://datasets/a/b@{'0' * 40}"
     assert source.validate_json(json.dumps({**HUB, "config": "en"})).id == f"hf://datasets/a/b@{'0' * 40}#en"

@@ -25,7 +25,7 @@ from pipelines.checkpoints import RunFolder
 from pipelines.params import Params
 from pipelines.tracking import sending, spool
 from pipelines.tracking.__main__ import Outbox
-from pipelines.tracking.entries import Begun, Ended, Evaluated, Exported, File, Measured, parse
+from pipelines.tracking.entries import Begun, Ended, Evaluated, Exported, File, Measurements, parse
 from registry.digest import sha256_file
 from registry.errors import Malformed, Unavailable
 from registry.records.checkpoint_chain import Chain, ProfileName
@@ -255,7 +255,7 @@ ENTRIES = st.one_of(
         Begun, recipe=HEX, data=WORDS, tags=st.dictionaries(WORDS, WORDS, max_size=3),
         params=st.dictionaries(WORDS, WORDS, max_size=3),
     ),
-    st.builds(Measured, recipe=HEX, time=st.integers(0, 99), lines=st.lists(FIGURES, max_size=3).map(tuple)),
+    st.builds(Measurements, recipe=HEX, time=st.integers(0, 99), lines=st.lists(FIGURES, max_size=3).map(tuple)),
     st.builds(Ended, recipe=HEX, status=st.sampled_from(["FINISHED", "FAILED"]), files=FILES),
     st.builds(Evaluated, recipe=HEX, time=st.integers(0, 99), figures=FIGURES, files=FILES),
     st.builds(Exported, recipe=HEX, name=st.just("small"), weights=HEX, files=FILES.filter(bool)),

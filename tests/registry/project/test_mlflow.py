@@ -15,7 +15,7 @@ from registry.errors import Unavailable
 from registry.project import mlflow
 from registry.records import tracking
 
-RELEASE = mlflow.Release("hf://org/model@v1.0.0", "1" * 64, "2" * 64)
+RELEASE = mlflow.MarkedRelease("hf://org/model@v1.0.0", "1" * 64, "2" * 64)
 TAGS = dict(RELEASE.tags)
 
 
