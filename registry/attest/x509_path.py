@@ -73,7 +73,10 @@ def load(pem: str) -> tuple[x509.Certificate, ...]:
     """The certificates in a PEM text, at least one. Raises InputError for anything else."""
     try:
         with strictly():
-            return tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
+            found = tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
+            for one in found:
+                _ = one.subject, one.issuer  # they are parsed when they are asked for
+            return found
     except UNREADABLE as problem:
         raise InputError(
             f"certificates in PEM are expected: {words(problem)}", mend="openssl x509 -in certificate.der -out ca.pem"

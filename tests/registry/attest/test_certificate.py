@@ -372,3 +372,13 @@ def test_we_accept_the_stock_tool_s(site: Authority, holder: Holder, model: Path
     subprocess.run([*command, str(signature), *more], check=True, capture_output=True)
     _, covered = oms.verify(signature.read_bytes(), trusting(site))
     assert covered.files == {name: sha256_bytes(name.encode()) for name in ("config.json", "sub/weights.safetensors")}
+
+
+def test_a_certificate_whose_name_is_not_text_is_refused_when_it_is_read(site: Authority) -> None:
+    """The library reads names when they are asked for: a policy with such an authority ended in a traceback."""
+    der = x509.load_pem_x509_certificate(site.pem.encode()).public_bytes(Encoding.DER)
+    broken = der.replace(b"root", b"r\xff\xfet")
+    assert broken != der
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(broken).decode()}-----END CERTIFICATE-----\n"
+    with pytest.raises(InputError, match="certificates in PEM"):
+        x509_path.load(pem)
