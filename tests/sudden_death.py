@@ -56,19 +56,26 @@ class Release:
     def write(cls, root: Path, size: int, *, repo: str = synthetic_release.REPO, steps: int = 2) -> Release:
         """A release whose weights, and each of its checkpoints' files, take `size` bytes; signed with a key."""
         made = cls(repo, root / "release", root / "checkpoints")
-        record = synthetic_release.write(made.folder, weights_bytes=size)
-        (made.folder / records.RECORD).write_bytes(record.model_copy(update={"repo": repo}).to_bytes())
-        chain = Chain(
-            tokens="1" * 64, recipe="2" * 64, profile=ProfileName(name="portable", digest="3" * 64), entries=()
-        )
-        for step in range(steps):
-            folder = made.checkpoints / step_name(step)
-            folder.mkdir(parents=True)
-            files = [_tensors(folder / name, size) for name in (WEIGHTS, OPTIMIZER)]
-            loss = 1.0 if step else None
-            chain = chain.extended(step=step, weights=files[0], optimizer=files[1], end=step, loss=loss)
-            (folder / STATE).write_bytes(canonical.dumps({"entry": chain.entries[-1].as_json()}))
-        (made.folder / records.CHECKPOINTS).write_bytes(chain.to_bytes())
+
+        def chain(folder: Path) -> Chain:
+            """The last checkpoint has the weights of the release."""
+            last = (folder / records.WEIGHTS).read_bytes()
+            found = Chain(
+                tokens=sha256_file(folder / records.TOKENS),
+                recipe="2" * 64,
+                profile=ProfileName(name="portable", digest="3" * 64),
+                entries=(),
+            )
+            for step in range(steps):
+                place = made.checkpoints / step_name(step)
+                place.mkdir(parents=True)
+                weights = _tensors(place / WEIGHTS, size) if step < steps - 1 else _written(place / WEIGHTS, last)
+                optimizer, loss = _tensors(place / OPTIMIZER, size), 1.0 if step else None
+                found = found.extended(step=step, weights=weights, optimizer=optimizer, end=step, loss=loss)
+                (place / STATE).write_bytes(canonical.dumps({"entry": found.entries[-1].as_json()}))
+            return found
+
+        synthetic_release.write(made.folder, repo=repo, weights_bytes=size, chain=chain)
         sign(made.folder, KeySigner(private_key(root / "private.pem")))
         return made
 
@@ -177,7 +184,11 @@ def _environment(hub: HubInstance) -> dict[str, str]:
 
 def _tensors(path: Path, size: int) -> FileDigests:
     data = synthetic_release.seeded(f"{path.parent.name} {path.name}", size)
-    path.write_bytes(synthetic_release.safetensors({"w": data}))
+    return _written(path, synthetic_release.safetensors({"w": data}))
+
+
+def _written(path: Path, data: bytes) -> FileDigests:
+    path.write_bytes(data)
     return FileDigests(file=sha256_file(path), tensors=tensors_digest(path))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -57,11 +57,13 @@ def write(
     weights_bytes: int = 4096,
     extra: Mapping[str, bytes] = MappingProxyType({}),
     declared: tuple[Declared, ...] = (),
+    chain: Callable[[Path], Chain] | None = None,
 ) -> ReleaseRecord:
     """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
 
     extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights.
     declared: what the record says of unusual files.
+    chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
     for path, data in {
         layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
@@ -79,7 +81,7 @@ def write(
         **extra,
     }.items():
         write_atomic(folder / path, data)
-    _records(folder)
+    _records(folder, chain or _chain)
     return _record(folder, repo, version, declared)
 
 
@@ -110,12 +112,12 @@ def rows() -> Iterable[Row]:
         )  # fmt: skip
 
 
-def _records(folder: Path) -> None:
+def _records(folder: Path, chain: Callable[[Path], Chain]) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
     provenance = folder / layout.PROVENANCE
     summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind="files", license=None)])
     write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
-    write_atomic(folder / layout.CHECKPOINTS, _chain(folder).to_bytes())
+    write_atomic(folder / layout.CHECKPOINTS, chain(folder).to_bytes())
     evaluation = Evaluation(
         weights=sha256_file(folder / layout.WEIGHTS),
         tokens=sha256_file(folder / layout.TOKENS),

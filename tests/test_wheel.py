@@ -157,7 +157,7 @@ CALLS = {
     "mlflow": (
         "release",
         "from registry.project import mlflow as m; Path('mlflow.db').touch()\n"
-        "    m.mark_released(Path(), {}, m.Release('c', 'd', 'e'))",
+        "    m.mark_released(Path(), {}, m.MarkedRelease('c', 'd', 'e'))",
     ),
     "gguf": ("gguf", "from registry.release import gguf_file as file; file.write(Path(), Path('a.gguf'), 'F32', None)"),
 }

@@ -150,7 +150,7 @@ def _kind(material: dict[str, Any]) -> Kind:
     if found[0] != "certificate" and (material.keys() - UNLOGGED or material.get("tlogEntries", []) != []):
         held = str(sorted(material))[:200]
         _refuse(f"a bundle by {found[0]} must hold no log entry, and nothing but timestamps; found {held}")
-    if found[0] == "publicKey" and not _are_texts(material["publicKey"], {"hint", "rawBytes", "keyDetails"}):
+    if found[0] == "publicKey" and not _are_texts(material["publicKey"], {"hint", "rawBytes", "keyDetails"}, null=True):
         _refuse("its publicKey must be {hint}, or {rawBytes, keyDetails}, each a text")
     return found[0]
 
