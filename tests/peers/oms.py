@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,7 @@ def run(checkout: Path, spec: Path, tally: Tally, *, by_command: bool = False, s
 def _entry(scratch: Path) -> Path:
     """The program that the suite runs for each case."""
     place = scratch / "entry"
-    place.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.peers.oms_client "$@"\n')
+    place.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.peers.oms_client "$@"\n')
     place.chmod(0o755)
     return place
 

@@ -6,6 +6,7 @@ Each CI system is asked as it is asked in life, by sigstore-python's own detecti
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -25,13 +26,11 @@ from tests.sigstore_instance.login import RUNNER
 WORKFLOW = "https://github.com/org/model/.github/workflows/release.yml@refs/tags/v1"
 PERSON = "person@example.org"
 CI = ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME", "SIGSTORE_ID_TOKEN")
-AGENT = """#!{python}
-import sys
+AGENT = """import sys
 assert sys.argv[1:] == ["oidc", "request-token", "--audience", "sigstore"], sys.argv
 print("{token}")
 """
-BROWSER = f"""#!{{python}}
-import sys, urllib.request
+BROWSER = f"""import sys, urllib.request
 with urllib.request.urlopen(sys.argv[1]) as page:
     assert b"Who are you?" in page.read()
 with urllib.request.urlopen(page.url + "&login={quote(PERSON)}") as page:
@@ -48,7 +47,9 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def script(path: Path, text: str, **values: str) -> Path:
-    path.write_text(text.format(python=sys.executable, **values))
+    """A program in Python. A shell starts it, for the interpreter's path may hold a space."""
+    program = text.format(**values)
+    path.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} - \"$@\" <<'END'\n{program}END\n")
     path.chmod(0o755)
     return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_the_page_s_project_is_adopted_in_three_commands(tmp_path: Path) -> None
     files, commands = _of_page()
     assert len(files) == 5 and len(commands) == 3 and len(commands[1].splitlines()) == 3
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/glasshouse").write_text(f'#!/bin/sh\nexec {sys.executable} -m registry "$@"\n')
+    (tmp_path / "bin/glasshouse").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m registry "$@"\n')
     (tmp_path / "bin/glasshouse").chmod(0o755)
     root = tmp_path / "project"
     start(root, files)
