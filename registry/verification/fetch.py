@@ -18,7 +18,7 @@ from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.digest import Progress
 from registry.errors import GlasshouseError
-from registry.hub.reference import DirectoryReference, HubReference, Reference
+from registry.hub.reference import DirectoryReference, HubReference, Reference, is_commit
 from registry.records import layout
 from registry.report import Check, Step, Verdict
 from registry.verification.case import unverified
@@ -75,7 +75,7 @@ def fetched(
 
             started, hub = perf_counter(), HubClient(endpoint)
             commit = hub.refs.resolve(repository, revision)
-            words, admit = f"commit {commit}, all files read at it", foreseen(hub, reference, commit)
+            words, admit = read_at(reference, commit), foreseen(hub, reference, commit)
             if into is not None:
                 hub.trees.download(repository, commit, into, progress, admit=admit)
                 yield Fetched(Tree(into), words, perf_counter() - started)
@@ -84,6 +84,12 @@ def fetched(
                 root = Path(folder) / "release"
                 hub.trees.download(repository, commit, root, progress, admit=admit)
                 yield Fetched(Tree(root), words, perf_counter() - started)
+
+
+def read_at(reference: HubReference, commit: str) -> str:
+    """What is said of a release that was read at `commit`. Whoever asks for a commit is told what nobody can check."""
+    words = f"commit {commit}, all files read at it"
+    return f"{words}; that it holds them is the Hub's word alone" if is_commit(reference.revision) else words
 
 
 def foreseen(hub: HubClient, reference: HubReference, commit: str) -> Admit:

@@ -22,7 +22,7 @@ from registry.records.release_record import Companion
 from registry.report import FailedReport
 from registry.variables import CACHE
 from registry.verification.companions import PassedOver, check_listed
-from registry.verification.fetch import foreseen
+from registry.verification.fetch import foreseen, read_at
 from registry.verification.remembered import Remembered
 from registry.verification.request import Request
 
@@ -65,7 +65,7 @@ class Keeper:
 
         def accept(where: Path, came: Manifest | None = None) -> None:
             tree = Remembered(where, _note(root), believe=self.believe)
-            request.report(tree, f"commit {commit}, all files read at it").require()
+            request.report(tree, read_at(reference, commit)).require()
             tree.write()
 
         if not _is_there(root):

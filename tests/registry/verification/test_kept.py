@@ -241,3 +241,11 @@ def test_a_companion_of_other_bytes_never_appears(
 def test_what_a_release_does_not_announce_is_not_its_companion(fetch_large: Callable[..., Path]) -> None:
     with pytest.raises(api.InputError, match="announces no org/elsewhere"):
         fetch_large(companion="org/elsewhere")
+
+
+def test_whoever_asks_for_a_commit_is_told_that_only_the_hub_knows_what_it_holds(world: World) -> None:
+    commit = HubClient().refs.tags("org/model")["v1.0.0"]
+    for revision, told in (("v1.0.0", False), (commit, True)):
+        report = api.verify(f"hf://org/model@{revision}", world.policy)
+        (place,) = [check for check in report.checks if check.name == "place"]
+        assert report.verdict is api.Verdict.PASS and ("the Hub's word alone" in place.reason) == told
