@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from registry.attest.audits import Replay
+from registry.attest.policy import Policy
 from registry.attest.predicates import Predicate, Rebuild, Status
-from registry.catalog.entry import ReleaseEntry, Signature
+from registry.catalog.entry import ReleaseEntry, Signature, Whom
 from registry.catalog.shelves import said
 from registry.errors import GlasshouseError
 from registry.hub.reference import HubReference
 from registry.report import Verdict
+from registry.verification import s7_status
 from registry.verification.case import Evidence, unverified
 from registry.verification.evidence import BRANCHES
 
@@ -88,10 +90,20 @@ def _word(entry: ReleaseEntry, item: Evidence) -> Iterator[Event]:
     for what, kind in kinds:
         if kind.is_of(statement):
             predicate = kind.of(statement)
-            signature = entry.whom.signature(item.data, what, statement)
+            signature = _who(entry.whom, what).signature(item.data, what, statement)
             stated, words = _told(predicate)
             at = signature.at
             yield Event(at or datetime.fromisoformat(stated), at is not None, what, entry.name, words, signature)
+
+
+def _who(whom: Whom, what: What) -> Whom:
+    """Whose word counts on this: a policy can name others for words on the status, and for audits."""
+    if whom.verifier is None:
+        return whom
+    policy = whom.verifier.policy
+    auditors = policy.rebuilders.signers if policy.rebuilders else policy.signers
+    signers = s7_status.speakers(policy) if what == "status" else auditors
+    return Whom(whom.trust, whom.verifier.with_policy(Policy(signers=signers)))
 
 
 def _told(predicate: Predicate) -> tuple[str, str]:

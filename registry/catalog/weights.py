@@ -42,14 +42,14 @@ def compare(first: ReleaseEntry, second: ReleaseEntry, roots: Sequence[Path | No
     paths = sorted({*first.release.weights, *second.release.weights})
     if all(before.get(path) == after.get(path) for path in paths):
         return
+    whole = [path for path in paths if None in roots or not path.endswith(SAFETENSORS)]
+    note = "--weights says which tensors" if None in roots else "it is compared as a whole"
+    for path in whole:
+        old, new = before.get(path), after.get(path)
+        if old != new:
+            kind: Kind = "added" if old is None else "removed" if new is None else "changed"
+            yield ReleaseChange(PART, kind, path, old and old[:16], new and new[:16], note)
     if None in roots:
-        for path in paths:
-            old, new = before.get(path), after.get(path)
-            if old != new:
-                kind: Kind = "added" if old is None else "removed" if new is None else "changed"
-                yield ReleaseChange(
-                    PART, kind, path, old and old[:16], new and new[:16], "--weights says which tensors"
-                )
         return
     try:
         held = [_held(each, root) for each, root in zip((first, second), roots, strict=True) if root is not None]

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from registry.attest.policy import Policy
 from registry.attest.predicates import Status
 from registry.attest.signature import SignedBy
+from registry.attest.signers import AllowedSigner
 from registry.attest.statement import Statement
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
@@ -138,11 +139,14 @@ def _chain(heard: Heard) -> tuple[str, list[str]]:
     return "", missing
 
 
+def speakers(policy: Policy) -> tuple[AllowedSigner, ...]:
+    """Who may speak of a release's status."""
+    return policy.status.signers if policy.status and policy.status.signers else policy.signers
+
+
 def _heard(case: Case) -> Heard:
     """What was said of this release."""
-    policy = case.verifier.policy
-    signers = policy.status.signers if policy.status and policy.status.signers else policy.signers
-    verifier = case.verifier.with_policy(Policy(signers=signers))
+    verifier = case.verifier.with_policy(Policy(signers=speakers(case.verifier.policy)))
     heard = Heard()
     for item in case.gathered.evidence:
         try:

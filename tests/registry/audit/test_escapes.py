@@ -345,7 +345,7 @@ for after, until, start, out in segments():
         "asks for secrets, and for another's files",
         """
 found = [name for name, value in os.environ.items() if "hunter2" in value]
-found += [path for path in ("/etc/shadow", "/etc/hostname", "/root/.bashrc", str(VICTIM)) if os.path.exists(path)]
+found += [path for path in ("/etc/shadow", "/etc/hostname", str(VICTIM)) if os.path.exists(path)]
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
         found += ["/proc"] * (b"hunter2" in (process / "environ").read_bytes())

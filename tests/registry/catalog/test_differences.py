@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from registry.attest.predicates import Release, ReleasedFile
 from registry.catalog import differences, entry, shelves, weights
 from registry.catalog.differences import ReleaseChange
 from registry.catalog.entry import ReleaseEntry, Whom
+from registry.digest import sha256_bytes
 from registry.records import layout
 from tests.published import World
 from tests.registry.catalog.conftest import DROPPED, FIRST, SECOND
@@ -85,6 +88,25 @@ def test_tensors_are_equal_moved_changed_added_removed_or_twice_there(signed: Ca
     (folders[1] / layout.WEIGHTS).write_bytes(floats(before))
     (refused,) = weights.compare(sides[0], sides[1], folders)
     assert refused.kind == "unknown"
+
+
+def test_weights_of_other_formats_are_compared_as_a_whole(signed: Callable[..., Path], whom: Whom) -> None:
+    def of(name: str, *, other: bytes) -> Path:
+        folder = signed(name)
+        sides[name] = replace(read(str(folder), whom), release=_with_weights(folder, whom, "model.onnx", other))
+        return folder
+
+    sides: dict[str, ReleaseEntry] = {}
+    folders = [of("a", other=b"1"), of("b", other=b"2")]
+    (found,) = weights.compare(sides["a"], sides["b"], folders)
+    assert (found.kind, found.subject, found.note) == ("changed", "model.onnx", "it is compared as a whole")
+
+
+def _with_weights(folder: Path, whom: Whom, path: str, data: bytes) -> Release:
+    """What the release at `folder` would say, had it one file of weights more."""
+    said = read(str(folder), whom).release
+    file = ReleasedFile(path=path, sha256=sha256_bytes(data), size=len(data))
+    return said.model_copy(update={"files": (*said.files, file), "weights": (*said.weights, path)})
 
 
 def test_a_list_is_one_setting_unless_it_holds_others() -> None:

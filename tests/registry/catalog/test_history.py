@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from registry.attest.localkey import KeySigner
+from registry.attest.policy import Policy
 from registry.attest.predicates import Rebuild
+from registry.attest.verifier import Verifier
 from registry.catalog import entry, history, shelves
 from registry.catalog.entry import Whom
 from registry.hub.client import HubClient
@@ -47,6 +49,10 @@ def test_everything_that_was_signed_is_told_in_order(world: World, whom: Whom) -
     assert [event.what for event in events] == ["release", "status", "status", "rebuild"]
     assert [history.verdict(event) for event in events] == [Verdict.PASS, Verdict.PASS, Verdict.PASS, Verdict.FAIL]
     assert "go to v1.0.1" in events[2].words and "BITWISE" in events[3].words
+    auditor = {"atLeast": 1, "signers": [{"kind": "key", "pem": stranger.public_key.pem}]}
+    policy = Policy.of({"signers": [{"kind": "key", "pem": key.public_key.pem}], "rebuilders": auditor}, name="policy")
+    expecting = entry.read(audited.shelf, Whom(whom.trust, Verifier(policy)))
+    assert [history.verdict(event) for event in history.events([expecting])] == [Verdict.PASS] * 4
     assert not any(event.shown for event in events)  # keys without timestamps: only the signer says when
 
 
