@@ -213,7 +213,7 @@ def _chain(bundle: Bundle) -> list[x509.Certificate]:
 def _certificate(row: Any) -> x509.Certificate:
     match row:
         case {"rawBytes": str(text), **rest} if not rest:
-            return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
+            return x509_path.read(base64.b64decode(text, validate=True))
     raise ValueError("a certificate of its chain is {rawBytes}")
 
 

@@ -195,7 +195,7 @@ def _own_certificate(response: TimeStampResponse) -> tuple[x509.Certificate, lis
     if len(signers) != 1 or not 0 < len(raw) <= MAX_CERTIFICATES:
         raise ValueError(f"must have one signer and carry 1 to {MAX_CERTIFICATES} certificates")
     (signer,) = signers
-    found = [x509.load_der_x509_certificate(data) for data in raw]
+    found = [x509_path.read(data) for data in raw]
     own = [one for one in found if (one.issuer, one.serial_number) == (signer.issuer, signer.serial_number)]
     if len(own) != 1:
         raise ValueError("must carry the one certificate that it was signed by")

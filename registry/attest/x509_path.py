@@ -73,14 +73,22 @@ def load(pem: str) -> tuple[x509.Certificate, ...]:
     """The certificates in a PEM text, at least one. Raises InputError for anything else."""
     try:
         with strictly():
-            found = tuple(x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
-            for one in found:
-                _ = one.subject, one.issuer  # they are parsed when they are asked for
-            return found
+            return tuple(_named(one) for one in x509.load_pem_x509_certificates(pem.encode("utf-8", "surrogatepass")))
     except UNREADABLE as problem:
         raise InputError(
             f"certificates in PEM are expected: {words(problem)}", mend="openssl x509 -in certificate.der -out ca.pem"
         ) from problem
+
+
+def read(der: bytes) -> x509.Certificate:
+    """The certificate that `der` is, of a chain or a stamp that anybody may have written. Raises one of UNREADABLE."""
+    return _named(x509.load_der_x509_certificate(der))
+
+
+def _named(certificate: x509.Certificate) -> x509.Certificate:
+    """The same, its names read: the library parses them when they are asked for, and what is no name raises then."""
+    _ = certificate.subject, certificate.issuer
+    return certificate
 
 
 def pem(certificates: Sequence[x509.Certificate]) -> str:

@@ -340,6 +340,21 @@ def test_nothing_but_our_errors_comes_of_a_hostile_authority(text: str) -> None:
         CertificateHolder(identity="a", authorities=f"{text}\n-----BEGIN CERTIFICATE-----\n{text}")
 
 
+def test_a_chain_whose_own_authority_has_no_readable_issuer_is_a_signature_that_does_not_hold(
+    bundle: bytes, site: Authority
+) -> None:
+    """Whoever asks for no authority is told of the bundle's own: its names are read before it is spoken of."""
+    document = json.loads(bundle)
+    rows = document["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    for row in rows:
+        der = base64.b64decode(row["rawBytes"])
+        begin = der.index(x509.load_der_x509_certificate(der).issuer.public_bytes())
+        row["rawBytes"] = base64.b64encode(der[:begin] + b"\x00" + der[begin + 1 :]).decode()
+    for look in (trusting(site).verify, Trust().see):
+        with pytest.raises(SignatureError, match="does not hold"):
+            look(json.dumps(document).encode())
+
+
 def test_an_authority_is_the_same_however_its_pem_is_written(site: Authority) -> None:
     text = f"made by hand\n{site.pem}".replace("\n", "\r\n")
     one, two = (CertificateHolder(identity="a", authorities=pem) for pem in (text, site.pem))
