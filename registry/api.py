@@ -169,6 +169,7 @@ def verify(
     """
     from registry.attest.verifier import Verifier
     from registry.hub.reference import parse
+    from registry.verification.memory import Memory
     from registry.verification.request import Request
 
     measure = None
@@ -179,7 +180,7 @@ def verify(
         measure = on_hub(HubClient(endpoint), progress)
     request = Request(
         parse(str(ref)), Verifier(policy, trust), tuple(attestations), measure, digest, hf_cache, endpoint, progress,
-        summary, summary_signer,
+        summary, summary_signer, Memory.here(),
     )  # fmt: skip
     request.begin()
     return request.verified(into)
@@ -226,13 +227,14 @@ def fetch(
     from registry.hub.client import HubClient
     from registry.hub.reference import HubReference, parse
     from registry.verification.kept import Keeper
+    from registry.verification.memory import Memory
     from registry.verification.request import Request
 
     asked = parse(str(ref))
     keeper = Keeper(HubClient(endpoint), trust_cache, companion and companion.removeprefix("hf://"), progress)
     request = Request(
         asked, Verifier(policy, trust), tuple(attestations), keeper, "blake3", hf_cache, endpoint, progress,
-        summary, summary_signer,
+        summary, summary_signer, Memory.here(),
     )  # fmt: skip
     request.begin()
     if isinstance(asked, HubReference) and not hf_cache:

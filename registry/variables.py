@@ -4,6 +4,9 @@ from __future__ import annotations
 
 CACHE = "GLASSHOUSE_CACHE"
 """Where `glasshouse.fetch` keeps releases; else `glasshouse` in the user's folder of caches."""
+MEMORY = "GLASSHOUSE_MEMORY"
+"""Where it is kept what this machine heard of releases' status, so that nobody makes it forget a yank; else
+`glasshouse/heard` in the user's folder of states. `off`: nothing is kept, and nothing recalled."""
 KEY_PASSWORD = "GLASSHOUSE_KEY_PASSWORD"
 """The password of the private key that signs, where its file has one."""
 TRACEBACK = "GLASSHOUSE_TRACEBACK"
@@ -53,6 +56,8 @@ HF_HUB_DISABLE_XET = "HF_HUB_DISABLE_XET"
 
 SIGSTORE_ID_TOKEN = "SIGSTORE_ID_TOKEN"
 """The OIDC token to sign with."""
+XDG_STATE_HOME = "XDG_STATE_HOME"
+"""The user's folder of states, else ~/.local/state: `glasshouse` in it is ours."""
 XDG_CACHE_HOME = "XDG_CACHE_HOME"
 """The user's folder of caches, else ~/.cache: `glasshouse` in it is ours."""
 PIP_FIND_LINKS = "PIP_FIND_LINKS"

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from registry.variables import MEMORY
 from tests.hub_instance import HubInstance
 from tests.pipelines.small_project import write_project
 from tests.sigstore_instance import SigstoreInstance
 
+os.environ[MEMORY] = "off"  # what one test hears is not what another heard before
 settings.register_profile("glasshouse", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("glasshouse")
 

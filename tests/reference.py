@@ -119,6 +119,10 @@ rebuilders:
   signers:
     - {kind: pattern, pattern: '*@audit.example', issuer: https://accounts.google.com}
 status: {maxAgeDays: 30}
+promotion:
+  figures:
+    bitsPerByte: {better: lower, maxWorse: 0.02}
+  approvals: {atLeast: 2}
 ```
 
 ## When a certificate ends, or is taken back
@@ -170,7 +174,8 @@ one that cannot be read, is FAIL, whoever is trusted. A key has no end, so its t
 | licenses | every licence found is in the list | one is not | no verified record |
 | evaluation | the figure is within the bounds | it is not | there is no such figure |
 | rebuilders | enough of them came to the verdict | one of them found it DIFFERENT | too few have spoken |
-| status | active or superseded, and fresh | yanked, whether or not the policy asks | no word, or too old a word |
+| status | active or superseded, and fresh | yanked, a fork, or gone back | no word, too old or missing; a candidate |
+| promotion | nobody looks at it but `glasshouse release promote` | | |
 """
 
 PREDICATES = f"""# What is signed

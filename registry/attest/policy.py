@@ -30,8 +30,8 @@ from registry.errors import InputError
 from registry.records.record import Record, validated
 
 __all__ = [
-    "AllowedSigner", "Bounds", "CertificateHolder", "CiWorkflow", "IdentityPattern", "Licences", "Policy", "PublicKey",
-    "Rebuilders", "SigstoreIdentity", "StatusPolicy", "normal_pem",
+    "AllowedSigner", "Approvals", "Bounds", "CertificateHolder", "CiWorkflow", "IdentityPattern", "Licences", "NoWorse",
+    "Policy", "Promotion", "PublicKey", "Rebuilders", "SigstoreIdentity", "StatusPolicy", "normal_pem",
 ]  # fmt: skip
 
 MAX_BYTES = 1 << 20
@@ -41,6 +41,8 @@ Spdx = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
 """An SPDX licence expression."""
 Figure = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
 """A metric of evaluation.json, such as `bitsPerByte`."""
+FigurePlace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@ -]{0,299}$")]
+"""A metric of evaluation.json, or of a file of DVC's metrics, such as `metrics.json:accuracy`."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 OpennessClass = Literal["I", "II", "III"]
 """A class of the Model Openness Framework: I is the most open."""
@@ -89,6 +91,34 @@ class Rebuilders(Record):
         return self
 
 
+class NoWorse(Record):
+    """How a figure may move from the last active release to the next."""
+
+    better: Literal["lower", "higher"]
+    """Which way it gets better."""
+    max_worse: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
+    """By how much it may be worse, as it is counted: 0.01 lets an accuracy fall from 0.90 to 0.89."""
+
+
+class Approvals(Record):
+    """Who must agree before a release is promoted."""
+
+    at_least: Annotated[int, Field(ge=1, le=1000)]
+    """How many different people of `signers` must have signed the release statement: with it, or by `trust cosign`."""
+    signers: tuple[AllowedSigner, ...] | None = Field(None, min_length=1, max_length=1000)
+    """Whose approval counts; None: the policy's own signers."""
+
+
+class Promotion(Record):
+    """What a candidate must show before `glasshouse release promote` says that it is active, beyond the policy."""
+
+    figures: dict[FigurePlace, NoWorse] = Field(default_factory=dict, max_length=1000)
+    """How far each figure may fall behind the last active release: of evaluation.json by its name (`bitsPerByte`), of
+    DVC's metrics by file and name (`metrics.json:accuracy`)."""
+    approvals: Approvals | None = None
+    """Who must agree."""
+
+
 class StatusPolicy(Record):
     """What must be known of a release's standing."""
 
@@ -120,6 +150,8 @@ class Policy(Record):
     """Independent rebuilds that must be shown."""
     status: StatusPolicy | None = None
     """How fresh the word must be that the release still stands."""
+    promotion: Promotion | None = None
+    """What a candidate must show before it is promoted. Who verifies a release does not look at it."""
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -133,6 +165,12 @@ class Policy(Record):
         if self.rebuilders and self.rebuilders.at_least > len(self.rebuilders.signers):
             raise InputError(
                 f"{self.rebuilders.at_least} rebuilders are asked for, {len(self.rebuilders.signers)} are named",
+                mend=MEND,
+            )
+        approvals = self.promotion.approvals if self.promotion else None
+        if approvals and approvals.at_least > len(approvals.signers or self.signers):
+            raise InputError(
+                f"{approvals.at_least} approvals are asked for, {len(approvals.signers or self.signers)} can give one",
                 mend=MEND,
             )
         return self

@@ -30,8 +30,10 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 RebuildVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED"]
 """From strong to weak: same files, same tensors, within a stated tolerance, not the same, this machine cannot tell."""
 STRENGTH: tuple[RebuildVerdict, ...] = get_args(RebuildVerdict)
-Standing = Literal["active", "superseded", "yanked"]
-"""In use; in use, with a newer one to go to; withdrawn: do not use."""
+Standing = Literal["candidate", "active", "superseded", "yanked"]
+"""Published, and not promoted yet; in use; in use, with a newer one to go to; withdrawn: do not use."""
+Severity = Literal["low", "moderate", "high", "critical"]
+"""How much harm it does to go on using what was yanked."""
 
 
 def _utc(text: str) -> str:
@@ -299,9 +301,13 @@ class Status(Predicate):
     """SHA-256 of the statement of the word before, whoever said it; None for the first."""
     valid_until: Time | None = None
     """Until when the word is meant to be relied on; None: until another is said."""
+    severity: Severity | None = None
+    """With a yank: how much harm it does to go on using it; None: nobody said."""
 
     @model_validator(mode="after")
     def _chained(self) -> Self:
+        if self.severity is not None and self.standing != "yanked":
+            raise ValueError("only a yank has a severity")
         if self.previous is not None and (self.number is None or self.number == 1):
             raise ValueError("a word that follows another has a number from 2 on")
         if self.number is not None and self.number > 1 and self.previous is None:

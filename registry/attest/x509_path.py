@@ -86,7 +86,7 @@ def read(der: bytes) -> x509.Certificate:
 
 
 def _named(certificate: x509.Certificate) -> x509.Certificate:
-    """The same, its names read: the library parses them when they are asked for, and what is no name raises then."""
+    """The same, its names read: the library parses them when they are asked for, and raises then."""
     _ = certificate.subject, certificate.issuer
     return certificate
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from registry.catalog.entry import ReleaseEntry
-from registry.errors import GlasshouseError, Unavailable
+from registry.catalog.figures import figures_of
+from registry.errors import GlasshouseError
 from registry.records import data_manifest, layout
 from registry.records.data_manifest import Row
 from registry.records.run import Stages
@@ -121,10 +122,7 @@ def _packages(entry: ReleaseEntry) -> Leaves:
 
 
 def _metrics(entry: ReleaseEntry) -> Leaves:
-    figures = entry.json(layout.EVALUATION)
-    if not isinstance(figures, dict):
-        raise Unavailable(f"{layout.EVALUATION} of {entry.name} holds no figures", mend="ask the maintainer for it")
-    return dict(leaves({name: value for name, value in figures.items() if name in ("metrics", "baselines")}))
+    return {name: str(value) for name, value in figures_of(entry).items()}
 
 
 def _code(entry: ReleaseEntry) -> Leaves:

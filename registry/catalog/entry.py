@@ -26,9 +26,11 @@ from registry.hub.reference import HubReference
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
-from registry.verification import s7_status
+from registry.verification import s7_status, spoken
 from registry.verification.case import Case, Gathered, mistaken
+from registry.verification.memory import Memory
 from registry.verification.s4_complete import stated
+from registry.verification.spoken import Word
 from registry.verification.tree import Tree
 
 MAX_RECORD = 64 << 20
@@ -60,6 +62,8 @@ class Whom:
     """Tells who signed."""
     verifier: Verifier | None = None
     """Whom the reader expects; None: nobody was named."""
+    memory: Memory | None = None
+    """What this machine heard of releases before; None: nothing is recalled."""
 
     def signature(self, data: bytes, name: str, statement: Statement) -> Signature:
         """Who signed the bundle `data`, which holds `statement`. name: which attestation it is taken for."""
@@ -136,20 +140,31 @@ class ReleaseEntry:
     @cached_property
     def standing(self) -> tuple[Verdict, str]:
         """Whether it still stands, by step 7 of verification: the verdict, and the newest word."""
-        if self.signature.verified is None or self.whom.verifier is None:
+        if self._case is None:
             return Verdict.UNKNOWN, "nobody was named whose word would count"
-        gathered = _gathered(self.shelf)
-        case = Case(
+        (check,) = s7_status.checks(self._case, datetime.now(UTC))
+        return check.verdict, check.reason
+
+    @cached_property
+    def newest(self) -> Word | None:
+        """The newest word on its status by those who may speak of it; None where there is none, or nobody was named."""
+        return spoken.hear(self._case).newest if self._case is not None else None
+
+    @cached_property
+    def _case(self) -> Case | None:
+        """What step 7 looks at; None where nobody was named who would have signed, or it does not verify."""
+        if self.signature.verified is None or self.whom.verifier is None:
+            return None
+        return Case(
             tree=Tree(Path()),
             files=[],
             reference=self.shelf.reference,
             verifier=self.whom.verifier,
-            gathered=gathered,
+            gathered=_gathered(self.shelf),
             verified={layout.RELEASE_ATTESTATION: self.signature.verified},
             signed=self.release,
+            memory=self.whom.memory,
         )
-        (check,) = s7_status.checks(case, datetime.now(UTC))
-        return check.verdict, check.reason
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints, without what would cost further questions."""
@@ -181,7 +196,7 @@ def _gathered(shelf: ReleaseShelf) -> Gathered:
     if not isinstance(shelf.reference, HubReference):
         return Gathered()
     try:
-        return Gathered(tuple(shelf.words(s7_status.BRANCH)))
+        return Gathered(tuple(shelf.words(spoken.BRANCH)), asked=True)
     except GlasshouseError as problem:
-        words = f"the branch {s7_status.BRANCH} cannot be read whole: {problem.message}"
-        return Gathered(unanswered={s7_status.BRANCH: words})
+        words = f"the branch {spoken.BRANCH} cannot be read whole: {problem.message}"
+        return Gathered(unanswered={spoken.BRANCH: words})

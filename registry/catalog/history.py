@@ -20,7 +20,7 @@ from registry.catalog.shelves import said
 from registry.errors import GlasshouseError
 from registry.hub.reference import HubReference
 from registry.report import Verdict
-from registry.verification import s7_status
+from registry.verification import spoken
 from registry.verification.case import Evidence, unverified
 from registry.verification.evidence import BRANCHES
 
@@ -102,7 +102,7 @@ def _who(whom: Whom, what: What) -> Whom:
         return whom
     policy = whom.verifier.policy
     auditors = policy.rebuilders.signers if policy.rebuilders else policy.signers
-    signers = s7_status.speakers(policy) if what == "status" else auditors
+    signers = spoken.speakers(policy) if what == "status" else auditors
     return Whom(whom.trust, whom.verifier.with_policy(Policy(signers=signers)))
 
 

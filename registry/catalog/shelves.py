@@ -132,7 +132,7 @@ def find_all(where: str, *, endpoint: str | None) -> list[ReleaseShelf]:
         repositories = hub.repos.names(name or None, most=MAX_REPOSITORIES)
     else:
         raise InputError(f"{where[:200]!r} names neither an owner nor a repository", mend="write hf://OWNER/NAME")
-    found = in_parallel(lambda repository: _released(hub, repository), repositories)
+    found = in_parallel(lambda repository: released(hub, repository), repositories)
     return [each for group in found for each in group]
 
 
@@ -142,7 +142,7 @@ def version(tag: str) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
-def _released(hub: HubClient, repository: str) -> list[ReleaseShelf]:
+def released(hub: HubClient, repository: str) -> list[HubShelf]:
     """The releases of one repository: its tags that are versions, the newest first."""
     tags = {tag: commit for tag, commit in hub.refs.tags(repository).items() if version(tag)}
     newest = sorted(tags, key=version, reverse=True)[:MAX_TAGS]

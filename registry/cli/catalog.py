@@ -30,10 +30,11 @@ def whom_of(trust: Verifying) -> Whom:
     """Whose signatures the options expect, and the root of trust to tell signers by."""
     from registry.attest.verifier import Trust
     from registry.catalog.entry import Whom
+    from registry.verification.memory import Memory
 
     if trust.named:
         verifier = trust.verifier()
-        return Whom(verifier.trust, verifier)
+        return Whom(verifier.trust, verifier, Memory.here())
     return Whom(Trust(trust.trust_config or trust.trusted_root))
 
 

@@ -1,4 +1,4 @@
-"""Say, signed, whether a release still stands: that it is active, superseded by another, or yanked.
+"""Say, signed, how a release stands: that it is a candidate, active, superseded by another, or yanked.
 
 A release never changes, so what becomes of it later is said beside it: on the branch `status` of its repository, in a
 folder named like its tag. Words there are numbered, and each names the one before, so that none is held back unseen.
@@ -15,7 +15,7 @@ from pathlib import Path
 from registry import suffixes
 from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
-from registry.attest.predicates import Standing, Status
+from registry.attest.predicates import Severity, Standing, Status
 from registry.attest.statement import Statement
 from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError, InputError
@@ -26,7 +26,7 @@ from registry.records import layout
 from registry.records.record import validated
 from registry.verification.case import unverified
 from registry.verification.evidence import branch_words
-from registry.verification.s7_status import BRANCH
+from registry.verification.spoken import BRANCH
 
 DIGITS = 16
 
@@ -68,19 +68,21 @@ def statement(
     reason: str,
     successor: str | None = None,
     *,
+    severity: Severity | None = None,
     after: Link | None = None,
     valid_days: float | None = None,
 ) -> Statement:
     """What is to be signed of the release whose release statement is in `bundle`. Its signature is not looked at.
 
+    successor: the version to go to; a superseded release has one, a yanked one may.  severity: of a yank.
     after: where the word stands, if a branch is to keep it.  valid_days: for how long it is to be relied on.
 
-    Raises InputError for a bundle of something else, and for a successor of a release that is not superseded.
+    Raises InputError for a bundle of something else, and where standing, successor and severity do not fit.
     """
-    if (successor is not None) != (standing == "superseded"):
+    if (successor is None and standing == "superseded") or (successor and standing in ("candidate", "active")):
         raise InputError(
-            f"only a superseded release has a successor: found {standing}, successor {successor}",
-            mend="--say superseded --successor v1.0.1",
+            f"a superseded release has a successor, and only a yanked one beside: found {standing}, {successor}",
+            mend="name the version to go to: glasshouse release supersede REF --by v1.0.1",
         )
     signed = _release(bundle)
     now = datetime.now(UTC)
@@ -94,8 +96,20 @@ def statement(
             number=after.number if after else None,
             previous=after.previous if after else None,
             valid_until=_rfc3339(until) if until else None,
+            severity=severity,
         )
     return said.about(signed.subjects)
+
+
+def check_successor(bundle: bytes, successor: str, hub: HubClient) -> None:
+    """Raise InputError unless `successor` is another release of the same repository that is there."""
+    repository, _, own = _release(bundle).subjects[0].name.partition("@")
+    there = hub.refs.tags(HubReference(repository, own).repository)
+    if successor == own or successor not in there:
+        known = ", ".join(sorted(set(there) - {own})[:10]) or "no other"
+        raise InputError(
+            f"{repository} has no other release {successor[:100]!r}; it has {known}", mend="name one of them"
+        )
 
 
 def publish(said: Statement, bundle: bytes, hub: HubClient) -> str:

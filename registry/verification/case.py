@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from registry import suffixes
 from registry.attest import oms, predicates
@@ -22,6 +22,10 @@ from registry.hub.reference import HubReference, Reference
 from registry.records import layout
 from registry.report import Step
 from registry.verification.tree import Tree
+
+if TYPE_CHECKING:
+    from registry.verification.memory import Memory
+    from registry.verification.spoken import Heard
 
 STEPS = tuple(step for step in Step if step <= Step.STATUS)
 """Those of verification."""
@@ -54,6 +58,8 @@ class Gathered:
     """Each bundle."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """By branch: why what is said there could not be read whole. What may be missing there cannot be told."""
+    asked: bool = False
+    """Whether a Hub was asked: a word that a branch does not show, which could be read whole, is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,10 @@ class Case:
     """By path: the bundles whose signatures held in step 3."""
     signed: predicates.Release | None = None
     """The release statement, once step 4 verified it."""
+    memory: Memory | None = None
+    """What this machine heard of releases before; None: nothing is recalled."""
+    heard: Heard | None = None
+    """What was said of its status, once step 7 heard it."""
     _parsed: dict[str, Statement] = field(default_factory=dict)
 
     @property

@@ -38,7 +38,7 @@ def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint:
     """
     evidence = [item for path in paths for item in _local(path)]
     unanswered: dict[str, str] = {}
-    if isinstance(reference, HubReference):
+    if asked := isinstance(reference, HubReference):
         from registry.hub.client import HubClient
 
         tag, hub = _tag(root) or reference.revision, HubClient(endpoint)
@@ -47,7 +47,7 @@ def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint:
                 evidence += branch_words(hub, reference.repository, branch, tag)
             except GlasshouseError as problem:
                 unanswered[branch] = f"the branch {branch} cannot be read whole: {problem.message}"
-    return Gathered(tuple(evidence), unanswered)
+    return Gathered(tuple(evidence), unanswered, asked)
 
 
 def branch_words(hub: HubClient, repository: str, branch: str, tag: str) -> list[Evidence]:

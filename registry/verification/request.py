@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import FailedReport, Report, UnknownReport, Verdict
-from registry.verification import steps
+from registry.verification import spoken, steps
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
 from registry.verification.evidence import gather
 from registry.verification.fetch import Fetched, fetched
+from registry.verification.memory import Memory
 from registry.verification.tree import Tree
 
 
@@ -50,6 +52,10 @@ class Request:
     """Where a verification summary is written; an older one gives way, whether or not there is a new one."""
     signer: Signer | None = None
     """Who signs the summary; None: nobody does."""
+    memory: Memory | None = None
+    """What this machine heard of releases before, and where it is kept what it hears now; None: nowhere."""
+    told: Callable[[Case, Report], object] | None = None
+    """Gets what is known of the release at the end, while its files are there, unless step 0 failed."""
 
     def __post_init__(self) -> None:
         if self.hf_cache and not isinstance(self.reference, HubReference):
@@ -106,8 +112,15 @@ class Request:
         return steps.verify(
             tree, self.reference, words, self.verifier, self.progress, digest=self.digest, fetching=seconds,
             gathered=lambda: gather(asks, tree.root, self.attestations, endpoint=self.endpoint),
-            measure=self.measure, told=self._summarize,
+            measure=self.measure, memory=self.memory, told=self._told,
         )  # fmt: skip
+
+    def _told(self, case: Case | None, report: Report) -> None:
+        if self.memory is not None and case is not None and case.subject is not None and case.heard is not None:
+            self.memory.keep(case.subject, spoken.speakers(case.verifier.policy), case.heard)
+        if self.told is not None and case is not None:
+            self.told(case, report)
+        self._summarize(case, report)
 
     def _summarize(self, case: Case | None, report: Report) -> None:
         """Write the summary, where one is asked for, and the report says PASS or FAIL of files that were read."""

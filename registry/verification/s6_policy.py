@@ -49,7 +49,7 @@ def _threshold(case: Case, policy: Policy) -> str:
     first = case.verified.get(path)
     if first is None:
         raise _unknown(f"no verified {path} to count signers of")
-    further, untold = _cosigners(case, case.verifier, first)
+    further, untold = cosigners(case, case.verifier, first)
     count = people((first.signer, *further))
     words = f"{count} of {len(policy.signers)} signers that the policy names signed it; it asks for {policy.threshold}"
     if count < policy.threshold and untold:
@@ -59,7 +59,7 @@ def _threshold(case: Case, policy: Policy) -> str:
     return words
 
 
-def _cosigners(case: Case, verifier: Verifier, first: Verified) -> tuple[tuple[SignedBy, ...], str]:
+def cosigners(case: Case, verifier: Verifier, first: Verified) -> tuple[tuple[SignedBy, ...], str]:
     """Who else signed the statement of `first`, of those whom `verifier` knows; and why of others it cannot be told."""
     found, untold = [], ""
     for item in case.gathered.evidence:
@@ -146,7 +146,7 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
     release = _signed(case)
     both = case.verifier.with_policy(Policy(signers=(*case.verifier.policy.signers, *asked.signers)))
     first = case.verified[layout.RELEASE_ATTESTATION]
-    signers = [*(one.signer for one in case.verified.values()), *_cosigners(case, both, first)[0]]
+    signers = [*(one.signer for one in case.verified.values()), *cosigners(case, both, first)[0]]
     spoken: list[SignedBy] = []
     apart: list[str] = []
     for item, signer, rebuilt in _rebuilds(case, asked):

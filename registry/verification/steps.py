@@ -40,6 +40,7 @@ from registry.verification import (
 )
 from registry.verification.case import Case, DigestMode, Gathered
 from registry.verification.companions import Measure
+from registry.verification.memory import Memory
 from registry.verification.tree import Tree
 
 
@@ -53,6 +54,7 @@ def verify(
     digest: DigestMode = "blake3",
     gathered: Gathered | Callable[[], Gathered] = Gathered(),  # noqa: B008 - frozen
     measure: Measure | None = None,
+    memory: Memory | None = None,
     now: datetime | None = None,
     fetching: float = 0.0,
     told: Callable[[Case | None, Report], object] = lambda case, report: None,
@@ -62,6 +64,7 @@ def verify(
     verifier: the policy, and the roots of trust.  progress: told of bytes as they are hashed.
     digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
+    memory: what this machine heard of releases before; without it, nothing is recalled.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
     fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
     told: gets what is known of the release at the end, None where step 0 failed, and the report.
@@ -82,7 +85,7 @@ def verify(
         return report
     with _timed(seconds, Step.PLACE):
         evidence = gathered() if callable(gathered) else gathered
-    case = Case(tree, files, reference, verifier if now is None else verifier.at(now), digest, evidence)
+    case = Case(tree, files, reference, verifier if now is None else verifier.at(now), digest, evidence, memory=memory)
     counted = f"{len(files)} plain files, {sum(size for _, size in files)} bytes, no path leads out"
     checks = [
         Check(Step.BOUNDS, Verdict.PASS, str(root), counted),

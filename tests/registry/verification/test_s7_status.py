@@ -19,6 +19,8 @@ from registry.report import Report, Verdict
 from registry.verification import evidence
 from registry.verification.case import Evidence, Gathered
 from registry.verification.evidence import gather
+from registry.verification.memory import Memory
+from registry.verification.request import Request
 from registry.verification.steps import verify
 from tests.authority import SIGNER, Authority
 from tests.registry.attest.conftest import write_key
@@ -179,3 +181,92 @@ def test_a_branch_that_is_not_shown_whole_leaves_it_unknown(
         assert "cannot be read whole" in reasons(ask(unanswered=gathered.unanswered["status"]), 7)
         answers_of.update(status=(branch.say(),), audits=problem)
         assert set(gather(reference, release, (), endpoint="http://127.0.0.1:9").unanswered) == {"audits"}
+
+
+def test_a_candidate_holds_but_is_not_active(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    word = branch.say("candidate")
+    assert standing(word) is Verdict.PASS and standing(word, status={"maxAgeDays": 9}) is Verdict.UNKNOWN
+    assert standing(word, branch.say(), status={"maxAgeDays": 9}) is Verdict.PASS
+
+
+class Hearing:
+    """What step 7 says at one place after another, with one memory."""
+
+    def __init__(self, release: Path, verifier: Any, branch: Branch, folder: Path) -> None:
+        policy = {"signers": [named(MAINTAINER), {"kind": "key", "pem": branch.key.public_key.pem}]}
+        self.release, self.verifier = release, verifier.with_policy(type(verifier.policy).of(policy))
+        self.memory = Memory(folder)
+
+    def __call__(self, *words: Evidence, asked: bool = True, unread: bool = False) -> tuple[Verdict, str]:
+        unanswered = {"status": "the branch status cannot be read whole"} if unread else {}
+        gathered = Gathered(words, unanswered, asked=asked)
+        place = DirectoryReference(self.release)
+        request = Request(place, self.verifier, memory=self.memory)
+        report = verify(
+            self.release, place, "", self.verifier, gathered=gathered, memory=self.memory, told=request._told
+        )
+        (check,) = [check for check in report.checks if check.step == 7]
+        return check.verdict, check.reason
+
+
+@pytest.fixture
+def hearing(release: Path, verifier: Any, branch: Branch, tmp_path: Path) -> Hearing:
+    return Hearing(release, verifier, branch, tmp_path / "memory")
+
+
+def test_a_hub_that_shows_less_than_before_has_gone_back(branch: Branch, hearing: Hearing) -> None:
+    words = [branch.say() for _ in range(3)]
+    assert hearing(*words)[0] is Verdict.PASS
+    verdict, why = hearing(*words[:2])
+    assert verdict is Verdict.FAIL and "number 2, and this machine heard number 3" in why
+    assert hearing()[0] is Verdict.FAIL
+    assert hearing(*words[:2], unread=True)[0] is Verdict.UNKNOWN
+    assert hearing(*words[:2], asked=False)[0] is Verdict.UNKNOWN  # a file that somebody gave may well be older
+    assert hearing(asked=False)[0] is Verdict.PASS
+    assert hearing(*words, branch.say())[0] is Verdict.PASS
+
+
+def test_another_word_of_the_number_heard_before_is_a_fork(branch: Branch, hearing: Hearing, release: Path) -> None:
+    other = Branch(release, branch.key)
+    assert hearing(branch.say())[0] is Verdict.PASS
+    verdict, why = hearing(other.say("superseded", successor="v9.9.9"))
+    assert verdict is Verdict.FAIL and "another word number 1" in why
+
+
+def test_a_yank_is_remembered_wherever_the_release_lies(branch: Branch, hearing: Hearing) -> None:
+    first, yank = branch.say(), branch.say("yanked", severity="critical")
+    assert "yanked (critical)" in hearing(first, yank)[1]
+    for asked in (True, False):
+        verdict, why = hearing(first, asked=asked)
+        assert verdict is Verdict.FAIL and "as this machine heard before" in why
+
+
+def test_what_a_stranger_says_is_not_remembered(branch: Branch, hearing: Hearing, say: Sign) -> None:
+    yank = Status(standing="yanked", reason="x", stated_at=stamp(NOW), number=9, previous="0" * 64)
+    assert hearing(branch.say(), say("stranger@example.org", yank))[0] is Verdict.PASS
+    assert hearing(*branch.said)[0] is Verdict.PASS
+
+
+def test_a_memory_that_cannot_be_read_leaves_it_unknown(branch: Branch, hearing: Hearing, tmp_path: Path) -> None:
+    assert hearing(branch.say())[0] is Verdict.PASS
+    (note,) = (tmp_path / "memory").iterdir()
+    kept = note.read_bytes()
+    for data in (b"", b"{}", kept[:-1], kept.replace(b'"number":1', b'"number":-1'), b"[" * 70_000):
+        note.write_bytes(data)
+        verdict, why = hearing(*branch.said)
+        assert verdict is Verdict.UNKNOWN and "heard of it before cannot be read" in why
+        assert note.read_bytes() == data  # nothing is mended in silence
+
+
+def test_a_memory_that_cannot_be_written_changes_no_answer(branch: Branch, hearing: Hearing, tmp_path: Path) -> None:
+    (tmp_path / "memory").write_text("a file where the folder would be")
+    assert hearing(branch.say())[0] is Verdict.PASS
+
+
+def test_where_the_memory_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Memory.here() is None  # as tests/conftest.py has it
+    monkeypatch.setenv("GLASSHOUSE_MEMORY", str(tmp_path))
+    assert Memory.here() == Memory(tmp_path)
+    monkeypatch.delenv("GLASSHOUSE_MEMORY")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Memory.here() == Memory(tmp_path / "glasshouse/heard")

@@ -1,0 +1,138 @@
+"""What was said of a release's status by those who may speak of it, in its order; and what of it is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from registry.attest.policy import Policy
+from registry.attest.predicates import Status
+from registry.attest.signature import SignedBy
+from registry.attest.signers import AllowedSigner
+from registry.attest.statement import Statement
+from registry.attest.verifier import Verifier
+from registry.digest import sha256_bytes
+from registry.errors import GlasshouseError, SignatureError, Unavailable
+from registry.verification.case import Case, Evidence, unverified
+
+BRANCH = "status"
+"""Where words on releases stand in their repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a signer whom the policy names said of the release."""
+
+    at: datetime
+    """When it was said."""
+    status: Status
+    """What was said."""
+    signer: SignedBy
+    """Who said it."""
+    digest: str
+    """SHA-256 of the statement."""
+
+    def __str__(self) -> str:
+        go_to = f"; go to {self.status.successor}" if self.status.successor else ""
+        grave = f" ({self.status.severity})" if self.status.severity else ""
+        return f"{self.status.standing}{grave} since {self.at:%Y-%m-%d}: {self.status.reason} ({self.signer}){go_to}"
+
+    @property
+    def yanked(self) -> bool:
+        """Whether it takes the release back."""
+        return self.status.standing == "yanked"
+
+
+@dataclass
+class Heard:
+    """All that was said of the release."""
+
+    words: list[Word] = field(default_factory=list)
+    """What those said who may."""
+    there: set[str] = field(default_factory=set)
+    """Digests of all statements about the release, whoever signed them."""
+    untold: list[tuple[datetime, str]] = field(default_factory=list)
+    """(when, why) of each word whose signer cannot be told."""
+
+    @property
+    def yank(self) -> Word | None:
+        """The word that takes the release back, if there is one."""
+        return next((word for word in self.words if word.yanked), None)
+
+    @property
+    def numbered(self) -> list[Word]:
+        """The words that have a number, by it."""
+        return sorted((word for word in self.words if word.status.number), key=_number)
+
+    @property
+    def newest(self) -> Word | None:
+        """The last of the chain, or a later word without a number, as they were before words were numbered."""
+        last = self.numbered[-1] if self.numbered else None
+        loose = [word for word in self.words if word.status.number is None and (last is None or word.at > last.at)]
+        return max(loose, key=lambda word: word.at, default=last)
+
+    @property
+    def fork(self) -> tuple[Word, Word] | None:
+        """Two words of one number, if there are such."""
+        by_number: dict[int, Word] = {}
+        for word in self.numbered:
+            other = by_number.setdefault(_number(word), word)
+            if other.digest != word.digest:
+                return other, word
+        return None
+
+    @property
+    def gaps(self) -> list[int]:
+        """The numbers of words whose word before is not at hand."""
+        return [
+            _number(word)
+            for word in self.numbered
+            if word.status.previous is not None and word.status.previous not in self.there
+        ]
+
+
+def _number(word: Word) -> int:
+    return word.status.number or 0
+
+
+def speakers(policy: Policy) -> tuple[AllowedSigner, ...]:
+    """Who may speak of a release's status."""
+    return policy.status.signers if policy.status and policy.status.signers else policy.signers
+
+
+def hear(case: Case) -> Heard:
+    """What was said of this release, of all that is at hand. To be asked once step 4 has passed."""
+    verifier = case.verifier.with_policy(Policy(signers=speakers(case.verifier.policy)))
+    heard = Heard()
+    for item in case.gathered.evidence:
+        try:
+            statement = unverified(item.data)
+            said = Status.of(statement)
+        except GlasshouseError:
+            continue  # no word on a status
+        if list(statement.subjects) != [case.subject]:
+            continue
+        heard.there.add(sha256_bytes(statement.to_bytes()))
+        _hear(heard, verifier, item, statement, said)
+    return heard
+
+
+def _hear(heard: Heard, verifier: Verifier, item: Evidence, statement: Statement, said: Status) -> None:
+    """Enter one word, if it is by somebody who may speak; a yank also where its certificate has ended since."""
+    stated = datetime.fromisoformat(said.stated_at)
+    try:
+        try:
+            verified = verifier.verify(item.data, name=BRANCH)
+        except SignatureError:
+            if said.standing != "yanked":
+                raise
+            verified = verifier.at(stated).verify(item.data, name=BRANCH)
+    except Unavailable as problem:
+        words = f"whether this word on its status counts cannot be told: {item.name}: {problem.message}"
+        heard.untold.append((stated, words))
+    except GlasshouseError:
+        return  # by nobody who may speak of it
+    else:
+        if verified.statement == statement:
+            digest = sha256_bytes(statement.to_bytes())
+            heard.words.append(Word(verified.signer.signed_at or stated, said, verified.signer, digest))
