@@ -22,6 +22,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry/project/dvc_index.py": frozenset({"release"}),
     "registry/project/dvc_lock.py": frozenset({"release"}),
     "registry/project/mlflow.py": frozenset({"release"}),
+    "registry/project/mlflow_versions.py": frozenset({"release"}),
     "registry/release/gguf_file.py": frozenset({"gguf"}),
     "registry/server": frozenset({"serve"}),
     "registry/server/store/remote.py": frozenset({"serve", "s3"}),

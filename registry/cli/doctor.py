@@ -26,6 +26,13 @@ def doctor(
     ] = Path(),
     endpoint: Endpoint = None,
     trust_config: TrustConfig = None,
+    releases: Annotated[
+        str | None,
+        typer.Option("--releases", help="Compare MLflow with these, too: hf://OWNER/NAME, or a folder of releases."),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="With --releases: whose word counts on what was yanked.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Say what this machine lacks for building, releasing and checking models. Nothing is changed."""
@@ -36,6 +43,13 @@ def doctor(
     if not project.is_dir():
         raise InputError(f"{project} is not a directory", mend="give the folder of a DVC project")
     found = examine(Place(project, endpoint, trust_config))
+    if releases is not None:
+        from registry.cli.catalog import whom_of
+        from registry.cli.verify import Verifying
+        from registry.doctor import released
+
+        whom = whom_of(Verifying(policy=policy, trust_config=trust_config))
+        found = (*found, *released.compared(project, releases, whom, endpoint=endpoint))
     verdict = overall(condition.verdict for condition in found)
     if as_json:
         output.data({"verdict": str(verdict), "checks": [condition.as_json() for condition in found]})

@@ -51,6 +51,9 @@ class Where:
         typer.Option("--output", help="Write the bundle here, and publish nothing; others give it by --attestation."),
     ] = None
     endpoint: Endpoint = None
+    project: Annotated[
+        Path, typer.Option("--project", help="Whose MLflow is told, too.", show_default="this directory")
+    ] = Path()
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be signed, change nothing.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False
 
@@ -217,6 +220,20 @@ def _say(
         bundle, standing, reason, successor, severity=severity, after=after, valid_days=valid_days
     )
     _sign(said, bundle, who, out=where.out, hub=hub, dry_run=where.dry_run, as_json=where.as_json)
+    if hub is not None and not where.dry_run:
+        _tell(where.project, f"hf://{said.subjects[0].name}", standing)
+
+
+def _tell(project: Path, release: str, standing: Standing) -> None:
+    """Tell the project's MLflow, if it has one: what was signed stands, whatever MLflow answers."""
+    from registry.errors import Unavailable
+    from registry.project import mlflow
+
+    try:
+        if told := mlflow.mark_standing(project, release, standing):
+            output.say(f"MLflow: {told}")
+    except Unavailable as problem:
+        output.error(problem, as_json=False)
 
 
 def _sign(

@@ -6,7 +6,7 @@ found by the digest of their weights, and what is written here is a pointer to t
     a version that our pipeline registered   by its tag `glasshouse.weights`
     any other                                by the bytes of its artifacts, which are hashed where name and size fit
 
-This is the one file of `registry` that imports mlflow.
+With mlflow_versions.py, which reads what is there, this is what imports mlflow in `registry`.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def mark_released(root: Path, weights: Mapping[Path, str], release: MarkedReleas
     None where MLflow holds no such weights, or the project keeps no store at all. Raises Unavailable where MLflow is
     not installed, does not answer, or takes only a part.
     """
-    if not (os.environ.get(variables.MLFLOW_TRACKING_URI) or (root / tracking.STORE).is_file()):
+    if not stored(root):
         return None
     tracking.set_defaults()
     uri = tracking.uri(root)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    with _answering(uri, "MLflow could not be told of the release"):
+    with answering(uri, "MLflow could not be told of the release"):
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=uri)
@@ -89,7 +89,7 @@ def mark_released(root: Path, weights: Mapping[Path, str], release: MarkedReleas
             return None
         if place.version is not None:  # the alias first: it is what others load by
             client.set_registered_model_alias(place.version.name, RELEASED, place.version.version)
-    with _answering(uri, f"MLflow: {place} is the release, and not all of its tags could be written"):
+    with answering(uri, f"MLflow: {place} is the release, and not all of its tags could be written"):
         for key, value in release.tags.items():
             if place.version is not None:
                 client.set_model_version_tag(place.version.name, place.version.version, key, value)
@@ -101,8 +101,54 @@ def mark_released(root: Path, weights: Mapping[Path, str], release: MarkedReleas
     return f"{place} is `{RELEASED}`" if place.version is not None else f"{place} has the release's tags"
 
 
+def mark_standing(root: Path, release: str, standing: str) -> str | None:
+    """Have MLflow say how `release` (`hf://org/model@v1.0.0`) stands, where it holds versions that point to it.
+
+    Each gets a tag. The alias `released` leaves a version that is yanked: for the newest other that points to a release
+    and is not, if there is one. Returns what was said, in words; None where no version points to it, or there is no
+    store. Raises Unavailable as `mark_released` does.
+    """
+    if not stored(root):
+        return None
+    tracking.set_defaults()
+    uri = tracking.uri(root)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    with answering(uri, f"MLflow could not be told that {release} is {standing}"):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=uri)
+        versions = client.search_model_versions(f"tag.`{tracking.RELEASE}` = '{release}'", max_results=NEWEST)
+        for version in versions:
+            client.set_model_version_tag(version.name, version.version, tracking.STANDING, standing)
+        for name in sorted({version.name for version in versions} if standing == "yanked" else ()):
+            _move_alias(client, name, [version.version for version in versions if version.name == name])
+    names = ", ".join(f"version {version.version} of {version.name}" for version in versions)
+    return f"{names}: {standing}" if versions else None
+
+
+def _move_alias(client: Any, name: str, yanked: list[str]) -> None:
+    """Take the alias `released` from the versions `yanked` of the registered model `name`."""
+    if str(client.get_registered_model(name).aliases.get(RELEASED)) not in map(str, yanked):
+        return
+    others = [
+        version
+        for version in client.search_model_versions(f"name = '{name}'", max_results=LISTED)
+        if tracking.RELEASE in version.tags and version.tags.get(tracking.STANDING) != "yanked"
+    ]
+    if others:
+        newest = max(others, key=lambda version: int(version.version))
+        client.set_registered_model_alias(name, RELEASED, newest.version)
+    else:
+        client.delete_registered_model_alias(name, RELEASED)
+
+
+def stored(root: Path) -> bool:
+    """Whether the project at `root` has a store of runs, its own or a server's."""
+    return bool(os.environ.get(variables.MLFLOW_TRACKING_URI)) or (root / tracking.STORE).is_file()
+
+
 @contextmanager
-def _answering(uri: str, failed: str) -> Iterator[None]:
+def answering(uri: str, failed: str) -> Iterator[None]:
     """Within: what MLflow, its database or the network raises is Unavailable, which begins with `failed`."""
     with extras.needed("release"):
         from mlflow.exceptions import MlflowException
@@ -156,15 +202,20 @@ def _places(client: Any) -> Iterator[tuple[_Place, str]]:
 
 def _digests(artifacts: str, uri: str, alike: Set[tuple[str, int]]) -> Iterator[str]:
     """The SHA-256 of each artifact whose name and size are among `alike`."""
+    for path, size in files_of(artifacts, uri):
+        if (PurePosixPath(path).name, size) in alike:
+            yield fetched_digest(artifacts, path, uri)
+
+
+def fetched_digest(artifacts: str, path: str, uri: str) -> str:
+    """The SHA-256 of the artifact at `path`, which is fetched."""
     from mlflow.artifacts import download_artifacts
 
-    for path, size in _files(artifacts, uri):
-        if (PurePosixPath(path).name, size) in alike:
-            with tempfile.TemporaryDirectory(prefix="glasshouse-") as scratch:
-                yield sha256_file(Path(download_artifacts(_below(artifacts, path), dst_path=scratch, tracking_uri=uri)))
+    with tempfile.TemporaryDirectory(prefix="glasshouse-") as scratch:
+        return sha256_file(Path(download_artifacts(_below(artifacts, path), dst_path=scratch, tracking_uri=uri)))
 
 
-def _files(artifacts: str, uri: str) -> Iterator[tuple[str, int]]:
+def files_of(artifacts: str, uri: str) -> Iterator[tuple[str, int]]:
     """Path and size of each file, no more than LISTED, no deeper than DEEP."""
     from mlflow.artifacts import list_artifacts
 

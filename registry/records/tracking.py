@@ -32,6 +32,8 @@ STATEMENT = "glasshouse.release.sha256"
 """SHA-256 of its release statement, on runs, logged models and versions."""
 LOCK = "glasshouse.lock"
 """SHA-256 of its dvc.lock, on runs, logged models and versions."""
+STANDING = "glasshouse.status"
+"""How the release stands, as it was last said with this store at hand: on versions."""
 PERMANENT = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"})
 """Error codes of MLflow's with which it will refuse the same request again."""
 
