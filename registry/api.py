@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from registry.lint.rules import Finding, Level
     from registry.report import Check, Established, FailedReport, Report, Step, StepSummary, UnknownReport, Verdict
     from registry.verification.case import DigestMode
+    from registry.verification.following import FollowBases
 
 __all__ = [
     "CertificateHolder",
@@ -134,6 +135,8 @@ def verify(
     trust: Path | None = None,
     attestations: Iterable[Path] = (),
     companions: bool = False,
+    bases: bool = False,
+    base_policy: Policy | None = None,
     digest: DigestMode = "blake3",
     into: Path | None = None,
     hf_cache: bool = False,
@@ -147,10 +150,11 @@ def verify(
     `ref` is `hf://org/model@v1.0.0`, another revision of it, or a directory. `policy` says who may sign, and what else
     the release must show. `trust` is the Sigstore trusted root or trust config to tell signers by; None is the public
     instance's, as this machine knows it. `attestations` are bundles by others, or folders of them. `companions` also
-    fetches and hashes what belongs to the release in other repositories. `digest` says by which digests files are
-    compared. `into` keeps what is downloaded there; what fails stands at `into` with `.failed` behind its name. With
-    `hf_cache` nothing is downloaded: the release is read in the Hugging Face cache, where `hf download` and
-    `from_pretrained` keep it, and nothing is asked of a network.
+    fetches and hashes what belongs to the release in other repositories. `bases` also fetches and verifies the model
+    that it was fine-tuned from, and the bases of that: by `base_policy`, or else by the policy that the release's
+    signed record names. `digest` says by which digests files are compared. `into` keeps what is downloaded there; what
+    fails stands at `into` with `.failed` behind its name. With `hf_cache` nothing is downloaded: the release is read in
+    the Hugging Face cache, where `hf download` and `from_pretrained` keep it, and nothing is asked of a network.
     `endpoint` is the Hub; None is HF_ENDPOINT, or the public one. `progress` is called with the number of bytes just
     done.
 
@@ -179,8 +183,9 @@ def verify(
 
         measure = on_hub(HubClient(endpoint), progress)
     request = Request(
-        parse(str(ref)), Verifier(policy, trust), tuple(attestations), measure, digest, hf_cache, endpoint, progress,
-        summary, summary_signer, Memory.here(),
+        parse(str(ref)), Verifier(policy, trust), tuple(attestations), measure,
+        _follow(bases, base_policy, endpoint, progress), digest, hf_cache, endpoint, progress, summary, summary_signer,
+        Memory.here(),
     )  # fmt: skip
     request.begin()
     return request.verified(into)
@@ -196,6 +201,8 @@ def fetch(
     into: Path | None = None,
     hf_cache: bool = False,
     trust_cache: bool = False,
+    bases: bool = False,
+    base_policy: Policy | None = None,
     summary: Path | None = None,
     summary_signer: Signer | None = None,
     endpoint: str | None = None,
@@ -233,8 +240,8 @@ def fetch(
     asked = parse(str(ref))
     keeper = Keeper(HubClient(endpoint), trust_cache, companion and companion.removeprefix("hf://"), progress)
     request = Request(
-        asked, Verifier(policy, trust), tuple(attestations), keeper, "blake3", hf_cache, endpoint, progress,
-        summary, summary_signer, Memory.here(),
+        asked, Verifier(policy, trust), tuple(attestations), keeper, _follow(bases, base_policy, endpoint, progress),
+        "blake3", hf_cache, endpoint, progress, summary, summary_signer, Memory.here(),
     )  # fmt: skip
     request.begin()
     if isinstance(asked, HubReference) and not hf_cache:
@@ -246,6 +253,19 @@ def fetch(
     if companion is not None and keeper.companion is None:
         raise InputError(f"{ref} announces no {companion}", mend="see what belongs to it: glasshouse verify REF -v")
     return keeper.companion or folder
+
+
+def _follow(bases: bool, policy: Policy | None, endpoint: str | None, progress: Progress | None) -> FollowBases | None:
+    """What looks at bases, where that is asked for. Raises InputError for a policy that nobody would ask."""
+    from registry.errors import InputError
+
+    if bases:
+        from registry.verification.following import FollowBases
+
+        return FollowBases(endpoint, policy, progress)
+    if policy is not None:
+        raise InputError("a policy for bases, and nobody asked to look at them", mend="ask for bases, too: --bases")
+    return None
 
 
 def lint(ref: str, *, endpoint: str | None = None) -> LintReport:

@@ -21,6 +21,7 @@ from registry.openness.cards import model_card
 from registry.openness.cards.model_card import About
 from registry.project import dvc_lock
 from registry.records import data_manifest, layout
+from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import DataSource, Row, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
@@ -45,6 +46,8 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "evaluate@all": ((MODEL, layout.TOKENS), (layout.EVALUATION,)),
 }
 """Stage -> what it reads and writes: build/model, else a record that is built where it stands in the release."""
+BASE = "build/base"
+"""What a stage of its own writes, and `train` reads, where the release has a record of a base."""
 SETTINGS = {"params.yaml": {"seed": 7}}
 
 
@@ -61,7 +64,8 @@ def write(
 ) -> ReleaseRecord:
     """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
 
-    extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights.
+    extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights;
+    or a record of a base.
     declared: what the record says of unusual files.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
@@ -74,13 +78,14 @@ def write(
         "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
         layout.CURVE: b"\x89PNG\r\n\x1a\n" + seeded("curve", 2000),
         "provenance/metrics.jsonl": b"".join(b'{"loss":%d,"step":%d}\n' % (9 - step, step) for step in range(9)),
-        layout.PIPELINE: canonical.dumps({"stages": dict(map(_declared, STAGES))}),
         layout.PARAMS: b"seed: 7\ntrain:\n  steps: 8\n",
         layout.REQUIREMENTS: b"numpy==2.4.6 --hash=sha256:" + b"0" * 64 + b"\n",
         layout.ENVIRONMENT: environment().to_bytes(),
         **extra,
     }.items():
         write_atomic(folder / path, data)
+    plan = _plan(folder)
+    write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
     _records(folder, chain or _chain)
     return _record(folder, repo, version, declared)
 
@@ -185,14 +190,22 @@ def _chain(folder: Path) -> Chain:
     return chain
 
 
+def _plan(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The stages behind the release in `folder`, as STAGES has them."""
+    if not (folder / layout.BASE).is_file():
+        return STAGES
+    deps, outs = STAGES["train"]
+    return {"base": ((), (BASE, layout.BASE)), **STAGES, "train": ((BASE, *deps), outs)}
+
+
 def command(stage: str) -> str:
     """What a stage runs."""
     return f"python -m registry record -- python -m pipelines.{stage}"
 
 
-def _declared(stage: str) -> tuple[str, dict[str, Any]]:
-    """A stage as dvc.yaml has it: `NAME@KEY` comes of a template."""
-    (deps, outs), (name, at, key) = STAGES[stage], stage.partition("@")
+def _declared(stage: str, plan: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> tuple[str, dict[str, Any]]:
+    """A stage of `plan` as dvc.yaml has it: `NAME@KEY` comes of a template."""
+    (deps, outs), (name, at, key) = plan[stage], stage.partition("@")
     template = {"cmd": command(name + at + "${item}" * bool(key)), "deps": [*deps], "outs": [*outs], "params": ["seed"]}
     return name, {"foreach": [key], "do": template} if key else template
 
@@ -203,7 +216,7 @@ def _lock(folder: Path) -> dict[str, Any]:
 
     stages = {
         name: {"cmd": command(name), "deps": rows(deps), "params": SETTINGS, "outs": rows(outs)}
-        for name, (deps, outs) in STAGES.items()
+        for name, (deps, outs) in _plan(folder).items()
     }
     return {"schema": "2.0", "stages": stages}
 
@@ -216,7 +229,7 @@ def _stages(folder: Path) -> Stages:
 
     runs = [
         Run(stage=name, command=command(name), params=SETTINGS, deps=measured(deps), outs=measured(outs))
-        for name, (deps, outs) in sorted(STAGES.items())
+        for name, (deps, outs) in sorted(_plan(folder).items())
     ]
     known = [
         StageRun(
@@ -233,6 +246,8 @@ def _measured(folder: Path, path: str) -> Measured:
     if path == MODEL:
         files = {name: sha256_file(place) for name, place in _model(folder).items()}
         return Measured(path=path, sha256=directory_digest(files), files=files)
+    if path == BASE:
+        return Measured(path=path, sha256=Base.read(folder / layout.BASE).sha256, files={})
     return Measured(path=path, sha256=sha256_file(folder / path) if (folder / path).is_file() else "3" * 64)
 
 

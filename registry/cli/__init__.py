@@ -24,6 +24,7 @@ PANELS = {
     },
     "To build": {
         "doctor": "Say what this machine lacks for building, releasing and checking models.",
+        "base": "Fetch and verify the model that a fine-tuning begins with.",
         "record": "Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.",
     },
     "To release": {

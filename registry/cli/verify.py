@@ -133,6 +133,14 @@ def verify(
     companions: Annotated[
         bool, typer.Option("--companions", help="Fetch and hash what belongs to it in other repositories, too.")
     ] = False,
+    bases: Annotated[
+        bool,
+        typer.Option("--bases", help="Fetch and verify the model that it was fine-tuned from, and its bases, too."),
+    ] = False,
+    base_policy: Annotated[
+        Path | None,
+        typer.Option("--base-policy", help="Who may sign bases, instead of whom the release's own record names."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End in 1, not 3, where something is UNKNOWN.")] = False,
     into: Annotated[
         Path | None, typer.Option("--output", help="Keep what is downloaded in this directory, unless it fails.")
@@ -163,8 +171,8 @@ def verify(
     with output.progress("fetching and hashing", _size(reference)) as progress:
         report = api.verify(
             reference, checker.policy, trust=checker.trust_root, attestations=attestation or (), companions=companions,
-            digest=digest, into=into, hf_cache=hf_cache, summary=summary, summary_signer=signer, endpoint=endpoint,
-            progress=progress,
+            bases=bases, base_policy=api.Policy.load(base_policy) if base_policy else None, digest=digest, into=into,
+            hf_cache=hf_cache, summary=summary, summary_signer=signer, endpoint=endpoint, progress=progress,
         )  # fmt: skip
     if into is not None and not into.exists() and report.verdict is api.Verdict.FAIL:
         output.say(f"{into} is not there: the release fails, and what was downloaded is in {into}.failed")

@@ -2,6 +2,7 @@
 
     weights <- last checkpoint <- tokens <- data manifest <- its rows
                                      └────<- tokenizer
+    weights <- base, where the training began with an open model
     and the same by the stages' own statements, from the one that made the weights to the one that made the manifest;
     and beside them, named by the signed provenance statement: git commit, params, lock, environment
 
@@ -26,6 +27,7 @@ from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, expected, need
 from registry.provenance.stage_lineage import Gap, Line, Link
 from registry.records import data_manifest, layout
+from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
@@ -65,6 +67,7 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         (layout.TOKENS, ("tokens <- data manifest", lambda: _data(root, digests))),
         (layout.DATA_SUMMARY, ("data manifest <- its rows", lambda: _rows(root))),
         (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, line, digests))),
+        (layout.BASE, ("weights <- base", lambda: _base(root, line))),
     )
     claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
     links: tuple[Link, ...] = (
@@ -90,6 +93,11 @@ def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) 
     for path in weights:
         _same(f"{path}", subjects[path], _digest(digests, path))
     _same("the git commit", resolved.get("source", "none"), record.source.commit)
+    if (
+        layout.BASE in digests
+        and slsa.base(root) not in Provenance.of(statement).build_definition.resolved_dependencies
+    ):
+        raise Gap(f"the provenance names another base than {layout.BASE} does, or none")
     named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
     for name, path in named.items():
         _same(path, resolved.get(name, "none"), _digest(digests, path))
@@ -152,6 +160,14 @@ def _evaluation(root: Path, line: Line, digests: Digests) -> str:
     _same("the weights evaluated", evaluation.weights, found)
     _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
+
+
+def _base(root: Path, line: Line) -> str:
+    """The weights came, by the stages' statements, from the files of the base that the record names."""
+    base = Base.read(need(root, layout.BASE))
+    stage = line.came_from(base.sha256)
+    vouched = base.verification.established if base.verification else "not verifiable: nobody named who may sign it"
+    return f"{base.uri}, {base.files} files, written by the stage {stage} (its maker was told: {vouched})"
 
 
 def _lock(root: Path, line: Line, digests: Digests) -> str:

@@ -20,6 +20,7 @@ from registry.attest.intoto import BuildDefinition, Builder, BuildMetadata, Prov
 from registry.attest.statement import Statement, Subject
 from registry.errors import Malformed
 from registry.records import layout
+from registry.records.base_record import Base
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Evidence, Measured, StageRun, touches
@@ -35,6 +36,7 @@ RESOLVED = {
     "lock": layout.LOCK,
     "settings": layout.SETTINGS,
     "environment": layout.ENVIRONMENT,
+    "base-record": layout.BASE,
     **{
         "requirements" if path == layout.REQUIREMENTS else f"packages:{name}": path
         for name, path in ((name, f"{layout.PROVENANCE}/{name}") for name in layout.PACKAGE_LOCKS)
@@ -73,7 +75,8 @@ class Known(Record):
 def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) -> Provenance:
     """The predicate for the weights of the release at `root`, whose files have the SHA-256 `digests` by path.
 
-    `resolvedDependencies` names the git commit, and of RESOLVED each file that the release has.
+    `resolvedDependencies` names the git commit, the base where there is one, and of RESOLVED each file that the release
+    has.
     """
     files = {name: path for name, path in RESOLVED.items() if path in digests}
     params = strict_yaml.read(root / layout.PARAMS, aliases=True) if layout.PARAMS in digests else {}
@@ -83,11 +86,18 @@ def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) ->
             external_parameters={"command": "dvc repro", "params": params},
             resolved_dependencies=(
                 _source(record),
+                *([base(root)] if layout.BASE in digests else []),
                 *(Resource(name=name, uri=path, digest={"sha256": digests[path]}) for name, path in files.items()),
             ),
         ),
         run_details=RunDetails(builder=Builder(id=BUILDER)),
     )
+
+
+def base(root: Path) -> Resource:
+    """The dependency that is the base of the release at `root`. Raises Malformed where its record is none."""
+    record = Base.read(root / layout.BASE)
+    return Resource(name="base", uri=record.uri, digest={"sha256": record.sha256})
 
 
 def resolved(predicate: Provenance) -> dict[str, str]:

@@ -31,7 +31,7 @@ Link = tuple[str, Callable[[], str]]
 """What is linked with what, and a function that says what was found or raises."""
 RECORDS = (
     layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT,
-    layout.EVALUATION,
+    layout.EVALUATION, layout.BASE,
 )  # fmt: skip
 """Files of a release that some stage must have written, beside the weights."""
 HOW = {
@@ -210,6 +210,19 @@ class Line:
                     f"{' <- '.join(route)} fits, but nobody measured what {', '.join(unmeasured)} read", mend=RECORD
                 )
         return f"{' <- '.join(route)}; {len(made)} files of the release are theirs"
+
+    def came_from(self, sha256: str) -> str:
+        """The stage that wrote the directory with that digest, from which the weights came. Raises Gap for none."""
+        if absent := sorted(self.locked.keys() - self.runs.keys()) or not self.runs:
+            raise Unavailable(f"no statement to go by of {absent or 'any stage'}", mend="ask the maintainer for them")
+        wrote = {name for name, run in self.runs.items() if any(out.sha256 == sha256 for out in run.outs)}
+        if not wrote:
+            raise Gap(f"no stage states that it wrote sha256:{sha256}")
+        for file in self._record.weights:
+            behind = {above for name in self._origins(file.path) for above in self._ancestors(name)}
+            if not wrote & behind:
+                raise Gap(f"no dependency leads from {file.path} to {', '.join(sorted(wrote))}, which wrote it")
+        return ", ".join(sorted(wrote))
 
     def _inputs(self, makers: set[str]) -> str:
         """What the stages behind the weights, which `makers` wrote, read that no stage wrote. No manifest tells it."""

@@ -52,6 +52,7 @@ TOKENS = "provenance/tokens.json"
 CHECKPOINTS = "provenance/checkpoints.json"
 EVALUATION = "provenance/evaluation.json"
 CURVE = "provenance/loss.png"
+BASE = "provenance/base.json"
 
 
 def attestation(name: str) -> str:

@@ -18,6 +18,7 @@ from registry.errors import GlasshouseError, InputError
 from registry.files import read_text
 from registry.project.dvc_index import Index
 from registry.records import data_manifest, layout
+from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
@@ -33,6 +34,7 @@ READERS: Mapping[str, Callable[[Path], object]] = {
     layout.CHECKPOINTS: Chain.read,
     layout.EVALUATION: Evaluation.read,
     layout.ENVIRONMENT: Environment.read,
+    layout.BASE: Base.read,
 }
 """Each record of a known format, by its place in a release, and what reads it."""
 

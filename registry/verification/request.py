@@ -15,6 +15,7 @@ from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.report import FailedReport, Report, UnknownReport, Verdict
 from registry.verification import spoken, steps
+from registry.verification.bases import FollowBase
 from registry.verification.case import Case, DigestMode
 from registry.verification.companions import Measure
 from registry.verification.evidence import gather
@@ -40,6 +41,8 @@ class Request:
     """Bundles by others, or folders of them."""
     measure: Measure | None = None
     """Hashes what belongs to the release in other repositories; None: nobody looks there."""
+    follow: FollowBase | None = None
+    """Looks at the base of the release; None: nobody does."""
     digest: DigestMode = "blake3"
     """By which digests files are compared."""
     hf_cache: bool = False
@@ -112,7 +115,7 @@ class Request:
         return steps.verify(
             tree, self.reference, words, self.verifier, self.progress, digest=self.digest, fetching=seconds,
             gathered=lambda: gather(asks, tree.root, self.attestations, endpoint=self.endpoint),
-            measure=self.measure, memory=self.memory, told=self._told,
+            measure=self.measure, follow=self.follow, memory=self.memory, told=self._told,
         )  # fmt: skip
 
     def _told(self, case: Case | None, report: Report) -> None:

@@ -6,7 +6,7 @@
     3 signatures  each bundle holds, by a signer that the policy names             s3_signatures.py
     4 complete    every attestation that must be there is, and speaks of this one  s4_complete.py
     5 lineage     from the weights back to the data                                s5_lineage.py, provenance/lineage.py
-    6 policy      everything else that the policy asks for; companions             s6_policy.py, companions.py
+    6 policy      everything else that the policy asks for; companions; base       s6_policy.py, companions.py, bases.py
     7 status      the newest signed word on whether the release still stands       s7_status.py
 
 A step whose ground is missing says UNKNOWN, not PASS: without a verified release statement there is nothing to be
@@ -27,6 +27,7 @@ from registry.errors import GlasshouseError
 from registry.hub.reference import Reference
 from registry.report import Check, Report, Step, Verdict, overall
 from registry.verification import (
+    bases,
     companions,
     s0_bounds,
     s0_contents,
@@ -38,6 +39,7 @@ from registry.verification import (
     s7_status,
     summary,
 )
+from registry.verification.bases import FollowBase
 from registry.verification.case import Case, DigestMode, Gathered
 from registry.verification.companions import Measure
 from registry.verification.memory import Memory
@@ -55,6 +57,7 @@ def verify(
     gathered: Gathered | Callable[[], Gathered] = Gathered(),  # noqa: B008 - frozen
     measure: Measure | None = None,
     memory: Memory | None = None,
+    follow: FollowBase | None = None,
     now: datetime | None = None,
     fetching: float = 0.0,
     told: Callable[[Case | None, Report], object] = lambda case, report: None,
@@ -65,6 +68,7 @@ def verify(
     digest: by which digests files are compared.  gathered: evidence from outside the release, or what gathers it, once
     step 0 has passed.  measure: hashes what belongs to the release elsewhere; without it, nobody looks there.
     memory: what this machine heard of releases before; without it, nothing is recalled.
+    follow: looks at the model that it was fine-tuned from; without it, nobody does.
     now: the time to judge freshness by, and certificates without a log, if not the clock's.
     fetching: seconds that it took to bring the release here; the report counts them, and gathering, to step 1.
     told: gets what is known of the release at the end, None where step 0 failed, and the report.
@@ -98,6 +102,7 @@ def verify(
         (Step.COMPLETE, s4_complete.checks),
         (Step.LINEAGE, s5_lineage.checks),
         (Step.POLICY, lambda case: companions.checks(case, measure)),
+        (Step.POLICY, lambda case: bases.checks(case, follow)),
         (Step.POLICY, s6_policy.checks),
         (Step.STATUS, lambda case: s7_status.checks(case, now or datetime.now(UTC))),
     )

@@ -38,6 +38,7 @@ from registry.lint import reading, rules
 from registry.manifest import Manifest
 from registry.project import dvc_lock, dvc_yaml
 from registry.records import data_manifest, layout
+from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
@@ -53,7 +54,7 @@ from tests.registry.formats.test_skops import scaled
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
-    layout.EVALUATION: Evaluation, layout.STAGES: Stages,
+    layout.EVALUATION: Evaluation, layout.STAGES: Stages, layout.BASE: Base,
 }  # fmt: skip
 ATTESTATIONS = (
     predicates.DataManifest, predicates.Checkpoints, predicates.ModelCard, predicates.Release, predicates.Openness,

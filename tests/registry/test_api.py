@@ -29,14 +29,16 @@ CLASSES = {
 FUNCTIONS = {
     "fetch": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
     "attestations: 'Iterable[Path]' = (), companion: 'str | None' = None, into: 'Path | None' = None, "
-    "hf_cache: 'bool' = False, trust_cache: 'bool' = False, summary: 'Path | None' = None, "
+    "hf_cache: 'bool' = False, trust_cache: 'bool' = False, bases: 'bool' = False, "
+    "base_policy: 'Policy | None' = None, summary: 'Path | None' = None, "
     "summary_signer: 'Signer | None' = None, endpoint: 'str | None' = None, "
     "progress: 'Progress | None' = None) -> 'Path'",
     "lint": "(ref: 'str', *, endpoint: 'str | None' = None) -> 'LintReport'",
     "publish": "(folder: 'Path', *, endpoint: 'str | None' = None, progress: 'Progress | None' = None) -> 'str'",
     "sign": "(folder: 'Path', signer: 'Signer') -> 'None'",
     "verify": "(ref: 'str | Path', policy: 'Policy', *, trust: 'Path | None' = None, "
-    "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, digest: 'DigestMode' = 'blake3', "
+    "attestations: 'Iterable[Path]' = (), companions: 'bool' = False, bases: 'bool' = False, "
+    "base_policy: 'Policy | None' = None, digest: 'DigestMode' = 'blake3', "
     "into: 'Path | None' = None, hf_cache: 'bool' = False, summary: 'Path | None' = None, "
     "summary_signer: 'Signer | None' = None, endpoint: 'str | None' = None, "
     "progress: 'Progress | None' = None) -> 'Report'",
@@ -57,7 +59,7 @@ def test_what_type_checkers_see_is_what_is_loaded() -> None:
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
     seen = {(node.module, alias.name) for node in imports for alias in node.names}
     loaded = {(home, name) for home, names in api._HOMES.items() for name in names}
-    private = {"Progress", "DigestMode"}  # in annotations alone
+    private = {"Progress", "DigestMode", "FollowBases"}  # in annotations alone
     assert {(home, name) for home, name in seen if name not in private} == loaded
 
 

@@ -1,0 +1,33 @@
+"""`glasshouse base`: the first stage of a fine-tuning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from registry.cli import output
+from registry.cli.signing import TrustConfig
+from registry.cli.tree import App
+from registry.cli.verify import Endpoint, Json
+
+EXAMPLE = "Example: glasshouse record -- glasshouse base (as the cmd of a stage in dvc.yaml)"
+app = App()
+
+
+@app.command("base", epilog=EXAMPLE)
+def base(endpoint: Endpoint = None, trust_config: TrustConfig = None, as_json: Json = False) -> None:
+    """Fetch and verify the model that a fine-tuning begins with: the `base` of params.yaml.
+
+    It writes build/base, every file of the model at its commit, and build/base.json, which says what they are and who
+    vouches for them. What the policy of the base does not pass never appears.
+    """
+    from registry.release.base_stage import BaseStage
+
+    with output.progress("fetching and hashing") as progress:
+        record = BaseStage(Path(), endpoint, trust_config, progress).run()
+    if as_json:
+        output.data(record.as_json())
+        return
+    vouched = record.verification.established if record.verification else "not verifiable: no policy says who may sign"
+    typer.echo(f"{record.uri}: {record.files} files, sha256:{record.sha256}; {vouched}")
