@@ -58,6 +58,7 @@ class _Machine:
 
     def __init__(self) -> None:
         self.stack: list[bool] = []
+        self.marks = 0  # how many of them, so that nobody looks through the stack for each
         self.imported = self.called = False
 
     def does(self, opcode: pickletools.OpcodeInfo, words: bytes) -> bool:
@@ -68,7 +69,8 @@ class _Machine:
             return False  # there is no such module: the unpickler ends here
         self.imported |= opcode.name in IMPORTS
         self.called = opcode.name in CALLS and self.imported
-        self.stack += [thing is pickletools.markobject for thing in opcode.stack_after]
+        self.stack += (after := [thing is pickletools.markobject for thing in opcode.stack_after])
+        self.marks += sum(after)
         return len(self.stack) <= MAX_OPCODES
 
     def _takes(self, opcode: pickletools.OpcodeInfo) -> bool:
@@ -76,10 +78,12 @@ class _Machine:
         before = opcode.stack_before
         if opcode.name == "POP" and self.stack and self.stack[-1]:
             self.stack.pop()
+            self.marks -= 1
             return True
         if pickletools.stackslice in before or opcode.name == "POP_MARK":
-            if True not in self.stack:
+            if not self.marks:
                 return False
+            self.marks -= 1
             while not self.stack.pop():
                 pass
             before = before[: before.index(pickletools.markobject)]
