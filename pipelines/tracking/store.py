@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.tracking import flavor
 from pipelines.tracking.entries import Begun, Ended, Entry, Evaluated, Exported, File, Measurements
 from pipelines.tracking.sending import SLOWEST
 from registry import variables
@@ -144,6 +145,8 @@ class Store:
         for file in entry.files:
             with _time_for(file.size):
                 self._client.log_model_artifact(model.model_id, file.path)
+        with flavor.described(entry, str(model.model_id), run) as folder:
+            self._client.log_model_artifacts(model.model_id, str(folder))
         _demand_same(entry)
         self._client.finalize_logged_model(model.model_id, "READY")
         if run is not None:

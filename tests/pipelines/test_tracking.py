@@ -93,3 +93,20 @@ def test_the_uri_of_the_environment_is_respected(built: Project, place: Path) ->
         "small", "candidate"
     )
     assert str(version.version) == "1"
+
+
+def test_mlflow_loads_a_version_by_its_own_words(
+    built: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The weights that it loads are those that were exported; the files beside them are MLflow's own."""
+    import mlflow.transformers
+    import torch
+    from safetensors.torch import load_file
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{built.root / 'mlflow.db'}")
+    loaded = mlflow.transformers.load_model("models:/small@candidate", dst_path=tmp_path, return_type="components")
+    exported = load_file(built.root / "build/model/model.safetensors")
+    state = loaded["model"].state_dict()
+    assert exported and all(torch.equal(state[name], tensor.to(state[name].dtype)) for name, tensor in exported.items())
+    text = "a text"
+    assert loaded["tokenizer"].decode(loaded["tokenizer"](text)["input_ids"], skip_special_tokens=True) == text
