@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from pipelines.checkpoints import State
+from registry.audit.subject import Audited, RecordedTraining
 from registry.digest import sha256_file
 from registry.records.checkpoint_chain import Chain, FileDigests
 from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
@@ -48,6 +50,11 @@ def poison(train: Path, other: Path) -> None:
     shutil.copytree(other, train)
     made = Chain.read(train / "checkpoints.json")
     (train / "checkpoints.json").write_bytes(told.model_copy(update={"entries": made.entries}).to_bytes())
+
+
+def with_chain(audited: Audited, chain: Chain) -> Audited:
+    """The release, with another chain."""
+    return dataclasses.replace(audited, training=RecordedTraining(chain, audited.environment))
 
 
 def relinked(chain: Chain, folder: Path) -> Chain:

@@ -255,7 +255,7 @@ class Rebuild(Predicate):
     reason: Text
     """In words: what was compared, and where it first departs if it does."""
     profile: Text
-    """The numeric profile it was built in."""
+    """The numeric profile it was built in, if the release declares one."""
     machine: Text
     """What it was built on: processor and system."""
     started_at: Time
@@ -268,8 +268,13 @@ class Rebuild(Predicate):
     """Packages from the release's own lock, or those that the auditor had."""
     walled: bool | None = None
     """Whether the code was walled in, so that what it must make was out of its reach; None in statements of before."""
+    command: tuple[Text, ...] | None = Field(None, min_length=1, max_length=1100)
+    """What was run, word by word; None in statements of before: `dvc repro` of all stages."""
+    packages: Text | None = None
+    """What the release pins its packages by: a lock, or an image, with its digest. None: nothing, or untold."""
     tolerance: float | None = Field(None, ge=0, allow_inf_nan=False)
-    """How far apart, relatively, tensors and figures could be for WITHIN."""
+    """How far apart, relatively, tensors and figures could be for WITHIN; where the release declares a tolerance of its
+    own, how far apart they were."""
     outputs: tuple[Rebuilt, ...] | None = Field(None, max_length=100_000)
     """Every file that the verdict rests on, by path; left out where nothing was built."""
 

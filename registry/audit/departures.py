@@ -29,6 +29,15 @@ def told(place: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
             yield f"the first stage that departs is {words}"
     except GlasshouseError as problem:
         yield f"which stage departs first is not known: {problem.message}"
+    if place.audited.training is not None:
+        yield from _in_training(place)
+    for output in found:
+        if output.counted and output.verdict == "DIFFERENT":
+            yield f"{output.path}: {output.reason}"
+
+
+def _in_training(place: Workshop) -> Iterator[str]:
+    """The checkpoint and the step."""
     try:
         made = Chain.read(trained(place).chain)
     except GlasshouseError as problem:
@@ -36,10 +45,7 @@ def told(place: Workshop, found: tuple[Output, ...]) -> Iterator[str]:
     else:
         if (step := first_checkpoint(place.audited.chain, made)) is not None:
             yield f"the first checkpoint that departs is that of step {step}"
-            yield metrics.first_departure(root / layout.METRICS, trained(place).metrics)
-    for output in found:
-        if output.counted and output.verdict == "DIFFERENT":
-            yield f"{output.path}: {output.reason}"
+            yield metrics.first_departure(place.audited.root / layout.METRICS, trained(place).metrics)
 
 
 def _first_stage(root: Path, tree: Path) -> str | None:

@@ -71,6 +71,20 @@ def folder(path: Path, below: Path) -> Path:
     return path
 
 
+def gone(path: Path, below: Path) -> None:
+    """Remove the file at `path`, below the folder `below`, if there is one; a link itself, and not what it leads to.
+
+    Raises InputError where a link leads there, or where it is a folder.
+    """
+    try:
+        with _folder(path.parent, below) as parent:
+            os.unlink(path.name, dir_fd=parent)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        _refuse(path, problem.strerror or "it cannot be removed")
+
+
 def take(path: Path, into: Path, below: Path, *, max_bytes: int, links: bool = False) -> None:
     """Move the folder at `path`, where children wrote, to `into`, where they do not; both lie below `below`.
 

@@ -7,27 +7,29 @@ differ.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from registry import canonical
 from registry.attest.predicates import STRENGTH, RebuildVerdict
-from registry.audit import compare, metrics
+from registry.audit import compare, metrics, nearness
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
 from registry.manifest import walk
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
+from registry.records.rebuild import DeclaredOutput
 from registry.records.record import Record, Sha256
 from registry.suffixes import SAFETENSORS
 
-JOINED_LATER = frozenset(
-    (layout.CARD, layout.RECORD, layout.STAGES, layout.PIPELINE, layout.LOCK, layout.PARAMS, layout.SIGNATURE)
-)
-"""Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 MAX_FIGURES = 64 << 20
+Compared = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
 
 
 class Output(Record):
@@ -35,7 +37,7 @@ class Output(Record):
 
     path: str
     """In the release."""
-    verdict: Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
+    verdict: Compared
     """How it compares."""
     counted: bool
     """Whether the whole verdict depends on it."""
@@ -45,18 +47,41 @@ class Output(Record):
     """None: it did not come out."""
     reason: str
     """In words; empty for BITWISE."""
+    apart: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """How far apart they are, relatively, where that is within what the release declares; left out of the JSON else."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        value = super().as_json()
+        if self.apart is None:
+            del value["apart"]
+        return value
 
 
-def compared(release: Path, draft: Path, tolerance: float) -> tuple[Output, ...]:
-    """Every output in the directory of the release, and in the draft that was rebuilt, compared; sorted by path.
+def of_draft(release: Path, draft: Path) -> dict[str, Path]:
+    """Every output in the directory of the release, and in the draft that was rebuilt: its path, and where it came out.
 
-    tolerance: relative, >= 0; 0: none. Raises nothing for what a draft can hold but links and devices (InputError).
+    Raises InputError for links and devices.
     """
-    paths = {path for root in (release, draft) for path, _ in walk(root) if _is_output(path)}
-    models = [_output(release, draft, path, tolerance, alike=False) for path in sorted(paths) if _is_weights(path)]
+    return {path: draft / path for root in (release, draft) for path, _ in walk(root) if _is_output(path)}
+
+
+def compared(
+    release: Path,
+    made: Mapping[str, Path],
+    tolerance: float,
+    declared: Mapping[str, DeclaredOutput] = MappingProxyType({}),
+) -> tuple[Output, ...]:
+    """Every output of the release against what was rebuilt; sorted by path.
+
+    made: by path in the release, where it came out.  tolerance: the auditor's, relative, >= 0; 0: none.  declared: by
+    path, what the release declares of it. Raises nothing for what a stage can write.
+    """
+    asked = _Asked(release, made, tolerance, declared)
+    models = [asked.output(path, alike=False) for path in sorted(made) if _is_weights(path)]
     # Records that hold digests and figures of the weights can be the same only where the weights are.
     alike = bool(models) and all(output.verdict in ("TENSORS", "WITHIN") for output in models)
-    others = [_output(release, draft, path, tolerance, alike=alike) for path in paths if not _is_weights(path)]
+    others = [asked.output(path, alike=alike) for path in made if not _is_weights(path)]
     return tuple(sorted((*models, *others), key=lambda output: output.path))
 
 
@@ -66,32 +91,55 @@ def overall(found: tuple[Output, ...]) -> RebuildVerdict:
 
 
 def _is_output(path: str) -> bool:
-    return path not in JOINED_LATER and not path.startswith(f"{layout.ATTESTATIONS}/")
+    return path not in layout.JOINED_LATER and not path.startswith(f"{layout.ATTESTATIONS}/")
 
 
 def _is_weights(path: str) -> bool:
     return path.endswith(SAFETENSORS)
 
 
-def _output(release: Path, draft: Path, path: str, tolerance: float, *, alike: bool) -> Output:
-    """One file. alike: the weights have the same tensors, or are within the tolerance."""
-    signed, found = (sha256_file(root / path) if (root / path).is_file() else None for root in (release, draft))
-    counted = path != layout.ENVIRONMENT
-    verdict: Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"] = "DIFFERENT"
-    reason = ""
-    if signed is None or found is None:
-        reason = "it was never released" if signed is None else "it did not come out"
-    elif signed == found:
-        verdict = "BITWISE"
-    elif not counted:
-        reason = "it says which machine did it, and is not counted"
-    elif _is_weights(path):
-        verdict, reason = compare.weights(release / path, draft / path, tolerance)
-    elif alike:
-        verdict, counted, reason = _following(path, release / path, draft / path, tolerance)
-    else:
-        reason = "other bytes"
-    return Output(path=path, verdict=verdict, counted=counted, signed=signed, found=found, reason=reason)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is compared, and how near it must be."""
+
+    release: Path
+    made: Mapping[str, Path]
+    tolerance: float
+    declared: Mapping[str, DeclaredOutput]
+
+    def output(self, path: str, *, alike: bool) -> Output:
+        """One file. alike: the weights have the same tensors, or are within the tolerance."""
+        places = self.release / path, self.made[path]
+        signed, found = (sha256_file(place) if place.is_file() else None for place in places)
+        counted, far = path != layout.ENVIRONMENT, None
+        verdict: Compared = "DIFFERENT"
+        reason = ""
+        if signed is None or found is None:
+            reason = "it was never released" if signed is None else "it did not come out"
+        elif signed == found:
+            verdict = "BITWISE"
+        elif not counted:
+            reason = "it says which machine did it, and is not counted"
+        elif _is_weights(path):
+            verdict, reason = compare.weights(*places, self.tolerance)
+        elif alike:
+            verdict, counted, reason = _following(path, *places, self.tolerance)
+        else:
+            reason = "other bytes"
+        if verdict == "DIFFERENT" and counted and signed and found and (far := self._apart(path)) is not None:
+            verdict, reason = "WITHIN", f"within what the release declares, {self._near(path)}; apart by {far:.3g}"
+        return Output(path=path, verdict=verdict, counted=counted, signed=signed, found=found, reason=reason, apart=far)
+
+    def _apart(self, path: str) -> float | None:
+        """How far apart the two are, relatively, if that is within what is declared; None where it is not."""
+        near = self.declared.get(path)
+        if near is None or not (near.rtol or near.atol):
+            return None
+        judge = nearness.arrays if _is_weights(path) else nearness.figures
+        return judge(self.release / path, self.made[path], near.rtol, near.atol)
+
+    def _near(self, path: str) -> str:
+        return f"rtol {self.declared[path].rtol:g}, atol {self.declared[path].atol:g}"
 
 
 def _following(

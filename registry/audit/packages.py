@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from registry.audit import hostile, index
+from registry.audit import hostile, index, locks
 from registry.audit.sandbox import Access, Sandbox
 from registry.errors import GlasshouseError, Unavailable
+from registry.records.rebuild import DeclaredEnvironment
 
 EnvironmentKind = Literal["fresh", "current"]
-"""fresh: made from the release's own lock of packages.  current: the one that this command runs in."""
+"""fresh: made from the release's own lock of packages.  current: one that the auditor has."""
 NAME = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==", re.MULTILINE)
 """How the lines of a package in a lock begin."""
+UV, PACKAGES = "uv", "packages.txt"
+TOOLS = {"dvc": "dvc", "glasshouse": "registry"}
+"""Programs of this command's own environment, and the module of each."""
 EXACT = ("--require-hashes", "--no-deps", "--quiet")
 """How packages are asked for: each file held to its digest, and none that the lock does not name."""
 
@@ -28,20 +34,23 @@ class Setup:
     kind: EnvironmentKind
     """Which one."""
     python: str = sys.executable
-    """The interpreter that a fresh one is made with."""
+    """The interpreter that a fresh one is made with, or that of the current one."""
 
-    def make(self, lock: Path, sandbox: Sandbox) -> Sandbox:
-        """`sandbox` with the programs of the environment, made where it has to be, from the packages in `lock`.
+    def make(self, asked: DeclaredEnvironment | None, tree: Path, sandbox: Sandbox) -> Sandbox:
+        """`sandbox` with the programs of the environment, made where it has to be, from what `asked` locks in `tree`.
 
-        Raises Unavailable where packages cannot be installed.
+        Raises Unavailable where it cannot be made: nothing is locked, or not with digests, or by a tool that is not
+        here, or packages cannot be installed.
         """
+        base = Path(self.python).resolve()  # behind the wall there is no environment but the new one
+        sandbox = replace(sandbox, shown=(*sandbox.shown, base.parent, base.parent.parent / "lib"))
         if self.kind == "current":
             return replace(sandbox, programs=Path(self.python).parent)
+        lock = _locked(asked, tree, sandbox)
         made = hostile.new_folder(sandbox.scratch / "venv", sandbox.scratch)
         inside = replace(sandbox, programs=made / "bin")
         try:
-            base = str(Path(self.python).resolve())  # behind the wall there is no environment but the new one
-            inside.run([base, "-m", "venv", str(made)], made, log="venv", access=Access(writes=(made,)))
+            inside.run([str(base), "-m", "venv", str(made)], made, log="venv", access=Access(writes=(made,)))
             _install(lock, inside, made)
         except GlasshouseError as problem:
             raise Unavailable(
@@ -50,6 +59,56 @@ class Setup:
                 "or use --environment current",
             ) from problem
         return inside
+
+
+def _locked(asked: DeclaredEnvironment | None, tree: Path, sandbox: Sandbox) -> Path:
+    """A file of what pip is to install, each package with digests, which no child can write."""
+    if asked is None:
+        raise Unavailable(
+            "the release pins no packages, so no fresh environment can be made",
+            mend="--environment current: with the packages that you have, as the verdict then says",
+        )
+    if asked.file is None:
+        raise Unavailable(
+            f"the release is built in the image {asked.image}, which an audit neither pulls nor builds",
+            mend="install glasshouse in that image, and run this there with --environment current",
+        )
+    name = PurePosixPath(asked.file).name
+    if asked.kind == "uv":
+        data = _exported(asked.file, tree, sandbox)
+        return _written(locks.requirements("pip", data, f"what uv exports of {name}"), sandbox, PACKAGES)
+    with hostile.opened(tree / asked.file, tree) as stream:
+        data = stream.read(locks.MAX_BYTES + 1)
+    kind = asked.kind
+    assert kind != "image"  # which has no file
+    return _written(locks.requirements(kind, data, name), sandbox, PACKAGES)
+
+
+def _exported(file: str, tree: Path, sandbox: Sandbox) -> bytes:
+    """What uv.lock pins, as a file of requirements: uv writes it, and neither resolves nor builds anything for it."""
+    beside = Path(sys.executable).parent / UV
+    uv = str(beside) if beside.is_file() else shutil.which(UV)
+    if uv is None:
+        raise Unavailable(f"{file} is a lock of uv's, and uv is not here", mend=f"pip install uv; or {locks.CURRENT}")
+    room = sandbox.room("export")
+    out = room.out / PACKAGES
+    command = [uv, "export", "--frozen", "--offline", "--no-emit-workspace", "--quiet", "--format", "requirements.txt"]
+    access = Access((tree, Path(uv)))
+    sandbox.run([*command, "--output-file", str(out)], (tree / file).parent, log="export", room=room, access=access)
+    with hostile.opened(out, sandbox.scratch) as stream:
+        return stream.read(locks.MAX_BYTES + 1)
+
+
+def lent(sandbox: Sandbox) -> Sandbox:
+    """`sandbox` with this command's own `dvc` and `glasshouse` for a source that locks neither.
+
+    They read nothing of the source's own modules (python -I).
+    """
+    folder = hostile.new_folder(sandbox.scratch / "tools", sandbox.scratch)
+    for name, module in TOOLS.items():
+        script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IB -m {module} "$@"\n'
+        _written(script, sandbox, f"tools/{name}").chmod(0o700)
+    return replace(sandbox, tools=folder, shown=(*sandbox.shown, Path(sys.prefix)))
 
 
 def _install(lock: Path, inside: Sandbox, made: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from registry import canonical
 from registry.attest.predicates import Rebuild, RebuildVerdict, Rebuilt
+from registry.audit import stages
 from registry.audit.outputs import Output, overall
 from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
@@ -31,16 +32,31 @@ class Details(Record):
     tolerance: float
     """Relative; 0: none was allowed."""
     environment: Environment | None
-    """The machine and the software here; None where the profile does not hold."""
+    """The machine and the software here; None where the profile does not hold, or none is declared."""
     cannot: tuple[str, ...]
     """Why other bits would accuse nobody."""
+    profiled: bool = True
+    """Whether the release says in which numeric profile it was made; left out of the JSON where it does."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        value = super().as_json() | {"outputs": [output.as_json() for output in self.outputs]}
+        if self.profiled:
+            del value["profiled"]
+        return value
+
+    @property
+    def let(self) -> float:
+        """How far apart, relatively, an output was let be: the auditor's tolerance, or more where more was declared."""
+        return max([self.tolerance, *(output.apart for output in self.outputs if output.apart is not None)])
 
     @property
     def verdict(self) -> RebuildVerdict:
         """The weakest verdict of the outputs that count; UNSUPPORTED where this machine can tell nothing, or where
         other bits would accuse nobody."""
         found = overall(self.outputs)
-        return "UNSUPPORTED" if self.environment is None or (found == "DIFFERENT" and self.cannot) else found
+        lost = self.profiled and self.environment is None
+        return "UNSUPPORTED" if lost or (found == "DIFFERENT" and self.cannot) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +74,26 @@ def resting_on(details: Details) -> dict[str, Any]:
     return {
         "verdict": details.verdict,
         "reason": f"{_reason(details)[:MAX_REASON]}; details sha256:{canonical.digest(details.as_json())}",
-        "tolerance": details.tolerance,
+        "tolerance": details.let,
         "outputs": _named(details.outputs) or None,
     }
 
 
 def outcome(place: Workshop, details: Details, started: datetime) -> RebuildOutcome:
     """The verdict on what was rebuilt in `place`.  started: when that began."""
-    profile = place.audited.chain.profile
+    profile = place.audited.chain.profile if place.profiled else None
+    packages = place.audited.packages
     statement = Rebuild(
         **resting_on(details),
-        profile=f"{profile.name} sha256:{profile.digest}",
+        profile=f"{profile.name} sha256:{profile.digest}" if profile else "none is declared",
         machine=place.machine[:MAX_REASON],
         started_at=rfc3339(started),
         finished_at=rfc3339(datetime.now(UTC)),
         source=place.audited.record.source.commit,
         environment=place.setup.kind,
         walled=place.sandbox.bubblewrap,
+        command=stages.command(place),
+        packages=packages.words if packages else None,
     )
     return RebuildOutcome(statement, details)
 
@@ -92,7 +111,8 @@ def _reason(details: Details) -> str:
     )
     words = [f"{counts} of the outputs"] if counts else []
     if details.verdict == "WITHIN":
-        words.append(f"within {details.tolerance:g}, relative")
+        words.append(f"within {details.let:g}, relative")
+        words += [f"{output.path}: {output.reason}" for output in details.outputs if output.apart is not None]
     if details.verdict == "UNSUPPORTED":
         words.append(f"this machine cannot tell: {'; '.join(details.cannot)}")
     return "; ".join([*words, *details.departs])

@@ -1,7 +1,7 @@
-"""Rebuild: everything anew, from the signed commit to the draft of a release, with empty caches; then compare.
+"""Rebuild: everything anew, from the signed commit to what its stages write, with empty caches; then compare.
 
     1 workshop     the signed source, its packages, and this machine    workshop.py
-    2 stages       all of them, from nothing                            stages.py
+    2 stages       the data they begin with, then they, from nothing    inputs.py, stages.py
     3 outputs      every file against the released one                  outputs.py
     4 departures   where it first departs                               departures.py
     5 verdict      all of it in one statement, to be signed             rebuild_verdict.py
@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from registry.attest.predicates import RebuildVerdict
-from registry.audit import departures, outputs, rebuild_verdict, stages, workshop
+from registry.audit import departures, inputs, outputs, rebuild_verdict, stages, workshop
 from registry.audit.metrics import Progress
 from registry.audit.outputs import Output
 from registry.audit.rebuild_verdict import Details, RebuildOutcome
@@ -41,35 +40,46 @@ def rebuild(
     """
     # 1. Make the workshop, where the release's code runs.
     with workshop.opened(audited, options, say) as place:
-        return rebuild_in(place, tolerance=tolerance, stage=stage, progress=progress)
+        return rebuild_in(place, data=options.data, tolerance=tolerance, stage=stage, progress=progress)
 
 
 def rebuild_in(
     place: Workshop,
     *,
+    data: str | None = None,
     tolerance: float = 0.0,
     stage: Callable[[str], None] = lambda name: None,
     progress: Progress = lambda steps: None,
 ) -> RebuildOutcome:
-    """The steps 2 to 5 of `rebuild`, in a workshop that is open."""
+    """The steps 2 to 5 of `rebuild`, in a workshop that is open.  data: as `Options.data`."""
     started = datetime.now(UTC)
-    if place.here is None:  # a machine that cannot hold the numeric profile can tell nothing
+    if place.profiled and place.here is None:  # a machine that cannot hold the numeric profile can tell nothing
         return rebuild_verdict.outcome(place, _details(place, (), (), tolerance), started)
-    # 2. Run all stages, from nothing.
+    # 2. Fetch what the stages begin with, and run them, from nothing.
+    inputs.prepare(place, data)
     built = stages.run(place, stage, progress)
     # 3. and 4. Compare every file, and find where the rebuild departs.
-    _, details = judge(built, stages.draft(built), tolerance)
+    _, details = judge(built, tolerance)
     # 5. All of it is one verdict.
     return rebuild_verdict.outcome(built, details, started)
 
 
-def judge(place: Workshop, draft: Path, tolerance: float) -> tuple[RebuildVerdict, Details]:
-    """How the `draft` that stands rebuilt in `place` compares with the release."""
-    found = outputs.compared(place.audited.root, draft, tolerance)
+def judge(place: Workshop, tolerance: float) -> tuple[RebuildVerdict, Details]:
+    """How what stands rebuilt in `place` compares with the release."""
+    rebuild = place.audited.record.rebuild
+    declared = {output.path: output for output in rebuild.outputs} if rebuild else {}
+    found = outputs.compared(place.audited.root, stages.made(place), tolerance, declared)
     departs = () if outputs.overall(found) == "BITWISE" else tuple(departures.told(place, found))
     details = _details(place, found, departs, tolerance)
     return details.verdict, details
 
 
 def _details(place: Workshop, found: tuple[Output, ...], departs: tuple[str, ...], tolerance: float) -> Details:
-    return Details(outputs=found, departs=departs, tolerance=tolerance, environment=place.here, cannot=place.cannot)
+    return Details(
+        outputs=found,
+        departs=departs,
+        tolerance=tolerance,
+        environment=place.here,
+        cannot=place.cannot,
+        profiled=place.profiled,
+    )

@@ -132,6 +132,12 @@ class Sandbox:
     """Whether it sees graphics cards behind the wall."""
     allowance: Allowance = field(default_factory=Allowance)
     """What it may use up."""
+    tools: Path | None = None
+    """A folder of the auditor's programs, found after `programs`: `dvc` and `glasshouse`, for a source that locks
+    neither."""
+    shown: tuple[Path, ...] = ()
+    """What else of the auditor's programs it sees behind the wall: what `tools` need, an interpreter that lies
+    elsewhere."""
 
     def log(self, name: str) -> Path:
         """Where what the command `name` says is written, out of the reach of what it runs."""
@@ -187,7 +193,7 @@ class Sandbox:
             **(index.public(os.environ) if installing else {}),
             **NOBODY,
             "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
-            "PATH": os.pathsep.join((str(self.programs), SYSTEM_PATH)),
+            "PATH": os.pathsep.join((str(self.programs), *([str(self.tools)] if self.tools else []), SYSTEM_PATH)),
             "HOME": str(room.home),
             "TMPDIR": str(room.temporary),
             "LANG": "C.UTF-8",
@@ -240,7 +246,8 @@ class Sandbox:
     @property
     def _programs(self) -> tuple[Path, ...]:
         """The folders of its programs. This package's own is one: an environment can name it in place of holding it."""
-        return Path(sys.base_prefix), self.programs.parent, Path(registry.__file__).parent
+        own = (Path(sys.base_prefix), self.programs.parent, Path(registry.__file__).parent)
+        return (*own, *([self.tools] if self.tools else []), *self.shown)
 
     def _free(self, folder: str, name: str, ending: str = "") -> Path:
         """The first of NAME, NAME-1, NAME-2 and so on in a folder of the scratch folder at which there is nothing."""

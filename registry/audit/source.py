@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from registry.audit import hostile
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
 from registry.project import git
-from registry.records import layout
 from registry.records.release_record import SourceCode
 
 
-def signed(lock: str) -> dict[str, str]:
-    """Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit.
+def fetch(source: SourceCode, asked: str | None, into: Path, held: Mapping[str, str]) -> Path:
+    """Clone the commit that `source` names into the new folder `into`, and hold its files to what was signed.
 
-    lock: where the source has its lock of packages.
-    """
-    return {
-        "dvc.yaml": layout.PIPELINE,
-        "params.yaml": layout.PARAMS,
-        "dvc.lock": layout.LOCK,
-        lock: layout.REQUIREMENTS,
-    }
-
-
-def fetch(source: SourceCode, asked: str | None, into: Path, release: Path, lock: str) -> Path:
-    """Clone the commit that `source` names into the new folder `into`, and hold it to the signed files of `release`.
-
-    asked: a URL or path to clone from instead of the remote that the release names.  lock: as `signed` says.
+    asked: a URL or path to clone from instead of the remote that the release names.  held: SHA-256 by path in the
+    project.
     Returns where the project lies in it: the record can name a folder. Raises Unavailable where the commit cannot be
     had; VerificationError or DigestMismatch where it is not what was signed; InputError where nobody says where the
     source is.
@@ -55,19 +44,17 @@ def fetch(source: SourceCode, asked: str | None, into: Path, release: Path, lock
             f"the source has no folder {source.folder}, where the release says that it was built",
             mend="report the release to its maintainer",
         )
-    for path, there in signed(lock).items():
-        _same(project / path, release / there, path)
+    for path, signed in held.items():
+        _same(project, path, signed)
     return project
 
 
-def _same(found: Path, signed: Path, path: str) -> None:
-    if not signed.is_file():
-        raise Unavailable(f"the release has no {signed.name} to hold the source to", mend="ask its maintainer for it")
+def _same(project: Path, path: str, signed: str) -> None:
     try:
-        digest = sha256_file(found)
-    except OSError as problem:
+        digest = sha256_file(hostile.plain(project / path, project))
+    except InputError as problem:
         raise VerificationError(
-            f"the source has no plain file {path}: {problem.strerror}", mend="report the release to its maintainer"
+            f"the source has no plain file {path}: {problem.message}", mend="report the release to its maintainer"
         ) from problem
-    if digest != sha256_file(signed):
-        raise DigestMismatch(f"{path} of the source", signed=sha256_file(signed), found=digest)
+    if digest != signed:
+        raise DigestMismatch(f"{path} of the source", signed=signed, found=digest)

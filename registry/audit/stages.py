@@ -1,7 +1,8 @@
-"""Step 2 of a rebuild: every stage of the source runs, from nothing to the draft of a release.
+"""Step 2 of a rebuild: what the release declares runs, from nothing to every file that its stages wrote.
 
-A clone of the commit has no outputs and no cache of DVC, and `dvc repro --force --no-run-cache` takes nothing for done.
-What they made is moved out of their reach before anything in it is compared.
+A clone of the commit has no cache of DVC; outputs that git has were removed; `dvc repro --force --no-run-cache`, which
+is run where nothing else is declared, takes nothing for done. What they made is moved out of their reach before
+anything in it is compared.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.audit import hostile
+from registry.audit import hostile, outputs
 from registry.audit.metrics import Progress
 from registry.audit.tail import follow
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
+from registry.records.rebuild import REPRO
 from registry.records.training_folder import TrainingFolder
 
 LOG = "rebuild"
@@ -40,18 +42,32 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Wo
             if found := STARTED.match(line):
                 stage(found["name"].decode("utf-8", "replace"))
 
-    command = ["dvc", "repro", "--force", "--no-run-cache"]
+    rebuild = place.audited.record.rebuild
     try:
-        place.run(command, log=LOG, room=room, changes=True, meanwhile=meanwhile)
+        place.run(command(place), log=LOG, room=room, changes=True, meanwhile=meanwhile)
         released = sum(size for _, size in walk(place.audited.root))
         built = place.end(max_bytes=TIMES * released + ROOM)
-        walk(draft(built))  # there is one, of names that a release can have
+        if rebuild is None:
+            walk(draft(built))  # there is one, of names that a release can have
         return built
     except GlasshouseError as problem:
         raise Unavailable(
             f"the rebuild does not come to its end: {problem.message}",
             mend=f"run it again with --keep DIR, and read DIR/{log.relative_to(place.scratch)}",
         ) from problem
+
+
+def command(place: Workshop) -> tuple[str, ...]:
+    """What rebuilds the release."""
+    rebuild = place.audited.record.rebuild
+    return rebuild.command if rebuild else REPRO
+
+
+def made(place: Workshop) -> dict[str, Path]:
+    """Where each file of the release came out, by its path in the release. A release from before has a draft."""
+    if (rebuild := place.audited.record.rebuild) is None:
+        return outputs.of_draft(place.audited.root, draft(place))
+    return {output.path: place.tree / output.source for output in rebuild.outputs}
 
 
 def draft(place: Workshop) -> Path:

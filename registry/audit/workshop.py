@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from registry.audit import hostile
+from registry.audit import hostile, installed
 from registry.audit.machine import foreign
-from registry.audit.packages import Setup
+from registry.audit.packages import Setup, lent
 from registry.audit.sandbox import Access, Allowance, Room, Sandbox
 from registry.audit.source import fetch
 from registry.audit.subject import Audited
@@ -41,6 +41,10 @@ class Options:
     """A new folder to work in, which stays; None: one that goes away."""
     allowance: Allowance = field(default_factory=Allowance)
     """What each command of the source may use up."""
+    data: str | None = None
+    """A remote of DVC's, or a cache, that has the data of .dvc files; None: as the source says."""
+    accelerator: bool = False
+    """Whether the source sees graphics cards; it does where its training was recorded on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Workshop:
     """This machine and its software under the release's numeric profile; None where it cannot hold the profile."""
     cannot: tuple[str, ...]
     """Why bits that differ here would accuse nobody; empty where the profile promises the same."""
+    profiled: bool = True
+    """Whether the source says in which numeric profile it was built, and can hold it."""
 
     @property
     def scratch(self) -> Path:
@@ -91,9 +97,10 @@ class Workshop:
     ) -> None:
         """Run a command of the source at its root; as `Sandbox.run`.
 
-        given: as `Access.given`.  changes: whether it is to write in the source, as stages do.
+        given: as `Access.given`.  changes: whether it is to write in the source, as stages do. A source that replays
+        finds its own modules.
         """
-        inside = {"PYTHONPATH": str(self.tree), **(variables or {})}
+        inside = {**({"PYTHONPATH": str(self.tree)} if self.profiled else {}), **(variables or {})}
         access = Access((), (self.clone,), given) if changes else Access((self.clone,), (), given)
         self.sandbox.run(command, self.tree, log=log, room=room, access=access, variables=inside, meanwhile=meanwhile)
 
@@ -116,9 +123,9 @@ class Workshop:
 
 @contextmanager
 def opened(audited: Audited, options: Options, say: Callable[[str], None] = lambda words: None) -> Iterator[Workshop]:
-    """A workshop for `audited` in a folder of its own, which goes away unless it is to be kept; else as `make`."""
+    """A workshop to rebuild `audited` in a folder of its own, which goes away unless it is to be kept; as `make`."""
     with scratch(options.keep) as folder:
-        yield make(audited, options, folder, say)
+        yield make(audited, options, folder, say, replays=False)
 
 
 def make(
@@ -128,38 +135,39 @@ def make(
     say: Callable[[str], None] = lambda words: None,
     *,
     answers: Sequence[Path] = (),
+    replays: bool = True,
 ) -> Workshop:
     """A workshop for `audited` in `folder`.
 
-    say: told what is done.  answers: folders, beside the release's own, of what the source is to make. Raises what
-    `source.fetch` and `packages.Setup.make` raise, Unavailable where the source cannot replay, and InputError where it
-    could see what it is to make.
+    say: told what is done.  answers: folders, beside the release's own, of what the source is to make.  replays:
+    whether its training is to be replayed. Raises what `source.fetch` and `packages.Setup.make` raise, Unavailable
+    where the source cannot replay, and InputError where it could see what it is to make.
     """
     say(f"fetching the source at {audited.record.source.commit[:12]}")
-    project = audited.project
-    tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.root, project.lock)
-    if not project.replay.is_in(tree):
+    tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.held)
+    module = audited.project.replay
+    profiled = audited.training is not None and module.is_in(tree)
+    if not profiled and (replays or audited.record.rebuild is None):
         raise Unavailable(
-            f"the source of this release has no module {project.replay.module} that replays its training",
-            mend="ask its maintainer to name one in release.replay: docs/reference/replay.md",
+            f"the source of this release has no module {module.module} that replays its training",
+            mend="ask its maintainer to name one in release.replay (docs/reference/replay.md); "
+            "a release of today says how it is rebuilt, and needs none for that",
         )
-    say(f"packages: {options.setup.kind}")
-    trained = audited.environment.machine
-    bare = Sandbox(
-        folder,
-        Path(options.setup.python).parent,
-        options.bubblewrap,
-        trained.accelerator is not None,
-        options.allowance,
-    )
-    sandbox = options.setup.make(tree / project.lock, bare)
+    packages = audited.packages.words if audited.packages else "the release pins none"
+    say(f"packages: {options.setup.kind} ({packages})")
+    accelerator = options.accelerator or (profiled and audited.environment.machine.accelerator is not None)
+    programs = Path(options.setup.python).parent
+    bare = Sandbox(folder, programs, options.bubblewrap, accelerator, options.allowance)
+    sandbox = options.setup.make(audited.packages, tree, bare if profiled else lent(bare))
     for path in (audited.root, *answers):
         if options.bubblewrap and sandbox.shows(path):
             raise InputError(
                 f"{path} lies among the programs that the source can see, with what it is to make",
                 mend="move it into a folder of its own",
             )
-    place = Workshop(audited, tree, sandbox, options.setup, None, ())
+    place = Workshop(audited, tree, sandbox, options.setup, None, (), profiled)
+    if not profiled:
+        return replace(place, cannot=installed.unlike(audited.packages, tree, options.setup, sandbox))
     here, cannot = _profile(place)
     return replace(place, here=here, cannot=cannot)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -40,8 +41,24 @@ SourceOption = Annotated[
 EnvironmentOption = Annotated[
     Literal["fresh", "current"],
     typer.Option(
-        "--environment", help="`fresh`: packages from the release's own lock. `current`: those of this command."
+        "--environment",
+        help="`fresh`: packages from the release's own lock. `current`: those that you have, as the verdict says.",
     ),
+]
+PythonOption = Annotated[
+    str,
+    typer.Option(
+        "--python",
+        help="The interpreter of the current environment, or the one that a fresh one is made with.",
+        show_default="this command's",
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(help="A remote of DVC's, or DIR/.dvc/cache, with the data of .dvc files; else the source's own."),
+]
+Accelerator = Annotated[
+    bool, typer.Option("--accelerator", help="Let the source see graphics cards, where the release does not say so.")
 ]
 NoSandbox = Annotated[
     bool,
@@ -128,6 +145,9 @@ def rebuild(
     tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
+    python: PythonOption = sys.executable,
+    data: Data = None,
+    accelerator: Accelerator = False,
     no_sandbox: NoSandbox = False,
     hours: Hours = WEEK,
     keep: Keep = None,
@@ -138,14 +158,18 @@ def rebuild(
     as_json: Json = False,
     old_sandbox: OldSandbox = False,
 ) -> None:
-    """Rebuild all of it from the signed commit, and compare every output. Runs the release's code, once it verifies."""
+    """Rebuild all of it from the signed commit, and compare every output. Runs the release's code, once it verifies.
+
+    What is run, and in what, is what the release declares: `dvc repro`, and its lock of packages, by default.
+    """
     from registry.audit import rebuilding, verdict_file
 
-    options = _options(source, environment, _walled(no_sandbox, old_sandbox), hours, keep, verdict)
+    walled = _walled(no_sandbox, old_sandbox)
+    options = _options(source, environment, walled, hours, keep, verdict, python, data=data, accelerator=accelerator)
     checker = trust.verifier()
     with (
-        _admitted(reference, checker, endpoint) as audited,
-        _bar("rebuilding", audited.chain.entries[-1].step, "training steps") as progress,
+        _admitted(reference, checker, endpoint, replays=False) as audited,
+        _rebuilding(audited) as progress,
     ):
 
         def stage(name: str) -> None:
@@ -182,6 +206,10 @@ def _options(
     hours: float,
     keep: Path | None,
     verdict: Path,
+    python: str = sys.executable,
+    *,
+    data: str | None = None,
+    accelerator: bool = False,
 ) -> Options:
     from registry.audit.packages import Setup
     from registry.audit.sandbox import Allowance
@@ -191,22 +219,30 @@ def _options(
         raise InputError(f"{verdict} is a folder", mend="give the name of a file: --output verdict.json")
     if keep is not None and keep.exists():
         raise InputError(f"{keep} exists", mend="give a new folder: --keep DIR")
-    return Options(source, Setup(environment), walled, keep, Allowance(seconds=hours * 3600))
+    if shutil.which(python) is None:
+        raise InputError(f"{python} is not a program", mend="give an interpreter: --python ENV/bin/python")
+    setup = Setup(environment, str(Path(str(shutil.which(python))).absolute()))
+    return Options(source, setup, walled, keep, Allowance(seconds=hours * 3600), data, accelerator)
 
 
 @contextmanager
-def _admitted(reference: str, checker: Verifier, endpoint: str | None) -> Iterator[Audited]:
-    """The release that `reference` names, fetched and verified: no code of another is run."""
+def _admitted(reference: str, checker: Verifier, endpoint: str | None, *, replays: bool = True) -> Iterator[Audited]:
+    """The release that `reference` names, fetched and verified: no code of another is run.
+
+    replays: as `admit` has it.
+    """
     from registry.audit.subject import admit
     from registry.hub.reference import parse
+    from registry.report import Verdict
     from registry.verification.fetch import fetched
     from registry.verification.steps import verify
 
     asked = parse(reference)
     with _ended_by_signals(), fetched(asked, endpoint=endpoint, into=None, progress=None) as place:
         report = verify(place.tree, asked, place.words, checker)
-        audited = admit(place.root, report, checker)
-        output.say(f"{reference} verifies; what follows runs its code")
+        audited = admit(place.root, report, checker, replays=replays)
+        unknown = "" if report.verdict is Verdict.PASS else ", but for what nobody recorded"
+        output.say(f"{reference} verifies{unknown}; what follows runs its code")
         yield audited
 
 
@@ -279,6 +315,16 @@ def _show_rebuild(outcome: RebuildOutcome) -> None:
     for words in outcome.details.departs:
         print(f"  {output.printable(words)}")
     print(f"{outcome.statement.verdict}: {output.printable(outcome.statement.reason)}")
+
+
+@contextmanager
+def _rebuilding(audited: Audited) -> Iterator[Progress]:
+    """The progress of a rebuild, by training steps where the release tells how many there are."""
+    if audited.training is None:
+        yield lambda _: None
+        return
+    with _bar("rebuilding", audited.chain.entries[-1].step, "training steps") as progress:
+        yield progress
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal
 
 from registry import suffixes
+
+LockTool = Literal["pip", "pylock", "uv", "poetry", "pdm", "pipenv", "pixi", "conda"]
+"""Whose format a lock of packages has. pip: a requirements file; pylock: PEP 751."""
 
 PROVENANCE = "provenance"
 ATTESTATIONS = "attestations"
@@ -35,11 +40,21 @@ SETTINGS = "provenance/glasshouse.yaml"
 REQUIREMENTS = "provenance/requirements.lock"
 LOOSE = "requirements.txt"
 """A lock only where every line pins its package."""
-PACKAGE_LOCKS = (
-    "requirements.lock", "pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock",
-    "conda-lock.yml", LOOSE,
-)  # fmt: skip
-"""What locks of packages are called, by the tools that write them: the first that a project has counts."""
+LOCK_TOOLS: Mapping[str, LockTool] = MappingProxyType(
+    {
+        "requirements.lock": "pip",
+        "pylock.toml": "pylock",
+        "uv.lock": "uv",
+        "poetry.lock": "poetry",
+        "pdm.lock": "pdm",
+        "Pipfile.lock": "pipenv",
+        "pixi.lock": "pixi",
+        "conda-lock.yml": "conda",
+        LOOSE: "pip",
+    }
+)
+"""What locks of packages are called, and whose format that is: the first that a project has counts."""
+PACKAGE_LOCKS = tuple(LOCK_TOOLS)
 FIGURES = "provenance/metrics"
 """Below it: files of metrics, as the project calls them."""
 PLOTS = "provenance/plots"
@@ -71,6 +86,9 @@ CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
 
 NOT_THE_MODEL = frozenset((CARD, *LICENCE_FILES, SIGNATURE, GIT_ATTRIBUTES))
 """Files at the root of a release that no stage wrote for those who load the model."""
+
+JOINED_LATER = frozenset((CARD, RECORD, STAGES, PIPELINE, LOCK, PARAMS, SETTINGS, SIGNATURE))
+"""Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 
 
 def is_model_file(path: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from registry.manifest import check_path
+from registry.records.rebuild import DeclaredRebuild
 from registry.records.record import Count, Record, Sha256
 
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
@@ -101,13 +102,18 @@ class ReleaseRecord(Record):
     """What belongs to the release and stands elsewhere; left out of the JSON where there is nothing."""
     declared: tuple[Declared, ...] = Field((), max_length=1000)
     """Files that a stranger cannot tell to be harmless; left out of the JSON where there are none."""
+    rebuild: DeclaredRebuild | None = None
+    """How others rebuild it; left out of the JSON of a release whose files no stage wrote. Releases from before have
+    none: their draft is what `dvc repro` makes."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json()
-        for name in ("companions", "declared", "kind", "parameters"):
+        for name in ("companions", "declared", "kind", "parameters", "rebuild"):
             if value[name] in (None, []):
                 del value[name]
+        if self.rebuild is not None:
+            value["rebuild"] = self.rebuild.as_json()
         for row in value["weights"]:
             if row["tensors"] is None:
                 del row["tensors"]

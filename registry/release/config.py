@@ -22,6 +22,7 @@ from registry.openness.cards.model_card import About
 from registry.records import folders, kinds, project
 from registry.records.data_manifest import DOCUMENTS
 from registry.records.project import ReplayContract
+from registry.records.rebuild import RebuildContract
 from registry.records.record import validated
 from registry.records.release_record import Declared
 from registry.records.run import ProjectPath
@@ -130,6 +131,8 @@ class ReleaseConfig(BaseModel):
     """Files of the release that a stranger cannot tell to be harmless, such as code, each with why it is there."""
     replay: ReplayContract = Field(default_factory=ReplayContract)
     """What others need to know to replay the training."""
+    rebuild: RebuildContract = Field(default_factory=RebuildContract)
+    """What others need to know to rebuild what is released."""
 
     @field_validator("kind")
     @classmethod

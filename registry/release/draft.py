@@ -11,6 +11,7 @@ from pathlib import Path
 
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
+from registry.manifest import walk
 from registry.project import dvc_index, dvc_links
 from registry.project.dvc_index import Index
 from registry.records import layout
@@ -44,6 +45,17 @@ def made(root: Path, config: ReleaseConfig) -> Path:
     return _write(root, config, root / OURS / config.name, index)
 
 
+def sources(root: Path, config: ReleaseConfig, index: Index) -> dict[str, Path]:
+    """Where each file of the draft comes from: its place in a release, and the file of the project at `root`.
+
+    Those of a draft that a stage writes are its own files. Raises InputError as `made` does.
+    """
+    if index.maker(config.output):
+        return {path: root / config.output / path for path, _ in walk(made(root, config))}
+    model, folder = model_at(root, config), root / config.model
+    return _placed(root, config, ModelFolder(folder if folder.is_dir() else model.root, model.paths), index)
+
+
 def _write(root: Path, config: ReleaseConfig, output: Path, index: Index | None) -> Path:
     with directory_beside(output) as draft:
         places = _places(root, config, index)
@@ -65,6 +77,10 @@ def _places(root: Path, config: ReleaseConfig, index: Index | None) -> dict[str,
     doors.check(model, doors.kind_of(model, config.kind))
     if ours := sorted(path for path in model.paths if path.split("/")[0] in layout.FOLDERS):
         raise InputError(f"the model has {ours[0]}, where a release has its own records", mend="call it otherwise")
+    return _placed(root, config, model, index)
+
+
+def _placed(root: Path, config: ReleaseConfig, model: ModelFolder, index: Index | None) -> dict[str, Path]:
     places = {path: model.root / path for path in model.paths if path != layout.CARD}
     if config.provenance is None:
         places |= found.records(root, index or dvc_index.read(root))

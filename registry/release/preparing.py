@@ -18,7 +18,7 @@ from registry.records import layout, project
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages
-from registry.release import card, companions, replayable, weights
+from registry.release import card, companions, rebuildable, replayable, weights
 from registry.release import draft as drafts
 from registry.release.companions import PlannedCompanion
 from registry.release.config import ReleaseConfig, parse_version
@@ -56,7 +56,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
     that is not as the commit has it, a stage whose record is not of the files as they are, weights that are not
-    safetensors, and a contract of replay that does not hold.
+    safetensors, and a contract of replay or of rebuilding that does not hold.
     """
     parse_version(version)
     _check_tree(root)
@@ -84,6 +84,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
         ),
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
+        rebuild=rebuildable.declared(root, config),
     )
     stages = stage_runs.gather(root)
     replayable.check(root, [one.run.stage for one in stages.stages])

@@ -75,8 +75,8 @@ def whole(place: Workshop) -> None:
     """Rebuild once, and judge what came out without and with the tolerance."""
     started = time.perf_counter()
     built = stages.run(place, lambda name: None, lambda steps: None)
-    exact, details = rebuilding.judge(built, stages.draft(built), 0.0)
-    near, _ = rebuilding.judge(built, stages.draft(built), TOLERANCE)
+    exact, details = rebuilding.judge(built, 0.0)
+    near, _ = rebuilding.judge(built, TOLERANCE)
     print(f"native    release rebuilt there: {exact}, within {TOLERANCE:g}: {near}")
     print(f"    {'; '.join(details.departs)[:400]}  ({time.perf_counter() - started:.0f} s)", flush=True)
     if (exact, near) != ("UNSUPPORTED", "WITHIN"):

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import challenge, data, rebuilding, replaying, stages, view, workshop
+from registry.audit import challenge, data, rebuilding, replaying, view, workshop
 from registry.audit.checkpoint_checks import plausible
 from registry.audit.checkpoint_sources import InFolder, OnHub, Shelf
 from registry.audit.data import Data
@@ -34,7 +34,7 @@ from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.verification.steps import verify
 from tests import forging
 from tests.conftest import MAINTAINER, Project, Released, new_project
-from tests.forging import CHECKPOINTS, relinked
+from tests.forging import CHECKPOINTS, relinked, with_chain
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
@@ -110,7 +110,7 @@ def test_a_checkpoint_trained_on_other_data_is_named(
 ) -> None:
     """It stands between segments 3 (to step 6) and 4 (from step 6): both fail, the one before does not."""
     forging.replace(forged, 6, poisoned.root / CHECKPOINTS)
-    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
+    lie = with_chain(opened.audited, relinked(opened.audited.chain, forged))
     lie.chain.verify()
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 3, 4), forged)
     assert {number: segment.verdict for number, segment in found.items()} == {
@@ -127,7 +127,7 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
     altered = forging.alter(forged, 3)
     broken = forged / step_name(6) / OPTIMIZER
     save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
-    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, forged))
+    lie = with_chain(opened.audited, relinked(opened.audited.chain, forged))
     assert plausible(lie.chain.entries[3], forged / step_name(3))
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged, Effort(at_once=1))
     assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
@@ -139,7 +139,7 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
 def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, forged: Path, tmp_path: Path) -> None:
     """There is no source where the audit would look for one."""
     forging.swap(forged, 3, 6)
-    lie = dataclasses.replace(audited, chain=relinked(audited.chain, forged))
+    lie = with_chain(audited, relinked(audited.chain, forged))
     lie.chain.verify()
     asked = challenge.draw(lie.chain, lie.logged_at, count=6)
     nowhere = Options(source=str(tmp_path / "nowhere"), setup=Setup("current"))
@@ -156,7 +156,7 @@ def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(
 ) -> None:
     """Data and tokens are signed as they should be; the weights saw one document more."""
     folder = poisoned.root / CHECKPOINTS
-    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
+    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
     (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (0,), folder).values()
     assert segment.verdict == "DIFFERENT" and "the first tensor that differs is" in segment.reason
     assert segment.weights == opened.audited.chain.entries[1].weights.file  # what honest data give
@@ -170,7 +170,7 @@ def test_a_document_in_the_source_that_was_not_signed_is_named(opened: Workshop,
 
 def test_a_chain_of_another_recipe_is_refused(opened: Workshop, released: Released, tmp_path: Path) -> None:
     chain = opened.audited.chain.model_copy(update={"recipe": "0" * 64})
-    lie = dataclasses.replace(opened.audited, chain=chain)
+    lie = with_chain(opened.audited, chain)
     (segment,) = segments(
         elsewhere(opened, lie, tmp_path / "scratch"), (1,), released.project.root / CHECKPOINTS
     ).values()
@@ -212,7 +212,7 @@ def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
 ) -> None:
     """It is told how far apart the two are; whoever states a tolerance beforehand is told that they are within it."""
     folder = poisoned.root / CHECKPOINTS
-    lie = dataclasses.replace(opened.audited, chain=relinked(opened.audited.chain, folder))
+    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
     place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "scratch"), cannot=("CPU: 'A' there, 'B' here",))
     (segment,) = segments(place, (0,), folder).values()
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
@@ -282,10 +282,10 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     known = {one.run.stage: one for one in Stages.read(root / layout.STAGES).stages}
     known["train"] = known["train"].model_copy(update={"run": known["train"].run.model_copy(update={"outs": wrote})})
     (root / layout.STAGES).write_bytes(Stages(stages=tuple(known.values())).to_bytes())
-    lie = dataclasses.replace(opened.audited, root=root, chain=Chain.read(root / "provenance/checkpoints.json"))
+    lie = with_chain(opened.audited, Chain.read(root / "provenance/checkpoints.json"))
+    lie = dataclasses.replace(lie, root=root)
     place = dataclasses.replace(opened, audited=lie, tree=released.project.root)  # built as `dvc repro` builds it
-    draft = stages.draft(place)
-    verdict, details = rebuilding.judge(place, draft, 0.0)
+    verdict, details = rebuilding.judge(place, 0.0)
     assert verdict == "DIFFERENT"
     stage, checkpoint, step, *files = details.departs
     assert (stage, checkpoint) == (
@@ -294,5 +294,5 @@ def test_a_rebuild_that_departs_names_stage_checkpoint_step_file_and_tensor(
     )
     assert "step 1 is the first whose loss or gradient departs" in step
     assert any("model.safetensors: the first tensor that differs is" in words for words in files)
-    assert rebuilding.judge(dataclasses.replace(place, cannot=("another CPU",)), draft, 0.0)[0] == "UNSUPPORTED"
-    assert rebuilding.judge(dataclasses.replace(place, audited=opened.audited), draft, 0.0)[0] == "BITWISE"
+    assert rebuilding.judge(dataclasses.replace(place, cannot=("another CPU",)), 0.0)[0] == "UNSUPPORTED"
+    assert rebuilding.judge(dataclasses.replace(place, audited=opened.audited), 0.0)[0] == "BITWISE"

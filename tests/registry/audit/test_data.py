@@ -11,7 +11,7 @@ from registry.attest.statement import Subject
 from registry.audit import data
 from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
-from registry.audit.subject import Audited
+from registry.audit.subject import Audited, RecordedTraining
 from registry.audit.workshop import Workshop
 from registry.errors import Unavailable, VerificationError
 from registry.records import layout
@@ -39,7 +39,7 @@ def place(tmp_path: Path) -> Workshop:
         shutil.copyfile(root / there, here)
     audited = Audited(
         root, Subject("x", "0" * 64), None, ReleaseRecord.read(root / layout.RECORD),
-        Chain.read(root / layout.CHECKPOINTS), Environment.read(root / layout.ENVIRONMENT), project,
+        RecordedTraining(Chain.read(root / layout.CHECKPOINTS), Environment.read(root / layout.ENVIRONMENT)), project,
     )  # fmt: skip
     return Workshop(audited, tree, Sandbox(tmp_path, tmp_path), Setup("current"), audited.environment, ())
 

@@ -27,10 +27,11 @@ from registry.audit.data import Data
 from registry.audit.packages import Setup
 from registry.audit.sandbox import Allowance, Sandbox
 from registry.audit.segments import Effort, Segments
-from registry.audit.subject import Audited
+from registry.audit.subject import Audited, RecordedTraining
 from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import Unavailable
+from registry.project import git
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.environment import Environment
@@ -424,7 +425,7 @@ def made_chain(folder: Path) -> Chain:
 def workshop_of(source: Source, scratch: Path, auditor: Path, walled: bool) -> Workshop:
     """The source, in a workshop in `scratch`."""
     tree, chain = scratch / "source", made_chain(auditor / "checkpoints")
-    tree.mkdir()
+    git.ask(scratch, "init", "--quiet", "--template=", str(tree), foreign=True)
     first = "" if "INITIAL" in source.code else HONEST_FIRST
     (tree / "again.py").write_text(HONEST + first + source.code)
     (tree / "chain.json").write_bytes(chain.to_bytes())
@@ -432,8 +433,8 @@ def workshop_of(source: Source, scratch: Path, auditor: Path, walled: bool) -> W
     root = auditor / "release"
     project = Project.parse({"release": {"replay": {"module": "again"}}})
     audited = Audited(
-        root, Subject("x", "0" * 64), None, ReleaseRecord.read(root / layout.RECORD), chain,
-        Environment.read(root / layout.ENVIRONMENT), project,
+        root, Subject("x", "0" * 64), None, ReleaseRecord.read(root / layout.RECORD),
+        RecordedTraining(chain, Environment.read(root / layout.ENVIRONMENT)), project,
     )  # fmt: skip
     sandbox = Sandbox(scratch, auditor / "env/bin", walled, allowance=source.allowance)
     return Workshop(audited, tree, sandbox, Setup("current"), audited.environment, ())

@@ -18,6 +18,8 @@ import pytest
 from registry.audit import index, view
 from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
+from registry.digest import sha256_file
+from registry.records.rebuild import DeclaredEnvironment
 
 PASSWORD = "hunter2"
 WALLS = [view.fault() is None]
@@ -151,7 +153,9 @@ def test_a_password_fetches_and_does_not_reach_what_is_installed(
     monkeypatch.setenv("HF_TOKEN", PASSWORD)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    inside = Setup("fresh").make(lock(tmp_path, "secretive", "nosy"), Sandbox(scratch, tmp_path, walled))
+    text = lock(tmp_path, "secretive", "nosy")
+    asked = DeclaredEnvironment(kind="pip", file=text.name, sha256=sha256_file(text))
+    inside = Setup("fresh").make(asked, tmp_path, Sandbox(scratch, tmp_path, walled))
     room = inside.room("look")
     inside.run(["python", "-c", "import nosy, secretive; print(nosy.SEEN)"], room.out, log="look", room=room)
     seen = inside.log("look").read_text()

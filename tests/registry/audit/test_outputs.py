@@ -36,7 +36,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def verdicts(pair: tuple[Path, Path], tolerance: float = 0.0) -> tuple[str, dict[str, str]]:
-    found = outputs.compared(*pair, tolerance)
+    found = outputs.compared(pair[0], outputs.of_draft(*pair), tolerance)
     return outputs.overall(found), {o.path: f"{o.verdict} {o.reason}".strip() for o in found if o.counted}
 
 

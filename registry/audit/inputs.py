@@ -1,0 +1,93 @@
+"""Step 2 of a rebuild, before its stages: the data that .dvc files of the source name, from where DVC keeps them.
+
+A clone has the .dvc files, and not what they name. Outputs of stages are not fetched: they are to be made. `dvc pull`
+holds what it brings to the MD5 of the .dvc file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from registry import strict_yaml
+from registry.audit import hostile
+from registry.audit.sandbox import Access
+from registry.audit.workshop import Workshop
+from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.project import git
+from registry.provenance.stage_lineage import Line
+from registry.records.run import touches
+
+LOG = "data"
+SETTINGS = ".dvc/config.local"
+REMOTE = "audit"
+MAX_FILES = 10_000
+MAX_BYTES = 1 << 20
+
+
+def prepare(place: Workshop, data: str | None) -> None:
+    """Make the source in `place` ready to run: with the inputs of its stages, and without any output.
+
+    data: the remote or cache to take inputs from; None: what the source says. Raises Unavailable where they cannot be
+    had, and where the source has a link in the way.
+    """
+    folder = Path(data).resolve() if data and Path(data).is_dir() else None
+    rebuild = place.audited.record.rebuild
+    try:
+        _settle(place, str(folder or data) if data else None)
+        for output in rebuild.outputs if rebuild else ():
+            hostile.gone(place.tree / output.source, place.tree)
+        needed = list(_needed(place))
+    except InputError as problem:
+        raise Unavailable(f"the source cannot be made ready to run: {problem.message}", mend=problem.mend) from problem
+    if not needed:
+        return
+    words = ["dvc", "pull", "--quiet", *(["--remote", REMOTE] if data else []), "--", *needed]
+    access = Access((folder,) if folder else (), (place.clone,))
+    try:
+        place.sandbox.run(words, place.tree, log=LOG, access=access, installing=True)
+    except GlasshouseError as problem:
+        raise Unavailable(
+            f"the data that {needed[0]}{' and others name' if len(needed) > 1 else ' names'} cannot be had: "
+            f"{problem.message}",
+            mend="say which remote of DVC's, or which cache, has them: --data URL, or --data DIR/.dvc/cache",
+        ) from problem
+
+
+def _settle(place: Workshop, remote: str | None) -> None:
+    """Settings of DVC for this clone: files are copies, and not links to a cache; and the auditor's remote."""
+    lines = ["[cache]", "    type = copy"]
+    if remote is not None:
+        if not remote.isprintable():
+            raise Unavailable(f"--data {remote[:80]!r} is not an address", mend="--data URL, or --data DIR/.dvc/cache")
+        lines += [f"['remote \"{REMOTE}\"']", f"    url = {remote}"]
+    path = place.tree / SETTINGS
+    hostile.folder(path.parent, place.tree)
+    hostile.gone(path, place.tree)
+    with hostile.new_file(path, place.tree) as stream:
+        stream.write("\n".join([*lines, ""]).encode())
+
+
+def _needed(place: Workshop) -> Iterator[str]:
+    """The .dvc files of the source that name what a stage of the signed dvc.lock reads."""
+    listed = git.ask(place.tree, "ls-files", "-z", "--", "*.dvc", foreign=True).split("\0")
+    files = [name for name in listed if name and name.isprintable() and not name.startswith(".dvc/")][:MAX_FILES]
+    if not files:
+        return
+    placed = Line(place.audited.root, {}, {}).placed
+    read = {dep.path for stage in placed.stages.values() for dep in stage.deps}
+    for name in files:
+        with hostile.opened(place.tree / name, place.tree) as stream:
+            value = strict_yaml.parse(stream.read(MAX_BYTES + 1), name=name, max_bytes=MAX_BYTES, aliases=True)
+        if any(touches(path, dep) for path in _outs(name, value) for dep in read):
+            yield name
+
+
+def _outs(name: str, value: object) -> Iterator[str]:
+    """What the .dvc file `name` names, from the project's root."""
+    folder = name.rpartition("/")[0]
+    outs = value.get("outs") if isinstance(value, dict) else None
+    for out in outs if isinstance(outs, list) else ():
+        path = out.get("path") if isinstance(out, dict) else None
+        if isinstance(path, str):
+            yield f"{folder}/{path}" if folder else path
