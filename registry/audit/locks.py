@@ -1,6 +1,6 @@
 """Locks of packages, as their tools write them: what they pin, and, where they have digests, what pip is to install.
 
-    requirements file    as it is, if each line has its digests
+    requirements file    each line that pins a version, if it has its digests
     pylock.toml          each package with the digests of its files     PEP 751
     poetry.lock          the same; groups other than `main` are left out
     uv.lock              uv exports it (registry.audit.packages); what it pins is read here
@@ -53,7 +53,7 @@ def requirements(kind: LockTool, data: bytes, name: str) -> str:
                     "nothing without one is installed",
                     mend=f"ask the maintainer for digests (uv pip compile --generate-hashes), or {CURRENT}",
                 )
-            return _text(data, name)
+            return "".join(_line(row.groupdict(), _of_pip(row), name) for row in rows)
         case "pylock":
             return "".join(_line(row, _of_pylock(row, name), name) for row in _packages(data, "packages", name))
         case "poetry":
@@ -130,6 +130,11 @@ def _main(data: bytes, name: str) -> list[dict[str, Any]]:
 def _is_own(row: Mapping[str, Any]) -> bool:
     source = row.get("source")
     return isinstance(source, dict) and bool(source.keys() & {"virtual", "editable", "directory"})
+
+
+def _of_pip(row: re.Match[str]) -> tuple[Any, list[Any]]:
+    """(marker, digests) of a line of pip's."""
+    return row["marker"], row["hashes"].replace("--hash=", " ").split()
 
 
 def _of_poetry(row: Mapping[str, Any], name: str) -> tuple[Any, list[Any]]:
