@@ -5,7 +5,6 @@ A shelf holds one release. What is read there is hostile: entry.py holds it to w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from registry.records import layout
 from registry.verification.case import Evidence
 from registry.verification.evidence import branch_words
 from registry.verification.fetch import fetched
+from registry.versions import numbers, order
 
 MAX_TAGS = 1_000
 """Releases of one repository that are looked at, the newest."""
@@ -30,8 +30,6 @@ MAX_FOLDERS = 20_000
 """Folders that are looked into for releases."""
 DEPTH = 4
 """How deep below the folder that is named a release may lie."""
-VERSION = re.compile(r"v(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
-"""The tag of a release."""
 
 
 class ReleaseShelf(Protocol):
@@ -136,16 +134,10 @@ def find_all(where: str, *, endpoint: str | None) -> list[ReleaseShelf]:
     return [each for group in found for each in group]
 
 
-def version(tag: str) -> tuple[int, ...]:
-    """The numbers of a release's tag, to sort by; () for any other text."""
-    found = VERSION.fullmatch(tag)
-    return tuple(map(int, found.groups())) if found else ()
-
-
 def released(hub: HubClient, repository: str) -> list[HubShelf]:
     """The releases of one repository: its tags that are versions, the newest first."""
-    tags = {tag: commit for tag, commit in hub.refs.tags(repository).items() if version(tag)}
-    newest = sorted(tags, key=version, reverse=True)[:MAX_TAGS]
+    tags = {tag: commit for tag, commit in hub.refs.tags(repository).items() if numbers(tag)}
+    newest = sorted(tags, key=order, reverse=True)[:MAX_TAGS]
     return [HubShelf(HubReference(repository, tag), tags[tag], hub) for tag in newest]
 
 
@@ -165,7 +157,7 @@ def _folders(root: Path) -> list[Path]:
             with readable(folder):
                 inside = list(folder.iterdir())
             waiting += [(path, depth + 1) for path in inside if path.is_dir() and not path.is_symlink()]
-    return sorted(found, key=lambda path: (str(path.parent), [-number for number in version(path.name)], path.name))
+    return sorted(found, key=lambda path: (str(path.parent), [-each for each in numbers(path.name) or ()], path.name))
 
 
 @contextmanager

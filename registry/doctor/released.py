@@ -16,6 +16,7 @@ from registry.errors import GlasshouseError
 from registry.project.mlflow_versions import RecordedVersion, recorded
 from registry.records import layout, tracking
 from registry.report import Verdict
+from registry.versions import order
 
 NAME = "MLflow and releases"
 MEND = "glasshouse release publish DIR tells MLflow again; versions and aliases are put right there"
@@ -108,7 +109,7 @@ def _aliases(versions: Sequence[RecordedVersion], by_name: Mapping[str, SignedRe
     for model in sorted({version.model for version in versions}):
         own = [version for version in versions if version.model == model]
         standing = [
-            (shelves.version(named.partition("@")[2]), version.number, version)
+            (order(named.partition("@")[2]), version.number, version)
             for version in own
             if (named := version.tags.get(tracking.RELEASE, "").removeprefix("hf://")) in by_name
             and not by_name[named].yanked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -233,14 +232,3 @@ def load(root: Path, name: str | None = None) -> ReleaseConfig:
     chosen = name if name is not None else next(iter(models), "")
     with validated(file, under=f"release.{chosen}." if chosen else "release.", mend=f"mend those lines of {file}"):
         return ReleaseConfig.model_validate(models.get(chosen, section))
-
-
-VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
-
-
-def parse_version(text: str) -> tuple[int, int, int]:
-    """(major, minor, patch) of `1.2.3` or `v1.2.3`. Raises InputError for anything else."""
-    match = VERSION.fullmatch(text.removeprefix("v"))
-    if match is None:
-        raise InputError(f"the version {text[:40]!r} is not of the form 1.2.3", mend="for example: --version 1.0.0")
-    return int(match[1]), int(match[2]), int(match[3])

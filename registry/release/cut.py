@@ -5,41 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from registry.errors import InputError, Refused
+from registry.errors import Refused
 from registry.hub.client import HubClient
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
-from registry.release.config import parse_version
 from registry.release.signing import is_signed
+from registry.versions import Version, numbers, parse, tag_of
 
 MAX_RECORD_BYTES = 1 << 20
 
 
-def versions(hub: HubClient, repo: str) -> list[tuple[int, int, int]]:
+def versions(hub: HubClient, repo: str) -> list[Version]:
     """The released versions of `repo`, lowest first; empty for a repository that is not there yet."""
-    found = []
-    for tag in hub.refs.tags(repo):
-        try:
-            found.append(parse_version(tag))
-        except InputError:
-            continue  # a tag that is no release
-    return sorted(found)
+    return sorted(found for tag in hub.refs.tags(repo) if (found := numbers(tag)))
 
 
-def signed_here(folder: Path) -> list[tuple[int, int, int]]:
+def signed_here(folder: Path) -> list[Version]:
     """The versions that stand signed in `folder`, lowest first."""
-    found = []
-    for place in folder.iterdir() if folder.is_dir() else ():
-        try:
-            version = parse_version(place.name)
-        except InputError:
-            continue  # no release
-        if is_signed(place):
-            found.append(version)
-    return sorted(found)
+    places = folder.iterdir() if folder.is_dir() else ()
+    return sorted(found for place in places if (found := numbers(place.name)) and is_signed(place))
 
 
-def next_version(released: list[tuple[int, int, int]]) -> str:
+def next_version(released: list[Version]) -> str:
     """The version that follows: 1.0.0 first, then the next patch of the highest."""
     if not released:
         return "1.0.0"
@@ -47,9 +34,9 @@ def next_version(released: list[tuple[int, int, int]]) -> str:
     return f"{major}.{minor}.{patch + 1}"
 
 
-def check_is_new(released: list[tuple[int, int, int]], version: str) -> None:
+def check_is_new(released: list[Version], version: str) -> None:
     """Refuse a version that exists."""
-    if parse_version(version) in released:
+    if parse(version) in released:
         raise Refused(
             f"version {version} exists and never changes",
             mend=f"take the next one: --version {next_version(released)}",
@@ -68,7 +55,7 @@ def unchanged_since(hub: HubClient, planned: ReleaseRecord, derived: Collection[
     released = versions(hub, repo)
     if not released:
         return None
-    tag = "v" + ".".join(map(str, released[-1]))
+    tag = tag_of(released[-1])
     data = hub.files.read(repo, hub.refs.resolve(repo, tag), layout.RECORD, max_bytes=MAX_RECORD_BYTES)
     last = ReleaseRecord.from_bytes(data, name=layout.RECORD)
     others = [

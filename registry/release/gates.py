@@ -32,6 +32,7 @@ from registry.verification.case import Case
 from registry.verification.request import Request
 from registry.verification.s6_policy import cosigners
 from registry.verification.spoken import Word
+from registry.versions import order
 
 WORDS = {Verdict.PASS: "open", Verdict.FAIL: "shut", Verdict.UNKNOWN: "unknown"}
 """What the verdict on a gate is called."""
@@ -107,9 +108,9 @@ def last_active(there: ReleaseEntry, hub: HubClient, whom: Whom) -> ReleaseEntry
     """
     if not isinstance(there.shelf.reference, HubReference):
         raise InputError(f"{there.name} is not on a Hub", mend="publish it first: glasshouse release publish DIR")
-    own = shelves.version(there.release.version)
+    own = order(there.release.version)
     for shelf in shelves.released(hub, there.shelf.reference.repository):
-        if shelves.version(shelf.reference.revision) >= own:
+        if order(shelf.reference.revision) >= own:
             continue
         try:
             other = entry.read(shelf, whom)

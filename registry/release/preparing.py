@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry import strict_yaml, tensors
+from registry import strict_yaml, tensors, versions
 from registry.digest import sha256_file
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
@@ -21,7 +21,7 @@ from registry.records.run import Stages
 from registry.release import card, companions, rebuildable, replayable, weights
 from registry.release import draft as drafts
 from registry.release.companions import PlannedCompanion
-from registry.release.config import ReleaseConfig, parse_version
+from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
 from registry.suffixes import SAFETENSORS
 
@@ -58,7 +58,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     that is not as the commit has it, a stage whose record is not of the files as they are, weights that are not
     safetensors, and a contract of replay or of rebuilding that does not hold.
     """
-    parse_version(version)
+    versions.parse(version)
     _check_tree(root)
     draft = drafts.made(root, config)
     source = git.source(root)

@@ -20,6 +20,7 @@ from registry.hub.client import HubClient, in_parallel
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.records import layout
 from registry.verification.evidence import read_bundle
+from registry.versions import order
 
 MAX_TAGS = 200
 """The newest, which are looked at."""
@@ -86,7 +87,7 @@ def history(reference: Reference, trust: Trust, *, endpoint: str | None) -> Hist
         return History((_in_directory(reference, trust),))
     hub = HubClient(endpoint)
     commits = hub.refs.tags(reference.repository)
-    tags = sorted(commits, key=_order, reverse=True)
+    tags = sorted(commits, key=order, reverse=True)
 
     def look(tag: str) -> Sighting | None:
         return _at_tag(hub, reference.repository, tag, commits[tag], trust)
@@ -175,9 +176,3 @@ def _sighting(name: str, data: bytes, subject: str | None, trust: Trust) -> Sigh
     if subject is not None and of != subject:
         return Sighting(name, problem=f"its release statement is of {of}")
     return Sighting(name, seen.signer, seen.rule, seen.hint)
-
-
-def _order(tag: str) -> tuple[tuple[int, ...], str]:
-    """Versions by their numbers, everything else before them."""
-    parts = tag.removeprefix("v").split(".")
-    return (tuple(int(part[:9]) for part in parts) if all(part.isdecimal() for part in parts) else ()), tag

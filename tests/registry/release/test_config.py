@@ -1,12 +1,10 @@
-"""The `release` section of params.yaml, and versions."""
+"""The `release` section of params.yaml."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from registry.errors import InputError
 from registry.release import config
@@ -53,24 +51,3 @@ def test_a_missing_section_is_told_where_to_look(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("seed: 1")
     with pytest.raises(InputError, match="no `release` section"):
         config.load(tmp_path)
-
-
-@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 999))
-def test_versions_are_read_with_and_without_v(major: int, minor: int, patch: int) -> None:
-    text = f"{major}.{minor}.{patch}"
-    assert config.parse_version(text) == config.parse_version(f"v{text}") == (major, minor, patch)
-
-
-@given(st.text(max_size=20))
-def test_any_other_text_is_refused(text: str) -> None:
-    try:
-        config.parse_version(text)
-    except InputError:
-        return
-    assert config.VERSION.fullmatch(text.removeprefix("v"))
-
-
-@pytest.mark.parametrize("text", ["1.0", "01.0.0", "1.0.0-rc1", "1.0.0\n", "١.0.0"])
-def test_half_versions_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"1\.2\.3"):
-        config.parse_version(text)
