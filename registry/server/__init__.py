@@ -6,6 +6,7 @@ git-lfs, transformers, datasets) to publish and to read. No database: what stand
 Imports go down only, and import contracts hold it:
 
     run check           starting and stopping; the look at everything that is kept, and what takes away the unused
+    pages               what people look at, of releases; it knows the catalog
     routes protocol     what is asked over HTTP, and answered; HTTP on the wire. Nothing below knows HTTP
     state figures       one server with all its parts; how much it has done
     access              people: tokens, rights, limits, signed links, trusted publishers

@@ -12,9 +12,11 @@ from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 KINDS = ("models", "datasets")
 MAIN = "main"
 """The branch that every repository has."""
-_RESERVED = frozenset(
-    {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet"}
-)
+RESERVED = frozenset(
+    {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet", "sign-in",
+     "signer", "favicon.svg"}
+)  # fmt: skip
+"""What no namespace can be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class RepoName:
 
 def new_repo_name(kind: str, owner: str, name: str) -> RepoName:
     """The name of a repository to be made. Raises Problem 400 for one that is not allowed."""
-    if kind not in KINDS or not is_name(owner) or not is_name(name) or owner.lower() in _RESERVED:
+    if kind not in KINDS or not is_name(owner) or not is_name(name) or owner.lower() in RESERVED:
         raise Problem(400, "a repository is OWNER/NAME of letters, digits, `.`, `_` and `-`, type model or dataset")
     return RepoName(kind, owner, name)
 

@@ -19,6 +19,7 @@ from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.server.access.limits import ServerLimits
 from registry.server.figures import Figures
+from registry.server.pages.table import pages_of
 from registry.server.protocol import prompt
 from registry.server.routes.app import create_app
 from registry.server.state import Hub
@@ -79,7 +80,7 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     """Answer requests until told to stop."""
     log = _log(access_log)
     config = uvicorn.Config(
-        create_app(hub, figures, log),
+        create_app(hub, figures, log, pages_of),
         http=prompt(hub.limits),
         limit_concurrency=hub.limits.connections,
         log_level="warning",

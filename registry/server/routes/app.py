@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 from urllib.parse import unquote
 
@@ -36,6 +37,9 @@ from registry.server.routes.asking import hub
 from registry.server.routes.middleware import Limited, Observed, Strict
 from registry.server.state import Hub
 
+Pages = Callable[[Hub], Iterable[Route]]
+"""What people look at, of a server."""
+
 
 class _Segment(Convertor[str]):
     """One part of a path, which may hold an encoded slash: `refs%2Fpr%2F1`."""
@@ -61,16 +65,19 @@ class _Kind(_Segment):
     regex = "models|datasets"
 
 
-def create_app(served: Hub, figures: Figures | None = None, log: TextIO | None = None) -> Starlette:
+def create_app(
+    served: Hub, figures: Figures | None = None, log: TextIO | None = None, pages: Pages = lambda served: ()
+) -> Starlette:
     """The ASGI application over one Hub.
 
-    figures: shared by the workers of one server.  log: gets a line of JSON for each request.
+    figures: shared by the workers of one server.  log: gets a line of JSON for each request.  pages: what else is
+    answered, after all that the Hub's protocol has.
     """
     register_url_convertor("segment", _Segment())
     register_url_convertor("rest", _Rest())
     register_url_convertor("kind", _Kind())
     app = Starlette(
-        routes=[*_account(), *_api(), *_files()],
+        routes=[*_account(), *_api(), *_files(), *pages(served)],
         middleware=[
             Middleware(Observed, figures=figures, log=log),
             Middleware(Limited, limits=served.limits),
@@ -163,7 +170,8 @@ def _health(request: Request) -> JSONResponse:
 
 def _openapi(request: Request) -> JSONResponse:
     """GET /openapi.json: what the server answers, in the terms of the OpenAPI Specification."""
-    return JSONResponse(openapi.document(route for route in request.app.routes if isinstance(route, Route)))
+    routes = (route for route in request.app.routes if isinstance(route, Route) and route.include_in_schema)
+    return JSONResponse(openapi.document(routes))
 
 
 def _metrics(request: Request) -> PlainTextResponse:

@@ -1,0 +1,153 @@
+"""How a page is answered: HTML from its template, or its JSON; and the headers that keep a browser from all else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from registry.errors import GlasshouseError
+from registry.server.pages.sites import Site
+from registry.server.problems import Problem
+from registry.server.routes import asking
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""No script at all, and nothing from elsewhere. Source: W3C, Content Security Policy Level 3."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Vary": "Accept, Authorization",
+    "Cache-Control": "private, no-cache",
+}
+SIGN_IN = {"WWW-Authenticate": 'Basic realm="glasshouse", charset="UTF-8"'}
+"""The browser asks for a name, which may be any, and for a token in the place of a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is answered."""
+
+    template: str
+    """The name of its template."""
+    facts: Mapping[str, Any]
+    """Its JSON."""
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    """What else the template shows."""
+    status: int = 200
+    """The status of the answer."""
+
+
+Shown = Callable[[Site, Request], "Page | Response"]
+"""A page: makes the answer of a request. It may raise Problem, and GlasshouseError for what a release does not hold."""
+
+
+def wants_json(request: Request) -> bool:
+    """Whether JSON is asked for: by `?format=json`, or by an Accept that names it before HTML."""
+    if "format" in request.query_params:
+        return request.query_params["format"] == "json"
+    kinds = [part.split(";")[0].strip() for part in request.headers.get("accept", "").split(",")]
+    return next((kind for kind in kinds if kind in ("application/json", "text/html")), "") == "application/json"
+
+
+def endpoint(site: Site, page: Shown) -> Callable[[Request], Response]:
+    """The route's endpoint of a page."""
+
+    def answer(request: Request) -> Response:
+        try:
+            found = page(site, request)
+        except Problem as problem:
+            return _declined(site, request, problem)
+        except GlasshouseError as problem:
+            return _declined(site, request, Problem(404, problem.message))
+        return found if isinstance(found, Response) else respond(site, request, found)
+
+    answer.__doc__ = page.__doc__
+    return answer
+
+
+def respond(site: Site, request: Request, page: Page) -> Response:
+    """The answer that shows `page`, in the form that `request` asks for."""
+    if wants_json(request):
+        return JSONResponse(dict(page.facts), page.status, HEADERS)
+    shown = {**page.facts, **page.shown, "reader": _reader(request), "path": request.url.path}
+    html = templates().get_template(page.template).render(shown)
+    return Response(html, page.status, HEADERS, "text/html; charset=utf-8")
+
+
+def _declined(site: Site, request: Request, problem: Problem) -> Response:
+    """A refusal as a page for who reads HTML; programs get it as they do from every route."""
+    if "text/html" not in request.headers.get("accept", "") or wants_json(request):
+        raise problem
+    words = {401: "That token is not known", 404: "There is nothing here", 429: "Not now"}
+    facts = {"title": words.get(problem.status, "That cannot be answered"), "error": problem.message}
+    answer = respond(site, request, Page("problem.html", facts, {"reader": None}, problem.status))
+    answer.headers.update({**problem.headers, **(SIGN_IN if problem.status == 401 else {})})
+    return answer
+
+
+def _reader(request: Request) -> str | None:
+    """Who reads, by name; None for somebody without a token, or with one that is not known."""
+    try:
+        user = asking.user(request)
+    except Problem:
+        return None
+    return user.name if user else None
+
+
+@cache
+def templates() -> Environment:
+    """The templates, every value escaped."""
+    made = Environment(
+        loader=PackageLoader("registry.server.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {"size": size, "count": count, "day": day, "part": lambda text: quote(text, safe="")}
+    made.globals |= {"style": stylesheet()[0], "query": with_query}
+    return made
+
+
+@cache
+def stylesheet() -> tuple[str, bytes]:
+    """(address, text) of the one stylesheet: its address changes with its text, so a browser may keep it for ever."""
+    text = (resources.files("registry.server.pages") / "static" / "style.css").read_bytes()
+    return f"/glasshouse-{hashlib.sha256(text).hexdigest()[:16]}.css", text
+
+
+def with_query(asked: Mapping[str, str], **changed: str | int | None) -> str:
+    """The query string of `asked` with some of it changed, or left out where it is None or empty."""
+    return "?" + urlencode({key: value for key, value in {**asked, **changed}.items() if value not in (None, "")})
+
+
+def size(number: int) -> str:
+    """Bytes as a person reads them: `1.5 GB`."""
+    value = float(number)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{number:,} bytes" if unit == "bytes" else f"{value:,.1f} {unit}"
+
+
+def count(number: int) -> str:
+    """A count in three digits: `124 M`."""
+    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g} {name}"
+    return str(number)
+
+
+def day(text: str) -> str:
+    """The day of an RFC 3339 time."""
+    return text[:10]

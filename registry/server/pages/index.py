@@ -1,0 +1,215 @@
+"""What the lists need of each repository: read once, and kept until one of its refs changes. Nothing is on the disk.
+
+Law: a row is what a reading now would give, but for words that grow stale by the clock; those the page of a release
+tells. A repository's state is told by the times at which git last wrote its refs. A state that is younger than the
+disk's clock can tell apart is not kept.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from registry.catalog.shelves import MAX_TAGS
+from registry.errors import GlasshouseError
+from registry.hub.metadata import front_matter
+from registry.records import layout
+from registry.server.names import MAIN, RepoName
+from registry.server.pages import expected
+from registry.server.pages.checking import key_of
+from registry.server.pages.shelf import StoreShelf, shelf_of
+from registry.server.problems import Problem
+from registry.server.store import git
+from registry.server.store.large_files import LargeFiles
+from registry.server.store.repository import BRANCHES, TAGS, Repository
+from registry.versions import numbers, order
+
+SETTLED = 2.0
+"""Seconds after which a file's time tells one writing from the next, on any disk."""
+MAX_REFS = 5_000
+MAX_FRONT = 64 << 10
+"""Bytes of a card in which the list looks for its facts."""
+Stamp = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a list says of the newest release."""
+
+    tag: str
+    """Its tag."""
+    shelf: StoreShelf
+    """Where it lies."""
+    key: str
+    """What is known of it: of `checking.key_of`."""
+    signer: str
+    """Who signed it, in words; why that is not told, else."""
+    holds: bool
+    """Whether the signature holds, by whom the operator named or the release shows."""
+    named: bool
+    """Whether the operator named the signers."""
+    standing: str | None
+    """The newest word on its status, such as `yanked`; None where none is heard."""
+    license: str | None
+    """Which licence the weights have."""
+    parameters: int | None
+    """How many numbers the weights hold."""
+    size: int
+    """Bytes of all its files."""
+    date: str
+    """When it was signed, or else its commit made: RFC 3339."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What a list says of a repository."""
+
+    name: RepoName
+    """Which it is."""
+    versions: tuple[str, ...]
+    """Tags of releases, the newest first."""
+    released: Released | None
+    """The newest of them that is not taken back, else the newest; None where there is none that can be read."""
+    license: str | None
+    """By the release, else by the card."""
+    task: str | None
+    """What it does, as its card says: `text-generation`."""
+    changed: str
+    """When it last changed: RFC 3339."""
+    title: str | None = None
+    """What its card calls it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that the JSON of the page has."""
+        new = self.released
+        return {
+            "id": str(self.name), "kind": self.name.kind, "title": self.title, "versions": list(self.versions),
+            "license": self.license, "task": self.task, "changed": self.changed,
+            "release": new and {
+                "tag": new.tag, "commit": new.shelf.commit, "signer": new.signer, "signatureHolds": new.holds,
+                "signerExpected": new.named, "standing": new.standing, "parameters": new.parameters,
+                "bytes": new.size, "date": new.date,
+            },
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class ListIndex:
+    """The rows of one server, whose folder is `root`."""
+
+    root: Path
+    """Its folder."""
+    large: LargeFiles
+    """Its large files."""
+    _kept: dict[Path, tuple[Stamp, IndexRow]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def rows(self, repositories: Iterable[Repository]) -> Iterator[IndexRow]:
+        """A row for each; one that has gone since, or cannot be read, is left out."""
+        for repo in repositories:
+            with suppress(Problem, git.GitFailed, FileNotFoundError):
+                yield self.row(repo)
+
+    def row(self, repo: Repository) -> IndexRow:
+        """What the lists say of it. Raises Problem 404 or FileNotFoundError where it has gone since."""
+        stamp = self._stamp(repo)
+        kept = self._kept.get(repo.folder)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        row = _row(self.root, repo, self.large)
+        with self._lock:
+            if max(at for _, at in stamp) < (time.time() - SETTLED) * 1e9:
+                self._kept[repo.folder] = stamp, row
+            else:
+                self._kept.pop(repo.folder, None)
+        return row
+
+    def _stamp(self, repo: Repository) -> Stamp:
+        """When each folder of refs was written last; and when the operator last said who is trusted."""
+        trust = self.root / expected.FOLDER
+        marks = [(str(path), _modified(path)) for path in (trust / f"{repo.name.owner}.yaml", trust / expected.ROOT)]
+        for top in ("refs/heads", "refs/tags"):
+            for folder, _, _ in os.walk(repo.folder / top):
+                marks.append((folder, _modified(Path(folder))))
+        return (*marks, ("packed", _modified(repo.folder / "packed-refs")), ("made", _modified(repo.folder / "HEAD")))
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def refs_of(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:
+    """({branch: commit}, {version: commit, the newest first}) of a repository, both within bounds."""
+    found = git.refs(repo.folder)
+    heads = {name.removeprefix(BRANCHES): oid for name, oid in found.items() if name.startswith(BRANCHES)}
+    tags = {name.removeprefix(TAGS): oid for name, oid in found.items() if name.startswith(TAGS)}
+    newest = sorted((tag for tag in tags if numbers(tag)), key=order, reverse=True)[:MAX_TAGS]
+    return dict(list(heads.items())[:MAX_REFS]), {tag: tags[tag] for tag in newest}
+
+
+def front_of(card: bytes) -> dict[str, Any]:
+    """The YAML before a card; nothing where there is none that can be read."""
+    try:
+        return front_matter(card[:MAX_FRONT]) or {}
+    except GlasshouseError:
+        return {}
+
+
+def _row(root: Path, repo: Repository, large: LargeFiles) -> IndexRow:
+    heads, tags = refs_of(repo)
+    released = None
+    for tag in list(tags)[:20]:
+        found = _released(root, repo, large, tag, tags[tag], heads)
+        released = released or found
+        if found is not None and found.standing != "yanked":
+            released = found
+            break
+    commit = released.shelf.commit if released else heads.get(MAIN)
+    card = _card(repo, large, commit) if commit else {}
+    changed = git.log(repo.folder, commit, limit=1)[0].date if commit else repo.created
+    license_ = released.license if released and released.license else _text(card.get("license"))
+    return IndexRow(repo.name, tuple(tags), released, license_, _text(card.get("pipeline_tag")), changed,
+                    _text(card.get("pretty_name")))  # fmt: skip
+
+
+def _card(repo: Repository, large: LargeFiles, commit: str) -> dict[str, Any]:
+    try:
+        content = large.content(repo, commit, layout.CARD)
+    except Problem:
+        return {}
+    return front_of(b"".join(content.read(0, min(content.size, MAX_FRONT))))
+
+
+def _released(
+    root: Path, repo: Repository, large: LargeFiles, tag: str, commit: str, heads: dict[str, str]
+) -> Released | None:
+    """What is said of one release; None where it has no statement that can be read."""
+    try:
+        found = expected.read(root, shelf := shelf_of(repo, large, tag, commit, heads))
+    except GlasshouseError:
+        return None
+    entry, record, newest = found.entry, None, None
+    with suppress(GlasshouseError):
+        record = entry.record
+    with suppress(GlasshouseError):
+        newest = entry.newest
+    at = entry.signature.at.isoformat() if entry.signature.at else record.source.committed_at if record else ""
+    return Released(
+        tag, shelf, key_of(shelf, found), entry.signature.words, entry.signature.verified is not None, found.named,
+        newest.status.standing if newest else None, record.license if record else None,
+        record.parameters if record else None, sum(file.size for file in entry.release.files), at,
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str | None:
+    """A short text of a card; None for anything else."""
+    return value if isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable() else None

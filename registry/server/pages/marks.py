@@ -1,0 +1,56 @@
+"""What is said of a release in one word, and how grave it is: the same on every page, and on the badge."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from registry.report import Verdict
+from registry.server.pages.checking import KeptReport
+
+Tone = Literal["good", "seen", "plain", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word on a release. tone: which colour it has.  why: the word in a sentence."""
+
+    tone: Tone
+    word: str
+    why: str
+
+    def as_json(self) -> dict[str, str]:
+        """The form that the JSON of a page has."""
+        return asdict(self)
+
+
+UNSIGNED = Mark("plain", "not a signed release", "nothing here says who made it, and of what")
+FAILS = Mark("bad", "fails", "verification on this server found what does not hold")
+
+
+def standing_of(word: str | None) -> Mark | None:
+    """What the newest word on its status makes of a release; None where it is in use, or nobody spoke."""
+    match word:
+        case "yanked":
+            return Mark("bad", "yanked", "its maintainers took it back: do not use it")
+        case "superseded":
+            return Mark("warn", "superseded", "there is a newer release to go to")
+        case "candidate":
+            return Mark("plain", "candidate", "it is published, and not promoted yet")
+    return None
+
+
+def signature_of(holds: bool, named: bool, report: KeptReport | None) -> Mark:
+    """What is known of its signatures. report: what this server found, where that is still all that is known."""
+    if report is not None and report.verdict is Verdict.FAIL:
+        return FAILS
+    if not holds:
+        return Mark("bad" if named else "warn", "signature unproven", "the release statement does not hold by a signer "
+                    "that is expected, or nobody can tell who signed it")  # fmt: skip
+    if report is None:
+        return Mark("plain", "signed", "the signature holds; this server has not verified the files")
+    if report.verdict is Verdict.UNKNOWN:
+        return Mark("warn", "checked in part", "nothing failed, and not everything could be checked")
+    if named:
+        return Mark("good", "verified", "every check holds, by the signer whom this server's operator names")
+    return Mark("seen", "holds", "every check holds, if its signer is the one you expect: this server names nobody")

@@ -1,0 +1,84 @@
+"""Which address is answered by which page. The routes of the Hub's protocol stand before these, and win."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from registry.server.names import RESERVED
+from registry.server.pages import listing, release
+from registry.server.pages.answered import HEADERS, SIGN_IN, Shown, endpoint, stylesheet
+from registry.server.pages.sites import Site
+from registry.server.problems import Problem
+from registry.server.routes import asking
+from registry.server.state import Hub
+
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f766e"/>'
+    '<path d="M7 15 16 7l9 8v10H7zM16 7v18M7 15h18" fill="none" stroke="#fff" stroke-width="2.2" '
+    'stroke-linejoin="round"/></svg>'
+)
+
+
+class _Owner(Convertor[str]):
+    """The first part of a path that names a namespace: none that the server keeps for itself."""
+
+    regex = f"(?!(?:{'|'.join(sorted(map(re.escape, RESERVED)))})(?:/|$))[^/]+"
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+def pages_of(hub: Hub) -> list[Route]:
+    """The routes of all pages of that server."""
+    register_url_convertor("namespace", _Owner())
+    site = Site.of(hub)
+
+    def page(path: str, shown: Shown, method: str = "GET") -> Route:
+        return Route(path, endpoint(site, shown), methods=[method], include_in_schema=False)
+
+    found = [
+        Route("/favicon.svg", _icon, include_in_schema=False),
+        Route("/glasshouse-{digest}.css", _style, include_in_schema=False),
+        page("/", listing.models),
+        page("/models", listing.models),
+        page("/datasets", listing.datasets),
+        page("/sign-in", _sign_in),
+        page("/{owner:namespace}", listing.owner),
+    ]
+    for repo in ("/{kind:kind}/{owner:segment}/{name:segment}", "/{owner:namespace}/{name:segment}"):
+        found += [
+            page(repo, release.shown),
+            page(f"{repo}/tree/{{revision:segment}}", release.shown),
+            page(f"{repo}/blob/{{revision:segment}}/{{path:rest}}", release.blob),
+        ]
+    return found
+
+
+def _icon(request: Request) -> Response:
+    """GET /favicon.svg."""
+    return Response(ICON, headers={**HEADERS, "Cache-Control": "max-age=86400"}, media_type="image/svg+xml")
+
+
+def _style(request: Request) -> Response:
+    """GET the stylesheet."""
+    address, text = stylesheet()
+    if request.url.path != address:
+        raise Problem(404, "there is no such stylesheet")
+    return Response(text, headers={**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
+                    media_type="text/css")  # fmt: skip
+
+
+def _sign_in(site: Site, request: Request) -> Response:
+    """GET /sign-in: the browser asks for a token, and sends it with every page from then on."""
+    if asking.user(request) is None:
+        raise Problem(401, "give any name, and your token as the password", headers=SIGN_IN)
+    return RedirectResponse("/", 303)
