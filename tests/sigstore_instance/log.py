@@ -28,6 +28,14 @@ class Inclusion:
     """The signed note over the tree's size and root."""
 
 
+class _Growing(merkle.RootBuilder):
+    """A tree that proves its last leaf without looking at the others again."""
+
+    def path_of_next(self) -> list[str]:
+        """The audit path of the leaf that is added next: whatever comes last has only whole subtrees beside it."""
+        return [node.hex() for node in reversed(self._stack)]
+
+
 class TransparencyLog:
     """An append-only log under one key. A leaf is one line of the file at `path`."""
 
@@ -36,17 +44,18 @@ class TransparencyLog:
         self.key = key
         self._path = path
         self._lock = threading.Lock()
-        self._leaves = self._read()
+        self._tree = _Growing()
+        for leaf in self._read():
+            self._tree.add(leaf)
 
     def append(self, leaf: bytes) -> Inclusion:
         """Add `leaf` (canonical JSON, so without line breaks) and prove that it is in the tree."""
         with self._lock:
             with self._path.open("ab") as stream:
                 stream.write(leaf + b"\n")
-            self._leaves.append(leaf)
-            index = len(self._leaves) - 1
-            root = merkle.root(self._leaves)
-            path = merkle.proof(self._leaves, index)
+            index, path = self._tree.count, self._tree.path_of_next()
+            self._tree.add(leaf)
+            root = self._tree.root()
         return Inclusion(index, index + 1, root, path, self._checkpoint(index + 1, root))
 
     def _read(self) -> list[bytes]:

@@ -53,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True  # else an answer's body waits, for up to 40 ms, until its headers were acknowledged
     server: Server
 
     def do_GET(self) -> None:

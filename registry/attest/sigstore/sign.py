@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import requests
 from sigstore._internal.fulcio.client import FulcioClientError  # raised by signing; the library names it nowhere else
@@ -14,7 +15,7 @@ from sigstore.dsse import Statement as SigstoreStatement
 from sigstore.errors import Error as SigstoreError
 from sigstore.errors import NetworkError
 from sigstore.errors import VerificationError as SigstoreVerificationError
-from sigstore.models import ClientTrustConfig
+from sigstore.models import ClientTrustConfig, ProposedEntry  # type: ignore[attr-defined] # imported there
 from sigstore.oidc import ExpiredIdentity, IdentityError, IdentityToken, Issuer, IssuerError, detect_credential
 from sigstore.sign import Signer, SigningContext
 
@@ -26,6 +27,9 @@ RENEW_AFTER = 300.0
 """Seconds after which a new certificate is asked for."""
 DECLINED = frozenset({400, 401, 403})
 """The statuses with which Fulcio answers a token that it does not accept."""
+
+for _form in get_args(get_args(ProposedEntry)[0]):
+    _form.model_rebuild()  # each was put off (see the door): the library would build it for every answer of the log
 
 
 class SigstoreSigner:

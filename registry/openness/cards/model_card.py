@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -173,8 +174,9 @@ def _sources(data: data_manifest.Summary) -> list[str]:
     return [name.removeprefix("hf://datasets/").partition("@")[0] for name in ids]
 
 
+@cache
 def environment() -> Environment:
-    """What templates of cards are rendered in."""
+    """What templates of cards are rendered in. It keeps those that it compiled."""
     made = Environment(
         loader=PackageLoader("registry.openness.cards"),
         undefined=StrictUndefined,

@@ -143,8 +143,11 @@ def test_the_log_is_one_tree(tmp_path: Path) -> None:
         signer = SigstoreSigner(running.trust_config_path, identity_token=running.token(MAINTAINER))
         entries = [json.loads(signer.sign(STATEMENT))["verificationMaterial"]["tlogEntries"][0] for _ in range(5)]
     leaves = [base64.b64decode(entry["canonicalizedBody"]) for entry in entries]
-    roots = [base64.b64decode(entry["inclusionProof"]["rootHash"]).hex() for entry in entries]
+    proofs = [entry["inclusionProof"] for entry in entries]
+    roots = [base64.b64decode(proof["rootHash"]).hex() for proof in proofs]
     assert roots == [merkle.root(leaves[: count + 1]) for count in range(5)]
+    paths = [[base64.b64decode(node).hex() for node in proof.get("hashes", [])] for proof in proofs]
+    assert paths == [merkle.proof(leaves[: count + 1], count) for count in range(5)]
 
 
 def test_two_processes_do_not_serve_one_folder(tmp_path: Path) -> None:
