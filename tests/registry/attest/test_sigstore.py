@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from registry import canonical
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.signature import SignedByIdentity
+from registry.attest.sigstore import LATER
 from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.errors import CredentialsError, GlasshouseError, InputError, SignatureError, SignerError, Unavailable
@@ -427,9 +428,35 @@ def _with(bundle: bytes, place: str) -> bytes:
 
 def test_loading_the_door_leaves_no_trace_in_what_others_load() -> None:
     code = (
-        "import sys; import registry.attest.sigstore; print('boto3' in sys.modules, 'sigstore.sign' in sys.modules);"
-        "from pydantic import BaseModel; print('defer_build' in BaseModel.model_config); import boto3;"
-        "print(boto3.Session)"
+        f"import sys; import registry.attest.sigstore; hidden = {['boto3', *LATER, 'sigstore.sign']};"
+        "print([name for name in hidden if name in sys.modules]);"
+        "from pydantic import BaseModel; print('defer_build' in BaseModel.model_config); import boto3, requests, jwt;"
+        "from tuf.ngclient import Updater; print(boto3.Session, requests.Session, jwt.PyJWT, Updater)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == ["False False", "False"] and "boto3.session.Session" in done.stdout
+    found = done.stdout.split("\n")
+    assert found[:2] == ["[]", "False"]
+    names = ("boto3.session.Session", "requests.sessions.Session", "jwt.api_jwt.PyJWT", "tuf.ngclient.updater.Updater")
+    assert found[2] == " ".join(f"<class '{name}'>" for name in names)
+
+
+def test_what_the_door_puts_off_is_what_it_stands_for_once_it_is_used() -> None:
+    code = (
+        "import sys; import registry.attest.sigstore; from sigstore._internal import USER_AGENT, fulcio, tuf;"
+        "late = fulcio.client.requests; session = late.Session(); import requests;"
+        "print(late is not requests, type(session) is requests.Session, late.HTTPError is requests.HTTPError,"
+        "USER_AGENT.endswith(f'(python-requests/{requests.__version__})'));"
+        "print(type(tuf.UpdaterConfig()).__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 4 + ["tuf.ngclient.config"]
+
+
+def test_signing_builds_the_forms_of_log_entries_once_and_not_for_each_answer_of_the_log() -> None:
+    code = (
+        "from typing import get_args; import registry.attest.sigstore; from sigstore.models import ProposedEntry;"
+        "forms = get_args(get_args(ProposedEntry)[0]); print({form.__pydantic_complete__ for form in forms});"
+        "import registry.attest.sigstore.sign; print({form.__pydantic_complete__ for form in forms})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["{False}", "{True}"]

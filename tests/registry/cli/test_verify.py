@@ -24,13 +24,16 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from registry.attest import sigstore
 from registry.attest.localkey import KeySigner
+from registry.attest.signers import SigstoreIdentity
 from registry.attest.sigstore.sign import SigstoreSigner
 from registry.hub.client import HubClient
 from registry.release.publishing import publish
 from registry.release.signing import sign
 from registry.verification.case import STEPS
 from tests import synthetic_release
+from tests.goldens.make_releases import goldens
 from tests.hub_instance import HubInstance
 from tests.registry.attest.conftest import MAINTAINER, write_key
 from tests.sigstore_instance import SigstoreInstance
@@ -91,6 +94,26 @@ def test_it_needs_no_network_with_a_root_that_is_pinned(
     done = run(*OFFLINE, *asked, "--trusted-root", root, **home)
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "PASS")
     assert not list(tmp_path.iterdir())
+
+
+NOT_NEEDED = (
+    *sigstore.LATER, sigstore.UNUSED, "sigstore.sign", "urllib3", "http.client", "ssl", "httpx2", "huggingface_hub",
+    "model_signing", "dvc", "mlflow", "torch", "numpy",
+)  # fmt: skip
+"""What asks a network, or is there to sign, to build and to release."""
+
+
+@pytest.mark.parametrize("name", ["v1/sigstore-rekor1", "v1/sigstore-rekor2-stamped"])
+def test_verifying_what_lies_here_loads_nothing_that_it_does_not_need(name: str) -> None:
+    golden = next(golden for golden in goldens() if golden.name == name)
+    (signer,) = golden.policy.signers
+    assert isinstance(signer, SigstoreIdentity)
+    said = f"print('loaded:', *[name for name in {NOT_NEEDED} if name in sys.modules], file=sys.stderr)"
+    code = f"import atexit, sys; atexit.register(lambda: {said}); from glasshouse.__main__ import main; main()"
+    with golden.unpacked() as root:
+        who = ("--identity", signer.identity, "--issuer", signer.issuer, "--trusted-root", golden.trusted_root)
+        done = run(sys.executable, "-c", code, "verify", root, *who)
+    assert (done.returncode, done.stderr.split()) == (0, ["loaded:"]), done.stdout
 
 
 def test_strictly_what_is_unknown_ends_in_1(by_key: tuple[Path, Path], tmp_path: Path) -> None:
