@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import Release
@@ -12,6 +12,7 @@ from registry.attest.statement import Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_file
 from registry.errors import InputError, Refused, Unavailable, VerificationError
+from registry.manifest import walk
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
@@ -26,8 +27,8 @@ SOURCES = dict(zip(NEEDED, (layout.PIPELINE, layout.LOCK), strict=True)) | {
     PARAMS: layout.PARAMS,
     SETTINGS: layout.SETTINGS,
 }
-"""Path in the source -> path in the release: files whose bytes are signed, and must be those of the commit. Only those
-of DVC are in every release."""
+"""Path in the source -> path in the release: files at the project's root whose bytes are signed, and must be those of
+the commit. Those of DVC are in every release, there or below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,13 @@ class Audited:
 
         Raises Unavailable where the release does not have the files of DVC.
         """
+        below = self.root / layout.PIPELINES
         found = {name: self.root / there for name, there in SOURCES.items()}
-        if absent := [found[name] for name in NEEDED if not found[name].is_file()]:
-            raise Unavailable(f"the release has no {absent[0].name} to hold the source to", mend=ASK)
+        found |= {path: below / path for path, _ in (walk(below) if below.is_dir() else ())}
         held = {name: sha256_file(path) for name, path in found.items() if path.is_file()}
+        for name in NEEDED:
+            if not any(PurePosixPath(path).name == name for path in held):
+                raise Unavailable(f"the release has no {name} to hold the source to", mend=ASK)
         if (packages := self.packages) and packages.file and packages.sha256:
             held[packages.file] = packages.sha256
         return held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.verifier import Verifier
 from registry.audit.subject import Audited, admit
-from registry.errors import Unavailable, VerificationError
+from registry.errors import Refused, Unavailable, VerificationError
 from registry.hub.reference import DirectoryReference
 from registry.records import layout
 from registry.release.signing import sign
@@ -60,3 +61,23 @@ def test_what_is_declared_amiss_accuses_nobody_and_runs_nothing(tmp_path: Path, 
 def test_what_is_declared_after_it_was_signed_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="none of its code is run"):
         admitted(tmp_path, "", later="release: {replay: {module: loom.again}}\n")
+
+
+def test_a_source_is_held_to_every_file_of_dvc_that_was_signed(tmp_path: Path) -> None:
+    audited = admitted(tmp_path, "")
+    assert {"dvc.yaml", "dvc.lock", "params.yaml", "requirements.lock"} <= audited.held.keys()
+    below = audited.root / layout.PIPELINES / "models"
+    below.mkdir(parents=True)
+    for name in ("dvc.yaml", "dvc.lock"):
+        (audited.root / layout.PROVENANCE / name).rename(below / name)
+    assert {"models/dvc.yaml", "models/dvc.lock"} <= audited.held.keys() and "dvc.yaml" not in audited.held
+    (below / "dvc.lock").unlink()
+    with pytest.raises(Unavailable, match=r"no dvc\.lock to hold the source to"):
+        _ = audited.held
+
+
+def test_what_records_no_training_is_rebuilt_and_not_replayed(tmp_path: Path) -> None:
+    audited = dataclasses.replace(admitted(tmp_path, ""), training=None)
+    with pytest.raises(Refused, match="no part of a training to replay") as refused:
+        _ = audited.chain
+    assert "audit rebuild" in refused.value.mend
