@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 
 from registry.catalog.lineage import Graph, Node, outline
@@ -109,8 +109,11 @@ def layers(graph: Graph) -> list[list[str]]:
     return [columns[number] for number in sorted(columns)]
 
 
-def svg(graph: Graph) -> str:
-    """The outline of the graph as a picture: no script, no font and no address from elsewhere; light and dark."""
+def svg(graph: Graph, *, style: str = STYLE, link: Callable[[Node], str | None] = lambda node: None) -> str:
+    """The outline of the graph as a picture: no script, no font and no address from elsewhere; light and dark.
+
+    style: its own; nothing, where a page has one for it.  link: where the box of a node leads; None: nowhere.
+    """
     graph = outline(graph)
     columns, lines = _routed(graph)
     tall = max(sum(_high(graph, name) for name in column) + DOWN * (len(column) - 1) for column in columns)
@@ -125,11 +128,13 @@ def svg(graph: Graph) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
         f'role="img" aria-label="{title}">',
-        f"<title>{title}</title><style>{STYLE}</style>",
+        f"<title>{title}</title>" + (f"<style>{style}</style>" if style else ""),
         f'<rect class="paper" width="{wide}" height="{high}"/>',
     ]
     parts += [_curve(graph, at, origin, what) for what, origin in lines]
-    parts += [_box(graph.nodes[name], *place) for name, place in at.items() if name in graph.nodes]
+    parts += [
+        _box(graph.nodes[name], *place, link(graph.nodes[name])) for name, place in at.items() if name in graph.nodes
+    ]
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -171,13 +176,14 @@ def _curve(graph: Graph, at: dict[str, tuple[int, int]], origin: str, what: str)
     return f'<path d="M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}{on}"/>'
 
 
-def _box(node: Node, x: int, y: int) -> str:
+def _box(node: Node, x: int, y: int, address: str | None) -> str:
     first, *rest = (escape(short(line, 30)) for line in _words(node))
     whole = escape(" ".join(filter(None, (node.kind, node.label, node.digest, node.note)))[:500], quote=False)
     whole = "".join(c if c.isprintable() else " " for c in whole)
     more = "".join(f'<text class="note" x="{x + 10}" y="{y + 36}">{line}</text>' for line in rest)
-    return (
+    box = (
         f'<g class="{node.kind}"><title>{whole}</title>'
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text x="{x + 10}" y="{y + 19}">{first}</text>{more}</g>'
     )
+    return f'<a href="{escape(address)}">{box}</a>' if address else box

@@ -70,9 +70,11 @@ def newest(site: Site, repo: Repository, tags: dict[str, str]) -> str:
     return next(iter(tags), MAIN)
 
 
-def two(request: Request) -> tuple[str, str]:
-    """The revisions that are to be compared. Raises Problem 404 where they are not named."""
+def two(request: Request, tags: list[str]) -> tuple[str, str]:
+    """The revisions that are to be compared: by themselves, the two newest. Raises Problem 404 where there is one."""
     before, after = (request.query_params.get(key, "") for key in ("before", "after"))
+    if not before and not after and len(tags) > 1:
+        after, before = tags[:2]
     if not before or not after:
         raise Problem(404, "two releases are compared: ?before=v1.0.0&after=v1.1.0", REVISION_NOT_FOUND)
     return names.revision(before), names.revision(after)

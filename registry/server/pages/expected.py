@@ -25,6 +25,8 @@ from registry.server.pages.shelf import StoreShelf
 
 FOLDER = "trust"
 ROOT = "trusted-root.json"
+Stamp = tuple[tuple[str, int], ...]
+"""(path, when it was written): where it is the same, nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,19 @@ def _shown(trust: Trust, shelf: StoreShelf) -> Policy | None:
     return Policy(signers=(seen.rule,)) if seen.rule is not None else None
 
 
+def stamp(root: Path, owner: str) -> Stamp:
+    """When the operator last said who is trusted for that namespace."""
+    return tuple((str(path), modified(path)) for path in (root / FOLDER / f"{owner}.yaml", root / FOLDER / ROOT))
+
+
+def modified(path: Path) -> int:
+    """When it was written last, in nanoseconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def policy_of(root: Path, owner: str) -> Policy | None:
     """Whom the operator named for that namespace; None: nobody. Raises InputError for a file that is not a policy."""
     path = root / FOLDER / f"{owner}.yaml"
@@ -84,7 +99,7 @@ def policy_of(root: Path, owner: str) -> Policy | None:
 
 
 @lru_cache(maxsize=1000)
-def _policy(path: Path, stamp: int) -> Policy:
+def _policy(path: Path, written: int) -> Policy:
     return Policy.load(path)
 
 
@@ -95,7 +110,7 @@ def trust_of(root: Path) -> Trust:
 
 
 @lru_cache(maxsize=2)
-def _trust(path: Path | None, stamp: int) -> Trust:
+def _trust(path: Path | None, written: int) -> Trust:
     return Trust(path)
 
 

@@ -23,6 +23,7 @@ from registry.records import layout
 from registry.server.names import MAIN, RepoName
 from registry.server.pages import expected
 from registry.server.pages.checking import key_of
+from registry.server.pages.expected import Stamp, modified
 from registry.server.pages.shelf import StoreShelf, shelf_of
 from registry.server.problems import Problem
 from registry.server.store import git
@@ -35,7 +36,6 @@ SETTLED = 2.0
 MAX_REFS = 5_000
 MAX_FRONT = 64 << 10
 """Bytes of a card in which the list looks for its facts."""
-Stamp = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class Released:
 class IndexRow:
     """What a list says of a repository."""
 
-    name: RepoName
+    repo: Repository
     """Which it is."""
-    versions: tuple[str, ...]
-    """Tags of releases, the newest first."""
+    commits: tuple[tuple[str, str], ...]
+    """(tag, commit) of each release, the newest first."""
     released: Released | None
     """The newest of them that is not taken back, else the newest; None where there is none that can be read."""
     license: str | None
@@ -85,13 +85,18 @@ class IndexRow:
     title: str | None = None
     """What its card calls it."""
 
+    @property
+    def name(self) -> RepoName:
+        """Its name."""
+        return self.repo.name
+
     def as_json(self) -> dict[str, Any]:
         """The form that the JSON of the page has."""
         new = self.released
         return {
-            "id": str(self.name), "kind": self.name.kind, "title": self.title, "versions": list(self.versions),
-            "license": self.license, "task": self.task, "changed": self.changed,
-            "release": new and {
+            "id": str(self.name), "kind": self.name.kind, "title": self.title,
+            "versions": [tag for tag, _ in self.commits], "license": self.license, "task": self.task,
+            "changed": self.changed, "release": new and {
                 "tag": new.tag, "commit": new.shelf.commit, "signer": new.signer, "signatureHolds": new.holds,
                 "signerExpected": new.named, "standing": new.standing, "parameters": new.parameters,
                 "bytes": new.size, "date": new.date,
@@ -132,19 +137,11 @@ class ListIndex:
 
     def _stamp(self, repo: Repository) -> Stamp:
         """When each folder of refs was written last; and when the operator last said who is trusted."""
-        trust = self.root / expected.FOLDER
-        marks = [(str(path), _modified(path)) for path in (trust / f"{repo.name.owner}.yaml", trust / expected.ROOT)]
+        marks = list(expected.stamp(self.root, repo.name.owner))
         for top in ("refs/heads", "refs/tags"):
             for folder, _, _ in os.walk(repo.folder / top):
-                marks.append((folder, _modified(Path(folder))))
-        return (*marks, ("packed", _modified(repo.folder / "packed-refs")), ("made", _modified(repo.folder / "HEAD")))
-
-
-def _modified(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+                marks.append((folder, modified(Path(folder))))
+        return (*marks, ("packed", modified(repo.folder / "packed-refs")), ("made", modified(repo.folder / "HEAD")))
 
 
 def refs_of(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:
@@ -177,7 +174,7 @@ def _row(root: Path, repo: Repository, large: LargeFiles) -> IndexRow:
     card = _card(repo, large, commit) if commit else {}
     changed = git.log(repo.folder, commit, limit=1)[0].date if commit else repo.created
     license_ = released.license if released and released.license else _text(card.get("license"))
-    return IndexRow(repo.name, tuple(tags), released, license_, _text(card.get("pipeline_tag")), changed,
+    return IndexRow(repo, tuple(tags.items()), released, license_, _text(card.get("pipeline_tag")), changed,
                     _text(card.get("pretty_name")))  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from registry.server.pages import marks
 from registry.server.pages.answered import Page
 from registry.server.pages.index import IndexRow
-from registry.server.pages.marks import Mark
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.routes import asking
@@ -58,7 +57,7 @@ def _list(site: Site, request: Request, kind: str, owner: str | None = None) -> 
     facts = {
         "kind": kind, "owner": owner, "known": len(known), "count": len(found), "page": number,
         "pages": -(-len(found) // PAGE),
-        "items": [row.as_json() | {"marks": [mark.as_json() for mark in _marks(site, row)]} for row in rows],
+        "items": [item(site, row) for row in rows],
     }  # fmt: skip
     shown = {
         "title": owner or TITLES[kind], "asked": {**asked, "sort": sort},
@@ -66,6 +65,11 @@ def _list(site: Site, request: Request, kind: str, owner: str | None = None) -> 
         "licenses": _facets(row.license for row in known), "tasks": _facets(row.task for row in known),
     }  # fmt: skip
     return Page("list.html", facts, shown)
+
+
+def item(site: Site, row: IndexRow) -> dict[str, Any]:
+    """What a list says of a repository, with its marks, the gravest first."""
+    return row.as_json() | {"marks": [mark.as_json() for mark in marks.of_row(row, site.report(row))]}
 
 
 def _fits(row: IndexRow, asked: Mapping[str, str]) -> bool:
@@ -84,12 +88,3 @@ def _facets(values: Any) -> list[tuple[str, int]]:
 def _number(request: Request) -> int:
     text = request.query_params.get("page", "1")
     return min(max(int(text), 1), 1_000_000) if text.isascii() and text.isdigit() and len(text) < 8 else 1
-
-
-def _marks(site: Site, row: IndexRow) -> list[Mark]:
-    """What is said of the newest release, the gravest first."""
-    new = row.released
-    if new is None:
-        return [] if row.name.kind == "datasets" else [marks.UNSIGNED]
-    standing = marks.standing_of(new.standing)
-    return [*([standing] if standing else []), marks.signature_of(new.holds, new.named, site.report(row))]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from registry.report import Verdict
 from registry.server.pages.checking import KeptReport
+from registry.server.pages.index import IndexRow
 
 Tone = Literal["good", "seen", "plain", "warn", "bad"]
 
@@ -54,3 +55,12 @@ def signature_of(holds: bool, named: bool, report: KeptReport | None) -> Mark:
     if named:
         return Mark("good", "verified", "every check holds, by the signer whom this server's operator names")
     return Mark("seen", "holds", "every check holds, if its signer is the one you expect: this server names nobody")
+
+
+def of_row(row: IndexRow, report: KeptReport | None) -> list[Mark]:
+    """What is said of the newest release of a repository, the gravest first."""
+    new = row.released
+    if new is None:
+        return [] if row.name.kind == "datasets" else [UNSIGNED]
+    standing = standing_of(new.standing)
+    return [*([standing] if standing else []), signature_of(new.holds, new.named, report)]

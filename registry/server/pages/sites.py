@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
 
+from registry.errors import GlasshouseError
 from registry.server.pages import expected
 from registry.server.pages.checking import Checker, KeptReport
 from registry.server.pages.expected import Expected
 from registry.server.pages.index import IndexRow, ListIndex
-from registry.server.pages.shelf import StoreShelf
+from registry.server.pages.shelf import StoreShelf, shelf_of
 from registry.server.state import Hub
+
+MAX_SIGNED = 50_000
+"""Releases whose signers are kept: a release never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTag:
+    """Who signed one release."""
+
+    tag: str
+    """Its tag."""
+    signer: str | None
+    """The signer's name; None where the signature does not hold, or nobody can tell."""
+    date: str
+    """When, as far as that is shown."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that the JSON of a page has."""
+        return {"tag": self.tag, "signer": self.signer, "date": self.date}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +44,7 @@ class Site:
     """What its lists say."""
     checker: Checker
     """What it verifies."""
+    _signed: OrderedDict[tuple[object, ...], SignedTag] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(cls, hub: Hub) -> Site:
@@ -36,3 +59,26 @@ class Site:
         """What this server found of the newest release of `row`, where that is still all that is known."""
         found = self.checker.report(row.released.shelf) if row.released else None
         return found if row.released and found and found.key == row.released.key else None
+
+    def signed(self, row: IndexRow, most: int) -> tuple[list[SignedTag], int]:
+        """Who signed each release of a repository, of which at most `most` are read; and how many may be read yet."""
+        found = []
+        for tag, commit in row.commits:
+            key = (row.repo.folder, tag, commit, expected.stamp(self.hub.root, row.name.owner))
+            if key not in self._signed:
+                if most < 1:
+                    break
+                most -= 1
+                self._signed[key] = self._signer(row, tag, commit)
+                while len(self._signed) > MAX_SIGNED:
+                    self._signed.popitem(last=False)
+            found.append(self._signed[key])
+        return found, most
+
+    def _signer(self, row: IndexRow, tag: str, commit: str) -> SignedTag:
+        try:
+            known = self.release(shelf_of(row.repo, self.hub.large, tag, commit, {}))
+        except GlasshouseError:
+            return SignedTag(tag, None, "")
+        at = known.entry.signature.at
+        return SignedTag(tag, known.signer.name if known.signer else None, at.isoformat() if at else "")

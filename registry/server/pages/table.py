@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from registry.server.names import RESERVED
-from registry.server.pages import listing, release
+from registry.server.pages import badge, compare, history, lineage, listing, release, signer, verification
 from registry.server.pages.answered import HEADERS, SIGN_IN, Shown, endpoint, stylesheet
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
@@ -51,15 +51,28 @@ def pages_of(hub: Hub) -> list[Route]:
         page("/", listing.models),
         page("/models", listing.models),
         page("/datasets", listing.datasets),
+        page("/signer", signer.releases_by),
         page("/sign-in", _sign_in),
         page("/{owner:namespace}", listing.owner),
     ]
+    at = "{revision:segment}"
     for repo in ("/{kind:kind}/{owner:segment}/{name:segment}", "/{owner:namespace}/{name:segment}"):
         found += [
             page(repo, release.shown),
-            page(f"{repo}/tree/{{revision:segment}}", release.shown),
-            page(f"{repo}/blob/{{revision:segment}}/{{path:rest}}", release.blob),
+            page(f"{repo}/tree/{at}", release.shown),
+            page(f"{repo}/blob/{at}/{{path:rest}}", release.blob),
+            page(f"{repo}/badge.svg", badge.picture),
+            page(f"{repo}/history", history.log),
+            page(f"{repo}/history.atom", history.feed),
+            page(f"{repo}/compare", compare.two),
+            page(f"{repo}/lineage/{at}/picture.svg", lineage.picture),
         ]
+        for tail in ("", f"/{at}"):
+            found += [
+                page(f"{repo}/verification{tail}", verification.found),
+                page(f"{repo}/verification{tail}", verification.check_again, "POST"),
+                page(f"{repo}/lineage{tail}", lineage.told),
+            ]
     return found
 
 
