@@ -1,6 +1,7 @@
 # Everything a newcomer types:
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
+#   make bases   fine-tune a release, whole and by an adapter, and verify through both
 #   make bench   throughput, as ratios to a named peer
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make peers   other people's suites, held to the product: tests/peers/README.md
@@ -34,7 +35,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bench fuzz peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -79,6 +80,9 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+bases: setup
+	$(BIN)/python -m pytest -m bases tests/e2e/test_fine_tuning.py
 
 bench: setup
 	@$(BIN)/python -m tests.bench

@@ -1,39 +1,54 @@
 """Write the code that each stage depends on into dvc.yaml: `python -m pipelines.deps`, or `make deps`.
 
 Only the paths below pipelines/ and registry/ in the `deps` of each stage are replaced; what else stands in the file,
-its order and its comments are kept.
+its order and its comments are kept. Where params.yaml names a base, the stage that fetches it comes first, and the
+stages that read it depend on it; where it names none, both are taken away.
 """
 
 from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from pipelines import imports, stage
+from pipelines import imports, params, stage
+from registry import strict_yaml, suffixes
 from registry.errors import InputError
 from registry.files import read_text, write_atomic
+from registry.records import folders
 
 FILE = Path("dvc.yaml")
+STAGE = "base"
+READ = (folders.BASE, folders.BASE_RECORD)
+"""What that stage writes."""
+READERS = ("tokenizer", "train", "export", "evaluate")
+"""The stages that read it."""
 DRAFT = ("registry", "release", "prepare", "--draft")
 DRAFTING = ("registry.release.config", "registry.release.draft")
 """What the command DRAFT calls; the command itself is thin, and imports every other command's words."""
 
 
+FETCHING = "registry.release.base_stage"
+"""What `glasshouse base` calls."""
+
+
 def main() -> None:
     """Write dvc.yaml anew where its lists are not those of the imports."""
     text = read_text(FILE, mend="run this at the project's root")
-    if (wired := rewritten(text)) != text:
+    settings = strict_yaml.read(params.PATH, aliases=True) if params.PATH.is_file() else None
+    if (wired := rewritten(text, settings.get("base") if isinstance(settings, dict) else None)) != text:
         write_atomic(FILE, wired.encode())
 
 
-def rewritten(text: str) -> str:
+def rewritten(text: str, base: Mapping[str, Any] | None = None) -> str:
     """The dvc.yaml `text` with the code that each stage of ours depends on; a stage of others stays as it is.
+
+    base: that section of params.yaml.
 
     Raises InputError for a command of ours whose imports cannot be told.
     """
@@ -41,6 +56,7 @@ def rewritten(text: str) -> str:
     yaml.preserve_quotes, yaml.width = True, 1 << 20
     yaml.indent(mapping=2, sequence=4, offset=2)
     pipeline = yaml.load(text)
+    _base_wired(pipeline["stages"], base)
     for body in pipeline["stages"].values():
         if begun := roots(body.get("cmd")):
             body["deps"] = _merged(body.get("deps", CommentedSeq()), imports.code(begun))
@@ -49,12 +65,37 @@ def rewritten(text: str) -> str:
     return written.getvalue()
 
 
+def _base_wired(stages: Any, base: Mapping[str, Any] | None) -> None:
+    """Put the stage of the base into `stages`, or take it away, with what other stages have to do with it."""
+    before = stages.pop(STAGE, {})
+    wanted = [(name, "deps", READ) for name in READERS]
+    for name, listed, items in [*wanted, ("release", "deps", READ[1:]), ("release", "params", (STAGE,))]:
+        if name in stages:
+            had = stages[name][listed]
+            for item in (each for each in items if each in had):
+                had.remove(item)
+            for place, item in enumerate(items if base is not None else ()):
+                had.insert(place, item)
+    if base is not None:
+        policy = [base["policy"]] if base.get("policy") else []
+        made = {
+            "desc": "The open model that training begins with, fetched at its commit and verified",
+            "cmd": before.get("cmd", "python -m registry record -- python -m registry base"),
+            "deps": CommentedSeq([*policy, "requirements.lock"]),
+            "params": [STAGE],
+            "outs": [*READ, f"build/runs/{STAGE}{suffixes.RUN}"],
+        }
+        stages.insert(0, STAGE, made)
+
+
 def roots(command: object) -> tuple[str, ...]:
     """The modules of ours that a stage's command begins with, run by `registry record --` or not."""
     words = shlex.split(command) if isinstance(command, str) else []
     match words[words.index("--") + 1 :] if "--" in words else words:
         case ["python", "-m", *draft] if tuple(draft) == DRAFT:
             return DRAFTING
+        case ["python", "-m", "registry", "base", *_]:
+            return (FETCHING,)
         case ["python", "-m", str(module), *_] if module.startswith("pipelines."):
             return (module, f"{module}.__main__")
         case ["python", "-m", "registry", *_]:

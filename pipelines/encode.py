@@ -93,13 +93,13 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     summary_data, tokenizer_data = _read(corpus / data_manifest.SUMMARY), _read(tokenizer)
     summary = Summary.from_bytes(summary_data, name=data_manifest.SUMMARY)
     data_manifest.verify(summary, corpus / data_manifest.ROWS)
-    bpe = _load(tokenizer_data)
+    bpe, end = _load(tokenizer_data, tokenizer_stage.end_of_text(tokenizer.parent))
     vocabulary = bpe.get_vocab_size()
     dtype: Literal["uint16", "uint32"] = "uint16" if vocabulary <= 1 << 16 else "uint32"
     used = summary.splits.train.documents + summary.splits.validation.documents
     with directory_beside(out) as folder, ExitStack() as files, stage.progress("encode: documents", used) as advance:
         writers = {split: SplitWriter(folder, split, dtype, shard_tokens, files) for split in tokens.SPLITS}
-        for document, numbers in _encoded(corpus, bpe):
+        for document, numbers in _encoded(corpus, bpe, end):
             writers[document.use].add(document, numbers)
             advance(1)
         closed = {split: writer.close() for split, writer in writers.items()}
@@ -117,13 +117,13 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     return record
 
 
-def _encoded(corpus: Path, bpe: BpeTokenizer) -> Iterator[tuple[parquet.Text, NDArray[np.int64]]]:
-    """Each used document with its tokens, in the manifest's order, each checked against its row there.
+def _encoded(corpus: Path, bpe: BpeTokenizer, end: int) -> Iterator[tuple[parquet.Text, NDArray[np.int64]]]:
+    """Each used document with its tokens and `end`, in the manifest's order, each checked against its row there.
 
     A row group is encoded at once: the library's threads share it, which was faster than processes of our own.
     """
     rows = (row for row in data_manifest.iter_rows(corpus / data_manifest.ROWS) if row.reason is None)
-    path, end = corpus / parquet.NAME, bpe.token_to_id(tokenizer_stage.END_OF_TEXT)
+    path = corpus / parquet.NAME
     for group in range(parquet.groups(path)):
         documents = parquet.read_group(path, group)
         encodings = bpe.encode_batch_fast([document.text for document in documents], add_special_tokens=False)
@@ -136,15 +136,17 @@ def _encoded(corpus: Path, bpe: BpeTokenizer) -> Iterator[tuple[parquet.Text, ND
         _not_of_the_manifest(f"{parquet.NAME} has fewer documents")
 
 
-def _load(data: bytes) -> BpeTokenizer:
+def _load(data: bytes, end: str) -> tuple[BpeTokenizer, int]:
+    """The tokenizer, and the number of the token `end`. Raises InputError for another file, or one without that."""
     try:
         bpe = BpeTokenizer.from_buffer(data)
     except ValueError as problem:
         raise InputError(f"{tokenizer_stage.NAME}: {problem}", mend="dvc repro -f tokenizer") from problem
-    if bpe.token_to_id(tokenizer_stage.END_OF_TEXT) is None:
-        raise InputError(f"{tokenizer_stage.NAME} has no {tokenizer_stage.END_OF_TEXT}", mend="dvc repro -f tokenizer")
+    number = bpe.token_to_id(end)
+    if number is None:
+        raise InputError(f"{tokenizer_stage.NAME} has no {end}", mend="dvc repro -f tokenizer")
     bpe.encode_special_tokens = True  # text stays text, even where it spells a special token
-    return bpe
+    return bpe, number
 
 
 def _read(path: Path) -> bytes:

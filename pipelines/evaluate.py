@@ -27,7 +27,6 @@ from registry.files import directory_beside
 from registry.records import folders
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.training_folder import WEIGHTS
 
 if TYPE_CHECKING:  # they load torch, which has to come after the profile
     import torch
@@ -56,19 +55,17 @@ def main() -> None:
     profile = determinism.named(settings.train.profile)
     determinism.apply(profile)
     determinism.check(profile)
-    from transformers import AutoConfig
-
+    from pipelines import fine_tuning
     from pipelines import model as models
     from pipelines.tokens import TokenSplit
 
     train, held = TokenSplit.open(TOKENS, "train"), TokenSplit.open(TOKENS, "validation")
-    model = models.blank(AutoConfig.from_pretrained(MODEL, local_files_only=True), profile)
-    models.load(model, MODEL / WEIGHTS)
+    model = fine_tuning.exported(settings, profile, MODEL)
     model.eval()
     with models.arithmetic(profile):
-        totals = predict(model, held)
+        totals = predict(model, held, settings.model.context, models.end_of_text(MODEL))
         sample = go_on(model, settings)
-    record = evaluation(totals, train, held, sample)
+    record = evaluation(MODEL / fine_tuning.exported_weights(settings), totals, train, held, sample)
     with directory_beside(OUT) as folder:
         (folder / "evaluation.json").write_bytes(record.to_bytes())
         (folder / "sample.txt").write_text(sample.prompt + sample.text, encoding="utf-8")
@@ -82,15 +79,15 @@ def main() -> None:
     )
 
 
-def predict(model: PreTrainedModel, held: TokenSplit) -> Totals:
-    """Predict every token of the split."""
+def predict(model: PreTrainedModel, held: TokenSplit, context: int, before: int) -> Totals:
+    """Predict every token of the split, in windows of `context` tokens; the first after the token `before`."""
     import torch
     from torch.nn import functional
 
     losses: list[float] = []
     correct = 0
     with torch.no_grad(), stage.progress("evaluating", held.count) as advance:
-        for rows in _windows(held, model.config.max_position_embeddings, int(model.config.eos_token_id)):
+        for rows in _windows(held, context, before):
             rows = rows.to(model.device)
             logits = model(input_ids=rows[:, :-1], use_cache=False).logits.flatten(0, 1)
             targets = rows[:, 1:].flatten()
@@ -118,7 +115,7 @@ def _windows(split: TokenSplit, context: int, before: int) -> Iterator[torch.Ten
             yield torch.from_numpy(tokens[whole * context :])[None, :]
 
 
-def evaluation(totals: Totals, train: TokenSplit, held: TokenSplit, sample: Sample) -> Evaluation:
+def evaluation(weights: Path, totals: Totals, train: TokenSplit, held: TokenSplit, sample: Sample) -> Evaluation:
     """The record. Bits per byte: all the bits spent on the split, by the bytes of its documents."""
     size = train.record.splits.validation
 
@@ -126,7 +123,7 @@ def evaluation(totals: Totals, train: TokenSplit, held: TokenSplit, sample: Samp
         return round(nats / math.log(2) / size.size, DIGITS)
 
     return Evaluation(
-        weights=sha256_file(MODEL / WEIGHTS),
+        weights=sha256_file(weights),
         tokens=sha256_file(TOKENS / "tokens.json"),
         validation=Validation(documents=size.documents, size=size.size, tokens=totals.tokens),
         metrics=Metrics(

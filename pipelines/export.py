@@ -2,6 +2,7 @@
 
     build/train, build/tokenizer -> build/model
     model.safetensors, config.json, generation_config.json, tokenizer files
+    with train.adapter, what peft loads upon the base: adapter_model.safetensors, adapter_config.json, tokenizer files
 
 The weights are the last checkpoint's file, byte for byte: the chain of checkpoints ends in the file that is released.
 """
@@ -25,26 +26,31 @@ from registry.records.tokens import Tokens
 from registry.records.training_folder import WEIGHTS
 
 OUT = Path(folders.MODEL)
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def main() -> None:
     """Export the model that params.yaml in the current directory describes."""
     settings = params.load()
     determinism.apply(determinism.named(settings.train.profile))
-    trained = RunFolder(TRAINED)
+    from pipelines import fine_tuning  # it loads torch, which has to come after the profile
+
+    trained, name = RunFolder(TRAINED), fine_tuning.exported_weights(settings)
     chain = Chain.read(trained.chain)
     entry = last(settings, chain)
     trained.verify(entry)
     with directory_beside(OUT) as folder:
-        shutil.copyfile(trained.checkpoint(entry.step) / WEIGHTS, folder / WEIGHTS)
-        for name in TOKENIZER_FILES:
-            shutil.copyfile(TOKENIZER / name, folder / name)
-        write_config(settings, folder)
-        check_loads(folder)
-    weights = sha256_file(OUT / WEIGHTS)
+        shutil.copyfile(trained.checkpoint(entry.step) / WEIGHTS, folder / name)
+        for path in sorted(TOKENIZER.iterdir()):
+            shutil.copyfile(path, folder / path.name)
+        if settings.train.adapter:
+            fine_tuning.write_adapter_config(settings, folder)
+            fine_tuning.check_adapter_loads(folder)
+        else:
+            write_config(settings, folder)
+            check_loads(folder)
+    weights = sha256_file(OUT / name)
     tracking.registered(chain.recipe, model_name(settings), OUT, weights)
-    print(f"{OUT / WEIGHTS}: sha256:{weights}")
+    print(f"{OUT / name}: sha256:{weights}")
 
 
 def last(settings: Params, chain: Chain) -> Checkpoint:
@@ -64,10 +70,10 @@ def write_config(settings: Params, folder: Path) -> None:
     from transformers import GenerationConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    from pipelines import model
+    from pipelines import fine_tuning, model
 
     vocabulary = Tokens.read(TOKENS / "tokens.json").vocabulary
-    config = model.configuration(settings.model, vocabulary=vocabulary, end_of_text=model.end_of_text(TOKENIZER))
+    config = fine_tuning.configuration(settings, vocabulary=vocabulary, end_of_text=model.end_of_text(TOKENIZER))
     config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[settings.model.architecture]]
     config.save_pretrained(folder)
     GenerationConfig.from_model_config(config).save_pretrained(folder)

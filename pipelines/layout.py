@@ -22,6 +22,10 @@ from transformers.core_model_loading import revert_weight_conversion
 from registry.errors import InputError
 
 Tensors = Mapping[str, torch.Tensor]
+Places = np.ndarray[Any, np.dtype[np.int64]]
+"""Which numbers of all parameters, end to end, a tensor holds."""
+ADAPTER = "default"
+"""What peft calls an adapter in memory; in a file its tensors do without."""
 STEP = "step"
 """What AdamW keeps beside tensors of the parameter's shape: a single number."""
 
@@ -32,7 +36,7 @@ class Layout:
 
     shapes: Mapping[str, tuple[int, ...]]
     """The parameters, in the model's order."""
-    places: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]] | None
+    places: Mapping[str, Places] | None
     """For each tensor of the file: which numbers of all parameters, end to end, it holds. None: each is a parameter."""
 
     def stored(self, tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -91,17 +95,25 @@ class Layout:
 
 
 def layout_of(model: PreTrainedModel) -> Layout:
-    """The layout that `save_pretrained` would write."""
-    given = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    """The layout that `save_pretrained` would write: of the parameters that are trained."""
+    given = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
     shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+    if any(f".{ADAPTER}." in name for name in given):
+        return Layout(shapes, {name.replace(f".{ADAPTER}.", "."): place for name, place in _places(given).items()})
     lying = revert_weight_conversion(model, dict(given))
     if lying.keys() == given.keys() and all(lying[name] is tensor for name, tensor in given.items()):
         return Layout(shapes, None)
-    numbers, start = {}, 0
-    for name, tensor in given.items():
-        numbers[name] = torch.from_numpy(np.arange(start, start + tensor.numel()).reshape(tensor.shape))
-        start += tensor.numel()
+    numbers = {name: torch.from_numpy(place) for name, place in _places(given).items()}
     places = {
         name: np.ascontiguousarray(tensor.numpy()) for name, tensor in revert_weight_conversion(model, numbers).items()
     }
     return Layout(shapes, places)
+
+
+def _places(tensors: Tensors) -> dict[str, Places]:
+    """For each tensor, which numbers of all, end to end, it holds."""
+    found, start = {}, 0
+    for name, tensor in tensors.items():
+        found[name] = np.arange(start, start + tensor.numel(), dtype=np.int64).reshape(tensor.shape)
+        start += tensor.numel()
+    return found

@@ -103,8 +103,8 @@ def initialise(model: PreTrainedModel, seed: int) -> None:
 
 
 def parameters(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
-    """The model's parameters by name, in the model's order, a tied one once."""
-    return dict(model.named_parameters())
+    """The parameters that are trained by name, in the model's order, a tied one once."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def load(model: PreTrainedModel, path: Path) -> None:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from registry import canonical, strict_yaml
 from registry.errors import InputError
+from registry.records import folders
+from registry.records.base_record import ChosenBase
 from registry.records.record import validated
 
 PATH = Path("params.yaml")
@@ -85,6 +87,9 @@ class RowFiles(Section):
     exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
     text: Column = "text"
     """The column that holds the text."""
+    messages: Column | None = None
+    """The column that holds a chat, instead: a list of messages, each with a role and a content. `corpus.chat_template`
+    makes one text of it."""
     license: Licence | None = None
     """SPDX expression for every row, or else `license_column`."""
     license_column: Column | None = None
@@ -113,6 +118,9 @@ class HuggingFace(Section):
     splits: tuple[Name, ...] = Field(default=("train",), min_length=1, max_length=20)
     text: Column = "text"
     """The column that holds the text."""
+    messages: Column | None = None
+    """The column that holds a chat, instead: a list of messages, each with a role and a content. `corpus.chat_template`
+    makes one text of it."""
     license: Licence | None = None
     """SPDX expression for every row, or else `license_column`."""
     license_column: Column | None = None
@@ -155,11 +163,16 @@ class Corpus(Section):
     filters: Filters
     validation_fraction: float = Field(gt=0, lt=1)
     """The share of documents, chosen by their digests, that is kept from training."""
+    chat_template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
+    """How a chat is written as one text: Jinja, as transformers has it. The model is released with it."""
 
     @model_validator(mode="after")
     def _no_source_twice(self) -> Self:
         if twice := _twice(source.id for source in self.sources):
             raise ValueError(f"the source {twice} stands twice")
+        chats = [source.id for source in self.sources if isinstance(source, RowFiles | HuggingFace) and source.messages]
+        if chats and self.chat_template is None:
+            raise ValueError(f"{chats[0]} has messages, and no chat_template says how they are written")
         return self
 
 
@@ -200,6 +213,18 @@ class Model(Section):
         return self
 
 
+class Adapter(Section):
+    """Matrices of low rank beside those of the base, which stay as they are (LoRA, by peft): what is trained, and
+    what is released. Source: Hu et al., LoRA (ICLR 2022)."""
+
+    rank: int = Field(ge=1, le=4096)
+    """The rank."""
+    alpha: int = Field(ge=1, le=1_000_000)
+    """What they add is scaled by alpha / rank."""
+    targets: tuple[Name, ...] = Field(min_length=1, max_length=100)
+    """The modules that get them, by the last part of their names: q_proj, v_proj, ..."""
+
+
 class Train(Section):
     """How the model is trained. A step takes `micro_batches` times `micro_batch_rows` rows of `context` tokens."""
 
@@ -227,6 +252,8 @@ class Train(Section):
     """Steps between measurements of the validation loss, beside one at the end."""
     validation_micro_batches: int = Field(ge=1, le=1 << 16)
     """How many micro-batches those take: a power of two, and no fewer than `micro_batches`."""
+    adapter: Adapter | None = None
+    """What is trained beside a base; None: every parameter is trained."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -264,8 +291,23 @@ class Params(Section):
     model: Model
     train: Train
     evaluate: Evaluate
+    base: ChosenBase | None = None
+    """The open model that training begins with; None: it begins with weights drawn from the seed."""
     release: dict[str, Any] = {}
     """Read by `glasshouse release`, which has its own law for it."""
+
+    @model_validator(mode="after")
+    def _base_fits(self) -> Self:
+        if self.base is None:
+            if self.train.adapter is not None:
+                raise ValueError("train.adapter goes with a base")
+            return self
+        if self.model.config:
+            raise ValueError("model.config is the base's own: leave it empty ({})")
+        records = self.release.get("provenance")
+        if isinstance(records, list) and folders.BASE_RECORD not in records:
+            raise ValueError(f"release.provenance has to name {folders.BASE_RECORD}: a release says what it is made of")
+        return self
 
 
 def load(path: Path = PATH) -> Params:

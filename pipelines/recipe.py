@@ -9,11 +9,13 @@ from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
 from registry.files import readable
+from registry.records import folders
 from registry.records.checkpoint_chain import Chain
 
 TRAINING = "pipelines.train"
 """The module whose imports are the code of the recipe, as they are the dependencies of the stage in dvc.yaml."""
 LOCK = Path("requirements.lock")
+BASE_RECORD = Path(folders.BASE_RECORD)
 
 
 def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
@@ -30,6 +32,7 @@ def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
         "profile": profile.identity.digest,
         "code": {path: sha256_file(file) for path, file in imports.code([TRAINING]).items()},
         **digests,
+        **({"base": _digest(BASE_RECORD)} if params.base else {}),
     }
     return Chain(
         tokens=digests["tokens"], recipe=canonical.digest(recipe), profile=profile.identity, entries=()

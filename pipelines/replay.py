@@ -88,14 +88,14 @@ def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
 def _replay(
     settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile, tasks: Sequence[Task]
 ) -> None:
-    from pipelines import model, worker
+    from pipelines import fine_tuning, model, worker
     from pipelines.tokens import TokenSplit
 
     learned, held = (TokenSplit.open(train.TOKENS, split) for split in ("train", "validation"))
-    config = model.configuration(
-        settings.model, vocabulary=learned.record.vocabulary, end_of_text=model.end_of_text(train.TOKENIZER)
+    trained = fine_tuning.blank(
+        settings, profile, vocabulary=learned.record.vocabulary, end_of_text=model.end_of_text(train.TOKENIZER)
     )
-    state = worker.Training(settings, profile, place, model.blank(config, profile), learned, held)
+    state = worker.Training(settings, profile, place, trained, learned, held)
     for task in tasks:
         folder = RunFolder(Path(task.out))
         chain = Chain.read(folder.chain)

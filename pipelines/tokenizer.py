@@ -7,6 +7,7 @@ Source: Sennrich et al., Neural Machine Translation of Rare Words with Subword U
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from tokenizers.pre_tokenizers import ByteLevel, PreTokenizer, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 
 from pipelines import params, stage
+from pipelines.base_folder import checked
 from pipelines.corpus import OUT as CORPUS
-from pipelines.corpus import parquet
+from pipelines.corpus import chat, parquet
 from pipelines.corpus.judge import share
 from pipelines.params import Params
 from registry import canonical
@@ -29,6 +31,8 @@ from registry.records import data_manifest, folders
 
 OUT = Path(folders.TOKENIZER)
 NAME = "tokenizer.json"
+CONFIG = "tokenizer_config.json"
+FILES = (NAME, CONFIG)
 END_OF_TEXT = "<|endoftext|>"
 WORDS = "|".join((
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",   # what English leaves of a word
@@ -84,7 +88,7 @@ def save(tokenizer: BpeTokenizer, out: Path) -> None:
     """Write the files that AutoTokenizer loads."""
     with directory_beside(out) as folder:
         write_atomic(folder / NAME, tokenizer.to_str(pretty=True).encode("utf-8"))
-        write_atomic(folder / "tokenizer_config.json", canonical.dumps(config()))
+        write_atomic(folder / CONFIG, canonical.dumps(config()))
 
 
 def sample(documents: Path, seed: int, portion: float, advance: stage.Advance = lambda steps: None) -> Iterator[str]:
@@ -96,10 +100,41 @@ def sample(documents: Path, seed: int, portion: float, advance: stage.Advance = 
                 yield document.text
 
 
+def end_of_text(folder: Path) -> str:
+    """The token that ends a document, of the tokenizer in `folder`. Raises InputError where it names none."""
+    said = canonical.read(folder / CONFIG)
+    match said.get("eos_token") if isinstance(said, dict) else None:
+        case str(token) | {"content": str(token)}:
+            return token
+    raise InputError(f"{folder / CONFIG} names no eos_token", mend="choose a base whose tokenizer has one")
+
+
+def of_base(folder: Path, out: Path) -> BpeTokenizer:
+    """The tokenizer of the base in `folder`, its files copied to `out`. Raises InputError where one is missing."""
+    if absent := [name for name in FILES if not (folder / name).is_file()]:
+        raise InputError(f"the base has no {', '.join(absent)}", mend="choose a base with a fast tokenizer")
+    try:
+        tokenizer = BpeTokenizer.from_file(str(folder / NAME))
+    except Exception as problem:  # what the library raises has no type of its own
+        raise InputError(f"the base's {NAME}: {problem}"[:500], mend="choose another base") from problem
+    end_of_text(folder)
+    with directory_beside(out) as made:
+        for name in (*FILES, chat.NAME):
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, made / name)
+    return tokenizer
+
+
 def main() -> None:
-    """Train the tokenizer that params.yaml in the current directory asks for."""
-    tokenizer = train(params.load(), CORPUS / parquet.NAME)
-    save(tokenizer, OUT)
+    """Train the tokenizer that params.yaml in the current directory asks for, or take that of the base."""
+    settings = params.load()
+    if settings.base is not None:
+        tokenizer = of_base(checked(settings.base), OUT)
+    else:
+        tokenizer = train(settings, CORPUS / parquet.NAME)
+        save(tokenizer, OUT)
+    if settings.corpus.chat_template is not None:
+        write_atomic(OUT / chat.NAME, (CORPUS / chat.NAME).read_bytes())
     print(f"vocabulary: {tokenizer.get_vocab_size()} tokens")
 
 

@@ -67,7 +67,7 @@ def work(settings: Params, profile: Profile) -> None:
 
 
 def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile) -> None:
-    from pipelines import environment, model, worker
+    from pipelines import environment, fine_tuning, model, worker
     from pipelines.tokens import TokenSplit
 
     folder = RunFolder(OUT)
@@ -75,12 +75,13 @@ def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: Numer
     train, held = TokenSplit.open(TOKENS, "train"), TokenSplit.open(TOKENS, "validation")
     if place.rank == 0:
         write_atomic(folder.environment, environment.describe(numeric, settings, recipe.LOCK).to_bytes())
+    trained = fine_tuning.blank(
+        settings, profile, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(TOKENIZER)
+    )
+    training = worker.Training(settings, profile, place, trained, train, held)
+    done = training.load(folder, chain)  # before the gate: safetensors reads through operations of its own
     with model.arithmetic(profile), _bar(settings, place.rank) as advance:
-        config = model.configuration(
-            settings.model, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(TOKENIZER)
-        )
-        training = worker.Training(settings, profile, place, model.blank(config, profile), train, held)
-        worker.run(training, folder, chain, advance)
+        worker.run(training, folder, chain, done, advance)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
+from pipelines import fine_tuning, order, reduce, schedule
 from pipelines import model as models
-from pipelines import order, reduce, schedule
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
 from pipelines.layout import layout_of
@@ -88,7 +88,7 @@ class Training:
     def load(self, folder: RunFolder, chain: Chain) -> int:
         """Take up the last checkpoint of the chain, or the first weights where none is. Returns the steps done."""
         if not chain.entries:
-            models.initialise(self.model, self.params.seed)
+            fine_tuning.begin(self.model, self.params)
             return 0
         entry = chain.entries[-1]
         folder.verify(entry)
@@ -192,10 +192,12 @@ def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], settings: Train) 
     return optimizer
 
 
-def run(training: Training, folder: RunFolder, chain: Chain, advance: Advance) -> Chain:
-    """Train from where `chain` ends to the last step; returns the whole chain, in process 0."""
+def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance: Advance) -> Chain:
+    """Train from where `chain` ends, `done` steps after the first, to the last step; the whole chain, in process 0.
+
+    `training` has loaded what stands there.
+    """
     settings, first = training.settings, training.place.rank == 0
-    done = training.load(folder, chain)
     advance(done, math.nan)
     if first and not chain.entries:
         chain = _keep(training, folder, chain, 0, None)

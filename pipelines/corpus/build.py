@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines import params, stage
 from pipelines.corpus import OUT, parquet
+from pipelines.corpus.chat import NAME, ChatTemplate
 from pipelines.corpus.documents import Reader
 from pipelines.corpus.hub import HubReader
 from pipelines.corpus.installed import InstalledReader
@@ -15,20 +16,26 @@ from pipelines.corpus.project import ProjectReader
 from pipelines.corpus.tables import TableReader
 from pipelines.params import Files, HuggingFace, Installed, Params, RowFiles
 from registry.errors import InputError
-from registry.files import directory_beside
+from registry.files import directory_beside, write_atomic
 from registry.records import data_manifest
 from registry.records.data_manifest import Row, Summary
 
 
 def write(settings: Params, root: Path, out: Path) -> Summary:
     """Make `out` anew: documents.parquet and the data manifest. Raises InputError where a split comes out empty."""
-    readers = sorted((_reader(source, root) for source in settings.corpus.sources), key=lambda reader: reader.source.id)
+    template = settings.corpus.chat_template
+    chat = None if template is None else ChatTemplate(template)
+    readers = sorted(
+        (_reader(source, root, chat) for source in settings.corpus.sources), key=lambda reader: reader.source.id
+    )
     with (
         directory_beside(out) as folder,
         parquet.Writer(folder / parquet.NAME) as writer,
         stage.progress("corpus") as advance,
     ):
         rows = _rows(readers, Judge(settings.corpus, settings.seed), writer, settings, advance)
+        if template is not None:
+            write_atomic(folder / NAME, template.encode())
         summary = data_manifest.write(folder, rows, [reader.source for reader in readers])
         for name, split in (("train", summary.splits.train), ("validation", summary.splits.validation)):
             if not split.documents:
@@ -49,16 +56,16 @@ def _mend(summary: Summary) -> str:
     return "loosen corpus.filters in params.yaml, or move validation_fraction"
 
 
-def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path) -> Reader:
+def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path, chat: ChatTemplate | None) -> Reader:
     match source:
         case Installed():
             return InstalledReader.open(source)
         case Files():
             return ProjectReader(source, root)
         case RowFiles():
-            return TableReader(source, root)
+            return TableReader(source, root, chat)
         case HuggingFace():
-            return HubReader(source)
+            return HubReader(source, chat)
 
 
 def _rows(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from pipelines.corpus import licences
+from pipelines.corpus.chat import ChatTemplate
 from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace, RowFiles
 from registry.errors import InputError
@@ -20,16 +21,23 @@ CHAT = frozenset({"role", "content"})
 
 
 def documents_of(
-    rows: Iterable[Mapping[str, Any]], wanted: HuggingFace | RowFiles, folder: str, where: str
+    rows: Iterable[Mapping[str, Any]],
+    wanted: HuggingFace | RowFiles,
+    folder: str,
+    where: str,
+    chat: ChatTemplate | None = None,
 ) -> Iterator[Document]:
     """The rows as documents named FOLDER/NUMBER, from 0. Raises InputError for a row that is none.
 
-    where: what errors call the table that the rows are of.
+    where: what errors call the table that the rows are of.  chat: writes chats, where `wanted` names a column of them.
     """
     stated = licences.normal(wanted.license) if wanted.license else None
     for number, row in enumerate(rows):
         place = f"{where}, row {number + 1}"
-        text = _cell(row, wanted.text, place)
+        if wanted.messages is not None and chat is not None:
+            text = chat.render(_value(row, wanted.messages, place), f"{place}, column {wanted.messages!r}")
+        else:
+            text = _cell(row, wanted.text, place)
         if wanted.license_column is not None:
             stated = licences.normal(_cell(row, wanted.license_column, place))
         yield Document.of_text(f"{folder}/{number:012d}", stated or NO_LICENCE, text)
@@ -37,9 +45,7 @@ def documents_of(
 
 def _cell(row: Mapping[str, Any], column: str, place: str) -> str:
     """The text in a column, empty where there is nothing."""
-    if column not in row:
-        _refuse(f"{place} has no column {column!r}; it has {', '.join(sorted(map(str, row)))[:300]}")
-    value = row[column]
+    value = _value(row, column, place)
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -47,9 +53,15 @@ def _cell(row: Mapping[str, Any], column: str, place: str) -> str:
     return value
 
 
+def _value(row: Mapping[str, Any], column: str, place: str) -> object:
+    if column not in row:
+        _refuse(f"{place} has no column {column!r}; it has {', '.join(sorted(map(str, row)))[:300]}")
+    return row[column]
+
+
 def _described(value: object) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].keys() >= CHAT:
-        return "a chat (make one text of its messages first, in a stage of your own)"
+        return "a chat (name it as `messages`, with a corpus.chat_template)"
     return f"a value of type {type(value).__name__}"
 
 

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from pipelines.corpus import licences
+from pipelines.corpus.chat import ChatTemplate
 from pipelines.corpus.columns import documents_of
 from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace
@@ -32,6 +33,8 @@ class HubReader:
 
     wanted: HuggingFace
     """What params.yaml asks for."""
+    chat: ChatTemplate | None = None
+    """Writes chats."""
 
     @property
     def source(self) -> DataSource:
@@ -58,7 +61,7 @@ class HubReader:
             if hasattr(builder.config, "sample_by"):  # files of text: each is a document, not each of its lines
                 builder.config.sample_by = "document"
             for split in sorted(wanted.splits, key=lambda name: f"{name}/"):
-                yield from _split(builder, wanted, split)
+                yield from _split(builder, wanted, split, self.chat)
         except (DatasetsError, ValueError) as problem:
             raise InputError(
                 f"{wanted.id}: {problem}", mend="compare corpus.sources in params.yaml with the data set's page"
@@ -69,10 +72,10 @@ class HubReader:
             gc.collect()  # pyarrow's threads end with what they read for; left to the end they may abort the process
 
 
-def _split(builder: Any, wanted: HuggingFace, split: str) -> Iterator[Document]:
+def _split(builder: Any, wanted: HuggingFace, split: str, chat: ChatTemplate | None) -> Iterator[Document]:
     """The documents of one split. Raises InputError where it has none."""
     where, some = f"{wanted.id}, {split}", False
-    for document in documents_of(islice(_rows(builder, split), wanted.limit), wanted, split, where):
+    for document in documents_of(islice(_rows(builder, split), wanted.limit), wanted, split, where, chat):
         some = True
         yield document
     if not some:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.corpus import licences
+from pipelines.corpus.chat import ChatTemplate
 from pipelines.corpus.columns import documents_of
 from pipelines.corpus.documents import Document, opened
 from pipelines.corpus.project import TABLES, selected
@@ -46,6 +47,8 @@ class TableReader:
     """What params.yaml asks for."""
     root: Path
     """The project's root."""
+    chat: ChatTemplate | None = None
+    """Writes chats."""
 
     @property
     def source(self) -> DataSource:
@@ -60,7 +63,7 @@ class TableReader:
         for path in sorted(paths, key=lambda path: f"{path}/"):
             read, some = _reader(path), False
             with opened(self.root, path) as stream, closing(read(stream, path)) as rows:
-                for document in documents_of(rows, self.wanted, path, path):
+                for document in documents_of(rows, self.wanted, path, path, self.chat):
                     some = True
                     yield document
             if not some:

@@ -16,7 +16,7 @@ MAX_LABEL = 48
 MAX_DEPTH = 40
 SHAPES = {
     "release": "doubleoctagon", "weights": "box3d", "stage": "box", "file": "note", "data": "cylinder",
-    "source": "folder", "commit": "component", "companion": "tab",
+    "source": "folder", "commit": "component", "companion": "tab", "base": "box3d",
 }  # fmt: skip
 """Graphviz' shape for each kind of node."""
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 250, 46, 70, 18, 20
@@ -24,7 +24,7 @@ WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 250, 46, 70, 18, 20
 STYLE = """
 svg{font:13px system-ui,sans-serif;--bg:#ffffff;--line:#8c959f}
 .stage rect{fill:#ddf4ff}.weights rect,.release rect{fill:#dafbe1}.data rect,.source rect{fill:#fff8c5}
-.file rect,.commit rect,.companion rect{fill:#f6f8fa}
+.file rect,.commit rect,.companion rect,.base rect{fill:#f6f8fa}
 rect{stroke:var(--line)}text{fill:#1b1f24}.note{fill:#424a53;font-size:11px}path{fill:none;stroke:var(--line)}
 .paper{fill:var(--bg);stroke:none}
 @media(prefers-color-scheme:dark){svg{--bg:#0d1117;--line:#6e7681}}

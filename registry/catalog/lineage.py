@@ -16,10 +16,11 @@ from typing import Any, Literal
 from registry.catalog.entry import ReleaseEntry
 from registry.errors import GlasshouseError
 from registry.records import layout
+from registry.records.base_record import Base
 from registry.records.data_manifest import Summary
 from registry.records.run import Stages
 
-Kind = Literal["release", "weights", "stage", "file", "data", "source", "commit", "companion"]
+Kind = Literal["release", "weights", "stage", "file", "data", "source", "commit", "companion", "base"]
 MAX_NODES = 5_000
 """A graph with more is cut off, and says so."""
 
@@ -135,7 +136,7 @@ def graph(entry: ReleaseEntry) -> Graph:
     for each in weights:
         drawn.link(root, each)
     commit = drawn.add("commit", source.commit, None, source.repository or "no address to fetch it from is recorded")
-    steps = [_companions, _stages, _data]
+    steps = [_companions, _stages, _data, _base]
     for step in steps:
         try:
             step(entry, drawn, commit)
@@ -236,3 +237,17 @@ def _data(entry: ReleaseEntry, drawn: _Drawn, commit: str) -> None:
                     drawn.link(f"stage:{known.run.stage}", data)
     if not any(origin == data for _, origin in drawn.edges):
         drawn.link(f"release:{entry.name}", data)
+
+
+def _base(entry: ReleaseEntry, drawn: _Drawn, commit: str) -> None:
+    """The open model that the training began with, behind the stage that fetched it."""
+    if layout.BASE not in entry.listed:
+        return
+    base = Base.from_bytes(entry.read(layout.BASE), name=layout.BASE)
+    note = base.verification.established if base.verification else "not verifiable: nobody named who may sign it"
+    node = drawn.add("base", base.uri, base.sha256, note)
+    for known in Stages.from_bytes(entry.read(layout.STAGES), name=layout.STAGES).stages:
+        if any(out.sha256 == base.sha256 for out in known.run.outs):
+            drawn.link(f"stage:{known.run.stage}", node)
+    if not any(origin == node for _, origin in drawn.edges):
+        drawn.gaps.append(f"no record says which stage fetched {base.uri}")

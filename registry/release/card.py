@@ -17,6 +17,7 @@ from registry.hub import metadata
 from registry.openness.cards import model_card
 from registry.openness.cards.model_card import About
 from registry.records import layout
+from registry.records.base_record import Base
 from registry.records.kinds import ModelFolder
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
@@ -43,8 +44,10 @@ def labelled(config: ReleaseConfig, folder: Path) -> About:
     model = ModelFolder.at(folder)
     kind = doors.kind_of(model, config.kind)
     label = doors.label(model, kind)
-    bases = config.base_model or label.base_model
-    relation = config.base_model_relation or (label.base_model_relation if bases == label.base_model else None)
+    recorded = (Base.read(folder / layout.BASE).repo,) if (folder / layout.BASE).is_file() else ()
+    bases = config.base_model or recorded or label.base_model
+    known = label.base_model_relation if bases == label.base_model else "finetune" if bases == recorded else None
+    relation = config.base_model_relation or known
     return replace(
         config.about,
         kind=kind.title,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -247,5 +248,6 @@ def _cell(text: str) -> str:
 
 
 def _fenced(text: str) -> str:
-    """`text` as it can stand in a fenced block: no fence of its own."""
-    return text.replace("```", "'''").strip("\n")
+    """`text` as it can stand in a fenced block: no fence of its own, and no control characters, which no text has."""
+    plain = "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return plain.replace("```", "'''").strip("\n")

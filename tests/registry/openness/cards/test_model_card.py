@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from registry.formats.known import Safety, identify
 from registry.hub import metadata
 from registry.manifest import Entry
 from registry.openness.cards import data_set, gguf_card, model_card
@@ -77,3 +78,15 @@ def test_norwegian_is_norwegian_in_each_card_to_readers_of_yaml_1_1(release: Pat
         data: Any = ModelCard(text).data
         assert data.language == ["no", "en"]
         assert metadata.check_card(text.encode()).language == ["no", "en"]
+
+
+def test_a_sample_with_control_characters_leaves_the_card_a_text(tmp_path: Path) -> None:
+    synthetic_release.write(tmp_path)
+    path = tmp_path / layout.EVALUATION
+    said = json.loads(path.read_text())
+    said["sample"]["text"] = "glass\x00\x1b[2J\x9b```\nhouse"
+    path.write_text(json.dumps(said))
+    card = tmp_path / layout.CARD
+    card.write_text(model_card.render(tmp_path, ABOUT, version="1.0.0"))
+    assert "glass\N{REPLACEMENT CHARACTER}" in card.read_text() and "'''\nhouse" in card.read_text()
+    assert identify(card).trust is Safety.KNOWN
