@@ -13,7 +13,7 @@ from registry.attest.predicates import BASE, GitCommit, Predicate, PredicatePart
 from registry.records.record import Count, Sha256
 
 ReplayVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
-"""Same files; same tensors in other files; within a stated tolerance; not the same; this machine cannot tell; no
+"""Same files; same tensors in other files; within a stated tolerance; not the same; this audit cannot tell; no
 checkpoint to begin with."""
 
 

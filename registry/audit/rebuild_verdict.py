@@ -13,6 +13,7 @@ from registry import canonical
 from registry.attest.predicates import Rebuild, RebuildVerdict, Rebuilt
 from registry.audit import stages
 from registry.audit.outputs import Output, overall
+from registry.audit.sandbox import BARE
 from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
 from registry.records.environment import Environment
@@ -37,12 +38,15 @@ class Details(Record):
     """Why other bits would accuse nobody."""
     profiled: bool = True
     """Whether the release says in which numeric profile it was made; left out of the JSON where it does."""
+    walled: bool = True
+    """Whether the code was walled in, so that it could not copy what it was to make; left out of the JSON where so."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json() | {"outputs": [output.as_json() for output in self.outputs]}
-        if self.profiled:
-            del value["profiled"]
+        for name in ("profiled", "walled"):
+            if value[name]:
+                del value[name]
         return value
 
     @property
@@ -52,11 +56,12 @@ class Details(Record):
 
     @property
     def verdict(self) -> RebuildVerdict:
-        """The weakest verdict of the outputs that count; UNSUPPORTED where this machine can tell nothing, or where
-        other bits would accuse nobody."""
+        """The weakest verdict of the outputs that count; UNSUPPORTED where this machine can tell nothing, where other
+        bits would accuse nobody, or where the same bits could have been copied."""
         found = overall(self.outputs)
         lost = self.profiled and self.environment is None
-        return "UNSUPPORTED" if lost or (found == "DIFFERENT" and self.cannot) else found
+        empty = bool(self.cannot) if found == "DIFFERENT" else not self.walled
+        return "UNSUPPORTED" if lost or empty else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +119,6 @@ def _reason(details: Details) -> str:
         words.append(f"within {details.let:g}, relative")
         words += [f"{output.path}: {output.reason}" for output in details.outputs if output.apart is not None]
     if details.verdict == "UNSUPPORTED":
-        words.append(f"this machine cannot tell: {'; '.join(details.cannot)}")
+        why = [*details.cannot, *([] if details.walled else [BARE])]
+        words.append(f"this machine cannot tell: {'; '.join(why)}")
     return "; ".join([*words, *details.departs])

@@ -82,4 +82,5 @@ def _details(place: Workshop, found: tuple[Output, ...], departs: tuple[str, ...
         environment=place.here,
         cannot=place.cannot,
         profiled=place.profiled,
+        walled=place.sandbox.bubblewrap,
     )

@@ -44,6 +44,10 @@ def _most_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10
 
 
+BARE = "nothing walled in the code, so that it could have copied what it was to make"
+"""What is said of an audit without bubblewrap in which the same came out: it proves nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What one command of a release may use up. Beyond it, it is ended, which accuses nobody."""

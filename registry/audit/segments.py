@@ -23,7 +23,7 @@ from registry.audit.checkpoint_sources import Shelf
 from registry.audit.data import Data
 from registry.audit.metrics import Progress
 from registry.audit.pace import Pace, soonest
-from registry.audit.sandbox import Room
+from registry.audit.sandbox import BARE, Room
 from registry.audit.tail import follow
 from registry.audit.workshop import TAKEN, Workshop
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
@@ -34,6 +34,8 @@ from registry.records.training_folder import OPTIMIZER, WEIGHTS, TrainingFolder,
 from registry.variables import PROCESSES
 
 MAX_REASON = 1024
+SAME: tuple[ReplayVerdict, ...] = ("BITWISE", "TENSORS", "WITHIN")
+"""What speaks for a release."""
 TIMES, ROOM = 4, 1 << 30
 """A file that was made may be so many times as large as one to begin with, and so many bytes; a larger is not read."""
 
@@ -212,7 +214,7 @@ class Segments:
         try:
             if problem is not None:
                 raise problem
-            verdict, reason = self._compare(after, self._made(number))
+            verdict, reason = self._proven(*self._compare(after, self._made(number)))
         except VerificationError as found:  # the source says so itself: training diverged, or the recipe is another
             verdict, reason = self._other(found.message)
         except GlasshouseError as found:
@@ -245,6 +247,12 @@ class Segments:
         if near:
             return "WITHIN", "; ".join([f"within {tolerance:g}, relative", *words, *further])
         return self._other("; ".join([*words, *further]))
+
+    def _proven(self, verdict: ReplayVerdict, words: str) -> tuple[ReplayVerdict, str]:
+        """What a comparison proves: where nothing walls the code in, that the same came out proves nothing."""
+        if verdict in SAME and not self.place.sandbox.bubblewrap:
+            return "UNSUPPORTED", f"{verdict} ({words}); but {BARE}"
+        return verdict, words
 
     def _other(self, words: str) -> tuple[ReplayVerdict, str]:
         """Something else came out: DIFFERENT, unless this machine cannot tell."""

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import demo
-from tests.audited import BARE
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
@@ -72,7 +71,7 @@ def road(stranger: Stranger, sigstore: SigstoreInstance, reference: str) -> None
     """Replay, rebuild, attest, and verify under a policy that wants one rebuilder."""
     trust = ("--trust-config", str(sigstore.trust_config_path))
     signer = ("--identity", demo.MAINTAINER, "--issuer", sigstore.issuer, *trust)
-    how = ("--source", str(demo.PROJECT), *BARE)
+    how = ("--source", str(demo.PROJECT))
     stranger.glasshouse(
         "audit", "replay", reference, "--segments", "2", *how, *signer, "--output", "replay.json", code=0
     )

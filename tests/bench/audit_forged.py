@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import forging
-from tests.audited import BARE, QUIET, Bench
+from tests.audited import QUIET, Bench
 from tests.conftest import MAINTAINER, Project, new_project
 
 SEGMENTS = 6
@@ -79,7 +79,7 @@ def row(bench: Bench, project: Project, forgery: Forgery, other: Path) -> None:
     audited = project.run(
         "glasshouse", "audit", "replay", release, "--source", ".", "--environment", "current",
         "--segments", str(SEGMENTS), "--checkpoints", forging.CHECKPOINTS, *signer,
-        *BARE, check=False,
+        check=False,
     )  # fmt: skip
     verdict = json.loads((project.root / "verdict.json").read_text())["statement"]["predicate"]
     found = re.search(f"(?:{forgery.named})[^;]*", verdict["reason"]) if forgery.named else None

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.policy import Policy, SigstoreIdentity
 from registry.attest.verifier import Verifier
-from registry.audit import challenge, data, rebuilding, replaying, view, workshop
+from registry.audit import challenge, data, rebuilding, replaying, workshop
 from registry.audit.checkpoint_checks import plausible
 from registry.audit.checkpoint_sources import InFolder, OnHub, Shelf
 from registry.audit.data import Data
@@ -33,10 +33,13 @@ from registry.records.run import Run, Stages
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.verification.steps import verify
 from tests import forging
+from tests.audited import WALLED
 from tests.conftest import MAINTAINER, Project, Released, new_project
 from tests.forging import CHECKPOINTS, relinked, with_chain
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
+
+pytestmark = WALLED
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +53,8 @@ def audited(released: Released, sigstore: SigstoreInstance) -> Audited:
 
 @pytest.fixture(scope="module")
 def opened(audited: Audited, released: Released) -> Iterator[Workshop]:
-    """Its source, with the data made anew; walled in where that can be."""
-    options = Options(source=str(released.project.root), setup=Setup("current"), bubblewrap=view.fault() is None)
+    """Its source, with the data made anew; walled in."""
+    options = Options(source=str(released.project.root), setup=Setup("current"), bubblewrap=True)
     with workshop.opened(audited, options) as place:
         made = data.remake(place)
         assert made.verdict == "BITWISE", made.reason
@@ -245,7 +248,6 @@ def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, releas
         pass
 
 
-@pytest.mark.skipif(view.fault() is not None, reason=view.fault() or "")
 def test_the_source_runs_behind_bubblewrap(
     audited: Audited, released: Released, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,13 +17,14 @@ from registry.attest.audits import Replay
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Statement
 from registry.audit.verdict_file import VerdictFile
-from tests.audited import BARE
+from tests.audited import WALLED
 from tests.conftest import MAINTAINER, Released
 from tests.forging import CHECKPOINTS
 from tests.sigstore_instance import SigstoreInstance
 
+pytestmark = WALLED
 AUDITOR = "auditor@elsewhere.example"
-COMMON = ("--environment", "current", "--source", ".", *BARE)
+COMMON = ("--environment", "current", "--source", ".")
 
 
 def command(released: Released, *words: str, variables: Mapping[str, str] | None = None) -> tuple[int, str, str]:

@@ -10,12 +10,13 @@ import pytest
 
 from registry.attest.localkey import KeySigner
 from tests import other_project
-from tests.audited import BARE
+from tests.audited import WALLED
 from tests.conftest import Project
 from tests.hub_instance import HubInstance
 from tests.other_project.loom.weave import LIE
 from tests.sudden_death import private_key
 
+pytestmark = WALLED
 RELEASES = Path("releases/cloth")
 
 
@@ -42,7 +43,7 @@ def replay(project: Project, release: Path, *words: str) -> tuple[int, str]:
     """`glasshouse audit replay`: its exit code, and what it said."""
     done = project.run(
         "glasshouse", "audit", "replay", str(release), "--key", "../public.pem", "--environment", "current",
-        "--source", ".", "--checkpoints", "out/cloth/checkpoints", *BARE, *words, check=False,
+        "--source", ".", "--checkpoints", "out/cloth/checkpoints", *words, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

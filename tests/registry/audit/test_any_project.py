@@ -12,12 +12,13 @@ from registry.attest.localkey import KeySigner
 from registry.attest.predicates import Rebuild
 from registry.audit.verdict_file import VerdictFile
 from registry.records.release_record import ReleaseRecord
-from tests.audited import BARE
+from tests.audited import WALLED
 from tests.registry.attest.conftest import write_key
 from tests.registry.project.small_dvc import RECORD, commit, dvc, start
 from tests.registry.release.test_adopt import glasshouse, key
 
 __all__ = ["key"]
+pytestmark = WALLED
 PREPARE = """import pathlib
 lines = pathlib.Path("data/raw.txt").read_text().split()
 pathlib.Path("build").mkdir(exist_ok=True)
@@ -49,7 +50,7 @@ STAGES = f"""stages:
 """
 RELEASE = "release:\n  repo: org/small\n  license: MIT\n  model: out/model.safetensors\n"
 TOLERANCES = "  rebuild:\n    tolerances: {out: {rtol: 1.0e-5}, metrics.json: {rtol: 1.0e-5}}\n"
-CURRENT = ("--environment", "current", "--source", ".", *BARE)
+CURRENT = ("--environment", "current", "--source", ".")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_stranger_rebuilds_it(root: Path, key: tuple[str, str], tmp_path: Path
     assert (found.verdict, found.environment, found.tolerance) == ("BITWISE", "current", 0.0)
     assert found.command == told.command and str(found.packages).startswith("requirements.txt sha256:")
     # 2. A lock without digests is not installed; a training that is not recorded is not replayed.
-    said, _ = rebuilt(root, release, key, "--source", ".", *BARE, code=3)
+    said, _ = rebuilt(root, release, key, "--source", ".", code=3)
     assert "no digest of numpy, safetensors" in said and "--environment current" in said
     said = glasshouse(root, "audit", "replay", str(release), "--key", key[1], *CURRENT, code=2)
     assert "no part of a training to replay" in said and "audit rebuild" in said

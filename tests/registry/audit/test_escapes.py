@@ -1,8 +1,8 @@
 """Hostile sources, each audited with and without the wall.
 
 Whatever a source does: nothing outside the scratch folder is written, nothing is left running, the audit ends in time
-and in bounded memory, and nothing that was not trained is BITWISE. Without the wall a source runs as the auditor, so
-that it can copy by name what the auditor can read; the verdict says so (`walled`), and those cases say so here.
+and in bounded memory, and nothing that was not trained is BITWISE. Without the wall a source runs as the auditor, and
+can copy by name what the auditor can read: so nothing at all is BITWISE there.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ class Source:
     allowance: Allowance = HELD
     """What it is held to."""
     honest: bool = False
-    """Whether it trains all the same, so that BITWISE is right; without the wall it can still spoil its own audit."""
-    needs_wall: bool = False
-    """Whether only the wall keeps it from what it is to make."""
+    """Whether it trains all the same, so that BITWISE is right behind the wall."""
     chosen: tuple[int, ...] = (1,)
     """The segments that it is to train."""
     says: str = ""
@@ -227,7 +225,6 @@ for after, until, start, out in segments():
             quietly((kept / name).write_bytes, (start / name).read_bytes())
 pretend(fill)
 """,
-        needs_wall=True,
         chosen=(0, 1, 2),
     ),
     Source(
@@ -239,7 +236,6 @@ def fill(until, start, out):
         save(out, until, {name: (there / name).read_bytes() for name in NAMES})
 pretend(fill)
 """,
-        needs_wall=True,
     ),
     Source(
         "writes weights of a terabyte that has holes",
@@ -489,10 +485,7 @@ def test_a_hostile_source(source: Source, walled: bool, auditor: Path, monkeypat
     assert seen.left == ()
     assert source.says in seen.log
     same = {segment.verdict for segment in seen.segments} & {"BITWISE", "TENSORS", "WITHIN"}
-    if source.honest:
-        assert same == {"BITWISE"} or not walled, seen
-    elif walled or not source.needs_wall:
-        assert not same, seen
+    assert same == ({"BITWISE"} if source.honest and walled else set()), seen
     found = re.search(r"FOUND (.*)", seen.log)
     assert found is None or (found[1] == "[]" if walled else "HF_TOKEN" not in found[1]), seen.log
     kept = [place for top in ("/tmp", "/var/tmp", "/dev/shm") for place in Path(top).glob(f".kept-{MARK}")]
