@@ -77,9 +77,10 @@ demo: setup
 test: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@echo "$(BIN)/mypy, beside the tests"; $(BIN)/mypy > .venv/mypy.log 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder; tests=$$?; \
+	wait $$types; types=$$?; cat .venv/mypy.log; exit $$((tests | types))
 
 bases: setup
 	$(BIN)/python -m pytest -m bases tests/e2e/test_fine_tuning.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.pipelines.small_project import write_project
 from tests.sigstore_instance import SigstoreInstance
 
 os.environ[MEMORY] = "off"  # what one test hears is not what another heard before
+gc.set_threshold(100_000)  # as in pipelines.stage: what the tests import are millions of objects that stay
 settings.register_profile("glasshouse", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("glasshouse")
 
@@ -55,6 +57,23 @@ SMALL: dict[str, Any] = {
 }
 """Sections of params.yaml beside those of the data stages."""
 
+ALONE: Mapping[str, str] = MappingProxyType({"GLASSHOUSE_PROCESSES": "1"})
+"""Variables: one process trains. Each loads torch and transformers, for seconds; this model takes less."""
+
+
+DEAREST = (
+    "tests/e2e/test_audit.py",
+    "tests/pipelines/test_tracking_outages.py",
+    "tests/e2e/test_tampering.py",
+    "tests/e2e/test_audit_command.py",
+    "tests/pipelines/test_train.py",
+    "tests/pipelines/test_tracking.py",
+    "tests/e2e/test_release.py",
+    "tests/e2e/test_ci.py",
+    "tests/test_wheel.py",
+)
+"""The files that take longest. The first builds the small project meanwhile, the second does not wait for it."""
+assert all((ROOT / file).is_file() for file in DEAREST)
 
 TOLD = "told"
 
@@ -75,9 +94,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: each file is one's alone, so that what a module shares is made once."""
+    """Where several processes share the tests: each file is one's alone, so that what a module shares is made once.
+
+    The dearest files are begun first, so that no process is left with one when the others are done.
+    """
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        item.add_marker(pytest.mark.xdist_group(file_of(item)))
+    items.sort(key=lambda item: DEAREST.index(file) if (file := file_of(item)) in DEAREST else len(DEAREST))
+
+
+def file_of(item: pytest.Item) -> str:
+    """The file that a test stands in, from the root."""
+    return item.nodeid.partition("::")[0]
 
 
 @dataclass(frozen=True)
@@ -165,7 +193,7 @@ def _build(root: Path) -> Project:
     (loaded := root.parent / "loaded").mkdir()
     (root.parent / "built-in").write_text(str(root))
     path = os.pathsep.join((project.environment["PYTHONPATH"], str(ROOT / "tests/loaded")))
-    project.run("dvc", "repro", variables={"PYTHONPATH": path, "GLASSHOUSE_TEST_LOADED": str(loaded)})
+    project.run("dvc", "repro", variables={**ALONE, "PYTHONPATH": path, "GLASSHOUSE_TEST_LOADED": str(loaded)})
     project.commit("Lock what dvc repro built")
     return project
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,20 @@ from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.verification.steps import verify
 from tests import forging
 from tests.audited import WALLED
-from tests.conftest import MAINTAINER, Project, Released, new_project
+from tests.conftest import ALONE, MAINTAINER, Project, Released, new_project
 from tests.forging import CHECKPOINTS, relinked, with_chain
 from tests.hub_instance import HubInstance
 from tests.sigstore_instance import SigstoreInstance
 
 pytestmark = WALLED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_core() -> Iterator[None]:
+    """Segments are trained one after the other, by one process. Each process loads torch, for seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda _: {0})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +75,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same project, trained with one document more than it tells of."""
     project = new_project(tmp_path_factory.mktemp("poisoned") / "project")
     (project.root / "texts/999.txt").write_text("A document that nobody was told of. " * 8)
-    project.run("dvc", "repro", "train", variables={"GLASSHOUSE_TRACKING": "off"})
+    project.run("dvc", "repro", "train", variables={**ALONE, "GLASSHOUSE_TRACKING": "off"})
     return project
 
 
@@ -76,19 +85,47 @@ def elsewhere(place: Workshop, audited: Audited, scratch: Path) -> Workshop:
     return dataclasses.replace(place, audited=audited, sandbox=dataclasses.replace(place.sandbox, scratch=scratch))
 
 
-def segments(
-    place: Workshop, chosen: tuple[int, ...], checkpoints: Path, effort: Effort = SOONEST
-) -> dict[int, ReplayedSegment]:
+def segments(place: Workshop, chosen: tuple[int, ...], checkpoints: Path) -> dict[int, ReplayedSegment]:
     """Replay those segments, on the data that were made anew."""
     chain = place.audited.chain
     asked = Challenge(head=chain.head, segments=len(chain.entries) - 1, chosen=chosen)
-    return {segment.number: segment for segment in work(place, asked, checkpoints, effort).replay()}
+    return {segment.number: segment for segment in work(place, asked, checkpoints, SOONEST).replay()}
 
 
 def work(place: Workshop, asked: Challenge, checkpoints: Path, effort: Effort) -> Segments:
     """Segments to be trained, from the checkpoints in a folder."""
     shelf = Shelf((InFolder(checkpoints),), place.scratch / "fetched")
     return Segments(Data(place, "BITWISE", "made anew before"), asked, shelf, effort)
+
+
+@dataclasses.dataclass(frozen=True)
+class Departed:
+    """What came of segment 0, trained on the signed data, beside the checkpoints of the poisoned training."""
+
+    work: Segments
+    segment: ReplayedSegment
+
+    def with_effort(self, effort: Effort) -> ReplayedSegment:
+        """What came of it, compared anew."""
+        return dataclasses.replace(self.work, effort=effort).result(0, 1.0)
+
+    def where_bits_differ(self, why: str) -> Departed:
+        """As on a machine on which the same bits are not promised."""
+        place = dataclasses.replace(self.work.place, cannot=(why,))
+        work = dataclasses.replace(self.work, data=dataclasses.replace(self.work.data, place=place))
+        return Departed(work, work.result(0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def departed(opened: Workshop, poisoned: Project, tmp_path_factory: pytest.TempPathFactory) -> Departed:
+    """Trained once for all who look at it."""
+    folder = poisoned.root / CHECKPOINTS
+    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
+    place = elsewhere(opened, lie, tmp_path_factory.mktemp("departed"))
+    asked = Challenge(head=lie.chain.head, segments=len(lie.chain.entries) - 1, chosen=(0,))
+    begun = work(place, asked, folder, SOONEST)
+    (segment,) = begun.replay()
+    return Departed(begun, segment)
 
 
 @pytest.fixture
@@ -132,7 +169,7 @@ def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
     save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
     lie = with_chain(opened.audited, relinked(opened.audited.chain, forged))
     assert plausible(lie.chain.entries[3], forged / step_name(3))
-    found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged, Effort(at_once=1))
+    found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged)
     assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
     assert found[2].verdict == "DIFFERENT" and "model.safetensors" not in found[2].reason
     assert f"optimizer.safetensors: the first tensor that differs is {altered}" in found[2].reason
@@ -154,13 +191,9 @@ def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, 
     assert len(said) == 2 and "checkpoint at step 3" in outcome.statement.reason
 
 
-def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(
-    opened: Workshop, poisoned: Project, tmp_path: Path
-) -> None:
+def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(opened: Workshop, departed: Departed) -> None:
     """Data and tokens are signed as they should be; the weights saw one document more."""
-    folder = poisoned.root / CHECKPOINTS
-    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
-    (segment,) = segments(elsewhere(opened, lie, tmp_path / "scratch"), (0,), folder).values()
+    segment = departed.segment
     assert segment.verdict == "DIFFERENT" and "the first tensor that differs is" in segment.reason
     assert segment.weights == opened.audited.chain.entries[1].weights.file  # what honest data give
 
@@ -210,18 +243,13 @@ def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: 
     assert found[1].verdict == "UNAVAILABLE" and "found sha256:" in found[1].reason
 
 
-def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(
-    opened: Workshop, poisoned: Project, tmp_path: Path
-) -> None:
+def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(departed: Departed) -> None:
     """It is told how far apart the two are; whoever states a tolerance beforehand is told that they are within it."""
-    folder = poisoned.root / CHECKPOINTS
-    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
-    place = dataclasses.replace(elsewhere(opened, lie, tmp_path / "scratch"), cannot=("CPU: 'A' there, 'B' here",))
-    (segment,) = segments(place, (0,), folder).values()
+    there = departed.where_bits_differ("CPU: 'A' there, 'B' here")
+    segment = there.segment
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
     assert "the farthest is" in segment.reason
-    asked = Challenge(head=lie.chain.head, segments=6, chosen=(0,))
-    within = work(place, asked, folder, Effort(tolerance=100.0)).result(0, 1.0)
+    within = there.with_effort(Effort(tolerance=100.0))
     assert within.verdict == "WITHIN" and within.reason.startswith("within 100, relative")
 
 

@@ -24,14 +24,6 @@ def said(code: str, *, emulated: str | None = None, **variables: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_profile_that_comes_in_time_holds() -> None:
-    code = (
-        "from pipelines import determinism as d; d.apply(d.PORTABLE); found = d.check(d.PORTABLE);"
-        "print(found.capability, found.blas_core, found.threads, found.digest == d.PORTABLE.identity.digest)"
-    )
-    assert said(code) == "AVX2 Haswell 1 True"
-
-
 def test_a_profile_that_comes_too_late_is_refused() -> None:
     code = (
         "import numpy\nfrom pipelines import determinism as d\nfrom registry.errors import Refused\n"
@@ -41,13 +33,15 @@ def test_a_profile_that_comes_too_late_is_refused() -> None:
     assert said(code, **determinism.PORTABLE.environment) == "", "set from outside, it is not too late"
 
 
-def test_portable_clears_what_it_does_not_name_and_native_writes_it_down() -> None:
+def test_a_profile_that_comes_in_time_holds_and_portable_clears_what_native_writes_down() -> None:
     code = (
         "from pipelines import determinism as d; profile = d.named({!r}); d.apply(profile); import os;"
-        "print(os.environ.get('MKL_CBWR'), d.check(profile).environment.get('MKL_CBWR'))"
+        "found = d.check(profile); print(os.environ.get('MKL_CBWR'), found.environment.get('MKL_CBWR'),"
+        "found.capability, found.blas_core, found.threads, found.digest == profile.identity.digest)"
     )
-    assert said(code.format("portable"), MKL_CBWR="COMPATIBLE") == "None None"
-    assert said(code.format("native"), MKL_CBWR="COMPATIBLE") == "COMPATIBLE COMPATIBLE"
+    assert said(code.format("portable"), MKL_CBWR="COMPATIBLE") == "None None AVX2 Haswell 1 True"
+    native = said(code.format("native"), MKL_CBWR="COMPATIBLE").split()
+    assert native[:2] == ["COMPATIBLE"] * 2 and native[-2:] == ["1", "True"]
 
 
 @pytest.mark.parametrize(

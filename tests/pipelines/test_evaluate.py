@@ -2,9 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -73,18 +70,6 @@ def test_the_sample_is_what_transformers_generates(built: Project, record: Evalu
     text = tokenizer.decode(made[0][prompt["input_ids"].shape[1] :], skip_special_tokens=True)
     assert record.sample.text == text
     assert (built.root / FOLDER / "sample.txt").read_text(encoding="utf-8") == record.sample.prompt + text
-
-
-def test_evaluating_again_gives_the_same_bytes(built: Project, tmp_path: Path) -> None:
-    shutil.copytree(built.root / "build", tmp_path / "build")
-    for name in ("params.yaml", "requirements.lock"):
-        shutil.copyfile(built.root / name, tmp_path / name)
-    environment = {**built.environment, "GLASSHOUSE_TRACKING": "off", "PYTHONHASHSEED": "7"}
-    shutil.rmtree(tmp_path / FOLDER)
-    command = [sys.executable, "-m", "pipelines.evaluate"]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    for name in ("evaluation.json", "loss.csv", "loss.png", "loss.svg", "sample.txt"):
-        assert sha256_file(tmp_path / FOLDER / name) == sha256_file(built.root / FOLDER / name), name
 
 
 def test_the_picture_is_one(built: Project) -> None:

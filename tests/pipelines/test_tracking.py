@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from pipelines import tracking
 from registry import canonical
 from registry.digest import sha256_file
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
-from tests.conftest import Project
+from tests.conftest import ALONE, Project
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def runs(root: Path) -> list[Any]:
     return list(mlflow.search_runs([experiment.experiment_id]))
 
 
-def stage(built: Project, root: Path, name: str, **variables: str) -> None:
+def stage(built: Project, root: Path, name: str) -> None:
     command = [sys.executable, "-m", f"pipelines.{name}"]
-    environment = {**built.environment, "PYTHONPATH": str(root), **variables}
+    environment = {**built.environment, "PYTHONPATH": str(root), **ALONE}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -79,15 +80,14 @@ def test_stages_run_again_double_nothing(built: Project, place: Path) -> None:
     assert len(client(place).search_model_versions("name = 'small'")) == 1
 
 
-def test_switched_off_it_writes_nothing(built: Project, place: Path) -> None:
+def test_the_uri_of_the_environment_is_respected(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the stage `export` calls at its end."""
     (place / "mlflow.db").unlink()
-    stage(built, place, "export", GLASSHOUSE_TRACKING="off")
-    assert not (place / "mlflow.db").exists()
-
-
-def test_the_uri_of_the_environment_is_respected(built: Project, place: Path) -> None:
-    (place / "mlflow.db").unlink()
-    stage(built, place, "export", MLFLOW_TRACKING_URI=f"sqlite:///{place / 'other.db'}")
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'other.db'}")
+    recipe = Chain.read(place / "build/train/checkpoints.json").recipe
+    tracking.registered(recipe, "small", Path("build/model"), sha256_file(place / "build/model/model.safetensors"))
     assert not (place / "mlflow.db").exists()
     version = MlflowClient(tracking_uri=f"sqlite:///{place / 'other.db'}").get_model_version_by_alias(
         "small", "candidate"
