@@ -1,6 +1,6 @@
-"""pipelines.corpus.hub against a real Hub-compatible server, by the real clients, in processes of their own.
+"""pipelines.corpus.hub against a real Hub-compatible server, by the real clients, in a process of its own.
 
-The endpoint of huggingface_hub is settled when it is imported, so each case asks a fresh interpreter.
+The endpoint of huggingface_hub is settled when it is imported, so a fresh interpreter asks, once for all cases.
 """
 
 import json
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,13 +22,13 @@ import json, sys
 from pipelines.corpus.hub import HubReader
 from pipelines.params import HuggingFace
 from registry.errors import GlasshouseError
-wanted = HuggingFace.model_validate_json(sys.argv[1])
-try:
-    rows = [[one.path, one.license, one.data.decode()] for one in HubReader(wanted).documents(1000)]
-    print(json.dumps({"rows": rows, "source": HubReader(wanted).source.as_json()}))
-except GlasshouseError as problem:
-    print(json.dumps(problem.as_json()))
-    sys.exit(problem.exit_code)
+for asked in json.loads(sys.argv[1]):
+    wanted = HuggingFace.model_validate_json(json.dumps(asked))
+    try:
+        rows = [[one.path, one.license, one.data.decode()] for one in HubReader(wanted).documents(1000)]
+        print(json.dumps([0, {"rows": rows, "source": HubReader(wanted).source.as_json()}]))
+    except GlasshouseError as problem:
+        print(json.dumps([problem.exit_code, problem.as_json()]))
 """
 TEXTS = ["one", "zwölf", "three\n" * 3]
 
@@ -51,51 +50,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubInstance,
                 repo_id="glasshouse/texts", repo_type="dataset", folder_path=folder / "data", path_in_repo="data"
             )
         yield instance, commit.oid
-
-
-def read(instance: HubInstance, home: Path, **wanted: object) -> tuple[int, dict[str, object]]:
-    """The exit code and the answer of a process that reads what `wanted` says."""
-    environment = {
-        **os.environ, "HF_ENDPOINT": instance.url, "HF_TOKEN": instance.token, "HF_HOME": str(home),
-        "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-    }  # fmt: skip
-    said = json.dumps({"kind": "huggingface", "dataset": "glasshouse/texts", "text": "body", **wanted})
-    done = subprocess.run(
-        [sys.executable, "-c", READ, said], env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
-
-
-def test_a_data_set_at_its_commit(hub: tuple[HubInstance, str], tmp_path: Path) -> None:
-    instance, commit = hub
-    code, answer = read(instance, tmp_path, commit=commit, splits=["train", "test"], license_column="terms")
-    assert code == 0, answer
-    assert answer["rows"] == [
-        [f"{split}/{number:012d}", licence, f"{split}: {text}"]
-        for split in ("test", "train")
-        for number, (text, licence) in enumerate(zip(TEXTS, ["MIT", "CC0-1.0", "NOASSERTION"], strict=True))
-    ]
-    code, answer = read(instance, tmp_path, commit=commit, limit=1, license="MIT")
-    assert answer["rows"] == [["train/000000000000", "MIT", "train: one"]]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        ({"commit": "0" * 40}, "the Hub has no hf://datasets/glasshouse/texts@000"),
-        ({"dataset": "glasshouse/none"}, "the Hub has no hf://datasets/glasshouse/none"),
-        ({"splits": ["dev"]}, "dev"),
-        ({"text": "content"}, "train, row 1 has no column 'content'; it has body, terms"),
-    ],
-)
-def test_what_the_hub_does_not_have_is_bad_input(
-    hub: tuple[HubInstance, str], tmp_path: Path, wanted: dict[str, object], message: str
-) -> None:
-    instance, commit = hub
-    code, answer = read(instance, tmp_path, **{"commit": commit, "license": "MIT", **wanted})
-    assert (code, answer["code"]) == (2, "bad-input")
-    assert message in str(answer["message"])
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +74,73 @@ def others(hub: tuple[HubInstance, str], tmp_path_factory: pytest.TempPathFactor
     return commits
 
 
-def test_a_file_of_text_is_one_document(hub: tuple[HubInstance, str], others: dict[str, str], tmp_path: Path) -> None:
-    wanted = {"dataset": "glasshouse/lines", "text": "text", "commit": others["lines"], "license": "MIT"}
-    code, answer = read(hub[0], tmp_path, **wanted)
+Answer = tuple[int, dict[str, object]]
+"""An exit code, and what is said."""
+MISSING: dict[str, dict[str, object]] = {
+    "the Hub has no hf://datasets/glasshouse/texts@000": {"commit": "0" * 40},
+    "the Hub has no hf://datasets/glasshouse/none": {"dataset": "glasshouse/none"},
+    "dev": {"splits": ["dev"]},
+    "train, row 1 has no column 'content'; it has body, terms": {"text": "content"},
+}
+"""What is said -> what was wanted."""
+TEXTLESS = {
+    "it has no rows": ("nothing", "text"),
+    "row 1: column 'messages' holds a chat": ("chat", "messages"),
+}
+"""What is said -> the data set and its column."""
+
+
+@pytest.fixture(scope="module")
+def answers(
+    hub: tuple[HubInstance, str], others: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Answer]:
+    """What one process answers to all that is asked here."""
+    instance, commit = hub
+    asked: dict[str, dict[str, object]] = {
+        **{words: {"license": "MIT", "commit": commit, **wanted} for words, wanted in MISSING.items()},
+        **{
+            words: {"dataset": f"glasshouse/{name}", "text": column, "commit": others[name], "license": "MIT"}
+            for words, (name, column) in TEXTLESS.items()
+        },
+        "all": {"commit": commit, "splits": ["train", "test"], "license_column": "terms"},
+        "the first": {"commit": commit, "limit": 1, "license": "MIT"},
+        "lines": {"dataset": "glasshouse/lines", "text": "text", "commit": others["lines"], "license": "MIT"},
+    }
+    environment = {
+        **os.environ, "HF_ENDPOINT": instance.url, "HF_TOKEN": instance.token,
+        "HF_HOME": str(tmp_path_factory.mktemp("huggingface")), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
+    }  # fmt: skip
+    usual: dict[str, object] = {"kind": "huggingface", "dataset": "glasshouse/texts", "text": "body"}
+    said = json.dumps([usual | wanted for wanted in asked.values()])
+    done = subprocess.run(
+        [sys.executable, "-c", READ, said], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    return dict(zip(asked, (tuple(json.loads(line)) for line in lines), strict=True))
+
+
+def test_a_data_set_at_its_commit(answers: dict[str, Answer]) -> None:
+    code, answer = answers["all"]
+    assert code == 0, answer
+    assert answer["rows"] == [
+        [f"{split}/{number:012d}", licence, f"{split}: {text}"]
+        for split in ("test", "train")
+        for number, (text, licence) in enumerate(zip(TEXTS, ["MIT", "CC0-1.0", "NOASSERTION"], strict=True))
+    ]
+    assert answers["the first"][1]["rows"] == [["train/000000000000", "MIT", "train: one"]]
+
+
+@pytest.mark.parametrize("message", MISSING)
+def test_what_the_hub_does_not_have_is_bad_input(answers: dict[str, Answer], message: str) -> None:
+    code, answer = answers[message]
+    assert (code, answer["code"]) == (2, "bad-input")
+    assert message in str(answer["message"])
+
+
+def test_a_file_of_text_is_one_document(answers: dict[str, Answer]) -> None:
+    code, answer = answers["lines"]
     assert code == 0, answer
     assert answer["rows"] == [
         ["train/000000000000", "MIT", "one\ntwo\n"], ["train/000000000001", "MIT", "three\n\nfour"],
@@ -130,17 +148,9 @@ def test_a_file_of_text_is_one_document(hub: tuple[HubInstance, str], others: di
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "column", "message"),
-    [
-        ("nothing", "text", "it has no rows"),
-        ("chat", "messages", "row 1: column 'messages' holds a chat"),
-    ],
-)
-def test_what_holds_no_text_is_bad_input(
-    hub: tuple[HubInstance, str], others: dict[str, str], tmp_path: Path, name: str, column: str, message: str
-) -> None:
-    wanted = {"dataset": f"glasshouse/{name}", "text": column, "commit": others[name], "license": "MIT"}
-    code, answer = read(hub[0], tmp_path, **wanted)
+@pytest.mark.parametrize("message", TEXTLESS)
+def test_what_holds_no_text_is_bad_input(answers: dict[str, Answer], message: str) -> None:
+    code, answer = answers[message]
     assert (code, answer["code"]) == (2, "bad-input")
-    assert f"hf://datasets/glasshouse/{name}" in str(answer["message"]) and message in str(answer["message"])
+    assert f"hf://datasets/glasshouse/{TEXTLESS[message][0]}" in str(answer["message"])
+    assert message in str(answer["message"])
