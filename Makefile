@@ -4,6 +4,7 @@
 #   make bases   fine-tune a release, whole and by an adapter, and verify through both
 #   make bench   throughput, as ratios to a named peer
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
+#   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
@@ -35,7 +36,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -91,6 +92,9 @@ bench: setup
 SECONDS ?= 60
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(PARSER)
+
+get-started: setup
+	@$(BIN)/python -m tests.get_started
 
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers

@@ -26,6 +26,8 @@ from registry.records.layout import LockTool
 
 MAX_BYTES = 32 << 20
 MAX_PACKAGES = 20_000
+MAX_MARKER = 1000
+"""Characters of the condition under which a package is needed."""
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
 VERSION = r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}"
@@ -62,20 +64,24 @@ def requirements(kind: LockTool, data: bytes, name: str) -> str:
 
 
 def pinned(kind: LockTool, data: bytes, name: str) -> dict[str, str] | None:
-    """Version by name, as PyPI spells names, of every package that a lock pins; None where it is not read.
+    """Version by name, as PyPI spells names, of each package that a lock pins for such a machine; None where it is not
+    read.
 
     Raises Malformed for bytes that are not of the format.
     """
     match kind:
         case "pip":
-            rows: Iterator[tuple[Any, Any]] = ((row["name"], row["version"]) for row in _pip(data, name))
+            lines = (row for row in _pip(data, name) if _is_for_here(row["marker"]))
+            rows: Iterator[tuple[Any, Any]] = ((row["name"], row["version"]) for row in lines)
         case "pylock":
-            rows = ((row.get("name"), row.get("version")) for row in _packages(data, "packages", name))
+            found = [row for row in _packages(data, "packages", name) if _is_for_here(row.get("marker"))]
+            rows = ((row.get("name"), row.get("version")) for row in found)
         case "uv" | "pdm":  # what uv.lock has of the project itself has a place, and not a registry
             found = _packages(data, "package", name)
             rows = ((row.get("name"), row.get("version")) for row in found if not _is_own(row))
         case "poetry":
-            rows = ((row.get("name"), row.get("version")) for row in _main(data, name))
+            found = [row for row in _main(data, name) if _is_for_here(_main_marker(row))]
+            rows = ((row.get("name"), row.get("version")) for row in found)
         case "pipenv":
             rows = iter(_pipfile(data, name))
         case _:
@@ -141,10 +147,23 @@ def _of_poetry(row: Mapping[str, Any], name: str) -> tuple[Any, list[Any]]:
     """(marker, digests) of a package in poetry.lock."""
     if isinstance(source := row.get("source"), dict) and source.get("type") not in (None, "legacy"):
         _bare(row, name)
-    marker = row.get("markers")
     files = row.get("files")
     hashes = [file.get("hash") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-    return (marker.get("main") if isinstance(marker, dict) else marker), hashes
+    return _main_marker(row), hashes
+
+
+def _main_marker(row: Mapping[str, Any]) -> Any:
+    """Where a package in poetry.lock is needed: one marker, or one for each group."""
+    marker = row.get("markers")
+    return marker.get("main") if isinstance(marker, dict) else marker
+
+
+def _is_for_here(marker: Any) -> bool:
+    """Whether a package with that marker is for a machine and a Python such as these; so is one that cannot be told."""
+    try:
+        return not isinstance(marker, str) or len(marker) > MAX_MARKER or Marker(marker).evaluate()
+    except (ValueError, RecursionError):  # a marker that is not one, or that compares what it cannot
+        return True
 
 
 def _of_pylock(row: Mapping[str, Any], name: str) -> tuple[Any, list[Any]]:
@@ -174,7 +193,7 @@ def _line(row: Mapping[str, Any], rest: tuple[Any, list[Any]], name: str) -> str
 def _marker(text: Any, name: str) -> str:
     """A marker, as its own reader writes it again: of one line, and nothing but a marker."""
     try:
-        said = str(Marker(text)) if isinstance(text, str) and len(text) <= 1000 else ""
+        said = str(Marker(text)) if isinstance(text, str) and len(text) <= MAX_MARKER else ""
     except (InvalidMarker, RecursionError):
         said = ""
     if not said or not said.isprintable() or re.search(r"[#\\;]|--", said):

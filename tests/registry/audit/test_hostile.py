@@ -120,3 +120,19 @@ def test_what_is_too_deep_or_too_full_is_removed_unread(scratch: Path, monkeypat
         with pytest.raises(InputError, match=r"it holds more than|more than 64 folders"):
             hostile.take(scratch / name, scratch / "taken", scratch, max_bytes=1000)
         assert not os.path.lexists(scratch / "taken")
+
+
+def test_what_goes_is_the_file_and_not_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (below := tmp_path / "below").mkdir()
+    (below / "link").symlink_to(tmp_path / "victim")
+    (below / "out").symlink_to(tmp_path)
+    (below / "folder").mkdir()
+    for _ in range(2):  # what is gone is gone
+        hostile.gone(below / "link", below)
+    assert not (below / "link").is_symlink()
+    for path in (below / "out/victim", below / "folder", below / "../victim"):
+        with pytest.raises(InputError, match="is not to be had"):
+            hostile.gone(path, below)
+    hostile.gone(below / "absent/file", below)
+    assert (tmp_path / "victim").read_text() == "mine"

@@ -72,6 +72,12 @@ def test_what_a_lock_pins(kind: LockTool, text: str) -> None:
     assert locks.pinned(kind, text.encode(), "lock") == {"numpy": "2.4.6"}
 
 
+@pytest.mark.parametrize(("kind", "text"), [("pip", PIP), ("poetry", POETRY)])
+def test_a_package_for_other_machines_is_not_missed_here(kind: LockTool, text: str) -> None:
+    other = re.sub(r"python_version >= (.*?)3(.11)?", lambda found: f"sys_platform == {found[1]}nowhere", text)
+    assert other != text and locks.pinned(kind, other.encode(), "lock") == {}
+
+
 @pytest.mark.parametrize(("kind", "text"), [("poetry", POETRY), ("pylock", PYLOCK)])
 def test_a_lock_becomes_lines_of_pip(kind: LockTool, text: str) -> None:
     said = locks.requirements(kind, text.encode(), "lock")
