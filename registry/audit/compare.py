@@ -42,6 +42,7 @@ def answer(verdict: str) -> Verdict:
 
 def weights(signed: Path, found: Path, tolerance: float) -> tuple[Literal["TENSORS", "WITHIN", "DIFFERENT"], str]:
     """How two files of tensors compare, and in which words: the first tensor that differs, and the farthest."""
+    told = ""
     try:
         theirs, ours = tensors.tensor_digests(signed), tensors.tensor_digests(found)
         if theirs == ours:
@@ -49,10 +50,11 @@ def weights(signed: Path, found: Path, tolerance: float) -> tuple[Literal["TENSO
         first = next(name for name in (*theirs, *ours) if theirs.get(name) != ours.get(name))
         if theirs.keys() != ours.keys():
             return "DIFFERENT", f"{first} is only in one of the two"
+        told = f"the first tensor that differs is {first}; "
         distance, name = max(distances(signed, found))
     except GlasshouseError as problem:
-        return "DIFFERENT", problem.message
-    words = f"the first tensor that differs is {first}; the farthest is {name}, by {distance:.3g} of its length"
+        return "DIFFERENT", f"{told}{problem.message}"
+    words = f"{told}the farthest is {name}, by {distance:.3g} of its length"
     return ("WITHIN" if distance <= tolerance else "DIFFERENT"), words
 
 

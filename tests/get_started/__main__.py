@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.audited import BARE
+from registry.audit import view
 
 HERE = Path(__file__).parent / "project"
 POSTS = 400
@@ -32,7 +32,7 @@ WORDS = (
     "split",
 )
 KEY = ("--key", "../private.pem")
-FRESH = ("--key", "../public.pem", "--source", "../project", *BARE)
+FRESH = ("--key", "../public.pem", "--source", "../project")
 
 
 def posts() -> str:
@@ -96,6 +96,8 @@ def release(root: Path, version: str) -> Path:
 
 def main() -> None:
     """All of it, in a folder that goes away."""
+    if fault := view.fault():
+        raise SystemExit(f"{fault}: {view.MEND}")
     with tempfile.TemporaryDirectory(prefix="glasshouse-started-") as name:
         # The maintainer's environment is made of the same lock, so that the forest is that of these packages.
         programs = (Path(name) / "env/bin", Path(sys.executable).parent)
