@@ -5,6 +5,7 @@
 #   make bench   throughput, as ratios to a named peer
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
+#   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
@@ -36,7 +37,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -96,6 +97,15 @@ fuzz: setup
 get-started: setup
 	@$(BIN)/python -m tests.get_started
 
+# The libraries of the kinds lie beside .venv, on top of its torch and transformers. FIXTURE="vision or peft" chooses.
+KINDS := .kinds/.ready
+$(KINDS): tests/kinds/requirements.lock $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .kinds --require-hashes --no-deps -r $<
+	@touch $@
+
+kinds: $(KINDS)
+	@$(BIN)/python -m pytest -m kinds tests/kinds -k "$(FIXTURE)"
+
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers
 peers: setup
@@ -117,15 +127,19 @@ wheel: $(BIN)/uv
 		--build-constraints requirements.lock --out-dir dist
 	@cd dist && sha256sum *.whl
 
-UNIVERSAL := uv pip compile pyproject.toml --extra pipelines --extra gguf --extra serve --extra s3 --extra dev \
-	--universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --find-links ""
+UNIVERSAL := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet \
+	--find-links ""
+EXTRAS := --extra pipelines --extra gguf --extra serve --extra s3 --extra dev
 CUDA := ^(nvidia-|cuda-|triton)
 
 # Pins that stand are kept; `make lock UPGRADE=--upgrade` takes the newest of everything.
 lock: setup
 	@cat requirements.lock requirements-cuda.lock | sed '/^torch==.*+cpu/,/[^\\]$$/d' > .venv/all.lock
-	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) $(UPGRADE) --output-file .venv/all.lock
-	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256)
+	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml $(EXTRAS) $(UPGRADE) --output-file .venv/all.lock
+	@cp tests/kinds/requirements.lock .venv/kinds.lock
+	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) tests/kinds/requirements.in --constraint .venv/all.lock $(UPGRADE) \
+		--output-file .venv/kinds.lock
+	$(BIN)/python -m tests.split_lock .venv/all.lock --kinds .venv/kinds.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench .fuzz .kinds .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts

@@ -128,10 +128,13 @@ class Established:
     """The git commit of its source, in full."""
     data_root: str | None
     """The Merkle root over its data, as the signed data statement has it; None where there is none."""
+    unstated: tuple[str, ...] = ()
+    """What it has no record of, so that nothing is claimed."""
 
     def __str__(self) -> str:
-        data = f"data with Merkle root {self.data_root[:16]}…" if self.data_root else "data that nobody recorded"
-        return f"{self.signer} signed {self.release}, made from commit {self.commit[:12]} and {data}."
+        data = f" and data with Merkle root {self.data_root[:16]}…" if self.data_root else ""
+        rest = f" Not stated: {', '.join(self.unstated)}." if self.unstated else ""
+        return f"{self.signer} signed {self.release}, made from commit {self.commit[:12]}{data}.{rest}"
 
 
 @dataclass(frozen=True, slots=True)

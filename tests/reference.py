@@ -25,6 +25,7 @@ from registry.records.kinds import KINDS
 from registry.release.config import ReleaseConfig
 from tests.docs import console, house, library
 from tests.docs.picture import picture
+from tests.kinds import tried
 from tests.registry.attest.test_predicates import EXAMPLES as PREDICATE_EXAMPLES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -280,8 +281,11 @@ def adopt() -> str:
     before, _, rest = ADOPT.read_text().partition("<!-- kinds:")
     note, after = rest.partition("-->")[0], rest.partition("<!-- end of kinds -->")[2]
     endings = {kind.name: ", ".join(filter(None, kind.endings)) or "any that is known" for kind in KINDS}
-    rows = "".join(f"| {kind.title} | `{kind.name}` | {kind.told_by} | {endings[kind.name]} |\n" for kind in KINDS)
-    table = f"| kind | `kind` | told by | its weights |\n|---|---|---|---|\n{rows}"
+    rows = "".join(
+        f"| {kind.title} | `{kind.name}` | {kind.told_by} | {endings[kind.name]} | {tried.versions(kind.name)} |\n"
+        for kind in KINDS
+    )
+    table = f"| kind | `kind` | told by | its weights | tried with |\n|---|---|---|---|---|\n{rows}"
     return f"{before}<!-- kinds:{note}-->\n{table}<!-- end of kinds -->{after}"
 
 

@@ -1,4 +1,6 @@
-"""`make lock`, second half: part the lock into what every machine installs and what only the CUDA build of torch needs.
+"""`make lock`, second half: part the locks into what every machine installs, and what only some need.
+
+The CUDA build of torch needs packages of its own, and so does `make kinds`.
 
 The CPU build of torch is on no common registry, so the digests of its wheels are given; the registry's own build goes
 with the CUDA packages into requirements-cuda.lock.
@@ -14,12 +16,13 @@ CUDA = re.compile(r"(nvidia-|cuda-|triton|torch==)")
 
 
 def main() -> None:
-    """Read the whole lock, write requirements.lock and requirements-cuda.lock."""
+    """Read the whole lock, write requirements.lock, requirements-cuda.lock and tests/kinds/requirements.lock."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lock", type=Path)
     parser.add_argument("--torch-cpu", required=True, nargs="+", help="SHA-256 of the CPU wheels")
+    parser.add_argument("--kinds", required=True, type=Path, help="the lock of tests/kinds/requirements.in")
     arguments = parser.parse_args()
-    packages = re.split(r"\n(?=[a-z0-9])", arguments.lock.read_text().strip())
+    packages, kinds = _packages(arguments.lock), _packages(arguments.kinds)
     cuda = [package for package in packages if CUDA.match(package)]
     torch = next(package for package in cuda if package.startswith("torch=="))
     version = torch.split()[0]
@@ -29,6 +32,18 @@ def main() -> None:
     ]
     Path("requirements.lock").write_text("\n".join(everywhere) + "\n")
     Path("requirements-cuda.lock").write_text("\n".join(cuda) + "\n")
+    there = set(map(_name, packages))
+    beyond = [package for package in kinds if _name(package) not in there]
+    Path("tests/kinds/requirements.lock").write_text("\n".join(beyond) + "\n")
+
+
+def _packages(lock: Path) -> list[str]:
+    """What the lock says of each package: its version, and its digests."""
+    return re.split(r"\n(?=[a-z0-9])", lock.read_text().strip())
+
+
+def _name(package: str) -> str:
+    return package.partition("==")[0]
 
 
 if __name__ == "__main__":

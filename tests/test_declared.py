@@ -31,10 +31,14 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Which extras the code at a path may import from, besides what the bare command needs. The longest path decides."""
 
+FOREIGN = "tests/kinds/scripts/"
+"""Programs of other projects: each says in a requirements.txt of its own what it needs."""
+
 
 def lies_in(room: str, path: str) -> bool:
     """Whether `room` decides over `path`."""
-    return room == max((name for name in ROOMS if path == name or path.startswith(f"{name}/")), key=len, default="")
+    rooms = (name for name in ROOMS if path == name or path.startswith(f"{name}/"))
+    return not path.startswith(FOREIGN) and room == max(rooms, key=len, default="")
 
 
 def issues(scratch: Path, room: str, *more: str, project: Path = PYPROJECT) -> list[str]:

@@ -27,6 +27,12 @@ def init(
     licence: Annotated[
         str | None, typer.Option("--license", help="The weights' licence: SPDX, or a name that the Hub knows.")
     ] = None,
+    licence_name: Annotated[
+        str | None, typer.Option("--license-name", help="With `--license other`: what the licence is called.")
+    ] = None,
+    licence_link: Annotated[
+        str | None, typer.Option("--license-link", help="With `--license other`: where its text is, a file or a URL.")
+    ] = None,
     record: Annotated[
         Literal["all", "none"],
         typer.Option("--record", help="Put `glasshouse record` around the commands of all stages, or of none."),
@@ -41,7 +47,8 @@ def init(
     """
     from registry.release import adopting
 
-    adoption = adopting.plan(project, model=model, repo=repo, licence=licence, record=record)
+    terms = {"license": licence, "license_name": licence_name, "license_link": licence_link}
+    adoption = adopting.plan(project, model=model, repo=repo, terms=terms, record=record)
     if not dry_run:
         adopting.write(project, adoption)
     for note in adoption.notes:

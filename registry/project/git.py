@@ -137,7 +137,13 @@ def public(address: str) -> str | None:
 
 
 def _remote(root: Path) -> str | None:
-    """The address of `origin`, or of the only remote there is, as others can use it."""
+    """The address of `origin`, or of the only remote there is, as others can use it.
+
+    A whole URL counts as the repository has it. A shorthand is what git makes of it here: `insteadOf` of the machine.
+    """
     names = ask(root, "remote").split()
     name = "origin" if "origin" in names else names[0] if len(names) == 1 else None
-    return public(ask(root, "remote", "get-url", name).strip()) if name else None
+    if name is None:
+        return None
+    written = ask(root, "config", "--default", "", "--get", f"remote.{name}.url").strip()
+    return public(written if "://" in written else ask(root, "remote", "get-url", name).strip())

@@ -42,10 +42,10 @@ PACKAGES = frozenset(f"{layout.PROVENANCE}/{name}" for name in layout.PACKAGE_LO
 UNSTATED = "not stated"
 """The subject of the check that tells what a release does not speak of."""
 NOT_STATED = {
-    layout.DATA_SUMMARY: "the documents of its data",
-    layout.TOKENS: "tokens",
-    layout.CHECKPOINTS: "checkpoints",
-    layout.EVALUATION: "evaluation on them",
+    layout.DATA_SUMMARY: "the documents it was trained on",
+    layout.TOKENS: "their tokens",
+    layout.CHECKPOINTS: "its checkpoints",
+    layout.EVALUATION: "an evaluation on them",
     layout.ENVIRONMENT: "the machine",
 }
 """Each record that a release can do without -> what nobody knows then."""
@@ -79,8 +79,13 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
     )
     for name, link in links:
         yield ask(Step.LINEAGE, name, link)
-    if absent := [words for path, words in NOT_STATED.items() if path not in digests]:
+    if absent := unstated(digests):
         yield Check(Step.LINEAGE, Verdict.PASS, UNSTATED, f"{', '.join(absent)}: nothing is claimed of them")
+
+
+def unstated(paths: Collection[str]) -> tuple[str, ...]:
+    """What a release of these files has no record of, each in words."""
+    return tuple(words for path, words in NOT_STATED.items() if path not in paths)
 
 
 def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) -> str:
@@ -190,7 +195,7 @@ def _lock(root: Path, line: Line, digests: Digests) -> str:
         if found not in by_name[path]:
             _same(f"provenance/{path}", min(by_name[path]), found)
     named = ", ".join(["the model's files", *records])
-    return f"{len(lock.stages)} stages without a gap; outputs it names: {named}"
+    return f"{len(lock.stages)} stage{'s' if len(lock.stages) != 1 else ''} without a gap; outputs it names: {named}"
 
 
 def _model(root: Path, made: Collection[str], line: Line, digests: Digests) -> None:

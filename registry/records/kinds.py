@@ -65,9 +65,9 @@ class ModelFolder:
 
     @property
     def architecture(self) -> str:
-        """The first architecture that config.json names; "" where it names none."""
-        match self.setting(CONFIG, "architectures"):
-            case [str(name), *_]:
+        """The first architecture that config.json names, or the class of a pipeline; "" where none is named."""
+        match self.setting(CONFIG, "architectures"), self.setting(PIPELINE, "_class_name"):
+            case ([str(name), *_], _) | (_, str(name)):
                 return name
         return ""
 
@@ -145,8 +145,8 @@ KINDS: tuple[Kind, ...] = (
         "config.json whose architecture ends in ForCausalLM or LMHeadModel", SAFE, _is_language_model,
     ),
     Kind(
-        "transformers", "other model of transformers: vision, speech, encoder",
-        "config.json with a `model_type` or `architectures`", SAFE, _is_transformers,
+        "transformers", "model of transformers",
+        "config.json with a `model_type` or `architectures`: vision, speech, encoders", SAFE, _is_transformers,
     ),
     Kind("jax", "JAX or Flax, as safetensors", "tensors called `kernel`, none called `weight`", SAFE, _is_flax),
     Kind("pytorch", "PyTorch, as safetensors", "`format: pt` in the metadata of all .safetensors", SAFE, _is_torch),

@@ -55,13 +55,19 @@ class Adoption:
 
 
 def plan(
-    root: Path, *, model: str | None, repo: str | None, licence: str | None, record: Literal["all", "none"]
+    root: Path,
+    *,
+    model: str | None,
+    repo: str | None,
+    terms: Mapping[str, str | None],
+    record: Literal["all", "none"],
 ) -> Adoption:
     """What makes the project at `root` ready; nothing is changed.
 
-    model: what is released; None: the one output of a stage that holds weights.  repo: ORG/NAME.  licence: SPDX.
-    record: whether the commands of stages are recorded.  Raises InputError for what is missing or no such thing, and
-    Refused for a model in a format that runs code.
+    model: what is released; None: the one output of a stage that holds weights.  repo: ORG/NAME.
+    terms: the fields of the licence, as the `release` section has them; None where nothing is said.  record: whether
+    the commands of stages are recorded.  Raises InputError for what is missing or no such thing, and Refused for a
+    model in a format that runs code.
     """
     if not (root / ".dvc").is_dir():
         raise InputError(f"{root} is not a DVC project", mend="dvc init, or go to the project's root")
@@ -69,7 +75,7 @@ def plan(
     files: dict[str, tuple[str, str]] = {}
     notes: list[str] = []
     if release_section(root)[1] is None:
-        files[SETTINGS] = _section(root, index, model, repo, licence)
+        files[SETTINGS] = _section(root, index, model, repo, terms)
     else:
         notes.append(f"a `release` section is there already, in {release_section(root)[0]}: it stays as it is")
     if record == "all":
@@ -118,16 +124,20 @@ def _looks(place: Path) -> bool:
     return place.suffix.lower() in WEIGHTS
 
 
-def _section(root: Path, index: Index, model: str | None, repo: str | None, licence: str | None) -> tuple[str, str]:
+def _section(
+    root: Path, index: Index, model: str | None, repo: str | None, terms: Mapping[str, str | None]
+) -> tuple[str, str]:
     """(what glasshouse.yaml says now, what it will say). Raises as `plan` does."""
     chosen = _chosen(root, index, model)
-    missing = [option for option, value in (("--repo ORG/NAME", repo), ("--license SPDX", licence)) if not value]
+    missing = [
+        option for option, value in (("--repo ORG/NAME", repo), ("--license SPDX", terms["license"])) if not value
+    ]
     if missing:
         raise InputError(
             f"nothing says {' and '.join(missing)}",
-            mend=f"glasshouse init --model {chosen} --repo {repo or 'ORG/NAME'} --license {licence or 'SPDX'}",
+            mend=f"glasshouse init --model {chosen} --repo {repo or 'ORG/NAME'} --license {terms['license'] or 'SPDX'}",
         )
-    section = {"repo": repo, "license": licence, "model": chosen}
+    section = {"repo": repo, **{name: value for name, value in terms.items() if value}, "model": chosen}
     with validated("the options", mend="glasshouse init --help"):
         ReleaseConfig.model_validate(section)
     old = read_text(root / SETTINGS) if (root / SETTINGS).is_file() else ""

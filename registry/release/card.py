@@ -6,7 +6,7 @@ A README.md in the model's folder is kept, word for word: what was rendered foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from registry.records.kinds import ModelFolder
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
 
+SPDX = "https://spdx.org/licenses"
+"""Where the texts of licences are."""
 LISTS = ("tags", "datasets")
 """Fields in which what the card has and what is known stand side by side."""
 
@@ -35,7 +37,7 @@ def write(root: Path, config: ReleaseConfig, folder: Path, version: str | None) 
     kept = _kept(root / config.model)
     fields, body = _parted(kept) if kept is not None else ({}, None)
     rendered = model_card.text(folder, replace(about, body=body), version)
-    metadata_block = _completed(fields, model_card.fields(folder, about), _said(config))
+    metadata_block = _completed(fields, model_card.fields(folder, about), _said(config, about))
     write_atomic(folder / layout.CARD, f"{model_card.front(metadata_block)}{rendered}".encode())
 
 
@@ -50,12 +52,24 @@ def labelled(config: ReleaseConfig, folder: Path) -> About:
     relation = config.base_model_relation or known
     return replace(
         config.about,
+        licence=_licence(config, model.paths),
         kind=kind.title,
         library_name=config.library_name or label.library_name,
         pipeline_tag=config.pipeline_tag or label.pipeline_tag,
         base_model=bases,
         base_model_relation=relation if bases else None,
     )
+
+
+def _licence(config: ReleaseConfig, paths: Collection[str]) -> dict[str, str]:
+    """The fields by which the card names the licence; where they link to a file, it is one of `paths`."""
+    fields = config.licence
+    link = fields.get("license_link", "")
+    if not link or "://" in link or link in paths:
+        return fields
+    if config.license_link:
+        raise InputError(f"license_link is {link}, which is not a file of the release", mend="name its file, or a URL")
+    return {**fields, "license_link": next((name for name in layout.LICENCE_FILES if name in paths), SPDX)}
 
 
 def _kept(model: Path) -> bytes | None:
@@ -73,7 +87,7 @@ def _parted(card: bytes) -> tuple[dict[str, Any], str]:
     return fields or {}, text
 
 
-def _said(config: ReleaseConfig) -> dict[str, Any]:
+def _said(config: ReleaseConfig, about: About) -> dict[str, Any]:
     """The fields that a person wrote into the `release` section."""
     chosen = {
         "language": list(config.languages),
@@ -82,7 +96,7 @@ def _said(config: ReleaseConfig) -> dict[str, Any]:
         "base_model": list(config.base_model),
         "base_model_relation": config.base_model_relation,
     }
-    return {**config.licence, **{name: value for name, value in chosen.items() if value}}
+    return {**about.licence, **{name: value for name, value in chosen.items() if value}}
 
 
 def _completed(own: Mapping[str, Any], known: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

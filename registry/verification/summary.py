@@ -55,7 +55,13 @@ def established(case: Case) -> Established | None:
     if release is None or case.signed is None:
         return None
     name = f"{case.signed.name}@{case.signed.version}"
-    return Established(release.signer.name, name, case.signed.source.commit, _data_root(case))
+    return Established(
+        release.signer.name,
+        name,
+        case.signed.source.commit,
+        _data_root(case),
+        lineage.unstated([path for path, _ in case.files]),
+    )
 
 
 def _data_root(case: Case) -> str | None:
@@ -74,19 +80,19 @@ def _words(step: Step, checks: Sequence[Check], case: Case | None) -> str:
             return check.reason.partition(";")[0]
         whole = case is None or check.subject in (str(case.root), str(case.reference))
         return check.reason if whole else f"{check.subject}: {check.reason}"
+    unsaid = [check.reason.partition(":")[0] for check in checks if check.subject == lineage.UNSTATED]
+    rest = [f"not stated: {words}" for words in unsaid]
     if overall(check.verdict for check in checks) is not Verdict.PASS:
-        counted = Counter(check.verdict for check in checks)
+        counted = Counter(check.verdict for check in checks if check.subject != lineage.UNSTATED)
         counts = [f"{counted[verdict]} {words}" for verdict, words in _COUNTED.items() if counted[verdict]]
-        return ", ".join(counts) or "nothing was checked"
+        return ", ".join([*counts, *rest]) or "nothing was checked"
     match step:
         case Step.SIGNATURES:
             return f"{len(checks)} bundles, signed by {_signers(case)}"
         case Step.COMPLETE:
             return f"{len(checks) - 1} attestations, each there and of this release"
         case Step.LINEAGE:
-            unsaid = [check.reason.partition(":")[0] for check in checks if check.subject == lineage.UNSTATED]
-            rest = f"not stated: {unsaid[0]}" if unsaid else "none is missing"
-            return f"{len(checks) - len(unsaid)} links hold, {rest}"
+            return ", ".join([f"{len(checks) - len(unsaid)} links hold", *(rest or ["none is missing"])])
     return f"{len(checks)} requirements hold"
 
 

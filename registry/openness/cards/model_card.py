@@ -38,6 +38,8 @@ TEMPLATE = "model_card.md.j2"
 OPEN = ("fully-open", "reproducible")
 """Tags of a model whose data and training are recorded."""
 MAX_CELL = 300
+UNFILLED = "[More Information Needed]"
+"""What the Hub's template of a card, which libraries write, has where nobody has written anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,9 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
         yield "What it is not for, and where it fails."
     unmeasured = [one.run.stage for one in stages.stages if one.evidence == "unrecorded"] if stages else []
     if unmeasured:
-        yield f"What the stages {', '.join(unmeasured)} read while they ran: nobody measured it."
+        yield f"What these stages read while they ran, for nobody measured it: {', '.join(unmeasured)}."
+    if about.body is not None and (gaps := about.body.count(UNFILLED)):
+        yield f"What the text above leaves open: it says {UNFILLED} {gaps} times."
 
 
 def _recorded(name: str) -> str:

@@ -78,7 +78,7 @@ def pipeline_amiss(model: ModelFolder) -> Iterator[str]:
 
 def pipeline(model: ModelFolder) -> KindLabel:
     """By its class."""
-    name = str(model.setting(PIPELINE, "_class_name"))
+    name = model.architecture
     plain = name.endswith("Pipeline") and not any(use in name for use in OTHER_USES)
     return KindLabel("diffusers", next((t for start, t in PIPELINES.items() if plain and name.startswith(start)), None))
 

@@ -114,6 +114,15 @@ def test_a_persons_settings_change_no_answer(
     assert not (repository / "ran-indeed").exists()
 
 
+def test_a_mirror_of_this_machine_is_not_what_others_are_told(repository: Path) -> None:
+    for name, base in (("https://mirror.example/", "https://host.example/"), ("https://short.example/", "short:")):
+        run(repository, "config", f"url.{name}.insteadOf", base)
+    run(repository, "remote", "add", "origin", "https://host.example/p.git")
+    assert git.source(repository).remote == "https://host.example/p.git"
+    run(repository, "remote", "set-url", "origin", "short:p.git")
+    assert git.source(repository).remote == "https://short.example/p.git"
+
+
 def test_whether_a_remote_has_the_commit_is_told(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     forge = tmp_path_factory.mktemp("forge")
     run(forge, "init", "--quiet", "--bare")

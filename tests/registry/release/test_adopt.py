@@ -31,6 +31,11 @@ for path, data in source.items():
 pathlib.Path("scores.json").write_text(json.dumps({"test": {"accuracy": 0.75}}))
 """
 RELEASE = "release: {repo: org/small, license: MIT, model: out/model}\n"
+WEIGHTS = {
+    "onnx": {"model.onnx", "weights.bin"},
+    "peft": {"adapter_model.safetensors"},
+    "diffusers": {f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae")},
+}
 STAGES = f"""stages:
   train:
     cmd: {RECORD} -- python train.py
@@ -77,7 +82,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(private), str(public)
 
 
-@pytest.mark.parametrize("kind", ["onnx", "peft"])
+@pytest.mark.parametrize("kind", ["onnx", "peft", "diffusers"])
 def test_a_project_that_records_its_stages_passes(tmp_path: Path, key: tuple[str, str], kind: str) -> None:
     root = project(tmp_path / "project", kind)
     said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
@@ -88,12 +93,16 @@ def test_a_project_that_records_its_stages_passes(tmp_path: Path, key: tuple[str
     unsaid = [check["reason"] for check in found["checks"] if check["subject"] == "not stated"]
     assert unsaid and "checkpoints" in unsaid[0]
     record, card = ReleaseRecord.read(folder / "provenance/release.json"), (folder / "README.md").read_text()
-    assert record.kind == kind and {file.path for file in record.weights} <= FOLDERS[kind].keys()
+    assert record.kind == kind and {file.path for file in record.weights} == WEIGHTS[kind]
     assert "| test.accuracy | 0.75 |" in card and "text-generation" not in card.replace("pipeline_tag: text-", "")
+    said = glasshouse(root, "verify", str(folder), "--key", key[1])
+    assert "Not stated: the documents it was trained on, their tokens, its checkpoints" in said.splitlines()[-1]
     for never in ("make setup", "by hand", "--identity", "sha256sum"):
         assert never not in card
     if kind == "peft":
         assert "# Model Card" in card and "base_model_relation: adapter" in card
+    if kind != "onnx":
+        return
     (root / "note.md").write_text("More.\n")
     commit(root)
     assert "v1.0.1 stands signed" in glasshouse(root, "release", "cut", "--local", "--key", key[0])
@@ -107,6 +116,8 @@ def test_what_nobody_recorded_is_unknown_and_named(tmp_path: Path, key: tuple[st
     said = glasshouse(root, "release", "cut", "--local", "--key", key[0])
     told = [line for line in said.splitlines() if "UNKNOWN" in line]
     assert len(told) == 3 and "packages" in told[0] and "nobody measured" in told[1] and "nobody measured" in told[2]
+    said = glasshouse(root, "verify", "releases/small/v1.0.0", "--key", key[1], code=3)
+    assert "could not be checked, not stated: the documents it was trained on, their tokens" in said
     assert "there is no lock of them" in (root / "releases/small/v1.0.0/README.md").read_text()
 
 
