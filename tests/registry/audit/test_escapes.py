@@ -36,6 +36,7 @@ from registry.records import layout
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.environment import Environment
 from registry.records.project import Project
+from registry.records.rebuild import DeclaredOutput, DeclaredRebuild
 from registry.records.release_record import ReleaseRecord
 from registry.records.training_folder import OPTIMIZER, WEIGHTS, step_name
 from registry.tensors import tensors_digest
@@ -516,6 +517,43 @@ os.symlink(TOLD["victim"], "build/runs")
     Source("it ends as another folder", 'os.rename(ROOT, SCRATCH / "gone"); os.symlink(VICTIM, ROOT)'),
     Source("it names stages by the thousand", "print(\"Running stage '\\x1b[2J'\\n\" * 100_000)"),
 )
+
+
+DECLARED = DeclaredRebuild(
+    command=("dvc", "repro"),
+    outputs=tuple(
+        DeclaredOutput(path=path, source=f"made/{path}", rtol=1e9, atol=1e9)
+        for path in ("config.json", "model.safetensors", "provenance/evaluation.json")
+    ),
+)
+OUTPUTS = (
+    Source("its folder of outputs is a link", 'os.symlink(TOLD["release"], "made")'),
+    Source(
+        "its outputs are links, pipes and devices",
+        """
+os.makedirs("made/provenance"); os.mkfifo("made/config.json"); os.symlink("/dev/zero", "made/model.safetensors")
+os.symlink(TOLD["release"] + "/provenance/evaluation.json", "made/provenance/evaluation.json")
+""",
+    ),
+    Source(
+        "its outputs have other bytes", 'os.makedirs("made"); open("made/model.safetensors", "wb").write(b"{" * 99)'
+    ),
+)
+
+
+@WAYS
+@pytest.mark.parametrize("source", OUTPUTS, ids=lambda source: source.name)
+def test_hostile_outputs(source: Source, walled: bool, auditor: Path) -> None:
+    """Of those that a release declares, whatever tolerance it declares."""
+    before = everything(auditor)
+    with workshop.scratch(None) as scratch:
+        place = workshop_of(source, scratch, auditor, walled)
+        record = place.audited.record.model_copy(update={"rebuild": DECLARED})
+        found = rebuilding.rebuild_in(replace(place, audited=replace(place.audited, record=record)))
+        assert found.statement.verdict == "DIFFERENT"
+        assert [output.verdict for output in found.details.outputs] == ["DIFFERENT"] * 3
+        assert running(str(scratch)) == ()
+    assert everything(auditor) == before
 
 
 @WAYS
