@@ -67,8 +67,13 @@ class KeptReport:
     checks: tuple[dict[str, Any], ...]
     """Each check, as Check.as_json."""
 
+    @property
+    def established(self) -> Verdict:
+        """The verdict by those whom the operator named. Where nobody was named, what holds is UNKNOWN."""
+        return Verdict.UNKNOWN if self.verdict is Verdict.PASS and not self.named else self.verdict
+
     def as_json(self) -> dict[str, Any]:
-        """The form that the JSON of the page has, and the file."""
+        """The form of the file that keeps it."""
         return {
             "key": self.key, "at": self.at, "signerExpected": self.named, "signer": self.signer,
             "verdict": str(self.verdict), "steps": list(self.steps), "checks": list(self.checks),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from starlette.requests import Request
 
@@ -32,8 +32,9 @@ def two(site: Site, request: Request) -> Page:
         except GlasshouseError as problem:
             raise Problem(404, f"{revision} is not a release that can be read: {problem.message}") from problem
     first, second = sides
-    every = (*differences.compare(first, second), *weights.compare(first, second, (None, None)))
-    found = list(islice(every, MAX_SHOWN + 1))
+    every = chain(differences.compare(first, second), weights.compare(first, second, (None, None)))
+    with site.turn():
+        found = list(islice(every, MAX_SHOWN + 1))
     rows = [each.as_json() for each in found[:MAX_SHOWN]]
     facts = {
         **release.about(place), "before": before, "after": after, "differences": rows,

@@ -9,6 +9,7 @@ that verified.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from registry.catalog import entry
 from registry.catalog.entry import ReleaseEntry, Whom
 from registry.errors import GlasshouseError
 from registry.records import layout
+from registry.report import Verdict
 from registry.server.pages.shelf import StoreShelf
 
 FOLDER = "trust"
@@ -46,12 +48,20 @@ class Expected:
         return self.entry.signature.verified.signer if self.entry.signature.verified else None
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether somebody signed it whom the operator named. Where nobody was named, what holds is UNKNOWN."""
+        found = self.entry.signature.verdict
+        return Verdict.UNKNOWN if found is Verdict.PASS and not self.named else found
+
+    @property
     def command(self) -> str:
         """The command that verifies it, with this signer."""
         reference = self.entry.shelf.reference
         match self.signer:
             case SignedByIdentity(identity=identity, issuer=issuer):
-                return f"glasshouse verify {reference} --identity {_quoted(identity)} --issuer {_quoted(issuer)}"
+                return (
+                    f"glasshouse verify {reference} --identity {shlex.quote(identity)} --issuer {shlex.quote(issuer)}"
+                )
             case SignedByKey():
                 return f"glasshouse verify {reference} --key public.pem"
         return f"glasshouse verify {reference} --policy policy.yaml"
@@ -81,13 +91,13 @@ def _shown(trust: Trust, shelf: StoreShelf) -> Policy | None:
 
 def stamp(root: Path, owner: str) -> Stamp:
     """When the operator last said who is trusted for that namespace."""
-    return tuple((str(path), modified(path)) for path in (root / FOLDER / f"{owner}.yaml", root / FOLDER / ROOT))
+    return tuple((path, modified(path)) for path in (f"{root}/{FOLDER}/{owner}.yaml", f"{root}/{FOLDER}/{ROOT}"))
 
 
-def modified(path: Path) -> int:
+def modified(path: str) -> int:
     """When it was written last, in nanoseconds; 0 where there is none."""
     try:
-        return path.stat().st_mtime_ns
+        return Path(path).stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 
@@ -112,9 +122,3 @@ def trust_of(root: Path) -> Trust:
 @lru_cache(maxsize=2)
 def _trust(path: Path | None, written: int) -> Trust:
     return Trust(path)
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

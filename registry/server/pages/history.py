@@ -12,7 +12,8 @@ from starlette.responses import Response
 from registry.catalog import history
 from registry.catalog.history import Event
 from registry.errors import GlasshouseError
-from registry.server.pages import asked, release
+from registry.report import Verdict
+from registry.server.pages import asked, expected, release
 from registry.server.pages.answered import HEADERS, Page, templates
 from registry.server.pages.asked import AskedFor
 from registry.server.pages.expected import Expected
@@ -28,11 +29,12 @@ def log(site: Site, request: Request) -> Page:
     """GET /{owner}/{name}/history: newest first; `?what=` leaves out the rest."""
     place = asked.place(site, request)
     events, unread = _events(site, place)
+    named = expected.policy_of(site.hub.root, place.repo.name.owner) is not None
     what = request.query_params.get("what", "")
     kept = [event for event in events if what in ("", event.what)]
     facts = {
-        **release.about(place), "events": [_told(event) for event in kept], "unread": unread, "what": what,
-        "older": max(0, len(place.tags) - MAX_RELEASES),
+        **release.about(place), "events": [_told(event, named) for event in kept], "unread": unread, "what": what,
+        "signerExpected": named, "older": max(0, len(place.tags) - MAX_RELEASES),
     }  # fmt: skip
     counts = {kind: sum(event.what == kind for event in events) for kind in KINDS}
     shown = {"title": f"History of {place.repo.name}", "tab": "history", "counts": counts, "signed": bool(place.tags)}
@@ -43,7 +45,8 @@ def feed(site: Site, request: Request) -> Response:
     """GET /{owner}/{name}/history.atom. Source: RFC 4287."""
     place = asked.place(site, request)
     events, _ = _events(site, place)
-    dated = [_told(event) for event in events if event.at is not None]
+    named = expected.policy_of(site.hub.root, place.repo.name.owner) is not None
+    dated = [_told(event, named) for event in events if event.at is not None]
     text = templates().get_template("history.atom").render(
         place=place, events=dated, base=asking.base_url(request), updated=dated[0]["at"] if dated else EPOCH
     )  # fmt: skip
@@ -62,9 +65,15 @@ def _events(site: Site, place: AskedFor) -> tuple[list[Event], list[dict[str, st
             entries.append(site.release(place.at(site, tag)))
         except GlasshouseError as problem:
             unread.append({"release": tag, "problem": problem.message})
-    return history.events(known.entry for known in entries)[::-1], unread
+    with site.turn():
+        return history.events(known.entry for known in entries)[::-1], unread
 
 
-def _told(event: Event) -> dict[str, Any]:
-    tag = event.release.rpartition("@")[2]
-    return {**event.as_json(), "tag": tag, "verdict": str(history.verdict(event)), "at_tag": quote(tag, safe="")}
+def _told(event: Event, named: bool) -> dict[str, Any]:
+    """An event as a page shows it. Where the operator named nobody, whose word it is stays UNKNOWN."""
+    tag, verdict = event.release.rpartition("@")[2], history.verdict(event)
+    holds = verdict is Verdict.PASS
+    shown = Verdict.UNKNOWN if holds and not named else verdict
+    signature = event.signature and {**event.signature.as_json(), "verdict": str(shown)}
+    more = {"tag": tag, "verdict": str(shown), "holds": holds, "at_tag": quote(tag, safe=""), "signature": signature}
+    return {**event.as_json(), **more}

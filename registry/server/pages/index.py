@@ -33,6 +33,8 @@ from registry.versions import numbers, order
 
 SETTLED = 2.0
 """Seconds after which a file's time tells one writing from the next, on any disk."""
+NO_FOLDERS = 2
+"""Links of a folder that holds none, where the file system counts them; elsewhere it has one."""
 MAX_REFS = 5_000
 MAX_FRONT = 64 << 10
 """Bytes of a card in which the list looks for its facts."""
@@ -117,13 +119,20 @@ class ListIndex:
 
     def rows(self, repositories: Iterable[Repository]) -> Iterator[IndexRow]:
         """A row for each; one that has gone since, or cannot be read, is left out."""
+        trusted: dict[str, Stamp] = {}
         for repo in repositories:
+            owner = repo.name.owner
+            if owner not in trusted:
+                trusted[owner] = expected.stamp(self.root, owner)
             with suppress(Problem, git.GitFailed, FileNotFoundError):
-                yield self.row(repo)
+                yield self._row(repo, trusted[owner])
 
     def row(self, repo: Repository) -> IndexRow:
         """What the lists say of it. Raises Problem 404 or FileNotFoundError where it has gone since."""
-        stamp = self._stamp(repo)
+        return self._row(repo, expected.stamp(self.root, repo.name.owner))
+
+    def _row(self, repo: Repository, trusted: Stamp) -> IndexRow:
+        stamp = (*trusted, *_written(os.fspath(repo.folder)))
         kept = self._kept.get(repo.folder)
         if kept is not None and kept[0] == stamp:
             return kept[1]
@@ -135,13 +144,17 @@ class ListIndex:
                 self._kept.pop(repo.folder, None)
         return row
 
-    def _stamp(self, repo: Repository) -> Stamp:
-        """When each folder of refs was written last; and when the operator last said who is trusted."""
-        marks = list(expected.stamp(self.root, repo.name.owner))
-        for top in ("refs/heads", "refs/tags"):
-            for folder, _, _ in os.walk(repo.folder / top):
-                marks.append((folder, modified(Path(folder))))
-        return (*marks, ("packed", modified(repo.folder / "packed-refs")), ("made", modified(repo.folder / "HEAD")))
+
+def _written(repository: str) -> Stamp:
+    """When each folder of refs was written last. Raises FileNotFoundError where the repository has gone."""
+    marks = [("", Path(f"{repository}/HEAD").stat().st_mtime_ns), ("packed", modified(f"{repository}/packed-refs"))]
+    for top in ("heads", "tags"):
+        known = Path(f"{repository}/refs/{top}").stat()
+        marks.append((top, known.st_mtime_ns))
+        if known.st_nlink != NO_FOLDERS:
+            for folder, _, _ in os.walk(f"{repository}/refs/{top}"):
+                marks.append((folder, modified(folder)))
+    return tuple(marks)
 
 
 def refs_of(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:

@@ -83,7 +83,7 @@ def judged(site: Site, place: AskedFor, known: Expected) -> dict[str, Any]:
     verdict, words = _standing(known)
     return {
         "marks": [each.as_json() for each in (standing, mark) if each is not None],
-        "signature": entry.signature.as_json(),
+        "signature": {**entry.signature.as_json(), "verdict": str(known.verdict)},
         "signer": known.signer.as_json() if known.signer else None,
         "signerName": known.signer.name if known.signer else None,
         "signerExpected": known.named,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any
 
 from registry.errors import GlasshouseError
@@ -12,8 +15,13 @@ from registry.server.pages.checking import Checker, KeptReport
 from registry.server.pages.expected import Expected
 from registry.server.pages.index import IndexRow, ListIndex
 from registry.server.pages.shelf import StoreShelf, shelf_of
+from registry.server.problems import Problem
 from registry.server.state import Hub
 
+AT_ONCE = 2
+"""Pages that take long which are made at once, so that others are still answered."""
+PATIENCE = 20.0
+"""Seconds that one more waits for its turn."""
 MAX_SIGNED = 50_000
 """Releases whose signers are kept: a release never changes."""
 
@@ -45,6 +53,7 @@ class Site:
     checker: Checker
     """What it verifies."""
     _signed: OrderedDict[tuple[object, ...], SignedTag] = field(default_factory=OrderedDict)
+    _turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
 
     @classmethod
     def of(cls, hub: Hub) -> Site:
@@ -54,6 +63,16 @@ class Site:
     def release(self, shelf: StoreShelf) -> Expected:
         """The release on the shelf. Raises GlasshouseError where there is no release statement that can be read."""
         return expected.read(self.hub.root, shelf)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Within: what records can make long. Raises Problem 429 where others take too long."""
+        if not self._turns.acquire(timeout=PATIENCE):
+            raise Problem(429, "others are served first: try again later", headers={"Retry-After": "20"})
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def report(self, row: IndexRow) -> KeptReport | None:
         """What this server found of the newest release of `row`, where that is still all that is known."""

@@ -36,6 +36,8 @@ def found(site: Site, request: Request) -> Page:
         made = report.as_json()
         told = {
             **made,
+            "verdict": str(report.established),
+            "found": str(report.verdict),
             "steps": [_step(line, made["checks"]) for line in made["steps"]],
             "current": current is not None,
         }

@@ -38,14 +38,15 @@ def test_a_release_is_verified_with_the_code_of_the_command(pages: Pages) -> Non
     assert "Verify it now" in pages.get(path)[2] or "Verify it again" in pages.get(path)[2]
     found = verified(pages, path)
     report = found["report"]
-    assert report["verdict"] == "PASS" and report["current"] and not report["signerExpected"]
+    assert (report["found"], report["verdict"]) == ("PASS", "UNKNOWN")  # nobody named who must have signed
+    assert report["current"] and not report["signerExpected"]
     assert [step["name"] for step in report["steps"]] == [
         "bounds", "place", "bytes", "signatures", "complete", "lineage", "policy", "status"
     ]  # fmt: skip
     assert all(step["verdict"] == "PASS" and step["seconds"] >= 0 and step["checks"] for step in report["steps"])
     assert found["marks"][-1]["word"] == "holds"  # nobody named the signer: it is not called verified
     text = pages.get(path)[2]
-    assert "If the signer is the one you expect" in text and "Is there no gap back to the data?" in text
+    assert "judged by the signer that the release itself shows" in text and "Is there no gap back to the data?" in text
     assert str(pages.hub.root) not in text and "/.release-" not in text
 
 
@@ -67,7 +68,8 @@ def test_the_operator_names_who_must_have_signed(pages: Pages, tmp_path: Path) -
         policy.write_bytes(api.Policy(signers=(api.PublicKey(pem=pages.key),)).to_bytes())
         assert pages.json(path)["report"]["current"] is False  # it was judged by another policy
         found = verified(pages, path)
-        assert found["report"]["signerExpected"] and found["marks"][-1]["word"] == "verified"
+        assert found["report"]["verdict"] == "PASS" and found["report"]["signerExpected"]
+        assert found["signature"]["verdict"] == "PASS" and found["marks"][-1]["word"] == "verified"
         assert [mark["word"] for mark in pages.json("/models?q=org/model")["items"][0]["marks"]] == ["verified"]
         assert 'v1.0.1: verified"' in pages.get("/org/model/badge.svg", "*/*")[2]
         other = api.KeySigner(write_key(tmp_path / "other.pem")).public_key
@@ -109,6 +111,7 @@ def test_a_history_is_told_newest_first_and_as_a_feed(pages: Pages) -> None:
         ("release", "v1.0.0"), ("release", "v1.0.1"), ("status", "v1.0.0")
     }  # fmt: skip
     assert events[0]["what"] == "status" and "yanked" in events[0]["words"]
+    assert all(event["holds"] and event["verdict"] == "UNKNOWN" for event in events)  # nobody named whose word counts
     assert [event["what"] for event in pages.json("/org/model/history?what=status")["events"]] == ["status"]
     status, headers, text = pages.get("/org/model/history.atom", "*/*")
     assert (status, headers["content-type"]) == (200, "application/atom+xml")
