@@ -7,6 +7,7 @@
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
 #   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
 #   make peers   other people's suites, held to the product: tests/peers/README.md
+#   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
 #   make wheel   build the package as it is published, and print its digest
@@ -37,7 +38,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds layouts peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -89,6 +90,9 @@ bases: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench
+
+layouts: setup
+	LAYOUTS=all $(BIN)/python -m pytest tests/registry/release/test_layouts.py
 
 SECONDS ?= 60
 fuzz: setup

@@ -210,17 +210,20 @@ resolved dependency is the git commit. It is called `source`.
 
 **`{slsa.BUILD_TYPE}`** is all of `dvc repro`. `externalParameters`: `command`, and `params`,
 the whole of params.yaml. Dependencies: `data-manifest`, `pipeline` (dvc.yaml), `params`, `lock`, `requirements`,
-`environment`, each with the path in the release as its `uri`.
+`environment`, each with the path in the release as its `uri`. Those of stages in a folder are called
+`pipeline:FOLDER`, `lock:FOLDER`, `params:FOLDER`.
 
 **`{slsa.STAGE_TYPE}`** is one stage of dvc.yaml.
 
-- `externalParameters`: `stage` is its name in dvc.lock. `command` is its command there; several stand each on a line.
+- `externalParameters`: `stage` is its address from the project's root, as DVC writes it (`train`,
+  `models/dvc.yaml:train`). `command` is its command in dvc.lock; several stand each on a line.
   `params` are the settings that it depends on, by file and key.
 - `internalParameters`: `evidence`. `ran`: the outputs were made by this run, in the working copy that the release was
   made from. `restored`: DVC took the outputs from a cache or a remote, and with them the record of the run that made
   them. `unrecorded`: nobody measured, and the digests are those at the release.
 - `resolvedDependencies`: what dvc.yaml says that it reads, by the path in the project. Each has the SHA-256 that it had
-  before the first command started and after the last ended.
+  before the first command started and after the last ended. What lies outside the project, a URL or a path, comes last:
+  it has no digest, and the annotation `outside` with what DVC goes by.
 - `runDetails.metadata.invocationId`: the SHA-256 of the canonical JSON of the run's record. It is left out if there is
   no record.
 

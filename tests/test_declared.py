@@ -19,7 +19,7 @@ PYPROJECT = ROOT / "pyproject.toml"
 EXTRAS = frozenset(tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"])
 ROOMS: dict[str, frozenset[str]] = {
     "registry": frozenset(),
-    "registry/project/dvc_index.py": frozenset({"release"}),
+    "registry/project/dvc_repo.py": frozenset({"release"}),
     "registry/project/dvc_lock.py": frozenset({"release"}),
     "registry/project/mlflow.py": frozenset({"release"}),
     "registry/project/mlflow_versions.py": frozenset({"release"}),

@@ -71,7 +71,7 @@ def first_stage(signed: dvc_lock.Lock, made: dvc_lock.Lock, runs: Mapping[str, t
 
     runs: by stage, that of the release and ours. They tell by SHA-256 and file by file; the locks only by MD5.
     """
-    makers = stage_runs.Makers(signed.stages.values())
+    makers = stage_runs.makers(signed.stages.values())
     reads = {
         name: {maker for dep in stage.deps for maker in makers.touching(dep.path).values()} - {name}
         for name, stage in signed.stages.items()

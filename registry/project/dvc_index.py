@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry import extras
-from registry.errors import InputError
+from registry.project import dvc_repo
+from registry.records import addresses
 
 MAX_URL = 900
 SCP = re.compile(r"[\w.-]+@[\w.-]{2,}:[^/:][^:]{0,500}")
@@ -26,7 +26,7 @@ class IndexedStage:
     """A stage of a dvc.yaml."""
 
     address: str
-    """As DVC writes it: `train`, or `models/dvc.yaml:train@small`."""
+    """As DVC writes it at the root: registry.records.addresses."""
     file: str
     """Its dvc.yaml."""
     command: str
@@ -77,25 +77,17 @@ class Index:
 def read(root: Path) -> Index:
     """What DVC says of the project at `root`.
 
-    Raises InputError where it cannot read it, Unavailable where its code is not to be had.
+    Raises as `dvc_repo.opened` does.
     """
-    with extras.needed("release"):
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
     whole = root.resolve()
-    try:
-        with Repo(str(root)) as repo:
-            index = repo.index
-            stages = [_stage(whole, stage) for stage in index.stages if stage.is_data_source is False and stage.cmd]
-            tracked = [item for stage in index.stages if stage.is_data_source for item in _tracked(whole, stage)]
-            metrics, plots = (
-                tuple(sorted("/".join(key) for key in keys.get("repo", ())))
-                for keys in (index.metric_keys, index.plot_keys)
-            )
-    except DvcException as problem:
-        raise InputError(
-            f"dvc cannot read the project: {' '.join(str(problem).split())[:300]}", mend="mend it as `dvc status` says"
-        ) from problem
+    with dvc_repo.opened(root, "dvc cannot read the project") as repo:
+        index = repo.index
+        stages = [_stage(whole, stage) for stage in index.stages if stage.is_data_source is False and stage.cmd]
+        tracked = [item for stage in index.stages if stage.is_data_source for item in _tracked(whole, stage)]
+        metrics, plots = (
+            tuple(sorted("/".join(key) for key in keys.get("repo", ())))
+            for keys in (index.metric_keys, index.plot_keys)
+        )
     return Index(
         tuple(sorted(stages, key=lambda stage: stage.address)),
         tuple(sorted(tracked, key=lambda item: item.path)),
@@ -108,9 +100,11 @@ def _stage(root: Path, stage: Any) -> IndexedStage:
     command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(map(str, stage.cmd))
     deps = (_inside(root, dep) for dep in stage.deps)
     outs = (_inside(root, out) for out in stage.outs)
+    folder = Path(stage.path).resolve().parent.relative_to(root).as_posix()
+    folder = "" if folder == "." else folder
     return IndexedStage(
-        address=stage.addressing,
-        file=Path(stage.path).resolve().relative_to(root).as_posix(),
+        address=addresses.address(folder, stage.name),
+        file=f"{folder}/{addresses.FILE}" if folder else addresses.FILE,
         command=command,
         deps=tuple(dict.fromkeys(dep for dep in deps if dep)),
         outs=tuple(dict.fromkeys(out for out in outs if out)),

@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from registry import canonical, extras, strict_yaml
+from registry import canonical, strict_yaml
 from registry.digest import CHUNK
 from registry.errors import InputError, Malformed
+from registry.project import dvc_repo
 from registry.project.command import run
+from registry.records import addresses
+from registry.records.run import OutsideInput
 
 LOCK = "dvc.lock"
 SCHEMA = "2.0"
@@ -41,7 +44,7 @@ class LockedStage:
     """One stage as it last ran."""
 
     name: str
-    """Its name."""
+    """Its address from the project's root: registry.records.addresses."""
     command: str
     """Its command, as `joined` gives it."""
     deps: tuple[Artifact, ...]
@@ -50,14 +53,16 @@ class LockedStage:
     """What it wrote."""
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The settings it depends on, by file and key."""
+    outside: tuple[OutsideInput, ...] = ()
+    """What else it read, that is not in the project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A dvc.lock file."""
+    """A dvc.lock file, or several."""
 
     stages: Mapping[str, LockedStage]
-    """Each stage, by its name."""
+    """Each stage, by its address."""
 
     def outs(self) -> dict[str, Artifact]:
         """All outputs by their path."""
@@ -77,21 +82,32 @@ class Lock:
                     yield f"{stage.name} read {dep.path} as md5:{dep.md5}, but {maker} wrote md5:{out.md5}"
 
 
-def read_lock(path: Path) -> Lock:
-    """The lock file at `path`. Raises Malformed for anything but a lock of schema 2.0."""
-    return parse_lock(strict_yaml.read(path))
+def read_lock(path: Path, folder: str = "") -> Lock:
+    """The lock file at `path`. Raises Malformed for anything but a lock of schema 2.0.
+
+    folder: where the project has it, POSIX from its root.
+    """
+    return parse_lock(strict_yaml.read(path), folder)
 
 
-def parse_lock(value: Any) -> Lock:
-    """The lock that the YAML value `value` says. Raises Malformed for anything else."""
+def parse_lock(value: Any, folder: str = "") -> Lock:
+    """The lock that the YAML value `value` says. Raises Malformed for anything else. folder: as in `read_lock`."""
     match value:
         case {"schema": "2.0", "stages": dict(stages)}:
-            return Lock({name: _stage(name, body) for name, body in stages.items()})
+            named = {addresses.address(folder, name): body for name, body in stages.items()}
+            if [addresses.split(place) for place in named] != [(folder, name) for name in stages]:
+                _refuse("a name of a stage is a path to another")
+            return Lock({place: _stage(place, body) for place, body in named.items()})
     _refuse(f"expected schema {SCHEMA!r} and a map of stages")
 
 
+def merged(locks: Iterable[Lock]) -> Lock:
+    """The stages of several locks, each of another folder."""
+    return Lock({place: stage for lock in locks for place, stage in lock.stages.items()})
+
+
 def stale(root: Path) -> tuple[str, ...]:
-    """Names of the stages that DVC holds to be out of date, or not in its lock.
+    """Addresses of the stages that DVC holds to be out of date, or not in its lock, of the whole project at `root`.
 
     One that is only to be run every time (`always_changed`) is not: what it read and wrote is as the lock has it.
     """
@@ -99,12 +115,17 @@ def stale(root: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name, why in said.items() if why != ["always changed"]))
 
 
+def is_url(path: str) -> bool:
+    """Whether what stands in place of a path is a URL."""
+    return "://" in path
+
+
 def check_local(stage: str, path: str) -> None:
-    """Refuse a URL in place of a path: nobody can measure it before and after a run. stage: whose it is."""
-    if "://" in path:
+    """Refuse a URL in place of the path of an output: nobody can measure it. stage: whose it is."""
+    if is_url(path):
         raise InputError(
-            f"the stage {stage[:80]} names the URL {path[:200]}, and URLs are not supported as dependencies or outputs",
-            mend="let a stage of its own fetch it into a file, and depend on the file",
+            f"the stage {stage[:80]} names the URL {path[:200]}, and URLs are not supported as outputs",
+            mend="let the stage write a file of the project, and another upload it",
         )
 
 
@@ -115,27 +136,21 @@ def has(artifact: Artifact, path: Path, names: Iterable[str]) -> bool:
     return directory_md5({name: path / name for name in names}) == artifact.md5
 
 
-def resolve(path: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The bodies of the stages `names` of the dvc.yaml at `path`, by name, with all templates resolved by DVC.
+def resolve(root: Path, folder: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The bodies of the stages `names` of the dvc.yaml in `folder`, by name, with all templates resolved by DVC.
 
     DVC reads the files that `vars` names, and looks values up in them; it runs nothing. Raises InputError where it
     cannot resolve one, Unavailable where its code is not to be had.
     """
-    with extras.needed("release"):
-        from dvc.dvcfile import load_file
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
     found: dict[str, dict[str, Any]] = {}
-    try:
-        with Repo(str(path.parent)) as repo:
-            resolver = load_file(repo, str(path)).resolver
-            for name in names:
-                found |= resolver.resolve_one(name)
-    except DvcException as problem:
-        raise InputError(
-            f"{path.name}: dvc cannot resolve it: {' '.join(str(problem).split())[:300]}",
-            mend="mend it as `dvc status` says",
-        ) from problem
+    whole = root.resolve()
+    path = whole / folder / addresses.FILE
+    with dvc_repo.opened(whole, f"{path.relative_to(whole)}: dvc cannot resolve it") as repo:
+        from dvc.dvcfile import load_file
+
+        resolver = load_file(repo, str(path)).resolver
+        for name in names:
+            found |= resolver.resolve_one(name)
     return found
 
 
@@ -182,26 +197,48 @@ def _stage(name: str, body: Any) -> LockedStage:
             params = body.get("params", {})
             if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
                 _refuse(f"stage {name!r} has params that are not a map of files")
+            deps = _rows(name, body.get("deps", []))
+            urls = [row for row in deps if is_url(_path(name, row))]
+            outs = _rows(name, body.get("outs", []))
+            for row in outs:
+                check_local(name, _path(name, row))
             return LockedStage(
                 name=name,
                 command=joined(command),
-                deps=_artifacts(name, body.get("deps", [])),
-                outs=_artifacts(name, body.get("outs", [])),
+                deps=tuple(_artifact(name, row) for row in deps if row not in urls),
+                outs=tuple(_artifact(name, row) for row in outs),
                 params=params,
+                outside=tuple(_fetched(name, row) for row in urls),
             )
     _refuse(f"stage {name!r} has no command")
 
 
-def _artifacts(stage: str, rows: Any) -> tuple[Artifact, ...]:
+def outside(stage: str, place: str, key: str | None) -> OutsideInput:
+    """What the stage `stage` read at `place`, which is not in the project. Raises Malformed where that is too long."""
+    return OutsideInput.from_json({"place": place, "key": key}, name=f"what the stage {stage[:80]} reads")
+
+
+def _rows(stage: str, rows: Any) -> list[Any]:
     if not isinstance(rows, list):
         _refuse(f"stage {stage!r} has deps or outs that are not a list")
-    return tuple(_artifact(stage, row) for row in rows)
+    return rows
+
+
+def _path(stage: str, row: Any) -> str:
+    match row:
+        case {"path": str(path)}:
+            return path
+    _refuse(f"stage {stage!r} names an artifact without a path")
+
+
+def _fetched(stage: str, row: Mapping[str, Any]) -> OutsideInput:
+    """A URL, and what DVC goes by: what the server calls its version, or a digest."""
+    keys = (row.get(name) for name in ("etag", "checksum", "md5"))
+    return outside(stage, row["path"], next((key for key in keys if isinstance(key, str)), None))
 
 
 def _artifact(stage: str, row: Any) -> Artifact:
     match row:
-        case {"path": str(path)} if "://" in path:
-            check_local(stage, path)
         case {"path": str(path), "md5": str(md5)}:
             size = row.get("size", 0)
             if isinstance(size, int) and not isinstance(size, bool) and size >= 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,8 +21,10 @@ from registry.errors import InputError, Malformed, Refused, Unavailable
 from registry.manifest import check_path
 from registry.project import dvc_lock, templates
 from registry.project.templates import MARK
+from registry.records import addresses
+from registry.records.run import OutsideInput
 
-FILE = "dvc.yaml"
+FILE = addresses.FILE
 PARAMS = "params.yaml"
 READABLE = (".yaml", ".yml", ".json")
 """Files of settings that are read key by key; any other counts as one dependency."""
@@ -33,13 +35,13 @@ class DeclaredStage:
     """One stage of dvc.yaml. Paths are relative to the project's root."""
 
     name: str
-    """Its name."""
+    """Its address."""
     commands: tuple[str, ...]
     """Its commands, in the order in which DVC runs them."""
     command: str
     """The same as one text, as `dvc_lock.joined` gives it."""
     deps: tuple[str, ...]
-    """What it reads."""
+    """What it reads of the project."""
     outs: tuple[str, ...]
     """What it writes, metrics and plots too."""
     kept: tuple[str, ...]
@@ -50,7 +52,7 @@ class DeclaredStage:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A dvc.yaml."""
+    """A dvc.yaml, or several of one project. Stages are named by their addresses: registry.records.addresses."""
 
     bodies: Mapping[str, Mapping[str, Any]]
     """What is written of each stage, by its name."""
@@ -61,7 +63,7 @@ class Pipeline:
 
     def __contains__(self, name: str) -> bool:
         """Whether it has the stage `name`, as dvc.lock names it."""
-        return name in self.bodies or (name not in self.groups and name.partition("@")[0] in self.groups)
+        return name in self.bodies or (name not in self.groups and addresses.template(name) in self.groups)
 
     def is_template(self, name: str) -> bool:
         """Whether DVC alone can tell what the stage `name` says."""
@@ -72,19 +74,22 @@ class Pipeline:
         )
 
     def folder(self, name: str) -> str:
-        """The directory that the paths of the stage `name` start from, as dvc.yaml has it; it can be a template."""
+        """The directory that the paths of the stage `name` start from, from the root; it can be a template."""
         folder = self._body(name).get("wdir") or "."
         if not isinstance(folder, str):
             _refuse(f"the stage {name[:80]} has a wdir that is not a path")
-        return folder
+        return posixpath.normpath(posixpath.join(addresses.split(name)[0], folder))
 
     def frozen(self, name: str) -> bool:
         """Whether DVC leaves the stage `name` as it is, whatever becomes of what it reads."""
         return bool(self._body(name).get("frozen"))
 
     def located(self, folders: Mapping[str, str]) -> Pipeline:
-        """The same where the directory of each stage that `folders` names is known to be that."""
-        known = {name: {**self._body(name), "wdir": folder} for name, folder in folders.items()}
+        """The same where the directory of each stage that `folders` names, from the root, is known to be that."""
+        known = {
+            name: {**self._body(name), "wdir": posixpath.relpath(f"/{folder}", f"/{addresses.split(name)[0]}")}
+            for name, folder in folders.items()
+        }
         return replace(self, known={**self.known, **known})
 
     def place(self, name: str, path: str) -> str:
@@ -94,15 +99,29 @@ class Pipeline:
         is a template.
         """
         dvc_lock.check_local(name, path)
+        whole = self._whole(name, path)
+        check_path(whole)
+        return whole
+
+    def inside(self, name: str, path: str) -> str | None:
+        """`place` of a dependency; None for a URL, and for a path that leads out of the project."""
+        return self.place(name, path) if self.outside(name, path) is None else None
+
+    def outside(self, name: str, path: str) -> str | None:
+        """A dependency as a URL, or as a path from the root that leads out of the project; None for one inside it."""
+        if dvc_lock.is_url(path):
+            return path
+        whole = self._whole(name, path)
+        return whole if whole.startswith(("/", "../")) or whole == ".." else None
+
+    def _whole(self, name: str, path: str) -> str:
         folder = self.folder(name)
         if MARK in folder and name not in self.known:
             raise Unavailable(
                 f"the stage {name[:80]} works in {folder[:80]}, a template, and nothing tells what it stands for",
                 mend="glasshouse audit rebuild runs it",
             )
-        whole = posixpath.normpath(posixpath.join(folder, path))
-        check_path(whole)
-        return whole
+        return posixpath.normpath(posixpath.join(folder, path))
 
     def placed(self, lock: dvc_lock.Lock) -> dvc_lock.Lock:
         """The stages of `lock` that stand here, their paths from the project's root. Raises as `place` does."""
@@ -110,13 +129,21 @@ class Pipeline:
         def moved(name: str, artifacts: tuple[dvc_lock.Artifact, ...]) -> tuple[dvc_lock.Artifact, ...]:
             return tuple(replace(artifact, path=self.place(name, artifact.path)) for artifact in artifacts)
 
+        def outside(stage: dvc_lock.LockedStage) -> tuple[OutsideInput, ...]:
+            found = {row.place: row for row in stage.outside}
+            for dep in stage.deps:
+                if place := self.outside(stage.name, dep.path):
+                    found[place] = dvc_lock.outside(stage.name, place, dep.md5)
+            return tuple(row for _, row in sorted(found.items()))
+
         return dvc_lock.Lock(
             {
                 name: replace(
                     stage,
-                    deps=moved(name, stage.deps),
+                    deps=moved(name, tuple(dep for dep in stage.deps if self.outside(name, dep.path) is None)),
                     outs=moved(name, stage.outs),
                     params={self.place(name, path): values for path, values in stage.params.items()},
+                    outside=outside(stage),
                 )
                 for name, stage in lock.stages.items()
                 if name in self
@@ -128,13 +155,13 @@ class Pipeline:
         body = self._body(name)
         if name not in self or self.is_template(name):
             what = f"is a template in {FILE}" if name in self else f"is not in the project's {FILE}"
-            raise Refused(f"the stage {name[:80]} {what}", mend=f"write it out in the {FILE} at the project's root")
+            raise Refused(f"the stage {name[:80]} {what}", mend=f"write it out in its {FILE}")
         command, outs = _command(name, body), dict(self._outs(name, body))
         return DeclaredStage(
             name=name,
             commands=tuple(_commands(body["cmd"])),
             command=command,
-            deps=tuple(self.place(name, path) for path, _ in _items(name, body, "deps")),
+            deps=tuple(place for path, _ in _items(name, body, "deps") if (place := self.inside(name, path))),
             outs=tuple(outs),
             kept=tuple(path for path, settings in outs.items() if settings.get("persist")),
             params=dict(self._params(name, body)),
@@ -148,13 +175,15 @@ class Pipeline:
         body = self._body(stage.name)
         if not templates.fits(_command(stage.name, body), stage.command):
             yield f"the command {stage.command[:100]!r}"
-        for sections, artifacts in ((("deps",), stage.deps), (("outs", "metrics", "plots"), stage.outs)):
+        read = [*(dep.path for dep in stage.deps), *(row.place for row in stage.outside)]
+        written = [out.path for out in stage.outs]
+        for sections, paths in ((("deps",), read), (("outs", "metrics", "plots"), written)):
             declared = {path for section in sections for path, _ in _items(stage.name, body, section)}
-            yield from templates.unmatched(declared, (artifact.path for artifact in artifacts))
+            yield from templates.unmatched(declared, paths)
 
     def _body(self, name: str) -> Mapping[str, Any]:
         """What stands of the stage `name`, or of the template that it comes from; nothing where neither is there."""
-        for bodies, key in ((self.known, name), (self.bodies, name), (self.groups, name.partition("@")[0])):
+        for bodies, key in ((self.known, name), (self.bodies, name), (self.groups, addresses.template(name))):
             if key in bodies:
                 return bodies[key]
         return {}
@@ -179,18 +208,27 @@ PLAIN: Any = object()
 """In place of settings, where an item is a name alone."""
 
 
-def read(path: Path) -> Pipeline:
-    """The dvc.yaml at `path`. Raises Malformed for any other file."""
-    return parse(strict_yaml.read(path, aliases=True))
+def read(path: Path, folder: str = "") -> Pipeline:
+    """The dvc.yaml at `path`. Raises Malformed for any other file. folder: where the project has it, from its root."""
+    return parse(strict_yaml.read(path, aliases=True), folder)
 
 
-def parse(value: Any) -> Pipeline:
-    """The dvc.yaml that the YAML value `value` says. Raises Malformed for anything else."""
+def merged(plans: Collection[Pipeline]) -> Pipeline:
+    """The stages of several, each of another folder."""
+    bodies = {name: body for plan in plans for name, body in plan.bodies.items()}
+    groups = {name: body for plan in plans for name, body in plan.groups.items()}
+    return Pipeline(bodies, groups)
+
+
+def parse(value: Any, folder: str = "") -> Pipeline:
+    """The dvc.yaml that the YAML value `value` says. Raises Malformed for anything else. folder: as in `read`."""
     match value:
         case {"stages": dict(stages)}:
             bodies: dict[str, dict[str, Any]] = {}
             groups: dict[str, dict[str, Any]] = {}
-            for name, body in stages.items():
+            for name, body in ((addresses.address(folder, key), body) for key, body in stages.items()):
+                if addresses.split(name)[0] != folder:
+                    _refuse("a name of a stage is a path to another")
                 match body:
                     case {"foreach": _, "do": dict(each)} | ({"matrix": _} as each):
                         groups[name] = each
@@ -203,14 +241,20 @@ def parse(value: Any) -> Pipeline:
 
 
 def resolved(root: Path, names: Iterable[str]) -> Pipeline:
-    """The dvc.yaml of the project at `root`, in which no stage of `names` is a template: DVC has resolved them.
+    """The files of the project at `root` that have the stages `names`, of which none is a template: DVC resolved them.
 
-    Only for a project that DVC is to run. Raises as `read` and `dvc.resolve` do.
+    Only for a project that DVC is to run. Raises as `read` and `dvc_lock.resolve` do.
     """
-    plan = read(root / FILE)
-    if unknown := [name for name in names if plan.is_template(name)]:
-        return replace(plan, known=dvc_lock.resolve(root / FILE, unknown))
-    return plan
+    by_folder: dict[str, list[str]] = {}
+    for name in names:
+        by_folder.setdefault(addresses.split(name)[0], []).append(name)
+    plan = merged([read(root / folder / FILE, folder) for folder in by_folder])
+    known: dict[str, dict[str, Any]] = {}
+    for folder, inside in by_folder.items():
+        if unknown := [addresses.split(name)[1] for name in inside if plan.is_template(name)]:
+            bodies = dvc_lock.resolve(root, folder, unknown)
+            known |= {addresses.address(folder, name): body for name, body in bodies.items()}
+    return replace(plan, known=known)
 
 
 def settings(root: Path, stage: DeclaredStage) -> dict[str, dict[str, Any]]:

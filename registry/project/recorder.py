@@ -29,10 +29,11 @@ from pydantic import Field
 from registry import suffixes, variables
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
-from registry.project import dvc_lock, dvc_yaml, wrapping
+from registry.project import dvc_lock, dvc_yaml, git, templates, wrapping
 from registry.project.measure import measure_paths
+from registry.records import addresses
 from registry.records.record import Record, Sha256
-from registry.records.run import MAX_BYTES, Run, check_names
+from registry.records.run import MAX_BYTES, Run
 
 NOTES = ".dvc/tmp/glasshouse"
 BEGIN, END = "--begin", "--end"
@@ -120,7 +121,7 @@ def ran_here(root: Path, run: Run) -> bool:
 def _stage(root: Path) -> dvc_yaml.DeclaredStage:
     """The stage that DVC is running. Raises InputError where it is none that can be recorded."""
     name = _name(root)
-    check_names([name])
+    addresses.check_names([name])
     stage = dvc_yaml.resolved(root, [name]).stage(name)
     _record_path(stage)
     if not dvc_lock.keeps(name, stage.commands, [*stage.deps, *stage.outs]):
@@ -135,26 +136,62 @@ def _name(root: Path) -> str:
     address = os.environ.get(variables.DVC_STAGE, "")
     if not address:
         raise InputError("no stage is running", mend="dvc repro: it runs the commands of dvc.yaml, this one among them")
-    folder, colon, name = address.rpartition(f"{dvc_yaml.FILE}:")
-    here = Path.cwd()
-    if colon:
-        below = not set(folder.split("/")) <= {"..", ""}
-    else:  # dvc was called where the stage's dvc.yaml is
-        below = here != root and (here / dvc_yaml.FILE).is_file() and name in dvc_yaml.read(here / dvc_yaml.FILE)
-    if below:
+    said, _, name = address.rpartition(f"{dvc_yaml.FILE}:")
+    last = [part for part in said.split("/") if part not in ("", ".", "..")]  # from where dvc was called
+    named = [addresses.address(folder, name) for folder in _folders(root) if _ends_in(folder.split("/"), last)]
+    found = {place: plan for place in named if (plan := _plan(root, place))}
+    if not found:
         raise InputError(
-            f"the stage {address[:120]} seems to be of a {dvc_yaml.FILE} below the project's root",
-            mend=f"move it to the {dvc_yaml.FILE} at the root, and call dvc there",
+            f"the stage {address[:120]} is not in the project's {dvc_yaml.FILE}",
+            mend=f"git add its {dvc_yaml.FILE}, so that it is found; or write the stage into it",
         )
-    return name
+    if len(found) > 1:
+        found = {place: plan for place, plan in found.items() if _works_here(root, plan.folder(place))} or found
+    if len(found) > 1:
+        raise InputError(
+            f"{', '.join(list(found)[:5])} are called {name} and work in one directory: which runs is not told",
+            mend="give each stage its own name",
+        )
+    return next(iter(found))
+
+
+def _folders(root: Path) -> list[str]:
+    """Where a dvc.yaml is: at the root, and in the folders below that git does not ignore."""
+    listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", f"*{dvc_yaml.FILE}")
+    try:
+        paths = {dvc_yaml.FILE, *git.ask(root, *listed).split("\0")}
+    except InputError:  # a project without git
+        paths = {dvc_yaml.FILE}
+    return sorted(path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] == dvc_yaml.FILE)
+
+
+def _ends_in(parts: list[str], last: list[str]) -> bool:
+    return parts[len(parts) - len(last) :] == last if last else True
+
+
+def _plan(root: Path, place: str) -> dvc_yaml.Pipeline | None:
+    """The dvc.yaml of the stage at an address; None where it does not have the stage."""
+    folder, _ = addresses.split(place)
+    try:
+        plan = dvc_yaml.read(root / folder / dvc_yaml.FILE, folder)
+    except InputError:
+        return None  # so dvc does not run it
+    return plan if place in plan else None
+
+
+def _works_here(root: Path, folder: str) -> bool:
+    """Whether a stage that works in `folder`, from the root, or what that is a template of, works in this directory."""
+    here, whole = Path.cwd().resolve(), root.resolve()
+    return here.is_relative_to(whole) and templates.fits(folder, here.relative_to(whole).as_posix())
 
 
 def _record_path(stage: dvc_yaml.DeclaredStage) -> str:
     found = [path for path in stage.outs if path.endswith(suffixes.RUN)]
     if len(found) != 1 or len(stage.outs) < 2:
+        _, name = addresses.split(stage.name)
         raise InputError(
             f"the stage {stage.name} needs one output whose name ends in {suffixes.RUN}, and others beside it",
-            mend=f"add it to the stage's outs in {dvc_yaml.FILE}, such as build/runs/{stage.name}{suffixes.RUN}",
+            mend=f"add it to the stage's outs in {dvc_yaml.FILE}, such as build/runs/{name}{suffixes.RUN}",
         )
     return found[0]
 
@@ -225,13 +262,13 @@ def _remove(path: Path) -> None:
 
 def _note(root: Path, stage: str) -> StageNote | None:
     try:
-        return StageNote.read(root / NOTES / f"{stage}.json", max_bytes=MAX_BYTES)
+        return StageNote.read(root / NOTES / f"{addresses.slug(stage)}.json", max_bytes=MAX_BYTES)
     except GlasshouseError:
         return None  # none, or one that cannot be used: then nothing is known
 
 
 def _write_note(root: Path, stage: str, note: StageNote) -> None:
-    write_atomic(root / NOTES / f"{stage}.json", note.to_bytes())
+    write_atomic(root / NOTES / f"{addresses.slug(stage)}.json", note.to_bytes())
 
 
 def _child(command: Sequence[str]) -> int:

@@ -7,9 +7,7 @@ digests are those of the files as they are at the release. That is said of it (`
 from __future__ import annotations
 
 import posixpath
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,41 +16,25 @@ from registry.errors import Refused
 from registry.project import dvc_lock, dvc_yaml, templates
 from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
+from registry.project.makers import Makers
 from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
 from registry.project.tracked import Tracked
-from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages, check_names
+from registry.records.addresses import check_names
+from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages
 
-AFTER_SLASH = chr(ord("/") + 1)
 MAX_FOLDERS = 8
 """More directories than this, in which a stage can have worked, are not gone through."""
 
 
-class Makers(dict[str, str]):
-    """Path of an output -> the stage that wrote it, and which of them a path has to do with."""
-
-    def __init__(self, stages: Iterable[dvc_lock.LockedStage]) -> None:
-        """stages: their paths from the project's root."""
-        super().__init__({path: stage.name for stage in stages for path in written(stage)})
-        self._sorted = sorted(self)
-
-    def touching(self, path: str) -> dict[str, str]:
-        """The outputs that are `path`, lie inside it, or are directories that it lies inside, with their makers.
-
-        Asks for each folder above `path`, and for what is found, not for each output.
-        """
-        inside = slice(bisect_left(self._sorted, f"{path}/"), bisect_left(self._sorted, f"{path}{AFTER_SLASH}"))
-        above = accumulate(path.split("/"), "{}/{}".format)
-        return {one: self[one] for one in (*above, *self._sorted[inside]) if one in self}
-
-
-def gather(root: Path) -> Stages:
+def gather(root: Path, folders: Iterable[str] = ("",)) -> Stages:
     """Every stage of the project at `root` that writes something, with the run that made its outputs.
 
-    Everything that a stage read or wrote is hashed again. Raises Refused, with the mend, where a record is not of the
+    folders: where the dvc.yaml files are whose stages are meant. Everything that a stage read or wrote is hashed again,
+    but for what is not in the project. Raises Refused, with the mend, where a record is not of the
     present command, settings, dependencies or outputs, or a dependency is not as the commit has it.
     """
-    lock = dvc_lock.read_lock(root / dvc_lock.LOCK)
+    lock = dvc_lock.merged(dvc_lock.read_lock(root / folder / dvc_lock.LOCK, folder) for folder in folders)
     plan = dvc_yaml.resolved(root, lock.stages)
     stages = writing(plan.placed(lock))
     check_names([stage.name for stage in stages])
@@ -62,8 +44,8 @@ def gather(root: Path) -> Stages:
     now, held = measure_paths(root, paths), Committed.at_head(root)
     held.check({path for stage in stages for path in read(stage)})
     tracked = Tracked(root, held)
-    every = (_stage_run(root, plan, stage, runs[stage.name], now) for stage in stages)
-    return Stages(stages=tuple(_known(evidence, run, held, tracked) for evidence, run in every))
+    every = ((stage, *_stage_run(root, plan, stage, runs[stage.name], now)) for stage in stages)
+    return Stages(stages=tuple(_known(stage, evidence, run, held, tracked) for stage, evidence, run in every))
 
 
 def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:
@@ -71,8 +53,13 @@ def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:
     return [stage for _, stage in sorted(lock.stages.items()) if written(stage)]
 
 
+def makers(stages: Iterable[dvc_lock.LockedStage]) -> Makers:
+    """Which of the stages of a lock, its paths from the project's root, wrote what."""
+    return Makers({path: stage.name for stage in stages for path in written(stage)})
+
+
 def read(stage: dvc_lock.LockedStage) -> tuple[str, ...]:
-    """The dependencies of a stage."""
+    """The dependencies of a stage, of the project."""
     return tuple(artifact.path for artifact in stage.deps)
 
 
@@ -119,7 +106,7 @@ def folder(plan: Pipeline, stage: dvc_lock.LockedStage, run: Run) -> str | None:
     return None
 
 
-def _known(evidence: Evidence, run: Run, held: Committed, tracked: Tracked) -> StageRun:
+def _known(stage: dvc_lock.LockedStage, evidence: Evidence, run: Run, held: Committed, tracked: Tracked) -> StageRun:
     """What is known of a run: which of its dependencies the commit has, and which a .dvc file of the commit names."""
     whole = {dep.path for dep in run.deps if held.holds(dep)}
     rows = {row.path: row for dep in run.deps if dep.path not in whole for row in tracked.touching(dep.path)}
@@ -129,6 +116,7 @@ def _known(evidence: Evidence, run: Run, held: Committed, tracked: Tracked) -> S
         evidence=evidence,
         committed=tuple(sorted(whole | parts)),
         tracked=tuple(row for _, row in sorted(rows.items())),
+        outside=stage.outside,
         run=run,
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from registry import suffixes
-from registry.records.run import NAME
+from registry.records.addresses import NAME
 
 RECORD = "glasshouse record"
 FOLDER = ".glasshouse"

@@ -15,6 +15,7 @@ from registry.attest.statement import Statement, Subject
 from registry.errors import Unavailable
 from registry.provenance import slsa
 from registry.records import data_manifest, layout
+from registry.records.addresses import slug
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
 from registry.records.record import validated
@@ -36,7 +37,7 @@ def every(root: Path, record: ReleaseRecord, digests: Digests) -> Iterator[tuple
     for name in expected(digests):
         yield name, made(name, root, record, digests)
     for known in Stages.read(need(root, layout.STAGES)).stages:
-        yield f"{layout.STAGE}{known.run.stage}", of_stage(known, record)
+        yield f"{layout.STAGE}{slug(known.run.stage)}", of_stage(known, record)
 
 
 def made(name: str, root: Path, record: ReleaseRecord, digests: Digests) -> Statement:

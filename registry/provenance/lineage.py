@@ -32,7 +32,7 @@ from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
 from registry.records.kinds import TOKENIZERS
-from registry.records.release_record import ReleaseRecord
+from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import directory_digest
 from registry.records.tokens import Tokens
 from registry.report import Check, Step, Verdict, ask
@@ -49,6 +49,8 @@ NOT_STATED = {
     layout.ENVIRONMENT: "the machine",
 }
 """Each record that a release can do without -> what nobody knows then."""
+PAIR = ("pipeline", "lock")
+"""What a release has of each folder that stages stand in: its dvc.yaml, and its dvc.lock."""
 RESTATED = ("data", "checkpoints", "evaluation", "card")
 """Statements that follow from the records, and are made again to compare them."""
 
@@ -103,12 +105,13 @@ def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) 
         and slsa.base(root) not in Provenance.of(statement).build_definition.resolved_dependencies
     ):
         raise Gap(f"the provenance names another base than {layout.BASE} does, or none")
-    named = {name: path for name, path in slsa.RESOLVED.items() if (root / path).is_file()}
+    named = slsa.named(digests)
     for name, path in named.items():
         _same(path, resolved.get(name, "none"), _digest(digests, path))
     if "environment" in named:
         Environment.read(root / layout.ENVIRONMENT)
-    if absent := sorted({"pipeline", "lock"} - named.keys()):
+    told = {what: {name.partition(":")[2] for name in named if name.partition(":")[0] == what} for what in PAIR}
+    if absent := [what for what in PAIR if not told[what] or told[what] != set().union(*told.values())]:
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for them")
     if not any(name == "environment" or path in PACKAGES for name, path in named.items()):
         raise Unavailable(
@@ -116,7 +119,14 @@ def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) 
             f"packages ({', '.join(layout.PACKAGE_LOCKS[:4])} ...)",
             mend="ask the maintainer to keep a lock of packages in the project",
         )
-    return f"commit {record.source.commit[:12]}, {', '.join(sorted(named))}"
+    return f"commit {record.source.commit[:12]}{_whence(record.source)}, {', '.join(sorted(named))}"
+
+
+def _whence(source: SourceCode) -> str:
+    """What keeps others from fetching the commit, where the release says so."""
+    if source.remote is None:
+        return " (no public place to fetch it from is named)"
+    return "" if source.pushed else " (on no branch of its remote when the release was made)"
 
 
 def _checkpoints(root: Path) -> str:

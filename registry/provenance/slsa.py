@@ -10,7 +10,7 @@ isolation than that is claimed, and the builder's id says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from registry.records import layout
 from registry.records.base_record import Base
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Evidence, Measured, StageRun, touches
+from registry.records.run import Evidence, Measured, OutsideInput, StageRun, touches
 
 BUILD_TYPE = namespace.WRITTEN + "build/dvc-repro/v1"
 STAGE_TYPE = namespace.WRITTEN + "build/dvc-stage/v1"
@@ -43,6 +43,8 @@ RESOLVED = {
     },
 }
 """Name of a dependency -> the file of the release that holds it."""
+BELOW = {"dvc.yaml": "pipeline", "dvc.lock": "lock", "params.yaml": "params"}
+"""The last part of a file's path below layout.PIPELINES -> what the names of such dependencies begin with."""
 FILES = "files"
 """The annotation of a directory with SHA-256 by the path inside."""
 FROM = "from"
@@ -50,6 +52,8 @@ FROM = "from"
 COMMIT = "source"
 COMMITTED = "committed"
 """The annotation of a directory with those of its files that are in the git commit, where others are not."""
+OUTSIDE = "outside"
+"""The annotation of what a stage read that is not in the project: its key by DVC, or null. It has no digest."""
 TRACKED = "dvc"
 """The annotation of a dependency with what .dvc files of the commit name of it: path, md5, and where it came from."""
 
@@ -78,7 +82,7 @@ def provenance(root: Path, record: ReleaseRecord, digests: Mapping[str, str]) ->
     `resolvedDependencies` names the git commit, the base where there is one, and of RESOLVED each file that the release
     has.
     """
-    files = {name: path for name, path in RESOLVED.items() if path in digests}
+    files = named(digests)
     params = strict_yaml.read(root / layout.PARAMS, aliases=True) if layout.PARAMS in digests else {}
     return Provenance(
         build_definition=BuildDefinition(
@@ -100,6 +104,16 @@ def base(root: Path) -> Resource:
     return Resource(name="base", uri=record.uri, digest={"sha256": record.sha256})
 
 
+def named(paths: Collection[str]) -> dict[str, str]:
+    """Name of a dependency -> its file, of a release that has the files `paths`."""
+    start = f"{layout.PIPELINES}/"
+    below = [path.removeprefix(start).rpartition("/") for path in sorted(paths) if path.startswith(start)]
+    return {
+        **{name: path for name, path in RESOLVED.items() if path in paths},
+        **{f"{BELOW[file]}:{folder}": f"{start}{folder}/{file}" for folder, _, file in below if file in BELOW},
+    }
+
+
 def resolved(predicate: Provenance) -> dict[str, str]:
     """Name -> digest of the dependencies that a predicate lists; those without a name are left out."""
     rows = predicate.build_definition.resolved_dependencies
@@ -116,7 +130,11 @@ def stage(known: StageRun, record: ReleaseRecord) -> Statement:
             build_type=STAGE_TYPE,
             external_parameters=chosen.as_json(),
             internal_parameters=Known(evidence=known.evidence).as_json(),
-            resolved_dependencies=(_source(record), *(_resource(dep, known) for dep in run.deps)),
+            resolved_dependencies=(
+                _source(record),
+                *(_resource(dep, known) for dep in run.deps),
+                *(_elsewhere(row) for row in known.outside),
+            ),
         ),
         run_details=RunDetails(builder=Builder(id=BUILDER), metadata=metadata),
     ).about(subject for item in run.outs for subject in _subjects(item))
@@ -144,7 +162,9 @@ def stage_run(statement: Statement) -> tuple[StageRun, str]:
     definition, details = predicate.build_definition, predicate.run_details
     if definition.build_type != STAGE_TYPE or details.builder.id != BUILDER or not definition.resolved_dependencies:
         raise Malformed(f"it is not a provenance of {STAGE_TYPE}", mend="do not trust the release")
-    source, *deps = definition.resolved_dependencies
+    source, *rest = definition.resolved_dependencies
+    deps = [resource for resource in rest if OUTSIDE not in (resource.annotations or {})]
+    outside = [resource for resource in rest if OUTSIDE in (resource.annotations or {})]
     chosen = Chosen.from_json(definition.external_parameters, name="externalParameters")
     known = Known.from_json(definition.internal_parameters, name="internalParameters")
     run = {
@@ -157,6 +177,7 @@ def stage_run(statement: Statement) -> tuple[StageRun, str]:
         **known.as_json(),
         "committed": sorted({path for resource in deps for path in _committed(resource)}),
         "tracked": _tracked(deps),
+        "outside": [{"place": row.name, "key": (row.annotations or {})[OUTSIDE]} for row in outside],
         "run": run,
     }
     found = StageRun.from_json(told, name=f"the statement of the stage {chosen.stage[:80]}")
@@ -179,6 +200,13 @@ def _resource(item: Measured, known: StageRun) -> Resource:
     }
     url = next((row.url for row in known.tracked if row.path == item.path), None)
     return Resource(name=item.name, uri=url, digest={"sha256": item.sha256}, annotations=told or None)
+
+
+def _elsewhere(row: OutsideInput) -> Resource:
+    """What nobody measured: it has no digest."""
+    return Resource(
+        name=row.place, uri=row.place if "://" in row.place else None, digest={}, annotations={OUTSIDE: row.key}
+    )
 
 
 def _committed(resource: Resource) -> list[str]:

@@ -19,10 +19,12 @@ from registry import strict_yaml
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.project import dvc_lock, dvc_yaml, stage_runs
+from registry.project.makers import Makers
 from registry.project.templates import MARK
 from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, need
 from registry.records import layout
+from registry.records.addresses import slug
 from registry.records.kinds import weights_in
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest, touches
@@ -39,7 +41,10 @@ HOW = {
     "restored": "not run there: taken from a cache or a remote of DVC, with the record of the run that made it",
 }
 RECORD = "glasshouse record in the stage's command measures it: docs/how-to/record.md"
+INSTEAD = "ask the maintainer to bring it into the project: dvc import-url PLACE, and that file in deps"
 FROM_SOMEWHERE = "ask the maintainer to commit it, or to let a stage write it, and to name it by its own path in deps"
+MAX_FOLDERS = 1000
+"""Folders of a project in which stages stand."""
 ENDS = "weights <- every stage <- data manifest"
 INPUTS = "weights <- every stage <- its inputs"
 """The same where there is no data manifest: back to what no stage wrote."""
@@ -61,20 +66,36 @@ class Line:
         """statements: the verified ones by short name.  digests: SHA-256 of every file by path."""
         self._root, self._statements, self._digests = root, statements, digests
         self._said: dict[str, tuple[StageRun, str]] = {}
+        self._settings: dict[str, Any] = {}
 
     def links(self) -> Iterator[Link]:
         """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
-        names = {name.removeprefix(layout.STAGE) for name in self._statements if name.startswith(layout.STAGE)}
+        names: dict[str, str] = {}  # by what their statements are called
         with suppress(GlasshouseError):  # each link below says it
-            names |= self.locked.keys()
-        for name in sorted(names):
+            names = {slug(name): name for name in self.locked}
+        stated = {name.removeprefix(layout.STAGE) for name in self._statements if name.startswith(layout.STAGE)}
+        for name in sorted({*names.values(), *(stated - names.keys())}):
             yield f"stage {name}", partial(self.stage, name)
         yield (ENDS if layout.DATA_SUMMARY in self._digests else INPUTS), self.ends
 
     @cached_property
+    def _folders(self) -> list[str]:
+        """Where the project has its locks, POSIX from its root; "" is the root itself."""
+        below = self._root / layout.PIPELINES
+        found = [path.parent.relative_to(below).as_posix() for path in sorted(below.rglob(dvc_lock.LOCK))]
+        if len(found) > MAX_FOLDERS:
+            raise Unavailable(f"it has {len(found)} locks, more than {MAX_FOLDERS}", mend="ask the maintainer")
+        return found if found and not (self._root / layout.LOCK).is_file() else ["", *found]
+
+    @cached_property
     def lock(self) -> dvc_lock.Lock:
-        """dvc.lock. Raises GlasshouseError where it is none, or missing."""
-        return dvc_lock.read_lock(need(self._root, layout.LOCK))
+        """All locks as one. Raises GlasshouseError where one is none, or where there is none."""
+        return dvc_lock.merged(
+            dvc_lock.read_lock(self._of_project(folder, dvc_lock.LOCK), folder) for folder in self._folders
+        )
+
+    def _of_project(self, folder: str, name: str) -> Path:
+        return need(self._root, layout.of_project(f"{folder}/{name}" if folder else name))
 
     @cached_property
     def _record(self) -> ReleaseRecord:
@@ -85,14 +106,18 @@ class Line:
         """The files from which a loader takes weights. Raises InputError where one cannot be read."""
         return weights_in(self._root, self._digests)
 
-    @cached_property
-    def _params(self) -> Any:
-        return strict_yaml.read(need(self._root, layout.PARAMS), aliases=True)
+    def _params(self, path: str) -> Any:
+        """The settings of the project's params.yaml at `path`."""
+        if path not in self._settings:
+            self._settings[path] = strict_yaml.read(need(self._root, layout.of_project(path)), aliases=True)
+        return self._settings[path]
 
     @cached_property
     def plan(self) -> dvc_yaml.Pipeline:
-        """dvc.yaml, in which the directory of a stage is not a template where its run tells what that stands for."""
-        plan = dvc_yaml.read(need(self._root, layout.PIPELINE))
+        """All dvc.yaml as one. The directory of a stage is not a template where its run tells what that stands for."""
+        plan = dvc_yaml.merged(
+            [dvc_yaml.read(self._of_project(folder, dvc_yaml.FILE), folder) for folder in self._folders]
+        )
         folders = {
             name: stage_runs.folder(plan, stage, self.recorded[name].run)
             for name, stage in self.lock.stages.items()
@@ -127,9 +152,9 @@ class Line:
         return found
 
     @cached_property
-    def makers(self) -> stage_runs.Makers:
+    def makers(self) -> Makers:
         """Which stage wrote which output, by dvc.lock."""
-        return stage_runs.Makers(self.locked.values())
+        return stage_runs.makers(self.locked.values())
 
     @cached_property
     def stated(self) -> dict[tuple[str, str], Measured]:
@@ -147,7 +172,7 @@ class Line:
     def said(self, name: str) -> tuple[StageRun, str]:
         """The run that the statement of the stage `name` speaks of, and the commit. Raises Unavailable without one."""
         if name not in self._said:
-            statement = self._statements.get(f"{layout.STAGE}{name}")
+            statement = self._statements.get(f"{layout.STAGE}{slug(name)}")
             if statement is None:
                 raise Unavailable(f"no verified statement of the stage {name}", mend="ask the maintainer for one")
             self._said[name] = slsa.stage_run(statement)
@@ -164,7 +189,7 @@ class Line:
             raise Gap(f"it was made from commit {commit[:40]}, the release from {expected}")
         if self.recorded.get(name) != known:
             raise Gap(f"it says something else of the stage than {layout.STAGES} does")
-        if slsa.renamed(self._statements[f"{layout.STAGE}{name}"]) != claims.of_stage(known, self._record):
+        if slsa.renamed(self._statements[f"{layout.STAGE}{slug(name)}"]) != claims.of_stage(known, self._record):
             raise Gap(f"it says more of the stage than {layout.STAGES} does")
         self._as_locked(run, stage)
         self._as_set(run)
@@ -174,6 +199,13 @@ class Line:
                 f"nobody measured what it read: DVC's lock alone says it, and its {len(run.outs)} outputs are as they "
                 "were at the release",
                 mend=RECORD,
+            )
+        if known.outside:
+            told = ", ".join(f"{row.place} (DVC goes by {row.key})" for row in known.outside[:5])
+            raise Unavailable(
+                f"it read what is not in the project, and nobody measured it: {told[:500]}"
+                f"{f' and {len(known.outside) - 5} more' if len(known.outside) > 5 else ''}",
+                mend=INSTEAD,
             )
         if nowhere := list(self._nowhere(known)):
             raise Unavailable(
@@ -234,6 +266,8 @@ class Line:
             raise Unavailable(f"nobody measured what {', '.join(unmeasured)} read", mend=RECORD)
         if nowhere := sorted({path for one in known for path in self._nowhere(one)}):
             raise Unavailable(f"nobody knows where {', '.join(nowhere[:5])} came from", mend=FROM_SOMEWHERE)
+        if outside := sorted({row.place for one in known for row in one.outside}):
+            raise Unavailable(f"nobody measured {', '.join(outside[:5])[:500]}, outside the project", mend=INSTEAD)
         ours = {path for one in known for path in one.committed}
         rows = {row.path: row for one in known for row in one.tracked}
         data = f" and {len(rows)} that its .dvc files name ({', '.join(sorted(rows)[:3])})" if rows else ""
@@ -249,21 +283,24 @@ class Line:
             raise Gap(f"{', '.join(other[:3])}: named in dvc.lock or in the statement, and not in the other")
         if other := sorted(f"{path}: {key}" for path, key in _settings(run.params) ^ _settings(stage.params)):
             raise Gap(f"{', '.join(other[:3])[:200]}: a setting in dvc.lock or in the statement, and not in the other")
+        if stage.outside != self.recorded[stage.name].outside:
+            raise Gap("what it read outside the project: in dvc.lock or in the statement, and not in the other")
         if unlike := list(self.plan.unlike(self.lock.stages[stage.name])):
             raise Gap(f"{', '.join(unlike[:3])[:300]}: in dvc.lock or in dvc.yaml, and not in the other")
 
     def _as_set(self, run: Run) -> None:
-        """The settings are those of params.yaml; of other files the release tells nothing."""
-        values = run.params.get(dvc_yaml.PARAMS)
-        if values is None:
-            return
-        for key, value in values.items():
-            try:
-                found = dvc_yaml.lookup(self._params, key)
-            except KeyError:
-                raise Gap(f"the setting {key[:100]} is not in {layout.PARAMS}") from None
-            if found != value:
-                raise Gap(f"the setting {key[:100]} is not that of {layout.PARAMS}")
+        """The settings are those of params.yaml, where the release has it; of other files it tells nothing."""
+        for path, values in run.params.items():
+            place = layout.of_project(path)
+            if path != dvc_yaml.PARAMS and not (path.endswith(f"/{dvc_yaml.PARAMS}") and place in self._digests):
+                continue
+            for key, value in values.items():
+                try:
+                    found = dvc_yaml.lookup(self._params(path), key)
+                except KeyError:
+                    raise Gap(f"the setting {key[:100]} is not in {place}") from None
+                if found != value:
+                    raise Gap(f"the setting {key[:100]} is not that of {place}")
 
     def _as_made(self, run: Run) -> int:
         """How many of the dependencies other stages made, each as its maker states it."""

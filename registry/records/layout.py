@@ -72,6 +72,11 @@ CURVE = "provenance/loss.png"
 BASE = "provenance/base.json"
 
 
+def of_project(path: str) -> str:
+    """Where a file that says how the model was built stands, by its path in the project: dvc.yaml, and its like."""
+    return f"{PIPELINES if '/' in path else PROVENANCE}/{path}"
+
+
 def attestation(name: str) -> str:
     """The path of the bundle of the statement `name`, such as data or stage-train."""
     return f"{ATTESTATIONS}/{name}{suffixes.BUNDLE}"

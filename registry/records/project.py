@@ -25,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from registry import canonical, strict_yaml
 from registry.errors import Malformed, Unavailable
 from registry.records import data_manifest, folders, layout, tokens, training_folder
+from registry.records.addresses import StageName
 from registry.records.record import validated
-from registry.records.run import ProjectPath, StageName
+from registry.records.run import ProjectPath
 
 LOCK = "requirements.lock"
 PARAMS = "params.yaml"

@@ -32,6 +32,9 @@ class SourceCode(Record):
     remote: Annotated[str, StringConstraints(max_length=MAX_REMOTE)] | None
     """Where others can fetch it; None where the maintainer's repository has no public `origin`."""
 
+    pushed: bool = True
+    """Whether a branch of a remote had it when the release was made, as far as the maintainer's repository knew; left
+    out of the JSON where one had, and where there is no remote."""
     folder: Annotated[str, AfterValidator(_checked)] | None = None
     """Where the project lies in its repository, POSIX; left out of the JSON where it is the whole."""
 
@@ -95,7 +98,8 @@ class ReleaseRecord(Record):
     content: Sha256
     """Digest of the draft's manifest: two releases with one content differ only in version and commit."""
     lock: Sha256
-    """SHA-256 of provenance/dvc.lock."""
+    """SHA-256 of provenance/dvc.lock; where locks stand in other folders of the project, `directory_digest` of all, by
+    their paths there."""
     weights: tuple[Weights, ...]
     """Every file of weights."""
     companions: tuple[Companion, ...] = Field((), max_length=20)
@@ -119,6 +123,8 @@ class ReleaseRecord(Record):
                 del row["tensors"]
         if value["source"]["folder"] is None:
             del value["source"]["folder"]
+        if value["source"]["pushed"]:
+            del value["source"]["pushed"]
         return value
 
     @property

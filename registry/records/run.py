@@ -11,15 +11,15 @@ Law: `directory_digest` binds every path and every SHA-256, and a `Measured` dir
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry import canonical
-from registry.errors import InputError, Malformed
-from registry.manifest import check_path, twins
+from registry.errors import Malformed
+from registry.manifest import check_path
+from registry.records.addresses import StageAddress
 from registry.records.record import Record, Sha256
 
 MAX_LISTED = 1000
@@ -48,23 +48,6 @@ def _allowed(path: str) -> str:
 
 ProjectPath = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_allowed)]
 """POSIX, relative to the project's root."""
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@=-]{0,99}$"
-StageName = Annotated[str, StringConstraints(pattern=NAME)]
-
-
-def check_names(names: Collection[str]) -> None:
-    """Refuse, with InputError, names of stages that files cannot be called after, or that are one on some disks."""
-    for name in names:
-        if not re.fullmatch(NAME, name):
-            raise InputError(
-                f"the stage name {name[:120]!r} cannot be the name of a file",
-                mend="letters, digits and _ . @ = - are allowed, 100 at most; "
-                "the names of stages from a foreach or a matrix end in what it runs over, or in its keys",
-            )
-    if found := twins(names):
-        raise InputError(
-            f"stage names that some disks cannot tell apart: {', '.join(found[:5])}", mend="rename all but one"
-        )
 
 
 def directory_digest(files: Mapping[str, str]) -> str:
@@ -116,8 +99,8 @@ class Run(Record):
 
     schema_: Literal["glasshouse.run/v1"] = Field("glasshouse.run/v1", alias="schema")
     """The format, with its version."""
-    stage: StageName
-    """Its name, as dvc.lock has it."""
+    stage: StageAddress
+    """Its address from the root, as DVC writes it."""
     command: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
     """Its command, as dvc.lock has it: templates resolved, several commands one a line."""
     params: dict[str, dict[str, Any]]
@@ -155,6 +138,15 @@ class TrackedBy(Record):
     """At which commit or version; None where nothing tells."""
 
 
+class OutsideInput(Record):
+    """What a stage read that is not in the project, so that nobody measured it: a URL, or a file elsewhere."""
+
+    place: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """The URL, or the path from the project's root, as dvc.lock has it."""
+    key: Annotated[str, StringConstraints(max_length=200)] | None
+    """What DVC goes by, such as an ETag or an MD5; None where its lock has nothing."""
+
+
 class StageRun(Record):
     """A run, and what is known of it."""
 
@@ -165,6 +157,8 @@ class StageRun(Record):
     too; sorted."""
     tracked: tuple[TrackedBy, ...] = Field((), max_length=10_000)
     """What .dvc files of the commit name, by path; left out of the JSON where there is nothing."""
+    outside: tuple[OutsideInput, ...] = Field((), max_length=1000)
+    """What it read beside its dependencies, by place; left out of the JSON where there is nothing."""
     run: Run
     """The run."""
 
@@ -183,6 +177,8 @@ class StageRun(Record):
             raise ValueError("what it calls tracked has nothing to do with a dependency")
         if list(self.committed) != sorted(set(self.committed)):
             raise ValueError("what is committed is not sorted, or stands twice")
+        if [row.place for row in self.outside] != sorted({row.place for row in self.outside}):
+            raise ValueError("what is outside is not sorted, or stands twice")
         return self
 
 
@@ -192,9 +188,7 @@ def touches(one: str, other: str) -> bool:
 
 
 def _without_nothing(value: dict[str, Any]) -> dict[str, Any]:
-    if not value["tracked"]:
-        del value["tracked"]
-    return value
+    return {name: part for name, part in value.items() if part or name not in ("tracked", "outside")}
 
 
 class Stages(Record):

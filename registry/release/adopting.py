@@ -79,13 +79,11 @@ def plan(
     else:
         notes.append(f"a `release` section is there already, in {release_section(root)[0]}: it stays as it is")
     if record == "all":
-        below = sorted({stage.file for stage in index.stages} - {FILE})
-        notes += [f"{path}: only the stages of the {FILE} at the root are recorded and released" for path in below]
-        if (root / FILE).is_file():
-            old = read_text(root / FILE)
+        for path in sorted({stage.file for stage in index.stages}):
+            old = read_text(root / path)
             wrapped = wrapping.wrap(old)
-            notes += wrapped.left
-            files |= {FILE: (old, wrapped.text)} if wrapped.stages else {}
+            notes += wrapped.left if path == FILE else [f"{path}: {words}" for words in wrapped.left]
+            files |= {path: (old, wrapped.text)} if wrapped.stages else {}
     ignored = read_text(root / IGNORED) if (root / IGNORED).is_file() else ""
     if not {f"/{RELEASES}/", f"{RELEASES}/", f"/{RELEASES}", RELEASES} & set(ignored.split("\n")):
         files[IGNORED] = (

@@ -232,3 +232,10 @@ def load(root: Path, name: str | None = None) -> ReleaseConfig:
     chosen = name if name is not None else next(iter(models), "")
     with validated(file, under=f"release.{chosen}." if chosen else "release.", mend=f"mend those lines of {file}"):
         return ReleaseConfig.model_validate(models.get(chosen, section))
+
+
+def other_models(root: Path, config: ReleaseConfig) -> tuple[str, ...]:
+    """What the other releases of the project at `root` release, where its `release` section has several."""
+    models = project.several(project.release_section(root)[1]).values()
+    paths = {row["model"] for row in models if isinstance(row, dict) and isinstance(row.get("model"), str)}
+    return tuple(sorted(path.rstrip("/") for path in paths - {config.model}))

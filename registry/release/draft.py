@@ -12,14 +12,15 @@ from pathlib import Path
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
-from registry.project import dvc_index, dvc_links
-from registry.project.dvc_index import Index
+from registry.project import dvc_links
 from registry.records import layout
 from registry.records.evaluation import Evaluation
 from registry.records.kinds import ModelFolder
 from registry.release import card, found, weights
+from registry.release import scope as scopes
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
+from registry.release.scope import Scope
 from registry.suffixes import PARQUET, SAFETENSORS
 
 OURS = ".dvc/tmp/glasshouse/draft"
@@ -32,33 +33,32 @@ def write(root: Path, config: ReleaseConfig) -> Path:
     Raises Refused for weights in a form that can run code, and for a model that its loader would not load whole;
     InputError for a record that is missing or malformed, and for two files that would stand at one place.
     """
-    return _write(root, config, root / config.output, None)
+    return _write(root, config, root / config.output, scopes.of(root, config))
 
 
-def made(root: Path, config: ReleaseConfig) -> Path:
+def made(root: Path, config: ReleaseConfig, scope: Scope) -> Path:
     """The draft of the project at `root`: where a stage wrote it, or written now, as `write` does."""
-    index = dvc_index.read(root)
-    if index.maker(config.output):
+    if scope.index.maker(config.output):
         if not (root / config.output).is_dir():
             raise InputError(f"there is no draft at {config.output}", mend="dvc repro")
         return dvc_links.plain_folder(root, root / config.output)
-    return _write(root, config, root / OURS / config.name, index)
+    return _write(root, config, root / OURS / config.name, scope)
 
 
-def sources(root: Path, config: ReleaseConfig, index: Index) -> dict[str, Path]:
+def sources(root: Path, config: ReleaseConfig, scope: Scope) -> dict[str, Path]:
     """Where each file of the draft comes from: its place in a release, and the file of the project at `root`.
 
     Those of a draft that a stage writes are its own files. Raises InputError as `made` does.
     """
-    if index.maker(config.output):
-        return {path: root / config.output / path for path, _ in walk(made(root, config))}
+    if scope.index.maker(config.output):
+        return {path: root / config.output / path for path, _ in walk(made(root, config, scope))}
     model, folder = model_at(root, config), root / config.model
-    return _placed(root, config, ModelFolder(folder if folder.is_dir() else model.root, model.paths), index)
+    return _placed(root, config, ModelFolder(folder if folder.is_dir() else model.root, model.paths), scope)
 
 
-def _write(root: Path, config: ReleaseConfig, output: Path, index: Index | None) -> Path:
+def _write(root: Path, config: ReleaseConfig, output: Path, scope: Scope) -> Path:
     with directory_beside(output) as draft:
-        places = _places(root, config, index)
+        places = _places(root, config, scope)
         found.check(places)
         for place, source_path in places.items():
             _copy(dvc_links.plain(root, source_path), draft / place)
@@ -70,20 +70,20 @@ def _write(root: Path, config: ReleaseConfig, output: Path, index: Index | None)
     return output
 
 
-def _places(root: Path, config: ReleaseConfig, index: Index | None) -> dict[str, Path]:
+def _places(root: Path, config: ReleaseConfig, scope: Scope) -> dict[str, Path]:
     """Where each file stands in the draft, and where it comes from: the model at the root, the records below."""
     model = model_at(root, config)
     weights.check_all(model, {row.path for row in config.declared})
     doors.check(model, doors.kind_of(model, config.kind))
     if ours := sorted(path for path in model.paths if path.split("/")[0] in layout.FOLDERS):
         raise InputError(f"the model has {ours[0]}, where a release has its own records", mend="call it otherwise")
-    return _placed(root, config, model, index)
+    return _placed(root, config, model, scope)
 
 
-def _placed(root: Path, config: ReleaseConfig, model: ModelFolder, index: Index | None) -> dict[str, Path]:
+def _placed(root: Path, config: ReleaseConfig, model: ModelFolder, scope: Scope) -> dict[str, Path]:
     places = {path: model.root / path for path in model.paths if path != layout.CARD}
     if config.provenance is None:
-        places |= found.records(root, index or dvc_index.read(root))
+        places |= found.records(root, scope.index, config.model)
     for source in config.provenance or ():
         place = f"{layout.PROVENANCE}/{Path(source).name}"
         if place in places:

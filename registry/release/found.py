@@ -39,11 +39,11 @@ READERS: Mapping[str, Callable[[Path], object]] = {
 """Each record of a known format, by its place in a release, and what reads it."""
 
 
-def records(root: Path, index: Index) -> dict[str, Path]:
-    """What is found of the project at `root`: the place in the release, and the file."""
+def records(root: Path, index: Index, model: str) -> dict[str, Path]:
+    """What is found of the project at `root`: the place in the release, and the file. model: what it releases."""
     found: dict[str, Path] = {}
-    if lock := lock_of_packages(root):
-        found[f"{layout.PROVENANCE}/{lock}"] = root / lock
+    if lock := lock_of_packages(root, index, model):
+        found[f"{layout.PROVENANCE}/{lock.name}"] = lock
     for path in index.metrics:
         found |= {f"{layout.FIGURES}/{name}": root / name for name in _plain(root, path)}
     for path in index.plots:
@@ -67,12 +67,21 @@ def check(places: Mapping[str, Path]) -> None:
                 ) from problem
 
 
-def lock_of_packages(root: Path) -> str | None:
-    """The file at `root` that pins every package, by the name that its tool gives it; None where there is none."""
-    for name in layout.PACKAGE_LOCKS:
-        path = root / name
-        if path.is_file() and not path.is_symlink() and (name != layout.LOOSE or _pins(read_text(path))):
-            return name
+def lock_of_packages(root: Path, index: Index, model: str) -> Path | None:
+    """The file that pins every package, by the name that its tool gives it; None where there is none.
+
+    It is looked for beside the dvc.yaml whose stage writes `model`, and in each folder above it, up to the root of the
+    repository that the project at `root` lies in.
+    """
+    maker = index.maker(model)
+    place = (root.resolve() / maker.file).parent if maker else root.resolve()
+    ways = (place, *place.parents)
+    top = next((above for above in ways if (above / ".git").exists()), root.resolve())
+    for above in ways[: ways.index(top) + 1]:
+        for name in layout.PACKAGE_LOCKS:
+            path = above / name
+            if path.is_file() and not path.is_symlink() and (name != layout.LOOSE or _pins(read_text(path))):
+                return path
     return None
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from registry import strict_yaml, tensors, versions
 from registry.digest import sha256_file
@@ -17,16 +17,18 @@ from registry.project.committed import Committed
 from registry.records import layout, project
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
-from registry.records.run import Stages
+from registry.records.run import Stages, directory_digest
 from registry.release import card, companions, rebuildable, replayable, weights
 from registry.release import draft as drafts
+from registry.release import scope as scopes
 from registry.release.companions import PlannedCompanion
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
+from registry.release.scope import Scope
 from registry.suffixes import SAFETENSORS
 
-PIPELINE = ("dvc.yaml", "dvc.lock")
-"""What says how the model was built: files of git, which no stage can write."""
+PIPELINE = (dvc_yaml.FILE, dvc_lock.LOCK)
+"""What says in a folder of stages how the model was built: files of git, which no stage can write."""
 SETTINGS = (project.PARAMS, project.SETTINGS)
 """What a project can have beside them, with its settings."""
 RELEASES = "releases"
@@ -49,6 +51,8 @@ class ReleasePlan:
     """What will stand beside it."""
     warnings: tuple[str, ...] = ()
     """What will keep others from checking it, in words."""
+    settings: tuple[str, ...] = ()
+    """The files of git that say how the model was built."""
 
 
 def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
@@ -59,15 +63,22 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
     safetensors, and a contract of replay or of rebuilding that does not hold.
     """
     versions.parse(version)
-    _check_tree(root)
-    draft = drafts.made(root, config)
+    if not (root / ".dvc").is_dir():
+        raise InputError(f"{root} has no {dvc_yaml.FILE} of DVC", mend="run this at the root of a DVC project")
+    scope = scopes.of(root, config)
+    _check_tree(root, scope)
+    draft = drafts.made(root, config, scope)
     source = git.source(root)
     manifest = Manifest.of_directory(draft)
     model = ModelFolder.at(draft)
     weights.check_all(model, {row.path for row in config.declared})
     files = [entry for entry in manifest.entries if entry.path in model.weights]
     code = SourceCode(
-        commit=source.commit, committed_at=source.committed_at, remote=source.remote, folder=source.folder
+        commit=source.commit,
+        committed_at=source.committed_at,
+        remote=source.remote,
+        pushed=source.pushed or source.remote is None,
+        folder=source.folder,
     )
     beside = companions.planned(root, config, version, code, draft)
     record = ReleaseRecord(
@@ -78,18 +89,27 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
         kind=doors.kind_of(model, config.kind).name,
         parameters=_parameters(model),
         content=manifest.sha256,
-        lock=sha256_file(root / "dvc.lock"),
+        lock=_lock({folder: sha256_file(root / folder / dvc_lock.LOCK) for folder in scope.folders}),
         weights=tuple(
             Weights(path=entry.path, sha256=entry.sha256, tensors=_tensors(draft / entry.path)) for entry in files
         ),
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
-        rebuild=rebuildable.declared(root, config),
+        rebuild=rebuildable.declared(root, config, scope),
     )
-    stages = stage_runs.gather(root)
+    stages = stage_runs.gather(root, scope.folders)
     replayable.check(root, [one.run.stage for one in stages.stages])
     folder = root / RELEASES / config.name / record.tag
-    return ReleasePlan(record, stages, folder, draft, beside, tuple(unreachable(source)))
+    return ReleasePlan(
+        record, stages, folder, draft, beside, tuple(unreachable(source)), tuple(_settings(root, scope.folders))
+    )
+
+
+def _lock(locks: Mapping[str, str]) -> str:
+    """The digest that the record has of the lock. locks: SHA-256 of each by its folder."""
+    if locks.keys() == {""}:
+        return locks[""]
+    return directory_digest({PurePosixPath(folder, dvc_lock.LOCK).as_posix(): sha for folder, sha in locks.items()})
 
 
 def _parameters(model: ModelFolder) -> int | None:
@@ -115,8 +135,8 @@ def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
         companion.write(companions.place(planned.folder, companion.repo))
     with directory_beside(planned.folder) as folder:
         shutil.copytree(planned.draft, folder, dirs_exist_ok=True)
-        for name in _settings(root):
-            write_atomic(folder / layout.PROVENANCE / name, (root / name).read_bytes())
+        for path in planned.settings:
+            write_atomic(folder / layout.of_project(path), (root / path).read_bytes())
         for path, data in _joined(planned).items():
             write_atomic(folder / path, data)
         card.write(root, config, folder, version=planned.record.version)
@@ -136,9 +156,11 @@ def _joined(planned: ReleasePlan) -> dict[str, bytes]:
     return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
 
 
-def _settings(root: Path) -> list[str]:
-    """The files of git that say how the model was built: PIPELINE, and of SETTINGS what is there."""
-    return [*PIPELINE, *(name for name in SETTINGS if (root / name).is_file())]
+def _settings(root: Path, folders: Iterable[str]) -> list[str]:
+    """The files of git that say how the model was built: PIPELINE of each folder, and of SETTINGS what is there."""
+    below = [PurePosixPath(folder, name).as_posix() for folder in folders for name in (*PIPELINE, project.PARAMS)]
+    found = dict.fromkeys((*below, *SETTINGS))
+    return [path for path in found if path.endswith(PIPELINE) or (root / path).is_file()]
 
 
 def unreachable(source: git.GitSource) -> Iterator[str]:
@@ -149,27 +171,40 @@ def unreachable(source: git.GitSource) -> Iterator[str]:
         yield f"no branch of a remote has the commit {source.commit[:12]}, so nobody can fetch it: git push"
 
 
-def _check_tree(root: Path) -> None:
+def _check_tree(root: Path, scope: Scope) -> None:
     """Refuse a tree, or a lock, that another person's clone would not give."""
-    for needed in PIPELINE:
-        if not (root / needed).is_file():
-            raise InputError(f"{root} has no {needed}", mend="run this at the root of a DVC project, after `dvc repro`")
+    settings = _settings(root, scope.folders)
+    if absent := [path for path in settings if not (root / path).is_file()]:
+        raise InputError(f"{root} has no {', '.join(absent[:5])}", mend="dvc repro --all-pipelines")
+    if not scope.folders:
+        raise InputError(f"{root} has no {dvc_yaml.FILE} with a stage", mend="dvc stage add: a stage writes the model")
     if changed := git.changes(root):
         raise Refused(
             f"the tree is dirty: {', '.join(changed[:5])}{' and more' if len(changed) > 5 else ''}",
             mend="git add --all && git commit",
         )
     held = Committed.at_head(root)
-    for needed in _settings(root):
+    for needed in settings:
         if needed not in held:
             raise Refused(f"{needed} is not committed", mend=f"git add --force {needed} && git commit")
-    held.check(_settings(root))
-    if (root / dvc_yaml.PARAMS).is_file():
-        dvc_yaml.check_finite(dvc_yaml.PARAMS, strict_yaml.read(root / dvc_yaml.PARAMS, aliases=True))
-    if stages := dvc_lock.stale(root):
+    held.check(settings)
+    for path in settings:
+        if path.endswith(dvc_yaml.PARAMS):
+            dvc_yaml.check_finite(path, strict_yaml.read(root / path, aliases=True))
+    if stages := _stale(root, scope):
         below = " --all-pipelines" if any(":" in name for name in stages) else ""  # those of a dvc.yaml in a folder
         raise Refused(
             f"dvc calls these stages out of date: {', '.join(stages)}",
             mend=f"dvc repro{below} && git add --all && git commit; or, where another copy ran them and pushed: "
             "dvc pull",
         )
+
+
+def _stale(root: Path, scope: Scope) -> list[str]:
+    """The stages that keep the model from being released: those that it has to do with, and those of their locks.
+
+    Another that never ran is nothing to it.
+    """
+    locks = (dvc_lock.read_lock(root / folder / dvc_lock.LOCK, folder) for folder in scope.folders)
+    counted = scope.stages | dvc_lock.merged(locks).stages.keys()
+    return [stage for stage in dvc_lock.stale(root) if stage in counted]

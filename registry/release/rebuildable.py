@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 
 from registry.digest import sha256_file
 from registry.errors import Refused
-from registry.project import dvc_index
 from registry.project.dvc_index import Index
 from registry.records import layout
 from registry.records.rebuild import (
@@ -26,17 +25,18 @@ from registry.records.rebuild import (
 )
 from registry.release import draft, found
 from registry.release.config import ReleaseConfig
+from registry.release.scope import Scope
 
 MEND = "mend release.rebuild: docs/how-to/audit.md"
 
 
-def declared(root: Path, config: ReleaseConfig) -> DeclaredRebuild | None:
+def declared(root: Path, config: ReleaseConfig, scope: Scope) -> DeclaredRebuild | None:
     """How the release of the project at `root` is rebuilt; None where no stage wrote any file of it.
 
     Raises Refused where `release.rebuild` names what is not there, and InputError where the draft cannot be told.
     """
-    index = dvc_index.read(root)
-    places = draft.sources(root, config, index)
+    index = scope.index
+    places = draft.sources(root, config, scope)
     outputs = tuple(sorted(_outputs(root, config, places, index), key=lambda output: output.path))
     if not outputs:
         return None
@@ -48,7 +48,7 @@ def declared(root: Path, config: ReleaseConfig) -> DeclaredRebuild | None:
     _check_tolerances(config, outputs)
     return DeclaredRebuild(
         command=config.rebuild.command or (*REPRO, *(config.rebuild.targets or _targets(outputs, index))),
-        environment=_environment(root, config),
+        environment=_environment(root, config, scope),
         outputs=outputs,
     )
 
@@ -78,9 +78,9 @@ def _check_tolerances(config: ReleaseConfig, outputs: tuple[DeclaredOutput, ...]
             )
 
 
-def _environment(root: Path, config: ReleaseConfig) -> DeclaredEnvironment | None:
+def _environment(root: Path, config: ReleaseConfig, scope: Scope) -> DeclaredEnvironment | None:
     """What it is rebuilt in: as declared, else the lock that stands in the release."""
-    asked = config.rebuild.environment or _lock(root, config)
+    asked = config.rebuild.environment or _lock(root, config, scope)
     if asked is None:
         return None
     if asked.file is None:
@@ -94,10 +94,11 @@ def _environment(root: Path, config: ReleaseConfig) -> DeclaredEnvironment | Non
     return DeclaredEnvironment(kind=kind, file=asked.file, sha256=sha256_file(path))
 
 
-def _lock(root: Path, config: ReleaseConfig) -> EnvironmentContract | None:
+def _lock(root: Path, config: ReleaseConfig, scope: Scope) -> EnvironmentContract | None:
     """The lock of packages that the release has among its records."""
     if config.provenance is None:
-        name = found.lock_of_packages(root)
+        lock, whole = found.lock_of_packages(root, scope.index, config.model), root.resolve()
+        name = lock.relative_to(whole).as_posix() if lock and lock.is_relative_to(whole) else None
     else:
         name = next((path for path in config.provenance if PurePosixPath(path).name in layout.LOCK_TOOLS), None)
     return EnvironmentContract(file=name) if name else None

@@ -160,6 +160,8 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
     unmeasured = [one.run.stage for one in stages.stages if one.evidence == "unrecorded"] if stages else []
     if unmeasured:
         yield f"What these stages read while they ran, for nobody measured it: {', '.join(unmeasured)}."
+    if outside := sorted({row.place for one in stages.stages for row in one.outside}) if stages else []:
+        yield f"The bytes of what lies outside the project: {', '.join(f'`{_cell(place)}`' for place in outside)}."
     if about.body is not None and (gaps := about.body.count(UNFILLED)):
         yield f"What the text above leaves open: it says {UNFILLED} {gaps} times."
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from registry.errors import InputError, Refused
+from registry.errors import InputError, Malformed, Refused
 from registry.project import dvc_lock, dvc_yaml, stage_runs
 from registry.project.measure import measure_paths
 from registry.records.run import Run
@@ -106,14 +107,33 @@ def test_stages_of_a_dvc_yaml_in_a_folder_that_never_ran_are_named_by_it(made: P
     assert dvc_lock.stale(made) == ()
 
 
-def test_a_url_is_said_not_to_be_supported() -> None:
+def test_what_a_stage_reads_outside_the_project_is_told_apart_and_no_output_is_there() -> None:
     url = "https://data.example/x.csv"
-    row = {"cmd": "a", "deps": [{"path": url, "checksum": "1"}]}
-    with pytest.raises(InputError, match=f"the stage one names the URL {url}, and URLs are not supported"):
-        dvc_lock.parse_lock({"schema": "2.0", "stages": {"one": row}})
-    plan = dvc_yaml.parse({"stages": {"one": {"cmd": "a", "deps": [url], "outs": ["b"]}}})
-    with pytest.raises(InputError, match=f"names the URL {url}"):
-        plan.stage("one")
+    md5 = {"md5": "0" * 32, "size": 1}
+    deps = [{"path": url, "checksum": "1"}, {"path": "../../up", **md5}, {"path": "/root", **md5}, {"path": "a", **md5}]
+    lock = dvc_lock.parse_lock({"schema": "2.0", "stages": {"one": {"cmd": "a", "deps": deps}}}, "sub")
+    body = {"cmd": "a", "deps": [url, "../../up", "/root", "a"], "outs": ["b"]}
+    plan = dvc_yaml.parse({"stages": {"one": body}}, "sub")
+    stage = plan.placed(lock).stages["sub/dvc.yaml:one"]
+    assert [dep.path for dep in stage.deps] == ["sub/a"] and plan.stage(stage.name).deps == ("sub/a",)
+    assert [(row.place, row.key) for row in stage.outside] == [("../up", "0" * 32), ("/root", "0" * 32), (url, "1")]
+    for out in (url, "../../up"):
+        row = {"cmd": "a", "outs": [{"path": out, **md5}]}
+        with pytest.raises(InputError, match=r"URL|is not allowed"):
+            plan.placed(dvc_lock.parse_lock({"schema": "2.0", "stages": {"one": row}}, "sub"))
+    with pytest.raises(Malformed, match="what the stage one reads"):
+        dvc_lock.parse_lock(
+            {"schema": "2.0", "stages": {"one": {"cmd": "a", "deps": [{"path": f"s3://{'x' * 2000}"}]}}}
+        )
+
+
+def test_stages_are_named_by_their_folder_and_none_by_another_s() -> None:
+    lock = {"schema": "2.0", "stages": {"one": {"cmd": "a"}}}
+    both = dvc_lock.merged(dvc_lock.parse_lock(lock, folder) for folder in ("", "models/small"))
+    assert list(both.stages) == ["one", "models/small/dvc.yaml:one"]
+    for read in (partial(dvc_lock.parse_lock, folder=""), partial(dvc_yaml.parse, folder="")):
+        with pytest.raises(Malformed, match="a path to another"):
+            read({"schema": "2.0", "stages": {"models/dvc.yaml:one": {"cmd": "a"}}})
 
 
 @pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "[1, {a: .inf}]"])

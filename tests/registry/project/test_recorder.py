@@ -274,7 +274,7 @@ def test_a_lock_that_names_more_than_was_recorded_is_refused(project: Path) -> N
         ("cmd: " + RECORD + " -- sh one.sh", "cmd: {a: b}", "no command, or one that is not text"),
         (RECORD + " -- sh one.sh", RECORD + " -- sh one.sh && true", "ends `glasshouse record` at '&&'"),
         ("[a]", "3", "params that are not a list"),
-        ("[code, in]", "[../in]", "not allowed"),
+        ("[code, in]", "[code\\\\in]", "not allowed"),
         ("[code, in]", "in", "not a list"),
         ("[size, ", "[absent, ", "params.yaml has no absent"),
         ("  one:", "  another:", "is not in the project's dvc.yaml"),

@@ -258,7 +258,7 @@ def test_what_moves_before_the_end_is_seen_and_a_stage_that_never_began_has_no_e
         (LONG, LONG.replace(" ", "  "), "long", "true", "two spaces in a row, of which dvc.lock loses one"),
         ("", "", "grid", "true", "grid is not in the project's dvc.yaml"),
         ("of.run.json", "of.json", "grid@small-set0", "true", r"one output whose name ends in .run.json"),
-        ("", "", "sub/dvc.yaml:last", "begin", "below the project's root"),
+        ("", "", "sub/dvc.yaml:last", "begin", "sub/dvc.yaml:last is not in the project's dvc.yaml"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_before_it_runs(
@@ -272,9 +272,12 @@ def test_what_cannot_be_recorded_is_refused_before_it_runs(
 
 def test_a_stage_of_another_dvc_yaml_is_not_taken_for_the_root_s(project: Path, command: Callable[..., None]) -> None:
     (project / "grid/dvc.yaml").write_text("stages: {last: {cmd: x, outs: [y]}}")
-    with pytest.raises(InputError, match="below the project's root"):
+    with pytest.raises(InputError, match=r"the stage grid/dvc.yaml:last needs one output"):
         command("last", "begin", "grid")
-    command("../dvc.yaml:last", "begin", "grid")
+    command("../dvc.yaml:last", "begin")
+    (project / "grid/dvc.yaml").write_text("stages: {last: {cmd: x, wdir: .., outs: [y]}}")
+    with pytest.raises(InputError, match=r"last, grid/dvc.yaml:last are called last and work in one directory"):
+        command("last", "begin")
 
 
 def test_a_name_that_no_file_can_have_is_no_surprise_at_the_release(project: Path) -> None:

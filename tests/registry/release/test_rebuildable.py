@@ -12,7 +12,7 @@ from registry import canonical
 from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError, Malformed
 from registry.records.rebuild import REPRO, DeclaredRebuild
-from registry.release import config, rebuildable
+from registry.release import config, rebuildable, scope
 from tests.registry.project.small_dvc import start
 
 STAGES = """stages:
@@ -46,7 +46,8 @@ def at_the_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def declared(root: Path, section: str = "") -> DeclaredRebuild:
     text = f"release:\n  repo: org/small\n  license: MIT\n  model: out/model.safetensors\n{section}"
     (root / "glasshouse.yaml").write_text(text)
-    found = rebuildable.declared(root, config.load(root))
+    settings = config.load(root)
+    found = rebuildable.declared(root, settings, scope.of(root, settings))
     assert found is not None
     return found
 
