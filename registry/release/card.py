@@ -18,7 +18,7 @@ from registry.openness.cards import model_card
 from registry.openness.cards.model_card import About
 from registry.records import layout
 from registry.records.base_record import Base
-from registry.records.kinds import ModelFolder
+from registry.records.kinds import ADAPTER, ModelFolder
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
 
@@ -33,9 +33,13 @@ def write(root: Path, config: ReleaseConfig, folder: Path, version: str | None) 
 
     Raises InputError where the project's own README.md says otherwise than the `release` section, or cannot be read.
     """
-    about = labelled(config, folder)
-    kept = _kept(root / config.model)
+    about, kept = labelled(config, folder), _kept(root / config.model)
     fields, body = _parted(kept) if kept is not None else ({}, None)
+    named = (ModelFolder.at(folder).setting(ADAPTER, "base_model_name_or_path"), *_listed(fields.get("base_model")))
+    said = about.base_model if config.base_model or (folder / layout.BASE).is_file() else ()
+    bases = dict.fromkeys(str(name) for name in named if name and name not in said)
+    places = tuple(base for base in bases if _is_place(root, base))
+    about, fields = _without(places, about), _without_bases(places, fields)
     rendered = model_card.text(folder, replace(about, body=body), version)
     metadata_block = _completed(fields, model_card.fields(folder, about), _said(config, about))
     write_atomic(folder / layout.CARD, f"{model_card.front(metadata_block)}{rendered}".encode())
@@ -70,6 +74,30 @@ def _licence(config: ReleaseConfig, paths: Collection[str]) -> dict[str, str]:
     if config.license_link:
         raise InputError(f"license_link is {link}, which is not a file of the release", mend="name its file, or a URL")
     return {**fields, "license_link": next((name for name in layout.LICENCE_FILES if name in paths), SPDX)}
+
+
+def _is_place(root: Path, name: str) -> bool:
+    """Whether what is named as a base is a place on the maintainer's disk, and not a model of the Hub."""
+    return name.startswith(("/", ".", "~")) or (root / name).exists()
+
+
+def _without(places: tuple[str, ...], about: About) -> About:
+    """`about`, with those bases alone that strangers can find, and with the places where they cannot look."""
+    bases = tuple(base for base in about.base_model if base not in places)
+    relation = about.base_model_relation if bases else None
+    return replace(about, base_model=bases, base_model_relation=relation, base_places=() if bases else places)
+
+
+def _without_bases(places: Collection[str], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a card without what it says of `places`: a Hub would take each for one of its models."""
+    bases = [base for base in _listed(fields.get("base_model")) if base not in places]
+    tags = [tag for tag in _listed(fields.get("tags")) if not str(tag).startswith("base_model:") or bases]
+    kept = {name: value for name, value in fields.items() if bases or not name.startswith("base_model")}
+    return dict(fields) if not places else {**kept, **({"tags": tags} if tags else {})}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _kept(model: Path) -> bytes | None:
@@ -113,10 +141,9 @@ def _completed(own: Mapping[str, Any], known: Mapping[str, Any], said: Mapping[s
 
 def _plain(value: Any) -> Any:
     """A value as it compares: one name counts as a list of it; letters' case does not count."""
-    items = value if isinstance(value, list) else [value]
-    return sorted(str(item).lower() for item in items)
+    return sorted(str(item).lower() for item in _listed(value))
 
 
 def _joined(*lists: Any) -> list[Any]:
-    every = [item for found in lists if found for item in (found if isinstance(found, list) else [found])]
+    every = [item for found in lists for item in _listed(found)]
     return list(dict.fromkeys(map(str, every)))

@@ -68,6 +68,8 @@ class About:
     """The models that it was made from, as the Hub calls them."""
     base_model_relation: str | None = None
     """How it was made from them, as the Hub calls it."""
+    base_places: tuple[str, ...] = ()
+    """What its files name as its base, where that is a place on the maintainer's disk alone."""
     kind: str | None = None
     """What kind of model it is, in words."""
     library_name: str | None = None
@@ -153,6 +155,8 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
         yield "The packages that it was trained with: there is no lock of them."
     if not any((folder / name).is_file() for name in layout.LICENCE_FILES):
         yield "The text of its licence."
+    if about.base_places:
+        yield f"Which model it was made from: its files name {', '.join(about.base_places)}, a place on a disk."
     if about.body is None and about.intended_use is None:
         yield "What it is for."
     if about.body is None and about.limits is None:
