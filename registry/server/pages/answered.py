@@ -81,7 +81,13 @@ def respond(site: Site, request: Request, page: Page) -> Response:
     """The answer that shows `page`, in the form that `request` asks for."""
     if wants_json(request):
         return JSONResponse(dict(page.facts), page.status, HEADERS)
-    shown = {**page.facts, **page.shown, "reader": _reader(request), "path": request.url.path}
+    shown = {
+        **page.facts,
+        **page.shown,
+        "reader": _reader(request),
+        "path": request.url.path,
+        "as_json": with_query(request.query_params, format="json"),
+    }
     html = templates().get_template(page.template).render(shown)
     return Response(html, page.status, HEADERS, "text/html; charset=utf-8")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.digest import sha256_bytes
-from tests.registry.server.pages.conftest import Pages
+from tests.registry.server.pages.conftest import Pages, write
 
 
 def test_the_newest_release_that_stands_is_shown_first(pages: Pages) -> None:
@@ -48,3 +48,10 @@ def test_a_hostile_card_is_shown_and_harmless(pages: Pages) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "{{ 7 * 7 }}" in shown
     assert shown.count("<a ") == 1  # of all its links, one leads to a place that a link may lead to
     assert 'href="https://good.example/?a=%22onclick=%22x"' in shown
+
+
+def test_a_card_of_a_megabyte_of_nested_lists_is_shown_as_text(pages: Pages) -> None:
+    nested = "".join("  " * (line % 500) + "- a\n" for line in range(2000)).encode()
+    write(pages.hub.root, "org/long", {"README.md": nested * 3}, private=True)
+    status, _, text = pages.get("/org/long", token=pages.reader)
+    assert status == 200 and "It is shown as text." in text and len(text) < 200_000
