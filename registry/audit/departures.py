@@ -55,7 +55,8 @@ def _first_stage(root: Path, tree: Path) -> str | None:
     SHA-256.
     """
     line = Line(root, {}, {})
-    signed, made = line.placed, line.plan.placed(dvc_lock.read_lock(tree / dvc_lock.LOCK))
+    locks = (dvc_lock.read_lock(tree / folder / dvc_lock.LOCK, folder) for folder in line.folders)
+    signed, made = line.placed, line.plan.placed(dvc_lock.merged(locks))
     runs: dict[str, tuple[Run, Run]] = {}
     for name, stage in made.stages.items():
         with suppress(GlasshouseError):  # its MD5s are left

@@ -79,7 +79,7 @@ class Line:
         yield (ENDS if layout.DATA_SUMMARY in self._digests else INPUTS), self.ends
 
     @cached_property
-    def _folders(self) -> list[str]:
+    def folders(self) -> list[str]:
         """Where the project has its locks, POSIX from its root; "" is the root itself."""
         below = self._root / layout.PIPELINES
         found = [path.parent.relative_to(below).as_posix() for path in sorted(below.rglob(dvc_lock.LOCK))]
@@ -91,7 +91,7 @@ class Line:
     def lock(self) -> dvc_lock.Lock:
         """All locks as one. Raises GlasshouseError where one is none, or where there is none."""
         return dvc_lock.merged(
-            dvc_lock.read_lock(self._of_project(folder, dvc_lock.LOCK), folder) for folder in self._folders
+            dvc_lock.read_lock(self._of_project(folder, dvc_lock.LOCK), folder) for folder in self.folders
         )
 
     def _of_project(self, folder: str, name: str) -> Path:
@@ -116,7 +116,7 @@ class Line:
     def plan(self) -> dvc_yaml.Pipeline:
         """All dvc.yaml as one. The directory of a stage is not a template where its run tells what that stands for."""
         plan = dvc_yaml.merged(
-            [dvc_yaml.read(self._of_project(folder, dvc_yaml.FILE), folder) for folder in self._folders]
+            [dvc_yaml.read(self._of_project(folder, dvc_yaml.FILE), folder) for folder in self.folders]
         )
         folders = {
             name: stage_runs.folder(plan, stage, self.recorded[name].run)

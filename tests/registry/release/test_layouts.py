@@ -23,7 +23,6 @@ from dvc.cli import main as run_dvc
 from registry import api
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
-from registry.errors import Refused
 from registry.files import write_atomic
 from registry.provenance.stage_lineage import INPUTS
 from registry.records.run import Stages
@@ -205,6 +204,32 @@ def test_a_layout_is_adopted_built_cut_and_verified(tmp_path: Path, signer: KeyS
     assert tuple(one.run.stage for one in runs) == layout.stages
     assert {one.evidence for one in runs} == {"ran"}
     assert any(check.step is Step.LINEAGE and check.subject == INPUTS for check in report.checks)
+    if name == "several files, each with its settings":
+        _lies_are_seen(folder, signer)
+
+
+def _lies_are_seen(folder: Path, signer: KeySigner) -> None:
+    """What a maintainer changes in the files of a folder, and signs, does not fit what else was signed."""
+    small, train = folder / "provenance/pipelines/models/small", "stage models/small/dvc.yaml:train"
+    for path, old, new, subject in (
+        (small / "dvc.lock", "cmd: ", "cmd: true || ", train),
+        (small / "dvc.lock", "path: model.safetensors", "path: ../../../model.safetensors", "every stage <- dvc.lock"),
+        (small / "dvc.lock", "rate: 0.5", "other: 0.5", train),
+        (small / "params.yaml", "rate: 0.5", "rate: 0.25", train),
+        (small / "dvc.yaml", "../../data/clean.bin model", "../../data/raw.bin model", train),
+        (small.parent.parent / "data/dvc.lock", "  prepare:", "  other:", "stage data=prepare"),
+    ):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        sign(folder, signer)
+        told = {check.subject: check.verdict for check in self_check.report(folder, signer).checks}
+        assert told[subject] is Verdict.FAIL, (path, new)
+        path.write_text(text)
+    (small.parent.parent / "data/dvc.lock").unlink()
+    sign(folder, signer)
+    told = {check.subject: check.verdict for check in self_check.report(folder, signer).checks}
+    assert told["stage data=prepare"] is Verdict.FAIL and told["weights <- provenance"] is Verdict.UNKNOWN
 
 
 @pytest.fixture
@@ -297,8 +322,3 @@ def test_several_models_of_one_project_are_released_each_by_its_own_figures(tmp_
         assert report.verdict is Verdict.PASS
         card = (folder / "README.md").read_text()
         assert f"| accuracy | {figure} |" in card and other not in card
-    folder, report = released(root, signer, "small", "1.0.1")  # neither of the first two is in its way
-    assert report.verdict is Verdict.PASS
-    write_atomic(root / "glasshouse.yaml", files["glasshouse.yaml"].encode().replace(b"MIT", b"Apache-2.0", 1))
-    with pytest.raises(Refused, match=r"the tree is dirty: glasshouse.yaml$"):
-        released(root, signer, "large", "1.0.1")
