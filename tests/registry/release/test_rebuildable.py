@@ -37,12 +37,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(autouse=True)
-def at_the_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a maintainer runs the command."""
-    monkeypatch.chdir(root)
-
-
 def declared(root: Path, section: str = "") -> DeclaredRebuild:
     text = f"release:\n  repo: org/small\n  license: MIT\n  model: out/model.safetensors\n{section}"
     (root / "glasshouse.yaml").write_text(text)
