@@ -58,7 +58,7 @@ def init(
         return
     print(adoption.diff, end="")
     if adoption.files and not dry_run:
-        output.say("next: dvc repro && git add --all && git commit -m 'Ready to release'")
+        output.say(f"next: {adoption.repro} && git add --all && git commit -m 'Ready to release'")
         output.say("then: glasshouse release cut --local --key private.pem (without --local it is published, too)")
     elif not adoption.files:
         output.say("nothing to change: the project is ready")

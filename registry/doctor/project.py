@@ -26,7 +26,7 @@ START = f"start it; or train without: {TRACKING}=off"
 
 def is_one(root: Path) -> bool:
     """Whether `root` is the folder of a DVC project."""
-    return (root / PIPELINE).is_file()
+    return (root / PIPELINE).is_file() or (root / ".dvc").is_dir()
 
 
 def mlflow(root: Path) -> Iterator[Condition]:

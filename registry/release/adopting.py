@@ -53,6 +53,11 @@ class Adoption:
             rows += difflib.unified_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}")
         return "".join(row if row.endswith("\n") else f"{row}\n" for row in rows)
 
+    @property
+    def repro(self) -> str:
+        """The command that runs the stages, those of a dvc.yaml in a folder too."""
+        return f"dvc repro{' --all-pipelines' if any(path.endswith(f'/{FILE}') for path in self.files) else ''}"
+
 
 def plan(
     root: Path,

@@ -167,10 +167,11 @@ def made(top: Path, layout: Layout) -> Path:
     git("init", "--quiet", root=top)
     dvc("init", "--quiet", *(["--subdir"] if layout.root != "." else []), root=root)
     layout.before(root)
-    adopting.write(
-        root, adopting.plan(root, model=layout.model, repo="org/small", terms={"license": "MIT"}, record="all")
-    )
-    dvc("repro", "--all-pipelines", "--quiet", "--keep-going", root=root, code=255 if "other/dvc.yaml" in files else 0)
+    terms = {"license": "MIT"}
+    adoption = adopting.plan(root, model=layout.model, repo="org/small", terms=terms, record="all")
+    adopting.write(root, adoption)
+    code = 255 if "other/dvc.yaml" in files else 0
+    dvc(*adoption.repro.split()[1:], "--quiet", "--keep-going", root=root, code=code)
     commit(top)
     return root
 
