@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -28,6 +29,13 @@ LICENCE_FILES = tuple(
 )
 """What the text of a licence is called, by custom: the first that is there counts."""
 GIT_ATTRIBUTES = ".gitattributes"
+MAX_REGULAR = 10 << 20
+"""Bytes of a file that a Hub may keep in git itself; larger ones go to its store of large files."""
+LARGE_SUFFIXES = tuple(
+    sorted(suffixes.WEIGHTS | {".7z", ".arrow", ".gz", ".model", suffixes.PARQUET, ".sqlite", ".zip", ".zst"})
+)
+"""How the names of files end that go there whatever their size."""
+_LARGE = "filter=lfs diff=lfs merge=lfs -text"
 AUDITS = "audits"
 """The branch of what others found."""
 
@@ -110,4 +118,18 @@ nothing covers model.sig but its own signature."""
 
 def large_files(endings: Iterable[str]) -> bytes:
     """The `.gitattributes` by which a git client of the Hub keeps files whose names end so as large ones."""
-    return "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in endings).encode()
+    return "".join(f"*{ending} {_LARGE}\n" for ending in endings).encode()
+
+
+def large_file(path: str) -> str:
+    """The line of a `.gitattributes` for the one file at `path`, from the folder that the `.gitattributes` is in.
+
+    Source: gitattributes(5). It stands from the root on, so nothing in a pattern's first place means more than itself.
+    """
+    exact = re.sub(r"([*?\[\\])", r"\\\1", path).replace(" ", "[[:space:]]")
+    return f"/{exact} {_LARGE}\n"
+
+
+def is_kept_large(path: str, size: int, start: bytes) -> bool:
+    """Whether a Hub keeps the file at `path`, of `size` bytes that begin with `start`, as a large one."""
+    return size > 0 and (b"\0" in start or size > MAX_REGULAR or path.lower().endswith(LARGE_SUFFIXES))

@@ -119,10 +119,20 @@ def licence_text(root: Path) -> Path | None:
 
 
 def _attributes(draft: Path) -> bytes:
-    """What git keeps as large files: weights, tables and pictures, by how their names end."""
+    """What git keeps as large files: weights, tables and pictures by how their names end, any other one by its path.
+
+    A Hub adds a line for a large file that none speaks of; then the bytes would not be those that were signed.
+    """
     usual = (SAFETENSORS, PARQUET, ".png")
-    found_endings = {Path(path).suffix for path in ModelFolder.at(draft).weights} - {*usual, ""}
-    return layout.large_files((*usual, *sorted(found_endings)))
+    endings = (*usual, *sorted({Path(path).suffix for path in ModelFolder.at(draft).weights} - {*usual, ""}))
+    files = sorted(path for path in draft.rglob("*") if path.is_file() and not path.name.endswith(endings))
+    others = [path.relative_to(draft).as_posix() for path in files if _is_kept_large(path)]
+    return layout.large_files(endings) + "".join(map(layout.large_file, others)).encode()
+
+
+def _is_kept_large(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return layout.is_kept_large(path.name, path.stat().st_size, stream.read(512))
 
 
 def _results(draft: Path, data_set: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 from registry.errors import InputError
@@ -12,6 +14,10 @@ from registry.server.problems import REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
 KINDS = ("models", "datasets")
 MAIN = "main"
 """The branch that every repository has."""
+MAX_PART = 255
+"""Bytes of one part of a path: what the file systems of clones take."""
+_GITS_OWN = re.compile(r"(?i)(\.git|git~[0-9]+)[ .]*(:.*)?")
+"""Git's own folder, on disks that fold case, shorten names, end them early, or do not see some letters of them."""
 RESERVED = frozenset(
     {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet", "sign-in",
      "signer", "favicon.svg"}
@@ -74,6 +80,8 @@ def file_path(text: str) -> str:
         check_path(text)
     except InputError as problem:
         raise Problem(400, problem.message) from problem
-    if any(part.lower() in (".git", "git~1") or "\u200c" in part or "\u200d" in part for part in text.split("/")):
-        raise Problem(400, f"the path {text[:200]!r} is not allowed")
+    for part in text.split("/"):
+        seen = "".join(letter for letter in part if unicodedata.category(letter) != "Cf")
+        if len(part.encode()) > MAX_PART or _GITS_OWN.fullmatch(seen):
+            raise Problem(400, f"the path {text[:200]!r} is not allowed")
     return text

@@ -59,6 +59,12 @@ class _Rest(_Segment):
     regex = ".+"
 
 
+class _Asked(_Segment):
+    """What is asked of a repository, where its name has no owner."""
+
+    regex = "revision|tree|paths-info|commits|preupload|commit|branch|tag|discussions|settings|auth-check"
+
+
 class _Kind(_Segment):
     """The two kinds of repository."""
 
@@ -76,6 +82,7 @@ def create_app(
     register_url_convertor("segment", _Segment())
     register_url_convertor("rest", _Rest())
     register_url_convertor("kind", _Kind())
+    register_url_convertor("asked", _Asked())
     app = Starlette(
         routes=[*_account(), *_api(), *_files(), *pages(served)],
         middleware=[
@@ -146,6 +153,10 @@ def _api() -> list[Route]:
         Route(f"{repo}/branch/{at}", references.delete_branch, methods=["DELETE"]),
         Route(f"{repo}/tag/{at}", references.tag, methods=["POST"]),
         Route(f"{repo}/tag/{at}", references.delete_tag, methods=["DELETE"]),
+        Route("/api/{kind:kind}/{name:segment}", repositories.nameless, methods=["GET", "PUT", "POST"]),
+        Route(
+            "/api/{kind:kind}/{name:segment}/{asked:asked}/{rest:rest}", repositories.nameless, methods=["GET", "POST"]
+        ),
     ]
 
 
@@ -158,9 +169,9 @@ def _files() -> list[Route]:
             Route(f"{repo}/info/refs", smart.info_refs),
             Route(f"{repo}/git-upload-pack", smart.upload_pack, methods=["POST"]),
             Route(f"{repo}/resolve/{{revision:segment}}/{{path:rest}}", content.resolve),
-            Route(f"{repo}/raw/{{revision:segment}}/{{path:rest}}", content.resolve),
+            Route(f"{repo}/raw/{{revision:segment}}/{{path:rest}}", content.raw),
         ]
-    return routes
+    return [*routes, Route("/{name:segment}/resolve/{revision:segment}/{path:rest}", repositories.nameless)]
 
 
 def _health(request: Request) -> JSONResponse:
@@ -184,7 +195,7 @@ def _metrics(request: Request) -> PlainTextResponse:
 
 
 async def _problem(request: Request, problem: Any) -> Response:
-    return declined(problem)
+    return declined(problem, plain=request.scope.get("endpoint") in smart.ROUTES)
 
 
 async def _bad_input(request: Request, problem: Any) -> Response:

@@ -52,6 +52,20 @@ def repository(request: Request) -> Repository:
     return hub(request).readable(name, user(request))
 
 
+def cloned(request: Request) -> Repository:
+    """The repository of the path, for git and git-lfs. They send no token before a 401 asks for one, so nobody gets it.
+
+    Raises Problem 401 and 404.
+    """
+    try:
+        return repository(request)
+    except Problem as problem:
+        if problem.status == 404 and user(request) is None:
+            headers = dict.fromkeys(("WWW-Authenticate", "LFS-Authenticate"), 'Basic realm="Hub"')
+            raise Problem(401, "a token is needed", headers=headers) from problem
+        raise
+
+
 def writable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
     asking = member(request)

@@ -65,7 +65,7 @@ class SetStatus(Body):
 class ValidateYaml(Body):
     """POST /api/validate-yaml. content: a README.md with its metadata block."""
 
-    content: Text = ""
+    content: str = ""
 
 
 class UploadQuestion(Body):

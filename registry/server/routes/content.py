@@ -1,4 +1,4 @@
-"""The route of file contents: /{repo}/resolve/{revision}/{path}, for HEAD, GET and ranges."""
+"""The routes of file contents: /{repo}/resolve/{revision}/{path} and /raw/, for HEAD, GET and ranges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from registry.server import names
 from registry.server.routes import serving
 from registry.server.routes.asking import hub, repository
 from registry.server.routes.declared import BYTES
+from registry.server.store.large_files import Content, in_git
+from registry.server.store.repository import Repository
 
 
 def resolve(request: Request) -> Response:
@@ -18,10 +20,24 @@ def resolve(request: Request) -> Response:
 
     The ETag is the SHA-256 of a large file, git's SHA-1 of any other. What is served can run no script in a browser.
     """
+    repo, commit, path = _place(request)
+    return _answer(request, commit, path, hub(request).large.content(repo, commit, path))
+
+
+def raw(request: Request) -> Response:
+    """One file as it stands in git: the pointer of a large one."""
+    repo, commit, path = _place(request)
+    return _answer(request, commit, path, in_git(repo, commit, path))
+
+
+def _place(request: Request) -> tuple[Repository, str, str]:
+    """(the repository, the commit, the path) that the address names."""
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
-    path = names.file_path(request.path_params["path"])
-    content = hub(request).large.content(repo, commit, path)
+    return repo, commit, names.file_path(request.path_params["path"])
+
+
+def _answer(request: Request, commit: str, path: str, content: Content) -> Response:
     headers = {
         "X-Repo-Commit": commit,
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(path.rsplit('/', 1)[-1], safe='')}",

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving, serving
-from registry.server.routes.asking import base_url, claimed, hub, repository, writable
+from registry.server.routes.asking import base_url, claimed, cloned, hub, writable
 from registry.server.routes.declared import BYTES, takes
 from registry.server.store.repository import Repository
 from registry.server.store.uploads import parts
@@ -28,7 +28,7 @@ _LINK = {name: {"type": "string"} for name in ("action", "repo", "expires", "sig
 async def batch(request: Request) -> JSONResponse:
     """POST {repo}.git/info/lfs/objects/batch: where to send or fetch each object; no action for one that is here."""
     body = await receiving.read(request, bodies.Batch)
-    repo = writable(request)[0] if body.operation == "upload" else repository(request)
+    repo = writable(request)[0] if body.operation == "upload" else cloned(request)
     return await run_in_threadpool(_batch, request, repo, body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -19,14 +20,17 @@ from registry.server.routes.declared import FORM, JSON, check_body, query, takes
 from registry.server.routes.receiving import MAX_JSON, read_bytes
 from registry.server.store import git
 from registry.server.store.git import TreeRow
+from registry.server.store.pulls import PULLS
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
 FLAG = {"type": "boolean"}
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 PAGE = 1000
-"""Rows of a tree, and commits of a history, in one answer."""
+"""Rows of a tree in one answer."""
 PAGE_EXPANDED = 100
+PAGE_HISTORY = 50
+"""Commits of a history in one answer; what one says of itself may be long."""
 
 
 @takes(query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER})
@@ -79,11 +83,13 @@ async def paths_info(request: Request) -> JSONResponse:
     return await run_in_threadpool(_paths_info, request, paths, asked.expand)
 
 
+@takes(query={"include_prs": FLAG})
 def refs(request: Request) -> JSONResponse:
-    """GET /api/{kind}/{repo}/refs."""
-    found = git.refs(repository(request).folder)
+    """GET /api/{kind}/{repo}/refs: branches and tags; pull requests where they are asked for."""
+    prefixes = {"branches": BRANCHES, "tags": TAGS} | ({"pullRequests": PULLS} if _flag(request, "include_prs") else {})
+    found = git.refs(repository(request).folder, *prefixes.values())
     answer: dict[str, list[dict[str, str]]] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
-    for key, prefix in (("branches", BRANCHES), ("tags", TAGS)):
+    for key, prefix in prefixes.items():
         answer[key] = [
             {"name": ref.removeprefix(prefix), "ref": ref, "targetCommit": commit}
             for ref, commit in found.items()
@@ -92,23 +98,36 @@ def refs(request: Request) -> JSONResponse:
     return JSONResponse(answer)
 
 
-@takes(query={"p": NUMBER})
+@takes(query={"p": NUMBER, "expand[]": {"enum": ["formatted"]}})
 def commits(request: Request) -> JSONResponse:
-    """GET /api/{kind}/{repo}/commits/{revision}: newest first, PAGE at a time by `p`."""
+    """GET /api/{kind}/{repo}/commits/{revision}: newest first, PAGE_HISTORY at a time by `p`.
+
+    What a commit says comes as HTML, too, where `expand[]=formatted` asks for it.
+    """
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     page = _number(request, "p", 0)
-    history = git.log(repo.folder, commit, limit=PAGE + 1, skip=page * PAGE)
-    response = JSONResponse(
-        [
-            {"id": c.oid, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
-            for c in history[:PAGE]
-        ]
-    )
-    if len(history) > PAGE:
-        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/commits/{commit}?p={page + 1}"
+    formatted = query(request, "expand[]") == "formatted"
+    history = git.log(repo.folder, commit, limit=PAGE_HISTORY + 1, skip=page * PAGE_HISTORY)
+    response = JSONResponse([_commit(each, formatted=formatted) for each in history[:PAGE_HISTORY]])
+    if len(history) > PAGE_HISTORY:
+        again = urlencode({"p": page + 1} | ({"expand[]": "formatted"} if formatted else {}))
+        url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/commits/{commit}?{again}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     return response
+
+
+def _commit(commit: git.Commit, *, formatted: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "id": commit.oid,
+        "title": commit.title,
+        "message": commit.message,
+        "date": commit.date,
+        "authors": [{"user": commit.author}],
+    }
+    if formatted:
+        answer["formatted"] = {"title": html.escape(commit.title), "message": html.escape(commit.message)}
+    return answer
 
 
 def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONResponse:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from registry.server import names
 from registry.server.access import rights
-from registry.server.problems import Problem
+from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import base_url, hub, member, repository, writable
 from registry.server.routes.declared import takes
@@ -45,6 +45,11 @@ async def settings(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.Settings)
     await run_in_threadpool(repo.set_private, body.visibility == "private")
     return JSONResponse({"private": body.visibility == "private"})
+
+
+def nameless(request: Request) -> Response:
+    """A repository without an owner, such as `gpt2` on the public Hub: 404, in the way that clients understand."""
+    raise Problem(404, f"Repository not found: {request.path_params['name'][:100]} has no owner", REPO_NOT_FOUND)
 
 
 def auth_check(request: Request) -> JSONResponse:

@@ -11,11 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from registry.server.problems import Problem
-from registry.server.routes.asking import repository, user
+from registry.server.routes.asking import cloned
 from registry.server.routes.declared import BYTES, query, takes
 from registry.server.routes.receiving import read_bytes
 from registry.server.store import cloning
-from registry.server.store.repository import Repository
 
 MAX_WANTS = 16 << 20
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -24,9 +23,9 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
 @takes(query={"service": {"enum": ["git-upload-pack"]}})
 def info_refs(request: Request) -> Response:
     """GET {repo}/info/refs?service=git-upload-pack. 403 for pushing: the commit API is the one way in."""
-    repo = _cloned(request)
+    repo = cloned(request)
     if query(request, "service") != "git-upload-pack":
-        raise Problem(403, "this server is written through its commit API, not by git push")
+        raise Problem(403, f"this server is not written by git push: hf upload {repo.name} FOLDER makes a commit")
     refs = cloning.advertised(repo, _version(request))
     return Response(refs, media_type="application/x-git-upload-pack-advertisement", headers=_NO_CACHE)
 
@@ -34,7 +33,7 @@ def info_refs(request: Request) -> Response:
 @takes(media=(BYTES,))
 async def upload_pack(request: Request) -> Response:
     """POST {repo}/git-upload-pack: the objects that a clone asks for, streamed as git packs them."""
-    repo = _cloned(request)
+    repo = cloned(request)
     wants = await read_bytes(request, MAX_WANTS)
     if request.headers.get("content-encoding") == "gzip":
         wants = _gunzip(wants)
@@ -46,16 +45,6 @@ def _version(request: Request) -> str:
     return request.headers.get("git-protocol", "")
 
 
-def _cloned(request: Request) -> Repository:
-    """The repository of the path. Git sends no token before it is asked for one: nobody is asked for one by a 401."""
-    try:
-        return repository(request)
-    except Problem as problem:
-        if problem.status == 404 and user(request) is None:
-            raise Problem(401, "a token is needed", headers={"WWW-Authenticate": 'Basic realm="Hub"'}) from problem
-        raise
-
-
 def _gunzip(data: bytes) -> bytes:
     stream = zlib.decompressobj(wbits=31)
     try:
@@ -65,3 +54,7 @@ def _gunzip(data: bytes) -> bytes:
     if stream.unconsumed_tail:
         raise Problem(413, f"a body of more than {MAX_WANTS} bytes")
     return plain
+
+
+ROUTES = (info_refs, upload_pack)
+"""What git asks."""

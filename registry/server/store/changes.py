@@ -10,15 +10,16 @@ from registry.server.problems import ENTRY_NOT_FOUND, Problem
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write a file. path: checked.  oid: of a blob that is in git already."""
+    """Write a file. path: checked.  oid: of a blob that is in git already.  large: whether that is a pointer."""
 
     path: str
     oid: str
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a file, or a directory with all that is in it."""
+    """Remove a file, or a directory with all that is in it. directory: whether it can only be one."""
 
     path: str
     directory: bool
@@ -37,9 +38,8 @@ def outcome(before: dict[str, None], changes: Sequence[Change]) -> dict[str, str
                 outcome[path] = oid
                 after[path] = None
             case Delete(path, directory):
-                gone = (
-                    [each for each in after if each.startswith(f"{path}/")] if directory else [path] * (path in after)
-                )
+                alone = not directory and path in after
+                gone = [path] if alone else [each for each in after if each.startswith(f"{path}/")]
                 if not gone:
                     word = "folder" if directory else "file"
                     raise Problem(404, f"A {word} with this name doesn't exist: {path}", ENTRY_NOT_FOUND)

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from registry import canonical
+from registry.formats.known import is_pointer
+from registry.records.layout import GIT_ATTRIBUTES, MAX_REGULAR
 from registry.records.record import Sha256
 from registry.server.names import file_path
 from registry.server.problems import Problem
-from registry.server.shapes import Body, PathText, Size, Text
+from registry.server.shapes import Body, LongText, PathText, Size
 from registry.server.store import git
 from registry.server.store.changes import Change, Delete, Put
-from registry.server.store.placement import MAX_REGULAR
 from registry.server.store.repository import Repository
 
 MAX_LINE = MAX_REGULAR * 4 // 3 + (64 << 10)
@@ -30,8 +31,8 @@ MAX_CHANGES = 25_000
 class Header(Body):
     """The first line: what the commit says of itself, and which commit it was made upon."""
 
-    summary: Text = ""
-    description: Text = ""
+    summary: LongText = ""
+    description: LongText = ""
     parent: Annotated[str | None, Field(alias="parentCommit", pattern=r"^[0-9a-f]{7,40}$")] = None
 
 
@@ -114,7 +115,7 @@ def read(body: Path, repo: Repository) -> Asked:
     InputError and ValidationError for what is not a commit.
     """
     header = Header()
-    slots: list[Delete | str] = []
+    slots: list[Delete | tuple[str, bool]] = []
     here, total = repo.contents.blobs(), 0
     with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
         files: list[Path] = []
@@ -128,14 +129,17 @@ def read(body: Path, repo: Repository) -> Asked:
                     continue
                 case RegularLine(value=regular):
                     path, data = file_path(regular.path), _content(regular)
-                case LargeLine(value=large):
-                    path, data = file_path(large.path), _pointer(large, here)
+                    large = _stands_for_large(path, data, here)
+                case LargeLine(value=file):
+                    path, data, large = file_path(file.path), _pointer(file, here), True
+            if large and path.endswith(GIT_ATTRIBUTES):
+                raise Problem(400, f"{path[:200]} tells git which files are large, and cannot be one itself")
             files.append(Path(scratch) / str(len(files)))
             files[-1].write_bytes(data)
             total += len(data)
-            slots.append(path)
+            slots.append((path, large))
         oids = iter(git.hash_objects(repo.folder, files))
-    changes = tuple(Put(slot, next(oids)) if isinstance(slot, str) else slot for slot in slots)
+    changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)
     return Asked(header.summary, header.description, header.parent, changes, total)
 
 
@@ -167,3 +171,16 @@ def _pointer(file: LargeFile, here: Mapping[str, int]) -> bytes:
     if size is None or (file.size is not None and file.size != size):
         raise Problem(400, f"LFS pointer pointed to a file that does not exist: {file.path[:200]}")
     return git.pointer(file.oid, size)
+
+
+def _stands_for_large(path: str, data: bytes, here: Mapping[str, int]) -> bool:
+    """Whether these bytes are the pointer of a large file that is here.
+
+    Raises Problem 400 for a pointer of any other: the file, and then the whole repository, could not be fetched.
+    """
+    if not is_pointer(data, len(data)):
+        return False
+    found = git.pointed(data)
+    if found is None or here.get(found[0]) != found[1]:
+        raise Problem(400, f"LFS pointer pointed to a file that does not exist: {path[:200]}")
+    return True

@@ -12,8 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.server.problems import Problem
+
 ABSENT = "0" * 40
-_CONFIG = ("safe.directory=*", "core.fsync=committed,loose-object", "gc.auto=0", "core.hooksPath=/dev/null")
+_CONFIG = (
+    "safe.directory=*", "core.fsync=committed,loose-object", "gc.auto=0", "core.hooksPath=/dev/null",
+    "core.protectHFS=true", "core.protectNTFS=true",
+)  # fmt: skip
+"""The last two refuse on every machine what is git's own folder on some."""
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
 _FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
 _STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
@@ -73,9 +79,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     } | dict(extra or {})
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
-    """The command line for `git ARGUMENTS` in the bare repository `folder`."""
-    return ["git", *(word for line in _CONFIG for word in ("-c", line)), f"--git-dir={folder}", *arguments]
+def command(folder: Path, *arguments: str, more: Sequence[str] = ()) -> list[str]:
+    """The command line for `git ARGUMENTS` in the bare repository `folder`. more: of git's configuration."""
+    return ["git", *(word for line in (*_CONFIG, *more) for word in ("-c", line)), f"--git-dir={folder}", *arguments]
 
 
 def run(
@@ -84,10 +90,11 @@ def run(
     given: bytes = b"",
     extra: Mapping[str, str] | None = None,
     allowed: tuple[int, ...] = (0,),
+    more: Sequence[str] = (),
 ) -> bytes:
     """What git writes to standard output. Raises GitFailed unless it ends in one of the codes `allowed`."""
     done = subprocess.run(
-        command(folder, *arguments), input=given, capture_output=True, env=environment(extra), check=False
+        command(folder, *arguments, more=more), input=given, capture_output=True, env=environment(extra), check=False
     )
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
@@ -120,6 +127,13 @@ def is_commit(folder: Path, oid: str) -> bool:
     return run(folder, "cat-file", "--batch-check", given=oid.encode() + b"\n").startswith(oid.encode() + b" commit ")
 
 
+def whole(folder: Path, start: str) -> str | None:
+    """The one commit of this repository whose name begins with the hex characters `start`; None for none or several."""
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{start}^{{commit}}")
+    found = run(folder, *words, allowed=(0, 1, 128)).decode().strip()
+    return found if found.startswith(start) else None
+
+
 def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: bool = False) -> list[TreeRow]:
     """The rows of `commit`, all of them or those of `paths`; a path that ends in `/` means what is in the directory."""
     options = ["-r", "-t"] if recursive else []
@@ -150,10 +164,10 @@ def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | N
             data = rest[: int(size)]
         case _:
             return None
-    large = _POINTER.fullmatch(data)
+    large = pointed(data)
     if large is None:
         return TreeRow(path, oid, len(data)), data
-    return TreeRow(path, oid, int(large[2]), sha256=large[1].decode(), pointer_size=len(data)), data
+    return TreeRow(path, oid, large[1], sha256=large[0], pointer_size=len(data)), data
 
 
 def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
@@ -164,9 +178,33 @@ def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
     return run(folder, "hash-object", "-w", "--no-filters", "--stdin-paths", given=given).decode().split()
 
 
-def log(folder: Path, commit: str, *, limit: int, skip: int = 0) -> list[Commit]:
-    """The history of `commit`, newest first: no commit before one that was made upon it."""
-    return _commits(run(folder, "log", "--topo-order", _STAMP, _FORM, f"--max-count={limit}", f"--skip={skip}", commit))
+def fill_index(folder: Path, index: Mapping[str, str], entries: Mapping[str, str | None]) -> None:
+    """Write {path: blob, or None for gone} to an index. Raises Problem 400 for a path that git refuses.
+
+    Git passes over some of those in silence but for a remark: whatever it remarks is a refusal.
+    """
+    lines = [
+        f"100644 {oid}\t{path}\0" if oid else f"0 {ABSENT}\t{path}\0"
+        for path, oid in sorted(entries.items(), key=lambda item: item[1] is not None)
+    ]
+    words = ("update-index", "-z", "--index-info")
+    done = subprocess.run(
+        command(folder, *words), input="".join(lines).encode(), capture_output=True, env=environment(index), check=False
+    )
+    if done.returncode or done.stderr:
+        said = done.stderr.decode(errors="replace").strip()
+        if "nvalid path" in said or "Ignoring path" in said:
+            raise Problem(400, f"git refuses one of the paths: {said[:300]}")
+        raise GitFailed(words[0], said)
+
+
+def log(folder: Path, commit: str, *, limit: int, skip: int = 0, without: str | None = None) -> list[Commit]:
+    """The history of `commit`, newest first: no commit before one that was made upon it.
+
+    without: another commit, whose history is left out.
+    """
+    span = [commit, f"^{without}"] if without else [commit]
+    return _commits(run(folder, "log", "--topo-order", _STAMP, _FORM, f"--max-count={limit}", f"--skip={skip}", *span))
 
 
 def last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, Commit]:
@@ -191,6 +229,12 @@ def last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, C
 def pointer(sha256: str, size: int) -> bytes:
     """What stands in git for a large file. Source: git-lfs, docs/spec.md, "The Pointer"."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+
+
+def pointed(data: bytes) -> tuple[str, int] | None:
+    """(SHA-256, bytes) of the large file whose pointer `data` is, letter for letter; None for what is not one."""
+    found = _POINTER.fullmatch(data)
+    return None if found is None else (found[1].decode(), int(found[2]))
 
 
 def _commits(log: bytes) -> list[Commit]:

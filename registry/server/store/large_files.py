@@ -53,13 +53,8 @@ class LargeFiles:
 
     def content(self, repo: Repository, commit: str, path: str) -> Content:
         """The file `path` at `commit`. Raises Problem 404 where there is none, or its large file is lost."""
-        found = git.read_file(repo.folder, commit, path)
-        if found is None:
-            raise Problem(404, f"{path} is not at {commit}", ENTRY_NOT_FOUND)
-        row, data = found
-        if row.sha256 is None:
-            return Content(row.oid, len(data), lambda start, end: iter((data[start:end],)), large=False)
-        return self._linked(repo, row, row.sha256)
+        row, data = _read(repo, commit, path)
+        return _plain(row, data) if row.sha256 is None else self._linked(repo, row, row.sha256)
 
     def blob(self, sha256: str) -> Content:
         """A large file, of whatever repository. Raises Problem 404 where it is not here."""
@@ -95,3 +90,19 @@ class LargeFiles:
         if size is None:
             raise Problem(404, f"the content of {row.path} is lost", ENTRY_NOT_FOUND)
         return Content(sha256, size, partial(self.blobs.read, sha256), large=True)
+
+
+def in_git(repo: Repository, commit: str, path: str) -> Content:
+    """The file `path` at `commit` as it stands in git: the pointer of a large one. Raises Problem 404 for none."""
+    return _plain(*_read(repo, commit, path))
+
+
+def _read(repo: Repository, commit: str, path: str) -> tuple[TreeRow, bytes]:
+    found = git.read_file(repo.folder, commit, path)
+    if found is None:
+        raise Problem(404, f"{path} is not at {commit}", ENTRY_NOT_FOUND)
+    return found
+
+
+def _plain(row: TreeRow, data: bytes) -> Content:
+    return Content(row.oid, len(data), lambda start, end: iter((data[start:end],)), large=False)

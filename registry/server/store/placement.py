@@ -9,14 +9,10 @@ from dataclasses import dataclass
 
 from registry.records import layout
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import attributes, git
 from registry.server.store.repository import Repository
-from registry.suffixes import PARQUET, WEIGHTS
 
-MAX_REGULAR = 10 << 20
-"""Bytes of a file that may stand in git itself; larger ones go to the blob store."""
-LARGE_SUFFIXES = tuple(sorted(WEIGHTS | {".7z", ".arrow", ".gz", ".model", PARQUET, ".sqlite", ".zip", ".zst"}))
-GIT_ATTRIBUTES = layout.large_files(LARGE_SUFFIXES)
+GIT_ATTRIBUTES = layout.large_files(layout.LARGE_SUFFIXES)
 """The first `.gitattributes` of a repository: what tells git-lfs the same."""
 
 
@@ -35,8 +31,7 @@ class Announced:
             sample = base64.b64decode(self.sample, validate=True)
         except (binascii.Error, ValueError) as problem:
             raise Problem(400, f"the sample of {self.path[:200]!r} is not base64") from problem
-        by_name = self.path.lower().endswith(LARGE_SUFFIXES)
-        return self.size > 0 and (b"\0" in sample or self.size > MAX_REGULAR or by_name)
+        return layout.is_kept_large(self.path, self.size, sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +44,12 @@ class Placement:
 
 
 def place(repo: Repository, commit: str, files: Sequence[Announced]) -> list[Placement]:
-    """Where each of `files` goes, and what stands there at `commit`."""
+    """Where each of `files` goes, by itself or by the `.gitattributes` of `commit`, and what stands there."""
     here = {row.path: row for row in git.tree(repo.folder, commit, [file.path for file in files])} if files else {}
+    told = attributes.asked_for(repo.folder, commit, [file.path for file in files]) if files else set()
     placed = []
     for file in files:
-        row, large = here.get(file.path), file.large
+        row, large = here.get(file.path), file.large or (file.size > 0 and file.path in told)
         same_store = row is not None and (row.sha256 is not None) == large
         placed.append(Placement(file.path, large, (row.sha256 or row.oid) if row is not None and same_store else None))
     return placed

@@ -20,7 +20,7 @@ from registry.files import write_atomic
 from registry.records.record import Record
 from registry.server.names import MAIN
 from registry.server.problems import REVISION_NOT_FOUND, Problem
-from registry.server.store import git
+from registry.server.store import attributes, git
 from registry.server.store.changes import Change
 from registry.server.store.repository import BRANCHES, Repository
 
@@ -136,7 +136,7 @@ def merge(repo: Repository, author: str, number: int) -> Pull:
                 raise Problem(409, f"pull request {number} changes nothing")
             commit = head  # merged already, and only the record of it was lost
         else:
-            tree, clashes = _merged_tree(repo, head, tip)
+            tree, clashes = attributes.merged(repo.folder, head, tip)
             if clashes:
                 raise Problem(409, f"pull request {number} conflicts with {pull.branch} in {', '.join(clashes[:5])}")
             message = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n"
@@ -151,7 +151,7 @@ def conflicts(repo: Repository, pull: Pull) -> list[str]:
     """The files at which an open request conflicts with its branch."""
     if pull.status in ("merged", "closed"):
         return []
-    return _merged_tree(repo, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref])[1]
+    return attributes.merged(repo.folder, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref])[1]
 
 
 def diff(repo: Repository, pull: Pull) -> str:
@@ -168,9 +168,7 @@ def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
     """The commits of a request that its branch has not, newest first."""
     tip = git.refs(repo.folder, pull.ref)[pull.ref]
     base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch)
-    found = git.log(repo.folder, tip, limit=100)
-    have = {commit.oid for commit in git.log(repo.folder, base, limit=1000)} if base and not pull.merged else set()
-    return [commit for commit in found if commit.oid not in have]
+    return git.log(repo.folder, tip, limit=100, without=base if not pull.merged else None)
 
 
 def _unmerged(repo: Repository, number: int) -> Pull:
@@ -205,13 +203,6 @@ def _new(repo: Repository, author: str, title: str, words: str, branch: str, sta
     )
     _write(repo, pull)
     return pull
-
-
-def _merged_tree(repo: Repository, head: str, tip: str) -> tuple[str, list[str]]:
-    """(the tree of both together, the files at which they conflict). Source: git-merge-tree(1)."""
-    words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", head, tip)
-    tree, *clashes = git.run(repo.folder, *words, allowed=(0, 1)).decode().rstrip("\0").split("\0")
-    return tree, clashes
 
 
 def _is_ancestor(repo: Repository, older: str, newer: str) -> bool:

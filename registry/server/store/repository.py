@@ -7,6 +7,7 @@ other processes out too.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -21,7 +22,7 @@ from registry.hub.reference import is_commit
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
-from registry.server.store import git
+from registry.server.store import attributes, git
 from registry.server.store.changes import Change, Put, outcome
 from registry.server.store.git import TreeRow
 from registry.server.store.ledger import Ledger
@@ -33,6 +34,7 @@ SIGNATURE = "model.sig"
 LOCK = "glasshouse.lock"
 PRIVATE = "private"
 """A repository whose folder holds a file of this name is for its owners only."""
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
 _REMAINS = {
     "*/*/.new-*": 3600,
     "*/*/.gone-*": 0,
@@ -52,8 +54,10 @@ class Repository:
 
     @classmethod
     def open(cls, root: Path, name: RepoName) -> Repository:
-        """The repository of that name. Raises Problem 404 where there is none."""
+        """The repository of that name, whatever its case. Raises Problem 404 where there is none."""
         found = cls(name, _folder(root, name))
+        if not (found.folder / "HEAD").is_file() and (spelled := _spelled(root, name)) is not None:
+            found = cls(spelled, _folder(root, spelled))
         if not (found.folder / "HEAD").is_file():
             words = (
                 "Repository not found: it was deleted" if _tombstone(root, name).exists() else "Repository not found"
@@ -97,10 +101,13 @@ class Repository:
         Raises Problem 403 for the name of one that was deleted: what was published by a name stays that or nothing.
         """
         place = _folder(root, name)
-        if place.exists():
+        taken = _spelled(root, name) or name
+        if _folder(root, taken).exists():
             return False
-        if _tombstone(root, name).exists():
-            raise Problem(403, f"{name} was deleted, and its name is not given again")
+        if _tombstone(root, taken).exists():
+            raise Problem(403, f"{taken} was deleted, and its name is not given again")
+        if taken != name:
+            raise Problem(403, f"{name.owner} differs from {taken.owner} by its case only")
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         try:
@@ -126,20 +133,26 @@ class Repository:
         return True
 
     def resolve(self, revision: str) -> str:
-        """The commit that a commit, a branch, a tag or a full ref name stands for, in this order. Else Problem 404."""
+        """The commit that a commit, a branch, a tag, a full ref or an abbreviated commit stands for, in this order.
+
+        `HEAD` is main. Raises Problem 404 for all else.
+        """
         if is_commit(revision) and git.is_commit(self.folder, revision):
             return revision  # no branch or tag looks like this
+        revision = MAIN if revision == "HEAD" else revision
         names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
         found = git.refs(self.folder, *names)
         for name in names:
             if found.get(name):
                 return found[name]
+        if _ABBREVIATED.fullmatch(revision) and (whole := git.whole(self.folder, revision)):
+            return whole
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
     def rows(self, commit: str, directory: str | None = None, *, recursive: bool = False) -> list[TreeRow]:
         """What is in a directory at `commit`, the root for None. Raises Problem 404 where there is none."""
         found = git.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
-        rows = [row for row in found if row.path != directory]
+        rows = [row for row in found if not directory or row.path.startswith(f"{directory}/")]
         if directory and not rows:
             raise Problem(404, f"{directory} is not a directory at {commit}", ENTRY_NOT_FOUND)
         return rows
@@ -225,18 +238,9 @@ class Repository:
             if head != git.ABSENT:
                 git.run(self.folder, "read-tree", head, extra=index)
                 before = dict.fromkeys(git.file_names(self.folder, head))
-            lines = [
-                f"100644 {oid}\t{path}" if oid else f"0 {git.ABSENT}\t{path}"
-                for path, oid in sorted(outcome(before, changes).items(), key=lambda item: item[1] is not None)
-            ]
-            try:
-                git.run(self.folder, "update-index", "-z", "--index-info", extra=index,
-                        given="".join(f"{line}\0" for line in lines).encode())  # fmt: skip
-            except git.GitFailed as problem:
-                if "nvalid path" in problem.words:
-                    raise Problem(400, "git refuses one of the paths") from problem
-                raise
-            tree = git.run(self.folder, "write-tree", extra=index).decode().strip()
+            after = outcome(before, changes)
+            git.fill_index(self.folder, index, after)
+            tree = attributes.told_of(self.folder, index, changes, after)
         parents = [] if head == git.ABSENT else ["-p", head]
         made = self.write_commit(tree, parents, author, message)
         git.run(self.folder, "update-ref", ref, made, head if old is None else old)
@@ -278,6 +282,25 @@ def _tombstone(root: Path, name: RepoName) -> Path:
 
 def _folder(root: Path, name: RepoName) -> Path:
     return root / name.kind / name.owner / f"{name.name}.git"
+
+
+def _spelled(root: Path, name: RepoName) -> RepoName | None:
+    """The name that a repository or a tombstone has, or an owner alone, which differs by its case; None for none."""
+    owner = _entry(root / name.kind, name.owner)
+    if owner is None:
+        return None
+    for ending in (".git", ".tombstone"):
+        if (found := _entry(root / name.kind / owner, f"{name.name}{ending}")) is not None:
+            return RepoName(name.kind, owner, found.removesuffix(ending))
+    return RepoName(name.kind, owner, name.name)
+
+
+def _entry(folder: Path, name: str) -> str | None:
+    """What is called `name` in `folder`, else what differs from that by its case; None for nothing."""
+    if (folder / name).exists():
+        return name
+    found = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    return next((each for each in found if each.lower() == name.lower()), None)
 
 
 def _identity(name: str) -> dict[str, str]:

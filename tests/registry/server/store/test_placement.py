@@ -6,8 +6,9 @@ import base64
 
 import pytest
 
+from registry.records.layout import LARGE_SUFFIXES, MAX_REGULAR
 from registry.server.problems import Problem
-from registry.server.store.placement import GIT_ATTRIBUTES, LARGE_SUFFIXES, MAX_REGULAR, Announced
+from registry.server.store.placement import GIT_ATTRIBUTES, Announced
 
 
 def announced(path: str, size: int, sample: bytes = b"text") -> Announced:
