@@ -13,6 +13,7 @@ Content-Security-Policy; a card is rendered by a process of its own, within boun
     card.py       a card as safe HTML
     checking.py   releases that this server verifies, one at a time, and the reports that it keeps
     marks.py      what is said of a release in one word
-    listing.py release.py verification.py lineage.py history.py compare.py signer.py badge.py
+    listing.py release.py verification.py lineage.py training.py history.py compare.py signer.py
+    badge.py
                   the pages
 """

@@ -32,6 +32,8 @@ MAX_CARD = 256 << 10
 MAX_HTML = 8 << 20
 SECONDS = 3
 MEMORY = 768 << 20
+PROGRAM = __file__
+"""What renders a card: this file."""
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 BASE = "repository:"
 """Stands before the path of a file beside the card, until the page knows at which commit it is shown."""
@@ -48,7 +50,7 @@ def rendered(text: str) -> str | None:
     try:
         with _TURNS:
             done = subprocess.run(
-                [sys.executable, "-P", __file__], input=text.encode(), capture_output=True, timeout=SECONDS * 3,
+                [sys.executable, "-P", PROGRAM], input=text.encode(), capture_output=True, timeout=SECONDS * 3,
                 check=False,
             )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from registry.server.names import RESERVED
-from registry.server.pages import badge, compare, history, lineage, listing, release, signer, verification
+from registry.server.pages import badge, compare, history, lineage, listing, release, signer, training, verification
 from registry.server.pages.answered import HEADERS, SIGN_IN, Shown, endpoint, stylesheet
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
@@ -72,6 +72,7 @@ def pages_of(hub: Hub) -> list[Route]:
                 page(f"{repo}/verification{tail}", verification.found),
                 page(f"{repo}/verification{tail}", verification.check_again, "POST"),
                 page(f"{repo}/lineage{tail}", lineage.told),
+                page(f"{repo}/training{tail}", training.told),
             ]
     return found
 

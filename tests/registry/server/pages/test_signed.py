@@ -13,7 +13,7 @@ import pytest
 
 from registry import api
 from registry.report import Verdict
-from registry.server.pages import badge, marks
+from registry.server.pages import badge, marks, training
 from registry.server.pages.checking import KeptReport
 from tests.registry.server.asking import ask
 from tests.registry.server.pages.conftest import Pages, write
@@ -103,6 +103,27 @@ def test_a_lineage_is_drawn_and_each_box_leads_to_its_digest(pages: Pages) -> No
     assert "<style" not in text and ' style="' not in text
     status, headers, picture = pages.get("/org/model/lineage/v1.0.1/picture.svg", "*/*")
     assert status == 200 and headers["content-type"] == "image/svg+xml" and ElementTree.fromstring(picture) is not None
+
+
+def test_a_training_is_shown_with_its_data(pages: Pages) -> None:
+    found = pages.json("/org/model/training/v1.0.1")
+    assert found["loss"] == [[step, 9 - step] for step in range(9)] and found["gaps"] == []
+    assert found["figures"]["bitsPerByte"] == 2.5
+    data = found["data"]
+    assert (data["documents"], data["train"], data["validation"]) == (40, 30, 10)
+    assert [(part["name"], part["percent"]) for part in data["sources"]] == [("files:texts", 100.0)]
+    assert sum(part["percent"] for part in data["licenses"]) == pytest.approx(100, abs=0.2)
+    text = pages.get("/org/model/training/v1.0.1")[2]
+    assert "<polyline points=" in text and "files:texts" in text and ' style="' not in text
+
+
+@pytest.mark.parametrize("points", [[], [(0.0, 1.0)], [(0.0, 1.0), (0.0, 1.0)], [(-1e14, 1e14), (1e14, -1e14)]])
+def test_any_losses_are_drawn_within_the_picture(points: training.Points) -> None:
+    drawn = training.curve(points)
+    assert (drawn is None) == (len(points) < 2)
+    for pair in drawn["line"].split() if drawn else ():
+        x, y = map(float, pair.split(","))
+        assert 0 <= x <= training.WIDE and 0 <= y <= training.HIGH
 
 
 def test_a_history_is_told_newest_first_and_as_a_feed(pages: Pages) -> None:
