@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PAUSE_SECONDS = 0.02
+"""Between two looks at a lock that somebody else holds."""
+
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, seconds: float | None = None) -> Iterator[None]:
     """Hold the lock file `path`, made if missing, against all other threads and processes; `shared`, with others.
 
-    Raises FileNotFoundError where there is no such folder.
+    seconds: how long to wait for it; None for as long as it takes.
+    Raises FileNotFoundError where there is no such folder, TimeoutError where somebody else holds it for longer.
     """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        _take(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, seconds)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, seconds: float | None) -> None:
+    if seconds is None:
+        fcntl.flock(descriptor, kind)
+        return
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise TimeoutError("somebody else holds the lock") from None
+            time.sleep(PAUSE_SECONDS)

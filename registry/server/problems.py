@@ -28,3 +28,8 @@ class Problem(Exception):
         self.code = code
         self.extra = extra or {}
         self.headers = headers or {}
+
+
+def busy(what: str) -> Problem:
+    """The problem of a wait that has taken too long: 503, and when to ask again."""
+    return Problem(503, f"{what} is busy: try again", headers={"Retry-After": "5"})

@@ -71,7 +71,7 @@ class Hub:
         limits = limits or ServerLimits()
         root.mkdir(parents=True, exist_ok=True)
         blobs = blob_store(root, blobs_url)
-        uploads = Uploads(root / UPLOADS, limits.open_uploads)
+        uploads = Uploads(root / UPLOADS, limits.open_uploads, limits.user_uploads)
         uploads.collect(STALE_UPLOAD_SECONDS)
         sweep(root / REPOSITORIES)
         large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
@@ -118,7 +118,7 @@ class Hub:
         """
         with self.large.quota.spending(repo.name.owner, asked.size):
             made = _made(repo, user, revision, asked, proposed)
-            with repo.lock():
+            with repo.lock(seconds=None):
                 repo.contents.append({made.oid: asked.size})
         return made
 

@@ -23,6 +23,8 @@ class ServerLimits:
     """Requests of one address at once, for each worker."""
     open_uploads: int = 1024
     """Uploads at once, of all workers."""
+    user_uploads: int = 128
+    """Those of them that are one user's."""
     connections: int = 512
     """Connections at once, of one worker; beyond them 503."""
     head_seconds: float = 30.0

@@ -174,8 +174,8 @@ def _files() -> list[Route]:
     return [*routes, Route("/{name:segment}/resolve/{revision:segment}/{path:rest}", repositories.nameless)]
 
 
-def _health(request: Request) -> JSONResponse:
-    """GET /healthz: 200 while it serves."""
+async def _health(request: Request) -> JSONResponse:
+    """GET /healthz: 200 while it serves. It waits for no thread."""
     return JSONResponse({"status": "ok"})
 
 

@@ -27,7 +27,15 @@ def base_url(request: Request) -> str:
 
 
 def user(request: Request) -> User | None:
-    """Who sent the request; None for nobody. Raises Problem 401 for a token that is not known."""
+    """Who sent the request; None for nobody.
+
+    Raises Problem 401 for a token that is not known, 403 for a browser's that another site makes use of: browsers
+    remember what `Basic` sent once, and send it again for any page.
+    """
+    header = request.headers.get("authorization", "")
+    origin = request.headers.get("origin")
+    if header[:6].lower() == "basic " and origin is not None and not f"{base_url(request)}/".startswith(f"{origin}/"):
+        raise Problem(403, "a password is not taken from another site's page")
     found = auth.user(hub(request).tokens, request.headers.get("authorization"))
     if found is not None and "seen" in request.scope:
         request.scope["seen"]["user"] = found.name

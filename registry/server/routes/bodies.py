@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from registry.records.record import Sha256
 from registry.server.shapes import Body, PathText, Size, Text
 
 
-class CreateRepository(Body):
+class WholeBody(Body):
+    """A body of which nothing is passed over: what it asks for and this server does not offer is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, value: Any) -> Any:
+        """Clients write null for what nobody asked for."""
+        return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+class CreateRepository(WholeBody):
     """POST /api/repos/create."""
 
     name: Text
@@ -42,10 +54,12 @@ class DeleteRepository(Body):
     type: Literal["model", "dataset"] | None = None
 
 
-class Settings(Body):
-    """PUT /api/{kind}/{repo}/settings."""
+class Settings(WholeBody):
+    """PUT /api/{kind}/{repo}/settings. private: how older clients say `visibility`."""
 
-    visibility: Literal["public", "private"]
+    visibility: Literal["public", "private"] | None = None
+    private: bool | None = None
+    gated: Literal[False, "auto", "manual"] | None = None
 
 
 class CreateDiscussion(Body):

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 
+from registry.server.problems import Problem
+
 JSON = "application/json"
 LINES = "application/x-ndjson"
 BYTES = "application/octet-stream"
@@ -64,6 +66,13 @@ def query(request: Request, name: str) -> str | None:
     """A parameter of the request's query; None where it is not there."""
     assert name in taken(request.scope["endpoint"]).query, f"{name} is not declared"
     return request.query_params.get(name)
+
+
+def refuse_unknown(request: Request) -> None:
+    """Raise Problem 400 for a parameter of the query that was not declared of the request's route."""
+    for name in request.query_params:
+        if name not in taken(request.scope["endpoint"]).query:
+            raise Problem(400, f"this server does not offer {name[:100]!r} here")
 
 
 def check_body(request: Request, body: object) -> None:

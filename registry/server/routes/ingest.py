@@ -17,7 +17,9 @@ from registry.server.problems import Problem
 from registry.server.routes import receiving
 from registry.server.routes.asking import base_url, claimed, hub, writable
 from registry.server.routes.declared import BYTES, takes
+from registry.server.routes.turns import in_turn
 from registry.server.store import xet
+from registry.server.store.uploads import mark_of
 from registry.server.store.xorbs import Xorbs, check_hash
 
 
@@ -41,7 +43,7 @@ async def xorb(request: Request) -> JSONResponse:
     large = hub(request).large
     sent = Xorbs(large, claims["user"])
     await run_in_threadpool(sent.check_room, claimed(request, claims).name.owner)
-    with large.uploads.one(xet.MAX_XORB) as upload:
+    with large.uploads.one(xet.MAX_XORB, mark_of(claims["user"])) as upload:
         await receiving.spool(request, upload)
         new = await run_in_threadpool(sent.keep, upload, name)
     return JSONResponse({"was_inserted": new})
@@ -53,7 +55,8 @@ async def shard(request: Request) -> JSONResponse:
     claims = _claims(request)
     body = await receiving.read_bytes(request, xet.MAX_SHARD)
     sent = Xorbs(hub(request).large, claims["user"])
-    await run_in_threadpool(sent.unpack, claimed(request, claims), body)
+    repo = claimed(request, claims)
+    await in_turn(repo, sent.unpack, repo, body)
     return JSONResponse({"result": 1})
 
 

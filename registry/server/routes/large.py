@@ -5,7 +5,6 @@ Source: git-lfs, docs/api/batch.md and basic-transfers.md; the `multipart` trans
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,11 +15,15 @@ from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving, serving
 from registry.server.routes.asking import base_url, claimed, cloned, hub, writable
 from registry.server.routes.declared import BYTES, takes
+from registry.server.routes.turns import in_turn
 from registry.server.store.repository import Repository
-from registry.server.store.uploads import parts
+from registry.server.store.uploads import mark_of, new_id, parts
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
-_LINK = {name: {"type": "string"} for name in ("action", "repo", "expires", "signature", "oid", "size", "id", "number")}
+_LINK = {
+    name: {"type": "string"}
+    for name in ("action", "repo", "expires", "signature", "oid", "size", "id", "number", "mark")
+}
 """The query of a signed link; of no use to anybody who has not got one."""
 
 
@@ -28,17 +31,17 @@ _LINK = {name: {"type": "string"} for name in ("action", "repo", "expires", "sig
 async def batch(request: Request) -> JSONResponse:
     """POST {repo}.git/info/lfs/objects/batch: where to send or fetch each object; no action for one that is here."""
     body = await receiving.read(request, bodies.Batch)
-    repo = writable(request)[0] if body.operation == "upload" else cloned(request)
-    return await run_in_threadpool(_batch, request, repo, body)
+    repo, user = writable(request) if body.operation == "upload" else (cloned(request), None)
+    return await run_in_threadpool(_batch, request, repo, body, "" if user is None else user.name)
 
 
-def _batch(request: Request, repo: Repository, body: bodies.Batch) -> JSONResponse:
+def _batch(request: Request, repo: Repository, body: bodies.Batch, user: str) -> JSONResponse:
     hub(request).collect()
     large = hub(request).large
     here = large.here(repo, (item.oid for item in body.objects))
     if body.operation == "upload":
         large.quota.check(repo.name.owner, sum(item.size for item in body.objects if item.oid not in here))
-    objects = [_object(request, repo, body, item, here.get(item.oid)) for item in body.objects]
+    objects = [_object(request, repo, body, item, here.get(item.oid), user) for item in body.objects]
     multipart = any("chunk_size" in item.get("actions", {}).get("upload", {}).get("header", {}) for item in objects)
     answer = {"transfer": "multipart" if multipart else "basic", "objects": objects, "hash_algo": "sha256"}
     return JSONResponse(answer, media_type=MEDIA_TYPE)
@@ -49,10 +52,11 @@ async def put(request: Request) -> Response:
     """PUT /lfs/object?…: a whole object, by a signed link. 422 unless it is what was announced."""
     claims = hub(request).links.claims(request.query_params, "put")
     oid, size, large = claims["oid"], int(claims["size"]), hub(request).large
-    with large.uploads.one(size) as upload:
+    with large.uploads.one(size, claims["mark"]) as upload:
         await receiving.spool(request, upload)
         await run_in_threadpool(upload.finish, oid, size)
-        await run_in_threadpool(large.keep, claimed(request, claims), upload.path, oid, size)
+        repo = claimed(request, claims)
+        await in_turn(repo, large.keep, repo, upload.path, oid, size)
     return Response(headers={"ETag": f'"{oid}"'})
 
 
@@ -72,7 +76,8 @@ async def complete(request: Request) -> JSONResponse:
     claims = hub(request).links.claims(request.query_params, "complete")
     await receiving.read_bytes(request, receiving.MAX_JSON)
     upload_id, count, oid, size = claims["id"], int(claims["parts"]), claims["oid"], int(claims["size"])
-    await run_in_threadpool(hub(request).large.join, claimed(request, claims), upload_id, count, oid, size)
+    repo = claimed(request, claims)
+    await in_turn(repo, hub(request).large.join, repo, upload_id, count, oid, size)
     return JSONResponse({})
 
 
@@ -94,13 +99,13 @@ def get(request: Request) -> Response:
 
 
 def _object(
-    request: Request, repo: Repository, body: bodies.Batch, item: bodies.LargeObject, here: int | None
+    request: Request, repo: Repository, body: bodies.Batch, item: bodies.LargeObject, here: int | None, user: str
 ) -> dict[str, Any]:
-    """The answer for one object. here: its size, where this repository has it."""
+    """The answer for one object. here: its size, where this repository has it.  user: who would send it."""
     answer: dict[str, Any] = {"oid": item.oid, "size": item.size}
     if body.operation == "upload":
         if here != item.size:
-            upload = _upload(request, repo, item, "multipart" in body.transfers)
+            upload = _upload(request, repo, item, user, "multipart" in body.transfers)
             verify = _link(request, repo, "verify", oid=item.oid, size=str(item.size))
             answer["actions"] = {"upload": upload, "verify": {"href": verify, "header": {}}}
     elif here is None:
@@ -110,12 +115,13 @@ def _object(
     return answer
 
 
-def _upload(request: Request, repo: Repository, item: bodies.LargeObject, multipart: bool) -> dict[str, Any]:
+def _upload(request: Request, repo: Repository, item: bodies.LargeObject, user: str, multipart: bool) -> dict[str, Any]:
     """The upload action: one link, or one for each part and one to complete them."""
     size = hub(request).limits.part_size
     if not multipart or item.size <= size:
-        return {"href": _link(request, repo, "put", "object", oid=item.oid, size=str(item.size)), "header": {}}
-    upload_id, pieces = secrets.token_hex(16), parts(item.size, size)
+        whole = {"oid": item.oid, "size": str(item.size), "mark": mark_of(user)}
+        return {"href": _link(request, repo, "put", "object", **whole), "header": {}}
+    upload_id, pieces = new_id(user), parts(item.size, size)
     header = {"chunk_size": str(size)}
     for part in pieces:
         place = {"number": str(part.number), "offset": str(part.offset), "size": str(part.size)}

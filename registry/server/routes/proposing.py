@@ -18,6 +18,7 @@ from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import base_url, proposable, repository, writable
 from registry.server.routes.declared import query, takes
+from registry.server.routes.turns import in_turn
 from registry.server.store import pulls
 from registry.server.store.pulls import Pull
 from registry.server.store.repository import BRANCHES, Repository
@@ -56,7 +57,7 @@ async def create(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.CreateDiscussion)
     if not body.pull_request:
         raise Problem(400, "this server takes pull requests, and no discussions")
-    pull = await run_in_threadpool(pulls.create, repo, user.name, body.title, body.description)
+    pull = await in_turn(repo, pulls.create, repo, user.name, body.title, body.description)
     return JSONResponse({"num": pull.number, "url": url(request, repo, pull), "pullRequest": True})
 
 
@@ -90,7 +91,9 @@ async def status(request: Request) -> JSONResponse:
     repo, user = await run_in_threadpool(proposable, request)
     body = await receiving.read(request, bodies.SetStatus)
     theirs = await run_in_threadpool(rights.changeable, user, repo, _number(request))
-    pull = await run_in_threadpool(pulls.set_status, repo, theirs.number, body.status)
+    if theirs.status == "closed":
+        rights.check_write(user, repo)  # who has closed it may have had reasons
+    pull = await in_turn(repo, pulls.set_status, repo, theirs.number, body.status)
     event = {"id": f"{pull.number}-{int(time.time())}", "type": "status-change", "createdAt": _date(int(time.time()))}
     return JSONResponse({"newStatus": event | {"author": {"name": user.name}, "data": {"status": pull.status}}})
 
@@ -99,7 +102,7 @@ async def merge(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/discussions/{number}/merge. 409 where it conflicts."""
     repo, user = await run_in_threadpool(writable, request)
     await receiving.read_bytes(request, receiving.MAX_JSON)
-    pull = await run_in_threadpool(pulls.merge, repo, user.name, _number(request))
+    pull = await in_turn(repo, pulls.merge, repo, user.name, _number(request))
     return JSONResponse({"mergeCommitId": pull.merged})
 
 

@@ -16,7 +16,7 @@ from registry.server import names
 from registry.server.problems import Problem
 from registry.server.routes.asking import base_url, hub, repository, user
 from registry.server.routes.bodies import PathsInfo
-from registry.server.routes.declared import FORM, JSON, check_body, query, takes
+from registry.server.routes.declared import FORM, JSON, check_body, query, refuse_unknown, takes
 from registry.server.routes.receiving import MAX_JSON, read_bytes
 from registry.server.store import git
 from registry.server.store.git import TreeRow
@@ -33,9 +33,17 @@ PAGE_HISTORY = 50
 """Commits of a history in one answer; what one says of itself may be long."""
 
 
-@takes(query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER})
+@takes(
+    query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER, "full": FLAG, "config": FLAG,
+           "cardData": FLAG, "expand": TEXT}
+)  # fmt: skip
 def listing(request: Request) -> JSONResponse:
-    """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it."""
+    """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it.
+
+    400 for any other filter or order: all repositories would come back as if they fitted. The last four ask for more of
+    each, and get what there is.
+    """
+    refuse_unknown(request)
     kind, author, search = request.path_params["kind"], query(request, "author"), query(request, "search") or ""
     found = hub(request).visible(kind, user(request), owner=author, search=search)
     start, end, more = _page(request, len(found), f"{base_url(request)}/api/{kind}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -10,6 +9,7 @@ from registry.server import names
 from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import writable
 from registry.server.routes.declared import takes
+from registry.server.routes.turns import in_turn
 
 
 @takes(bodies.Branch)
@@ -19,14 +19,14 @@ async def branch(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.Branch)
     name = names.new_ref(request.path_params["revision"])
     start = names.revision(body.start or names.MAIN)
-    await run_in_threadpool(lambda: repo.branch(name, repo.resolve(start)))
+    await in_turn(repo, lambda: repo.branch(name, repo.resolve(start)))
     return JSONResponse({})
 
 
-def delete_branch(request: Request) -> JSONResponse:
-    """DELETE /api/{kind}/{repo}/branch/{name}; never main."""
+async def delete_branch(request: Request) -> JSONResponse:
+    """DELETE /api/{kind}/{repo}/branch/{name}; never main, nor what was said of releases."""
     repo, _ = writable(request)
-    repo.delete_branch(names.revision(request.path_params["revision"]))
+    await in_turn(repo, repo.delete_branch, names.revision(request.path_params["revision"]))
     return JSONResponse({})
 
 
@@ -36,12 +36,12 @@ async def tag(request: Request) -> JSONResponse:
     repo, user = writable(request)
     body = await receiving.read(request, bodies.Tag)
     name, revision = names.new_ref(body.tag), names.revision(request.path_params["revision"])
-    await run_in_threadpool(lambda: repo.tag(name, repo.resolve(revision), body.message or "", user.name))
+    await in_turn(repo, lambda: repo.tag(name, repo.resolve(revision), body.message or "", user.name))
     return JSONResponse({})
 
 
-def delete_tag(request: Request) -> JSONResponse:
+async def delete_tag(request: Request) -> JSONResponse:
     """DELETE /api/{kind}/{repo}/tag/{name}: declined for a tag that carries a release."""
     repo, _ = writable(request)
-    repo.delete_tag(names.revision(request.path_params["revision"]))
+    await in_turn(repo, repo.delete_tag, names.revision(request.path_params["revision"]))
     return JSONResponse({})

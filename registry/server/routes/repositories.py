@@ -12,6 +12,7 @@ from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import base_url, hub, member, repository, writable
 from registry.server.routes.declared import takes
+from registry.server.routes.turns import in_turn
 
 
 @takes(bodies.CreateRepository)
@@ -34,17 +35,23 @@ async def delete(request: Request) -> JSONResponse:
     name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
     repo = await run_in_threadpool(hub(request).readable, name, user)
     rights.check_delete(user)
-    await run_in_threadpool(repo.delete, hub(request).repositories, user.name)
+    await in_turn(repo, repo.delete, hub(request).repositories, user.name)
     return JSONResponse({})
 
 
 @takes(bodies.Settings)
 async def settings(request: Request) -> JSONResponse:
-    """PUT /api/{kind}/{repo}/settings: private or public."""
+    """PUT /api/{kind}/{repo}/settings: private or public. 400 for gates: who may read is said by tokens."""
     repo, _ = writable(request)
     body = await receiving.read(request, bodies.Settings)
-    await run_in_threadpool(repo.set_private, body.visibility == "private")
-    return JSONResponse({"private": body.visibility == "private"})
+    if body.gated:
+        raise Problem(400, "this server has no gated repositories: make it private, and give tokens to its readers")
+    if body.visibility is None and body.private is None and body.gated is None:
+        raise Problem(400, "nothing to set: visibility is public or private")
+    private = body.visibility == "private" if body.visibility is not None else body.private
+    if private is not None:
+        await in_turn(repo, repo.set_private, private)
+    return JSONResponse({"private": repo.private, "gated": False})
 
 
 def nameless(request: Request) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -12,10 +14,12 @@ from registry.server.access.tokens import User
 from registry.server.routes import bodies, proposing, receiving
 from registry.server.routes.asking import base_url, hub, proposable, writable
 from registry.server.routes.declared import LINES, check_body, query, takes
+from registry.server.routes.turns import in_turn
 from registry.server.store import commits, placement
 from registry.server.store.placement import Announced
 from registry.server.store.pulls import PULLS
 from registry.server.store.repository import BRANCHES, Repository
+from registry.server.store.uploads import mark_of
 
 
 @takes(bodies.Preupload, query={"create_pr": {"enum": [1]}})
@@ -51,11 +55,12 @@ async def commit(request: Request) -> JSONResponse:
     proposes = _proposes(request) or revision.startswith(PULLS)
     repo, user = proposable(request) if proposes else writable(request)
     check_body(request, commits.LINE)
-    with hub(request).large.uploads.one(rights.max_commit(user, repo)) as upload:
+    with hub(request).large.uploads.one(rights.max_commit(user, repo), mark_of(user.name)) as upload:
         await receiving.spool(request, upload)
         upload.close()
-        asked = await run_in_threadpool(commits.read, upload.path, repo)
-    return await run_in_threadpool(_commit, request, repo, user, revision, asked)
+        check = partial(hub(request).large.quota.check, repo.name.owner)
+        asked = await run_in_threadpool(commits.read, upload.path, repo, check)
+    return await in_turn(repo, _commit, request, repo, user, revision, asked)
 
 
 def _commit(request: Request, repo: Repository, user: User, revision: str, asked: commits.Asked) -> JSONResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,9 +108,10 @@ class Asked:
         return f"{self.summary}\n\n{self.description}".strip() + "\n"
 
 
-def read(body: Path, repo: Repository) -> Asked:
+def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda size: None) -> Asked:
     """Read the commit spooled at `body`, and store its files in the repository.
 
+    check: is told the bytes of them all before any is stored, and raises where they are too many.
     A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
     InputError and ValidationError for what is not a commit.
     """
@@ -138,6 +139,7 @@ def read(body: Path, repo: Repository) -> Asked:
             files[-1].write_bytes(data)
             total += len(data)
             slots.append((path, large))
+        check(total)
         oids = iter(git.hash_objects(repo.folder, files))
     changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)
     return Asked(header.summary, header.description, header.parent, changes, total)

@@ -73,7 +73,7 @@ class LargeFiles:
             self.quota.check(owner, size)
             self.blobs.put(path, sha256, size)
             more = 0 if sha256 in repo.contents.read() else size
-            with self.quota.spending(owner, more), repo.lock():
+            with self.quota.spending(owner, more), repo.lock(seconds=None):
                 repo.contents.append({sha256: size})
 
     def join(self, repo: Repository, upload_id: str, parts: int, sha256: str, size: int) -> None:

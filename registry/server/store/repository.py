@@ -19,9 +19,10 @@ from pathlib import Path
 from registry import canonical
 from registry.files import sync_directory, write_atomic
 from registry.hub.reference import is_commit
+from registry.records import layout
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
-from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem
+from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy
 from registry.server.store import attributes, git
 from registry.server.store.changes import Change, Put, outcome
 from registry.server.store.git import TreeRow
@@ -29,9 +30,13 @@ from registry.server.store.ledger import Ledger
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
+LASTING = (MAIN, "status", layout.AUDITS)
+"""Branches that are never taken away: what stands, and what was said of releases."""
 SIGNATURE = "model.sig"
 """A tag at a commit that holds this file carries a release."""
 LOCK = "glasshouse.lock"
+LOCK_SECONDS = 20.0
+"""How long a request waits for the repository that it would change."""
 PRIVATE = "private"
 """A repository whose folder holds a file of this name is for its owners only."""
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
@@ -59,10 +64,9 @@ class Repository:
         if not (found.folder / "HEAD").is_file() and (spelled := _spelled(root, name)) is not None:
             found = cls(spelled, _folder(root, spelled))
         if not (found.folder / "HEAD").is_file():
-            words = (
-                "Repository not found: it was deleted" if _tombstone(root, name).exists() else "Repository not found"
-            )
-            raise Problem(404, words, REPO_NOT_FOUND)
+            told = _tombstone(root, found.name)
+            words = ": it was deleted" if told.exists() and _was_public(told) else ""
+            raise Problem(404, f"Repository not found{words}", REPO_NOT_FOUND)
         return found
 
     @classmethod
@@ -178,9 +182,9 @@ class Repository:
             git.run(self.folder, "update-ref", BRANCHES + name, start, git.ABSENT)
 
     def delete_branch(self, name: str) -> None:
-        """Remove a branch. Raises Problem 403 for main, 404 where there is none."""
-        if name == MAIN:
-            raise Problem(403, f"{MAIN} cannot be deleted")
+        """Remove a branch. Raises Problem 403 for those of LASTING, 404 where there is none."""
+        if name in LASTING:
+            raise Problem(403, f"{name} cannot be deleted, and moves forward only")
         with self.lock():
             head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
             if head is None:
@@ -211,7 +215,8 @@ class Repository:
         """
         with self.lock():
             tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
-            told = {"name": self.name.url_path, "deletedBy": by, "deletedAt": int(time.time()), "tags": tags}
+            told = {"name": self.name.url_path, "deletedBy": by, "deletedAt": int(time.time()), "tags": tags,
+                    "private": self.private}  # fmt: skip
             write_atomic(_tombstone(root, self.name), canonical.dumps(told))
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
             self.folder.rename(gone / "repository")
@@ -254,11 +259,18 @@ class Repository:
         )
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold this repository against all other threads and processes. Raises Problem 404 where it has gone since."""
+    def lock(self, seconds: float | None = LOCK_SECONDS) -> Iterator[None]:
+        """Hold this repository against all other threads and processes.
+
+        seconds: how long to wait for others; None where what is done already must not be lost.
+        Raises Problem 404 where it has gone since, 503 where others take longer.
+        """
         with ExitStack() as stack:
-            with suppress(FileNotFoundError):
-                stack.enter_context(locked(self.folder / LOCK))
+            try:
+                with suppress(FileNotFoundError):
+                    stack.enter_context(locked(self.folder / LOCK, seconds=seconds))
+            except TimeoutError as problem:
+                raise busy(str(self.name)) from problem
             if not (self.folder / "HEAD").is_file():
                 raise Problem(404, "Repository not found: it was deleted", REPO_NOT_FOUND)
             yield
@@ -278,6 +290,12 @@ def sweep(root: Path) -> None:
 
 def _tombstone(root: Path, name: RepoName) -> Path:
     return root / name.kind / name.owner / f"{name.name}.tombstone"
+
+
+def _was_public(tombstone: Path) -> bool:
+    """Whether anybody could see what was deleted; a tombstone that does not say so keeps it to itself."""
+    told = canonical.parse(tombstone.read_bytes(), name="a tombstone", max_depth=8)
+    return isinstance(told, dict) and told.get("private") is False
 
 
 def _folder(root: Path, name: RepoName) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -18,13 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.digest import sha256_file
-from registry.server.problems import Problem
+from registry.server.problems import Problem, busy
 
 MAX_OPEN = 1024
+MAX_EACH = 128
+"""Uploads under way of one user."""
 MAX_PARTS = 10_000
 PACKED = "xet-"
 """How the folders of packed xorbs begin, one for each user."""
 _DATA = "data"
+_SENDING = "sending-"
+"""How the names of those files begin that stand for a part on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +86,25 @@ class Upload:
 
 
 class Uploads:
-    """The folder of uploads under way, at most `most` at once, of all workers."""
+    """The folder of uploads under way, of all workers: at most `most` at once, and `each` of one user.
 
-    def __init__(self, folder: Path, most: int = MAX_OPEN) -> None:
+    The name of each begins with the mark of whose it is.
+    """
+
+    def __init__(self, folder: Path, most: int = MAX_OPEN, each: int = MAX_EACH) -> None:
         self._folder = folder
         self._most = most
+        self._each = each
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def one(self, limit: int) -> Iterator[Upload]:
+    def one(self, limit: int, mark: str) -> Iterator[Upload]:
         """A place for at most `limit` bytes; gone at the end of the block, unless its file was moved away.
 
-        Raises Problem 429 where too many are under way.
+        mark: whose it is.  Raises Problem 429 where too many are under way.
         """
-        self._refuse_too_many()
-        descriptor, name = tempfile.mkstemp(dir=self._folder)
+        self._refuse_too_many(mark)
+        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=f"{mark}-")
         os.close(descriptor)
         upload = Upload(Path(name), limit)
         try:
@@ -108,20 +117,29 @@ class Uploads:
     def part(self, upload_id: str, number: int, offset: int, size: int) -> Iterator[Upload]:
         """A place for part `number` of a file, of `size` bytes at `offset`; a part sent again replaces the first.
 
-        It counts once the block ends well. Raises Problem 422 where fewer bytes came, 429 as `one`.
+        It counts once the block ends well. A part that does not, alone, leaves nothing of the upload.
+        upload_id: from `new_id`.  Raises Problem 422 where fewer bytes came, 429 as `one`.
         """
         folder = self._folder / upload_id
         if not folder.exists():
-            self._refuse_too_many()
+            self._refuse_too_many(upload_id.partition("-")[0])
             folder.mkdir(exist_ok=True)
-        upload = Upload(folder / _DATA, size, offset, hashed=False)
+        sending = folder / f"{_SENDING}{secrets.token_hex(8)}"
         try:
-            yield upload
+            sending.touch()
+            upload = Upload(folder / _DATA, size, offset, hashed=False)
+            try:
+                yield upload
+            finally:
+                upload.close()
+            if upload.size != size:
+                raise Problem(422, f"announced {size} bytes, got {upload.size}")
+            (folder / f"part-{number}").touch()
+        except FileNotFoundError as problem:
+            raise busy("this upload") from problem  # another part of it was refused, and took the folder along
         finally:
-            upload.close()
-        if upload.size != size:
-            raise Problem(422, f"announced {size} bytes, got {upload.size}")
-        (folder / f"part-{number}").touch()
+            sending.unlink(missing_ok=True)
+            _drop_if_empty(folder)
 
     @contextmanager
     def joined(self, upload_id: str, parts: int, sha256: str, size: int) -> Iterator[Path | None]:
@@ -168,9 +186,28 @@ class Uploads:
                 item.unlink(missing_ok=True)
         return len(stale)
 
-    def _refuse_too_many(self) -> None:
-        if self.open() >= self._most:
-            raise Problem(429, "too many uploads are under way", headers={"Retry-After": "10"})
+    def _refuse_too_many(self, mark: str) -> None:
+        theirs = sum(1 for item in os.scandir(self._folder) if item.name.startswith(f"{mark}-"))
+        if theirs >= self._each or self.open() >= self._most:
+            whose = "of yours " if theirs >= self._each else ""
+            raise Problem(429, f"too many uploads {whose}are under way", headers={"Retry-After": "10"})
+
+
+def mark_of(user: str) -> str:
+    """What the names of a user's uploads begin with."""
+    return hashlib.sha256(user.encode()).hexdigest()[:12]
+
+
+def new_id(user: str) -> str:
+    """The name of a new upload in parts, of `user`. It is not guessed."""
+    return f"{mark_of(user)}-{secrets.token_hex(16)}"
+
+
+def _drop_if_empty(folder: Path) -> None:
+    """Remove an upload of which no part has come and none is coming."""
+    with suppress(FileNotFoundError):
+        if {item.name for item in folder.iterdir()} <= {_DATA}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _touched(item: Path) -> float:

@@ -20,7 +20,7 @@ from registry.server.store import xet
 from registry.server.store.large_files import LargeFiles
 from registry.server.store.places import UPLOADS, XORB_MAPS
 from registry.server.store.repository import Repository
-from registry.server.store.uploads import PACKED, Upload
+from registry.server.store.uploads import PACKED, Upload, mark_of
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _STALE = "your client remembers sending what is not here any more: remove $HF_HOME/xet, or set HF_HUB_DISABLE_XET=1"
@@ -75,7 +75,7 @@ class Xorbs:
             if self.large.here(repo, [file.sha256]).get(file.sha256) == file.size:
                 continue
             self.large.quota.check(repo.name.owner, file.size)
-            with self.large.uploads.one(file.size) as upload:
+            with self.large.uploads.one(file.size, mark_of(self.user)) as upload:
                 places = self._assemble(file, upload)
                 upload.finish(file.sha256, file.size)
                 self.large.keep(repo, upload.path, file.sha256, file.size)

@@ -99,7 +99,7 @@ def test_closing_and_more_commits(hub: HubInstance, client: HubClient, auditor: 
     auditor.connection.api.change_discussion_status(repo, 1, "closed")
     with pytest.raises(Refused, match="closed"):
         client.pulls.merge(repo, 1)
-    auditor.connection.api.change_discussion_status(repo, 1, "open")
+    client.connection.api.change_discussion_status(repo, 1, "open")
     client.pulls.merge(repo, 1)
     assert "a.json" in {file.path for file in client.files.list(repo, client.refs.head(repo))}
 

@@ -42,7 +42,7 @@ def test_old_uploads_are_collected_and_new_ones_kept(tmp_path: Path) -> None:
     os.utime(tmp_path / "an-upload", (0, 0))
     assert uploads.collect(older_than=3600) == 0  # its bytes are newer
     os.utime(tmp_path / "an-upload" / "data", (0, 0))
-    with uploads.one(4) as new, uploads.one(4) as old:
+    with uploads.one(4, "a") as new, uploads.one(4, "a") as old:
         os.utime(old.path, (0, 0))
         assert uploads.collect(older_than=3600) == 2
         assert new.path.exists() and not old.path.exists()
