@@ -71,7 +71,7 @@ def _locked(asked: DeclaredEnvironment | None, tree: Path, sandbox: Sandbox) -> 
     if asked.file is None:
         raise Unavailable(
             f"the release is built in the image {asked.image}, which an audit neither pulls nor builds",
-            mend="install glasshouse in that image, and run this there with --environment current",
+            mend="in that image, run this with --environment current: pip install glasshouse",
         )
     name = PurePosixPath(asked.file).name
     if asked.kind == "uv":

@@ -11,16 +11,16 @@ from registry.cli.signing import TrustConfig
 from registry.cli.tree import App
 from registry.cli.verify import Endpoint, Json
 
-EXAMPLE = "Example: glasshouse record -- glasshouse base (as the cmd of a stage in dvc.yaml)"
+EXAMPLE = "Example: glasshouse base --json. In dvc.yaml: glasshouse record -- glasshouse base"
 app = App()
 
 
 @app.command("base", epilog=EXAMPLE)
 def base(endpoint: Endpoint = None, trust_config: TrustConfig = None, as_json: Json = False) -> None:
-    """Fetch and verify the model that a fine-tuning begins with: the `base` of params.yaml.
+    """Fetch and verify the model that a fine-tuning begins with.
 
-    It writes build/base, every file of the model at its commit, and build/base.json, which says what they are and who
-    vouches for them. What the policy of the base does not pass never appears.
+    That is the `base` of params.yaml. It writes build/base, every file of the model at its commit, and build/base.json,
+    which says what they are and who vouches for them. What the policy of the base does not pass never appears.
     """
     from registry.release.base_stage import BaseStage
 
