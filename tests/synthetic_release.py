@@ -29,6 +29,7 @@ from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics
 from registry.records.release_record import Declared, ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import DataDigests, Split, Splits, TokenFile, TokenizerDigest, Tokens
+from registry.release.draft import git_attributes
 
 REPO = "glasshouse/synthetic"
 COMMIT = "c" * 40
@@ -72,7 +73,6 @@ def write(
     for path, data in {
         layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
         layout.LICENSE: b"Apache License 2.0\n",
-        layout.GIT_ATTRIBUTES: b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
         "config.json": canonical.dumps({"architectures": ["LlamaForCausalLM"], "hidden_size": 32}),
         "generation_config.json": canonical.dumps({"architectures": ["LlamaForCausalLM"], "hidden_sizf": 32}),
         "tokenizer.json": canonical.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}),
@@ -84,6 +84,8 @@ def write(
         **extra,
     }.items():
         write_atomic(folder / path, data)
+    if layout.GIT_ATTRIBUTES not in extra:
+        write_atomic(folder / layout.GIT_ATTRIBUTES, git_attributes(folder))
     plan = _plan(folder)
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
     _records(folder, chain or _chain)

@@ -62,7 +62,7 @@ def _write(root: Path, config: ReleaseConfig, output: Path, scope: Scope) -> Pat
         found.check(places)
         for place, source_path in places.items():
             _copy(dvc_links.plain(root, source_path), draft / place)
-        write_atomic(draft / layout.GIT_ATTRIBUTES, _attributes(draft))
+        write_atomic(draft / layout.GIT_ATTRIBUTES, git_attributes(draft))
         for name in config.datasets:
             if (draft / layout.EVALUATION).is_file():
                 write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
@@ -118,7 +118,7 @@ def licence_text(root: Path) -> Path | None:
     return None
 
 
-def _attributes(draft: Path) -> bytes:
+def git_attributes(draft: Path) -> bytes:
     """What git keeps as large files: weights, tables and pictures by how their names end, any other one by its path.
 
     A Hub adds a line for a large file that none speaks of; then the bytes would not be those that were signed.

@@ -1,6 +1,7 @@
 """pipelines.encode and pipelines.tokens: from documents to token shards, and back."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,7 @@ def test_documents_that_are_not_the_manifest_s_are_refused(project: Path, tmp_pa
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"model": {"type": "BPE", "vocab": {}, "merges": []}}'])
 def test_a_tokenizer_that_is_none_is_bad_input(project: Path, tmp_path: Path, content: bytes | None) -> None:
+    shutil.copy(project / tokenizer.OUT / "tokenizer_config.json", tmp_path)
     if content is not None:
         (tmp_path / tokenizer.NAME).write_bytes(content)
     with pytest.raises(InputError, match=tokenizer.NAME):

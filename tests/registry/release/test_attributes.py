@@ -23,7 +23,7 @@ def test_a_draft_tells_git_of_every_large_file(tmp_path: Path) -> None:
     for path, (data, _) in FILES.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(data)
-    (tmp_path / GIT_ATTRIBUTES).write_bytes(draft._attributes(tmp_path))
+    (tmp_path / GIT_ATTRIBUTES).write_bytes(draft.git_attributes(tmp_path))
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     given = "".join(f"{path}\0" for path in FILES).encode()
     words = ["git", "-C", str(tmp_path), "check-attr", "-z", "--stdin", "filter"]
