@@ -30,6 +30,7 @@ def found(site: Site, request: Request) -> Page:
     """GET /{owner}/{name}/verification/{revision}: what `glasshouse verify` says of it here."""
     place = asked.place(site, request)
     known = place.release(site)
+    pending = site.checker.pending(place.shelf)  # asked first: where it no longer waits, the report is there to be read
     report, current = site.checker.report(place.shelf), site.checker.current(place.shelf, known)
     told: dict[str, Any] | None = None
     if report is not None:
@@ -43,7 +44,7 @@ def found(site: Site, request: Request) -> Page:
         }
     facts = {
         **release.about(place), **release.judged(site, place, known),
-        "report": told, "pending": site.checker.pending(place.shelf),
+        "report": told, "pending": pending,
     }  # fmt: skip
     shown = {
         "title": f"Verification of {place.repo.name} {place.revision}",
