@@ -103,7 +103,7 @@ def exported(settings: Params, profile: Profile, folder: Path) -> PreTrainedMode
 def write_adapter_config(settings: Params, folder: Path) -> None:
     """Write adapter_config.json, by which peft finds the base: at its repository, and its commit."""
     if settings.base is None or settings.train.adapter is None:
-        raise InputError("there is no adapter without a base", mend="name a base in params.yaml")
+        raise InputError("an adapter needs a base, and params.yaml names none", mend="name a base in params.yaml")
     said = _lora(settings.train.adapter).to_dict()
     said |= {"base_model_name_or_path": settings.base.repo, "revision": settings.base.commit, "inference_mode": True}
     plain = {key: sorted(value) if isinstance(value, set) else value for key, value in said.items()}

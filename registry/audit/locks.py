@@ -159,7 +159,7 @@ def _main_marker(row: Mapping[str, Any]) -> Any:
 
 
 def _is_for_here(marker: Any) -> bool:
-    """Whether a package with that marker is for a machine and a Python such as these; so is one that cannot be told."""
+    """Whether a package with that marker is installed on a machine like this. A marker that cannot be read counts."""
     try:
         return not isinstance(marker, str) or len(marker) > MAX_MARKER or Marker(marker).evaluate()
     except (ValueError, RecursionError):  # a marker that is not one, or that compares what it cannot

@@ -42,7 +42,7 @@ class Setup:
         Raises Unavailable where it cannot be made: nothing is locked, or not with digests, or by a tool that is not
         here, or packages cannot be installed.
         """
-        base = Path(self.python).resolve()  # behind the wall there is no environment but the new one
+        base = Path(self.python).resolve()  # the wall shows the new environment alone
         sandbox = replace(sandbox, shown=(*sandbox.shown, base.parent, base.parent.parent / "lib"))
         if self.kind == "current":
             return replace(sandbox, programs=Path(self.python).parent)

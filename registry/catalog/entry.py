@@ -148,7 +148,8 @@ class ReleaseEntry:
     @cached_property
     def newest(self) -> Word | None:
         """The newest word on its status by those who may speak of it; None where there is none, or nobody was named."""
-        return spoken.hear(self._case).newest if self._case is not None else None
+        _ = self.standing  # step 7 hears all words
+        return self._case.heard.newest if self._case is not None and self._case.heard is not None else None
 
     @cached_property
     def _case(self) -> Case | None:

@@ -10,10 +10,11 @@ import typer
 
 from registry.cli import output, signing
 from registry.cli.verify import Endpoint
-from registry.errors import InputError
+from registry.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
     from registry.attest.predicates import Severity, Standing
+    from registry.attest.statement import Subject
     from registry.catalog.entry import Whom
     from registry.catalog.shelves import ReleaseShelf
     from registry.release.gates import Promotable
@@ -110,7 +111,7 @@ def promote(
             _show(found)
         output.say("nothing was signed: a gate is not open")
         raise typer.Exit(found.verdict.exit_code)
-    _say(reference, "active", reason, who, where, valid_days=valid_days)
+    _say(reference, "active", reason, who, where, valid_days=valid_days, verified=found.subject)
     if found.last is not None and not where.as_json:
         last, by = f"hf://{found.last}", found.release.partition("@")[2]
         output.say(f'{found.last} is active too: glasshouse release supersede {last} --by {by} --reason "..."')
@@ -202,8 +203,9 @@ def _say(
     successor: str | None = None,
     severity: Severity | None = None,
     valid_days: float | None = None,
+    verified: Subject | None = None,
 ) -> None:
-    """Sign the word, and bring it where it goes."""
+    """Sign the word, and bring it where it goes.  verified: the release that it must be of."""
     from registry.attest.bundle import MAX_MODEL_BYTES
     from registry.catalog.shelves import find
     from registry.hub.client import HubClient
@@ -219,6 +221,8 @@ def _say(
     said = standings.statement(
         bundle, standing, reason, successor, severity=severity, after=after, valid_days=valid_days
     )
+    if verified is not None and said.subjects[0] != verified:
+        raise Unavailable(f"{reference} is another release now than the one that was verified", mend="look at it again")
     _sign(said, bundle, who, out=where.out, hub=hub, dry_run=where.dry_run, as_json=where.as_json)
     if hub is not None and not where.dry_run:
         _tell(where.project, f"hf://{said.subjects[0].name}", standing)
@@ -226,7 +230,6 @@ def _say(
 
 def _tell(project: Path, release: str, standing: Standing) -> None:
     """Tell the project's MLflow, if it has one: what was signed stands, whatever MLflow answers."""
-    from registry.errors import Unavailable
     from registry.project import mlflow
 
     try:

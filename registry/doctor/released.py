@@ -59,13 +59,16 @@ def compared(project: Path, where: str, whom: Whom, *, endpoint: str | None) -> 
         yield good(NAME, "the project keeps no store of runs")
         return
     found = list(disagreements(versions, releases))
+    unread = [version for version in versions if version.held is None]
     yield from (bad(NAME, words, mend=MEND) for words in found)
-    if not found:
+    for version in unread:
+        yield unknown(NAME, f"{version}: its artifacts cannot be read", mend="see where they lie")
+    if not found and not unread:
         yield good(NAME, f"{len(releases)} releases and {len(versions)} versions agree")
 
 
 def disagreements(versions: Sequence[RecordedVersion], releases: Sequence[SignedRelease]) -> Iterator[str]:
-    """What MLflow says otherwise than the releases do; nothing where there is no version at all."""
+    """Each place where MLflow contradicts the releases. A store without versions contradicts nothing."""
     by_name = {release.name: release for release in releases}
     pointing: dict[tuple[str, str], list[RecordedVersion]] = defaultdict(list)
     for version in versions:
@@ -73,7 +76,7 @@ def disagreements(versions: Sequence[RecordedVersion], releases: Sequence[Signed
             pointing[version.model, named].append(version)
             release = by_name.get(named)
             if release is None:
-                yield f"{version} says that it is {named}, and there is no such release"
+                yield f"{version} points to {named}, which is not among the releases"
             else:
                 yield from _differing(version, release)
     for (model, named), several in pointing.items():
@@ -96,10 +99,12 @@ def _differing(version: RecordedVersion, release: SignedRelease) -> Iterator[str
         yield f"{version}: its tag {tracking.WEIGHTS} names weights {said[:16]}, which {release.name} has not"
     if version.run and not version.run_stands:
         yield f"{version}: its run {version.run} was deleted, or is not there"
+    if version.held is None:
+        return  # it cannot be told
     for name, signed in release.weights.items():
-        held = (version.held or {}).get(name)
+        held = version.held.get(name)
         if held is None:
-            yield f"{version}: its artifact {name} is not there, or cannot be read"
+            yield f"{version}: its artifact {name} is not there"
         elif held != signed:
             yield f"{version}: its artifact {name} is {held[:16]}, signed as {signed[:16]}"
 

@@ -77,13 +77,7 @@ def mark_released(root: Path, weights: Mapping[Path, str], release: MarkedReleas
     """
     if not stored(root):
         return None
-    tracking.set_defaults()
-    uri = tracking.uri(root)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    with answering(uri, "MLflow could not be told of the release"):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=uri)
+    with client_of(root, "MLflow could not be told of the release") as (client, uri):
         place = (_tagged(client, weights) or _held(client, uri, weights)) if weights else None
         if place is None:
             return None
@@ -110,13 +104,7 @@ def mark_standing(root: Path, release: str, standing: str) -> str | None:
     """
     if not stored(root):
         return None
-    tracking.set_defaults()
-    uri = tracking.uri(root)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    with answering(uri, f"MLflow could not be told that {release} is {standing}"):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=uri)
+    with client_of(root, f"MLflow could not be told that {release} is {standing}") as (client, _):
         versions = client.search_model_versions(f"tag.`{tracking.RELEASE}` = '{release}'", max_results=NEWEST)
         for version in versions:
             client.set_model_version_tag(version.name, version.version, tracking.STANDING, standing)
@@ -145,6 +133,18 @@ def _move_alias(client: Any, name: str, yanked: list[str]) -> None:
 def stored(root: Path) -> bool:
     """Whether the project at `root` has a store of runs, its own or a server's."""
     return bool(os.environ.get(variables.MLFLOW_TRACKING_URI)) or (root / tracking.STORE).is_file()
+
+
+@contextmanager
+def client_of(root: Path, failed: str) -> Iterator[tuple[Any, str]]:
+    """Within: the client of the project's store, and the store's URI. What it raises is Unavailable, as `answering`."""
+    tracking.set_defaults()
+    uri = tracking.uri(root)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    with answering(uri, failed):
+        from mlflow import MlflowClient
+
+        yield MlflowClient(tracking_uri=uri), uri
 
 
 @contextmanager

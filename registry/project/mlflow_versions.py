@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry.project.mlflow import LISTED, RELEASED, answering, fetched_digest, files_of, stored
+from registry.errors import Unavailable
+from registry.project.mlflow import LISTED, RELEASED, client_of, fetched_digest, files_of, stored
 from registry.records import tracking
+
+MOST = 10_000
+"""Versions that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +40,29 @@ class RecordedVersion:
 
 
 def recorded(root: Path, names: Set[str]) -> list[RecordedVersion] | None:
-    """The versions in the store of the project at `root`, the newest first; None where it has no store.
+    """The versions in the store of the project at `root`; None where it has no store.
 
     names: files whose bytes are read, of versions that point to a release, or are at the alias `released`.
     Raises Unavailable where MLflow is not installed, or does not answer.
     """
     if not stored(root):
         return None
-    tracking.set_defaults()
-    uri = tracking.uri(root)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    with answering(uri, "MLflow could not be asked"):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=uri)
-        found = client.search_model_versions(max_results=LISTED, order_by=["last_updated_timestamp DESC"])
+    with client_of(root, "MLflow could not be asked") as (client, uri):
+        found = list(_all(client))
         at = {name: client.get_registered_model(name).aliases.get(RELEASED) for name in {each.name for each in found}}
         return [_recorded(client, uri, each, str(each.version) == str(at[each.name]), names) for each in found]
+
+
+def _all(client: Any) -> Iterator[Any]:
+    """Every version, page after page. Raises Unavailable where there are more than MOST."""
+    token, count = None, 0
+    while token != "":
+        page = client.search_model_versions(max_results=LISTED, page_token=token)
+        count += len(page)
+        if count > MOST:
+            raise Unavailable(f"MLflow holds more than {MOST} versions of models", mend="remove what nobody needs")
+        yield from page
+        token = page.token or ""
 
 
 def _recorded(client: Any, uri: str, version: Any, alias: bool, names: Set[str]) -> RecordedVersion:
@@ -70,9 +79,12 @@ def _run_stands(client: Any, run: str | None) -> bool:
 
     if not run:
         return True
-    with suppress(MlflowException):
+    try:
         return bool(client.get_run(run).info.lifecycle_stage == "active")
-    return False
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
 
 
 def _held(client: Any, uri: str, version: Any, names: Set[str]) -> Mapping[str, str] | None:

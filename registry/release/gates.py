@@ -18,6 +18,7 @@ from typing import Any
 
 from registry.attest.policy import Approvals, NoWorse, Policy, Promotion
 from registry.attest.signature import people
+from registry.attest.statement import Subject
 from registry.catalog import entry, shelves
 from registry.catalog.entry import ReleaseEntry, Whom
 from registry.catalog.figures import figures_of
@@ -29,6 +30,8 @@ from registry.records import layout
 from registry.report import Check, Report, Step, Verdict, ask, overall
 from registry.verification import s7_status, spoken
 from registry.verification.case import Case
+from registry.verification.companions import on_hub
+from registry.verification.following import FollowBases
 from registry.verification.request import Request
 from registry.verification.s6_policy import cosigners
 from registry.verification.spoken import Word
@@ -44,6 +47,8 @@ class Promotable:
 
     release: str
     """`owner/name@version`."""
+    subject: Subject | None
+    """What a word on it speaks of, as it was verified; None where it was not."""
     newest: Word | None
     """The newest word on its status, by those who may speak of it."""
     last: str | None
@@ -85,20 +90,30 @@ def look(
         raise InputError("nobody was named who may release", mend="give --policy policy.yaml")
     policy, hub = whom.verifier.policy, HubClient(endpoint)
     gates: list[Check] = []
+    seen: list[Subject] = []
+
+    def told(case: Case, report: Report) -> None:
+        seen.extend([case.subject] if case.subject else [])
+        gates.extend(_of_itself(case, policy))
+
     asked = Request(
-        reference, whom.verifier, attestations, endpoint=endpoint, progress=progress, memory=whom.memory,
-        told=lambda case, report: gates.extend(_of_itself(case, policy)),
+        reference, whom.verifier, attestations, on_hub(hub, progress), FollowBases(endpoint, None, progress),
+        endpoint=endpoint, progress=progress, memory=whom.memory,
+        told=told,
     )  # fmt: skip
     gates[:0] = _verification(asked.verified())
     shelf = shelves.HubShelf(reference, hub.refs.resolve(reference.repository, reference.revision), hub)
     there, last = entry.read(shelf, whom), None
+    if [there.subject] != seen:
+        why = "the Hub shows another release now than the one that was verified"
+        gates.append(Check(Step.PLACE, Verdict.UNKNOWN, "the same release", why))
     try:
         last = last_active(there, hub, whom)
     except Unavailable as problem:
         gates.append(Check(Step.POLICY, Verdict.UNKNOWN, "the release before", problem.message))
     else:
         gates += _figures(there, last, policy.promotion)
-    return Promotable(there.name, there.newest, last.name if last else None, tuple(gates))
+    return Promotable(there.name, seen[0] if seen else None, there.newest, last.name if last else None, tuple(gates))
 
 
 def last_active(there: ReleaseEntry, hub: HubClient, whom: Whom) -> ReleaseEntry | None:
@@ -128,7 +143,7 @@ def _verification(report: Report) -> Iterator[Check]:
     """One gate for all of steps 0 to 6; where it is not open, one for each check that is not."""
     checks = [check for check in report.checks if check.step < Step.STATUS]
     held = [check for check in checks if check.verdict is Verdict.PASS]
-    if len(held) == len(checks):
+    if checks and len(held) == len(checks):
         yield Check(Step.POLICY, Verdict.PASS, "verification", f"{len(held)} checks hold")
         return
     for check in checks:

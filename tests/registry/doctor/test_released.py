@@ -17,7 +17,7 @@ from registry.attest.verifier import Trust, Verifier
 from registry.catalog.entry import Whom
 from registry.digest import sha256_file
 from registry.doctor import released
-from registry.project import mlflow
+from registry.project import mlflow, mlflow_versions
 from registry.records import layout, tracking
 from registry.records.release_record import ReleaseRecord
 from registry.release.signing import sign
@@ -97,7 +97,7 @@ def test_nothing_is_told_of_a_clean_store(store: Store) -> None:
 
 
 PLANTED: dict[str, tuple[Callable[[Store], object], str]] = {
-    "version without release": (lambda store: shutil.rmtree(store.releases / "v1.0.0"), "there is no such release"),
+    "version without release": (lambda store: shutil.rmtree(store.releases / "v1.0.0"), "not among the releases"),
     "release without version": (
         lambda store: store.client.delete_model_version("small", "1"), f"no version points to {NAMES[0]}",
     ),
@@ -133,6 +133,15 @@ def test_each_disagreement_is_told(store: Store, planted: str) -> None:
     spoil(store)
     told = store.told()
     assert any(words in line for line in told), told
+
+
+def test_what_cannot_be_read_accuses_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(artifacts: str, uri: str) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(mlflow_versions, "files_of", lost)
+    found = list(released.compared(store.root, str(store.releases), Whom(Trust()), endpoint=None))
+    assert {condition.verdict for condition in found} == {Verdict.UNKNOWN} and len(found) == 2
 
 
 def test_a_project_without_a_store_has_nothing_to_compare(store: Store, tmp_path: Path) -> None:

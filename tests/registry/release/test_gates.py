@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,9 @@ import pytest
 
 from registry import canonical, cli
 from registry.attest.localkey import KeySigner
+from registry.attest.statement import Subject
 from registry.hub.client import HubClient
+from registry.release import gates
 from registry.release.publishing import publish
 from registry.release.signing import sign
 from registry.variables import MEMORY
@@ -151,6 +153,17 @@ def test_what_policy_asks_of_any_release_is_asked_of_a_candidate(hub: Site) -> N
     assert code == 1
     assert gates["verification: openness"][0] == "unknown"
     assert gates["verification: attestation nonesuch"][0] == "shut"
+
+
+def test_another_release_than_was_verified_is_not_promoted(hub: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = gates.look
+
+    def other(*words: Any, **fields: Any) -> gates.Promotable:
+        return replace(looked(*words, **fields), subject=Subject("org/other@v1.0.0", "0" * 64))
+
+    monkeypatch.setattr(gates, "look", other)
+    code, told = hub.say("promote", THIRD, "--policy", hub.policy())
+    assert code == 3 and "another release now" in json.dumps(told)
 
 
 def test_what_cannot_be_asked_is_refused(hub: Site, tmp_path: Path) -> None:
