@@ -128,7 +128,7 @@ def _plain(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Whether Python's own JSON writer gives the canonical bytes of `value`: keys are ASCII, for they are sorted by
     UTF-16 units; and numbers are spelt alike in JavaScript."""
     kind = type(value)
-    if kind is dict:
+    if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not key.isascii() or not (type(item) is str or _plain(item, depth - 1)):
                 return False

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from registry.records.record import Count, Record, Sha256
+from registry.records.record import Count, ParamsSection, Record, Sha256
 from registry.records.run import ProjectPath
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 
 
-class ChosenBase(BaseModel):
+class ChosenBase(ParamsSection):
     """The `base` section of params.yaml: which model a fine-tuning begins with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Annotated[str, StringConstraints(pattern=rf"^hf://{_PART}/{_PART}@[0-9a-f]{{40}}$")]
     """hf://OWNER/NAME@COMMIT: 40 hex digits, for a branch or a tag moves."""

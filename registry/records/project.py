@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from registry import canonical, strict_yaml
 from registry.errors import Malformed, Unavailable
 from registry.records import data_manifest, folders, layout, tokens, training_folder
 from registry.records.addresses import StageName
-from registry.records.record import validated
+from registry.records.record import ParamsSection, validated
 from registry.records.run import ProjectPath
 
 LOCK = "requirements.lock"
@@ -42,10 +42,8 @@ Setting = Annotated[str, StringConstraints(pattern=rf"^{_KEY}(\.{_KEY}){{0,9}}$"
 """The place of a value in params.yaml, such as train.steps."""
 
 
-class AdamW(BaseModel):
+class AdamW(ParamsSection):
     """Where params.yaml has what binds the state of AdamW to the lengths of the gradients."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip_norm: Setting = "train.clip_norm"
     """The greatest length of a gradient."""
@@ -53,18 +51,16 @@ class AdamW(BaseModel):
     """The weight of the running mean of squares."""
 
 
-class ReplayContract(BaseModel):
+class ReplayContract(ParamsSection):
     """How the training of a project is replayed: docs/reference/replay.md."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     module: ModuleName = "pipelines.replay"
     """What `python -m` runs to replay: a module of the source."""
     data: StageName = "encode"
     """The stage of dvc.yaml that ends in tokens.json. It is run first, with every stage that it needs."""
-    made: Annotated[dict[ProjectPath, ProjectPath], Field(max_length=100)] = {
-        "tokenizer.json": f"{folders.TOKENIZER}/tokenizer.json"
-    }
+    made: dict[ProjectPath, ProjectPath] = Field(
+        {"tokenizer.json": f"{folders.TOKENIZER}/tokenizer.json"}, max_length=100
+    )
     """What else of the release those stages make, beside its records: path in the release, and path in the project."""
     steps: Setting = "train.steps"
     """Where params.yaml says how many steps there are in all."""
@@ -84,10 +80,10 @@ class ReplayContract(BaseModel):
         return path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
 
 
-class _Release(BaseModel):
+class _Release(ParamsSection):
     """What is read of the `release` section. Its other fields are the law of whoever cuts releases."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     output: ProjectPath = folders.DRAFT
     provenance: Annotated[tuple[ProjectPath, ...], Field(max_length=1000)] = (

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry.manifest import check_path
 from registry.records.layout import LockTool
-from registry.records.record import Record, Sha256
+from registry.records.record import ParamsSection, Record, Sha256
 from registry.records.run import ProjectPath
 from registry.suffixes import SAFETENSORS
 
@@ -53,11 +53,9 @@ Command = Annotated[tuple[Word, ...], Field(min_length=1, max_length=1100), Afte
 """A program, and what it is told, word by word."""
 
 
-class Tolerance(BaseModel):
+class Tolerance(ParamsSection):
     """How far an output may be from the released one: `|rebuilt - released| <= atol + rtol * |released|`, number by
     number, as of numpy.allclose. Neither by default: the bytes must be the same."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rtol: Near = 0.0
     """Relative to the released number."""
@@ -65,10 +63,8 @@ class Tolerance(BaseModel):
     """Absolute."""
 
 
-class EnvironmentContract(BaseModel):
+class EnvironmentContract(ParamsSection):
     """What the stages run in: a lock of packages, or an image of a container."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: LockTool | None = None
     """Whose format the lock has; what its name says, where nothing is said."""
@@ -84,10 +80,8 @@ class EnvironmentContract(BaseModel):
         return self
 
 
-class RebuildContract(BaseModel):
+class RebuildContract(ParamsSection):
     """How others rebuild what is released: docs/how-to/audit.md. All of it can be left out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: Command | None = None
     """What rebuilds, run at the project's root, word by word: no shell reads it. Nothing said: `dvc repro` of
@@ -96,7 +90,7 @@ class RebuildContract(BaseModel):
     """Stages that DVC is to run, with those that they need. Nothing said: those that wrote what is released."""
     environment: EnvironmentContract | None = None
     """What the stages run in. Nothing said: the lock of packages that the project has, if it has one."""
-    tolerances: Annotated[dict[ProjectPath, Tolerance], Field(max_length=1000)] = {}
+    tolerances: dict[ProjectPath, Tolerance] = Field({}, max_length=1000)
     """By output of the project, or folder: how far arrays in .safetensors and figures in .json may be apart."""
 
     @model_validator(mode="after")

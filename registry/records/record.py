@@ -49,6 +49,13 @@ def _amiss(under: str, location: tuple[int | str, ...], said: str, found: Any) -
     return f"{words}, found {str(found)[:80]!r}" if isinstance(found, str | int | float) else words
 
 
+class ParamsSection(BaseModel):
+    """What a person writes in YAML: these keys, no others, and it cannot be changed. Its schema is built at its first
+    use, for most commands read few of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
 class Record(BaseModel):
     """A JSON object with these keys, no more and no fewer, that cannot be changed."""
 

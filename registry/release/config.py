@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     field_validator,
@@ -22,7 +20,7 @@ from registry.records import folders, kinds, project
 from registry.records.data_manifest import DOCUMENTS
 from registry.records.project import ReplayContract
 from registry.records.rebuild import RebuildContract
-from registry.records.record import validated
+from registry.records.record import ParamsSection, validated
 from registry.records.release_record import Declared
 from registry.records.run import ProjectPath
 from registry.release.gguf_file import Type
@@ -33,10 +31,8 @@ PARAMS = "params.yaml"
 _NAME = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 
 
-class DataCompanion(BaseModel):
+class DataCompanion(ParamsSection):
     """The data set that the model was trained on, as a data set of the Hub: texts, manifest, card, Croissant."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["data"]
     """Says that it is this one."""
@@ -46,13 +42,11 @@ class DataCompanion(BaseModel):
     """The texts, with the columns of the corpus stage."""
 
 
-class GgufCompanion(BaseModel):
+class GgufCompanion(ParamsSection):
     """The weights as llama.cpp and its kin load them: GGUF files made from the release, a card, the tokenizer.
 
     For a Llama with a byte-level BPE tokenizer. Needs the extra `gguf`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["gguf"]
     """Says that it is this one."""
@@ -73,10 +67,8 @@ class GgufCompanion(BaseModel):
         return value
 
 
-class FolderCompanion(BaseModel):
+class FolderCompanion(ParamsSection):
     """A folder as it is, with a README.md of its own: the weights in another form, made by another tool."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["folder"]
     """Says that it is this one."""
@@ -86,10 +78,8 @@ class FolderCompanion(BaseModel):
     """What is published. The card of a model must name the released one as its base_model."""
 
 
-class ReleaseConfig(BaseModel):
+class ReleaseConfig(ParamsSection):
     """What is released, from where, and what only a person can say of it. What is left out is not said."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     repo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")]
     """Where it is published on the Hub: namespace/name."""

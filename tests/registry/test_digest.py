@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.digest import BOTH, CHUNK, Digests, is_sha256, measure, measure_files, sha256_file
+from registry.digest import AHEAD, BOTH, CHUNK, Digests, is_sha256, measure, measure_files, sha256_file
 
 EMPTY_BLAKE3 = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 """Of no bytes: the first test vector of BLAKE3's authors."""
@@ -24,15 +25,28 @@ def test_the_digests_are_those_of_the_standards(tmp_path: Path) -> None:
     assert is_sha256(EMPTY_SHA256) and not is_sha256(EMPTY_SHA256.upper()) and not is_sha256(EMPTY_SHA256 + "\n")
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17])
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, AHEAD, AHEAD + 1, 3 * AHEAD + 17])
 def test_each_byte_is_read_once_for_both_and_never_many_at_a_time(tmp_path: Path, size: int) -> None:
     path, data = tmp_path / "file", bytes(range(256)) * (size // 256 + 1)
     path.write_bytes(data[:size])
     pieces: list[int] = []
     both = measure(path, BOTH, pieces.append)
-    assert sum(pieces) == size and max(pieces, default=0) <= CHUNK
+    assert sum(pieces) == size and max(pieces, default=0) <= AHEAD
     assert both == Digests(hashlib.sha256(data[:size]).hexdigest(), blake3(data[:size]).hexdigest())
     assert sha256_file(path) == both.sha256
+
+
+def test_who_cancels_leaves_no_thread_behind(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * AHEAD))
+
+    def cancelled(count: int) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        measure(path, BOTH, cancelled)
+    assert threading.active_count() == before
 
 
 def test_what_is_not_asked_for_is_not_measured(tmp_path: Path) -> None:
