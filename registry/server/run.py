@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import TextIO
 
@@ -78,6 +79,7 @@ def serve(
 
 def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
     """Answer requests until told to stop."""
+    Thread(target=hub.index.make, name="index", daemon=True).start()  # the first who asks for a list waits less
     log = _log(access_log)
     config = uvicorn.Config(
         create_app(hub, figures, log, pages_of),

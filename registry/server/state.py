@@ -14,6 +14,7 @@ from registry.server.access.tokens import TokenStore, User
 from registry.server.names import RepoName, pull_number
 from registry.server.store import pulls
 from registry.server.store.commits import Asked
+from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
 from registry.server.store.placement import GIT_ATTRIBUTES
 from registry.server.store.places import REPOSITORIES, UPLOADS
@@ -53,6 +54,8 @@ class Hub:
     """Signs links, and knows its own."""
     large: LargeFiles
     """The large files, and the quota."""
+    index: RepositoryIndex
+    """What the lists say, and this process's own."""
 
     @classmethod
     def open(
@@ -75,7 +78,8 @@ class Hub:
         uploads.collect(STALE_UPLOAD_SECONDS)
         sweep(root / REPOSITORIES)
         large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
-        return cls(root, limits, xet, url, TokenStore(root), Links(root), large)
+        index = RepositoryIndex(root / REPOSITORIES, blobs)
+        return cls(root, limits, xet, url, TokenStore(root), Links(root), large, index)
 
     @property
     def repositories(self) -> Path:
@@ -95,15 +99,9 @@ class Hub:
         """The repository of that name. Raises Problem 404 where there is none that `user` may read."""
         return rights.readable(self.repositories, name, user)
 
-    def visible(self, kind: str, user: User | None, *, owner: str | None = None, search: str = "") -> list[Repository]:
-        """The repositories that `user` may read, by name: of `owner`, and with `search` in their name."""
-        return [
-            repo
-            for repo in Repository.all(self.repositories, kind)
-            if owner in (None, repo.name.owner)
-            and search.lower() in str(repo.name).lower()
-            and rights.may_read(user, repo)
-        ]
+    def find(self, user: User | None, wanted: Wanted) -> list[Seen]:
+        """The repositories that fit, in order, as far as `user` may read them. Raises Problem 503 as the index does."""
+        return [seen for seen in self.index.find(wanted) if rights.may_read(user, seen)]
 
     def create(self, name: RepoName, user: User, *, private: bool) -> bool:
         """Make a repository; False where there is one. Raises Problem 403 for a name that is not theirs to give."""

@@ -11,6 +11,7 @@ What somebody may not read is as good as not there: 404, not 403.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from registry.server.access.tokens import Role, User
 from registry.server.names import RepoName
@@ -24,7 +25,19 @@ MAX_PROPOSAL = 16 << 20
 """Bytes of a commit that somebody without writing rights may propose."""
 
 
-def may_read(user: User | None, repo: Repository) -> bool:
+class Closable(Protocol):
+    """What can be private: a repository, or what a list says of one."""
+
+    @property
+    def name(self) -> RepoName:
+        """Its name."""
+
+    @property
+    def private(self) -> bool:
+        """Whether only its owners may read it."""
+
+
+def may_read(user: User | None, repo: Closable) -> bool:
     """Whether it is theirs to read; None stands for somebody without a token."""
     return not repo.private or (user is not None and user.may_read(repo.name))
 

@@ -1,4 +1,6 @@
-"""What the lists need of each repository: read once, and kept until one of its refs changes. Nothing is on the disk.
+"""The newest release of each repository: read once, and kept until one of its refs changes. Nothing is on the disk.
+
+What can be searched for is in `store/index.py`; this is what a page shows beside it.
 
 Law: a row is what a reading now would give, but for words that grow stale by the clock; those the page of a release
 tells. A repository's state is told by the times at which git last wrote its refs. A state that is younger than the
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +19,11 @@ from typing import Any
 
 from registry.catalog.shelves import MAX_TAGS
 from registry.errors import GlasshouseError
-from registry.hub.metadata import front_matter
-from registry.records import layout
-from registry.server.names import MAIN, RepoName
+from registry.server.names import RepoName
 from registry.server.pages import expected
 from registry.server.pages.checking import key_of
 from registry.server.pages.expected import Stamp, modified
 from registry.server.pages.shelf import StoreShelf, shelf_of
-from registry.server.problems import Problem
 from registry.server.store import git
 from registry.server.store.large_files import LargeFiles
 from registry.server.store.repository import BRANCHES, TAGS, Repository
@@ -36,8 +34,6 @@ SETTLED = 2.0
 NO_FOLDERS = 2
 """Links of a folder that holds none, where the file system counts them; elsewhere it has one."""
 MAX_REFS = 5_000
-MAX_FRONT = 64 << 10
-"""Bytes of a card in which the list looks for its facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +63,18 @@ class Released:
     date: str
     """When it was signed, or else its commit made: RFC 3339."""
 
+    def as_json(self) -> dict[str, Any]:
+        """The form that the JSON of a page has."""
+        return {
+            "tag": self.tag, "commit": self.shelf.commit, "signer": self.signer, "signatureHolds": self.holds,
+            "signerExpected": self.named, "standing": self.standing, "parameters": self.parameters,
+            "bytes": self.size, "date": self.date,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What a list says of a repository."""
+    """The releases of a repository."""
 
     repo: Repository
     """Which it is."""
@@ -78,32 +82,11 @@ class IndexRow:
     """(tag, commit) of each release, the newest first."""
     released: Released | None
     """The newest of them that is not taken back, else the newest; None where there is none that can be read."""
-    license: str | None
-    """By the release, else by the card."""
-    task: str | None
-    """What it does, as its card says: `text-generation`."""
-    changed: str
-    """When it last changed: RFC 3339."""
-    title: str | None = None
-    """What its card calls it."""
 
     @property
     def name(self) -> RepoName:
         """Its name."""
         return self.repo.name
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that the JSON of the page has."""
-        new = self.released
-        return {
-            "id": str(self.name), "kind": self.name.kind, "title": self.title,
-            "versions": [tag for tag, _ in self.commits], "license": self.license, "task": self.task,
-            "changed": self.changed, "release": new and {
-                "tag": new.tag, "commit": new.shelf.commit, "signer": new.signer, "signatureHolds": new.holds,
-                "signerExpected": new.named, "standing": new.standing, "parameters": new.parameters,
-                "bytes": new.size, "date": new.date,
-            },
-        }  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -117,22 +100,9 @@ class ListIndex:
     _kept: dict[Path, tuple[Stamp, IndexRow]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def rows(self, repositories: Iterable[Repository]) -> Iterator[IndexRow]:
-        """A row for each; one that has gone since, or cannot be read, is left out."""
-        trusted: dict[str, Stamp] = {}
-        for repo in repositories:
-            owner = repo.name.owner
-            if owner not in trusted:
-                trusted[owner] = expected.stamp(self.root, owner)
-            with suppress(Problem, git.GitFailed, FileNotFoundError):
-                yield self._row(repo, trusted[owner])
-
     def row(self, repo: Repository) -> IndexRow:
-        """What the lists say of it. Raises Problem 404 or FileNotFoundError where it has gone since."""
-        return self._row(repo, expected.stamp(self.root, repo.name.owner))
-
-    def _row(self, repo: Repository, trusted: Stamp) -> IndexRow:
-        stamp = (*trusted, *_written(os.fspath(repo.folder)))
+        """The releases of it. Raises Problem 404 or FileNotFoundError where it has gone since, or GitFailed."""
+        stamp = (*expected.stamp(self.root, repo.name.owner), *_written(os.fspath(repo.folder)))
         kept = self._kept.get(repo.folder)
         if kept is not None and kept[0] == stamp:
             return kept[1]
@@ -166,14 +136,6 @@ def refs_of(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:
     return dict(list(heads.items())[:MAX_REFS]), {tag: tags[tag] for tag in newest}
 
 
-def front_of(card: bytes) -> dict[str, Any]:
-    """The YAML before a card; nothing where there is none that can be read."""
-    try:
-        return front_matter(card[:MAX_FRONT]) or {}
-    except GlasshouseError:
-        return {}
-
-
 def _row(root: Path, repo: Repository, large: LargeFiles) -> IndexRow:
     heads, tags = refs_of(repo)
     released = None
@@ -183,20 +145,7 @@ def _row(root: Path, repo: Repository, large: LargeFiles) -> IndexRow:
         if found is not None and found.standing != "yanked":
             released = found
             break
-    commit = released.shelf.commit if released else heads.get(MAIN)
-    card = _card(repo, large, commit) if commit else {}
-    changed = git.log(repo.folder, commit, limit=1)[0].date if commit else repo.created
-    license_ = released.license if released and released.license else _text(card.get("license"))
-    return IndexRow(repo, tuple(tags.items()), released, license_, _text(card.get("pipeline_tag")), changed,
-                    _text(card.get("pretty_name")))  # fmt: skip
-
-
-def _card(repo: Repository, large: LargeFiles, commit: str) -> dict[str, Any]:
-    try:
-        content = large.content(repo, commit, layout.CARD)
-    except Problem:
-        return {}
-    return front_of(b"".join(content.read(0, min(content.size, MAX_FRONT))))
+    return IndexRow(repo, tuple(tags.items()), released)
 
 
 def _released(
@@ -218,8 +167,3 @@ def _released(
         newest.status.standing if newest else None, record.license if record else None,
         record.parameters if record else None, sum(file.size for file in entry.release.files), at,
     )  # fmt: skip
-
-
-def _text(value: Any) -> str | None:
-    """A short text of a card; None for anything else."""
-    return value if isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable() else None

@@ -16,10 +16,10 @@ from registry.server.pages import asked, card, marks
 from registry.server.pages.answered import Page
 from registry.server.pages.asked import AskedFor
 from registry.server.pages.expected import Expected
-from registry.server.pages.index import front_of
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.store import git
+from registry.server.store.facts import front_of
 from registry.server.store.git import TreeRow
 
 MAX_FILES = 1_000

@@ -10,6 +10,8 @@ from registry.server.pages.answered import Page
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.routes import asking
+from registry.server.store import git
+from registry.server.store.index import Wanted
 
 MAX_NAME = 1_000
 MAX_READ = 300
@@ -24,13 +26,16 @@ def releases_by(site: Site, request: Request) -> Page:
     reader = asking.user(request)
     left, items = MAX_READ, []
     for kind in KINDS:
-        for row in site.index.rows(site.hub.visible(kind, reader)):
-            told, left = site.signed(row, left)
+        for seen in site.hub.find(reader, Wanted(kind)):
+            try:
+                told, left = site.signed(site.index.row(seen.repository), left)
+            except (Problem, git.GitFailed, FileNotFoundError):  # it has gone since, or cannot be read
+                continue
             signed = [each for each in told if each.signer == name]
             if signed:
                 others = sorted({each.signer for each in told if each.signer not in (name, None)})
-                known = {"place": row.name.url_path, "others": others, "signed": [each.as_json() for each in signed]}
-                items.append({**listing.item(site, row), **known})
+                known = {"place": seen.name.url_path, "others": others, "signed": [each.as_json() for each in signed]}
+                items += [{**item, **known} for item in listing.items(site, [seen])]
     if not items and left:
         raise Problem(404, "nothing here is signed by that name")
     return Page("signer.html", {"name": name, "items": items, "whole": left > 0}, {"title": "Signer"})

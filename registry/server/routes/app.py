@@ -24,6 +24,7 @@ from registry.server.routes import (
     content,
     ingest,
     large,
+    listing,
     openapi,
     proposing,
     reading,
@@ -130,7 +131,7 @@ def _api() -> list[Route]:
     repo = "/api/{kind:kind}/{owner:segment}/{name:segment}"
     at = "{revision:segment}"
     return [
-        Route("/api/{kind:kind}", reading.listing),
+        Route("/api/{kind:kind}", listing.search),
         Route(repo, reading.info),
         Route(f"{repo}/revision/{at}", reading.info),
         Route(f"{repo}/tree/{at}", reading.tree),

@@ -7,12 +7,17 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from registry.records import layout
+from registry.records.kinds import ADAPTER, CONFIG, PIPELINE
 from registry.server import names
 from registry.server.routes import serving
 from registry.server.routes.asking import hub, repository
 from registry.server.routes.declared import BYTES
 from registry.server.store.large_files import Content, in_git
 from registry.server.store.repository import Repository
+
+COUNTED = {"models": (CONFIG, ADAPTER, PIPELINE), "datasets": (layout.CARD,)}
+"""Which files a download is told by, as loaders read one of them first; so is a clone."""
 
 
 def resolve(request: Request) -> Response:
@@ -21,7 +26,10 @@ def resolve(request: Request) -> Response:
     The ETag is the SHA-256 of a large file, git's SHA-1 of any other. What is served can run no script in a browser.
     """
     repo, commit, path = _place(request)
-    return _answer(request, commit, path, hub(request).large.content(repo, commit, path))
+    content = hub(request).large.content(repo, commit, path)
+    if request.method == "GET" and path in COUNTED[repo.name.kind]:
+        repo.downloaded()
+    return _answer(request, commit, path, content)
 
 
 def raw(request: Request) -> Response:

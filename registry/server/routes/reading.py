@@ -1,8 +1,7 @@
-"""Routes that say what is in a repository: info, tree, paths, refs, commits."""
+"""Routes that say what is in a repository: info, tree, paths, refs, commits. `listing.py` says which there are."""
 
 from __future__ import annotations
 
-import hashlib
 import html
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
@@ -13,53 +12,37 @@ from starlette.responses import JSONResponse
 
 from registry import canonical
 from registry.server import names
-from registry.server.problems import Problem
-from registry.server.routes.asking import base_url, hub, repository, user
+from registry.server.routes import paging, summaries
+from registry.server.routes.asking import base_url, hub, repository
 from registry.server.routes.bodies import PathsInfo
-from registry.server.routes.declared import FORM, JSON, check_body, query, refuse_unknown, takes
+from registry.server.routes.declared import FORM, JSON, check_body, query, takes
+from registry.server.routes.paging import FLAG, NUMBER, PAGE
 from registry.server.routes.receiving import MAX_JSON, read_bytes
 from registry.server.store import git
+from registry.server.store.facts import facts_of
 from registry.server.store.git import TreeRow
 from registry.server.store.pulls import PULLS
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
-FLAG = {"type": "boolean"}
-TEXT = {"type": "string"}
-NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
-PAGE = 1000
-"""Rows of a tree in one answer."""
 PAGE_EXPANDED = 100
 PAGE_HISTORY = 50
 """Commits of a history in one answer; what one says of itself may be long."""
 
 
-@takes(
-    query={"author": TEXT, "search": TEXT, "limit": NUMBER, "cursor": NUMBER, "full": FLAG, "config": FLAG,
-           "cardData": FLAG, "expand": TEXT}
-)  # fmt: skip
-def listing(request: Request) -> JSONResponse:
-    """GET /api/{kind}: the repositories that the client may read, by name; those of `author`, with `search` in it.
-
-    400 for any other filter or order: all repositories would come back as if they fitted. The last four ask for more of
-    each, and get what there is.
-    """
-    refuse_unknown(request)
-    kind, author, search = request.path_params["kind"], query(request, "author"), query(request, "search") or ""
-    found = hub(request).visible(kind, user(request), owner=author, search=search)
-    start, end, more = _page(request, len(found), f"{base_url(request)}/api/{kind}")
-    return JSONResponse([_summary(repo) for repo in found[start:end]], headers=more)
-
-
-@takes(query={"blobs": FLAG})
+@takes(query={"blobs": FLAG, "securityStatus": FLAG, "expand": summaries.PROPERTY, "expand[]": summaries.PROPERTY})
 def info(request: Request) -> JSONResponse:
-    """GET /api/{kind}/{repo}[/revision/{revision}]: what there is, and every file's name (and digest, with `blobs`)."""
+    """GET /api/{kind}/{repo}[/revision/{revision}]: what it says of itself, and every file's name.
+
+    Digests of files come with `blobs`; with `expand`, nothing but what that names.
+    """
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params.get("revision", names.MAIN)))
     rows = [row for row in repo.rows(commit, recursive=True) if not row.directory]
-    last = git.log(repo.folder, commit, limit=1)[0]
-    detailed = _flag(request, "blobs")
-    facts = {"sha": commit, "lastModified": last.date, "siblings": [_sibling(row, detailed) for row in rows]}
-    return JSONResponse(_summary(repo) | facts)
+    told = facts_of(repo, hub(request).large.blobs, commit)
+    answer = summaries.summary(repo, repo.created, repo.downloads, told) | summaries.more(told)
+    answer["siblings"] = [_sibling(row, paging.flag(request, "blobs")) for row in rows]
+    answer["usedStorage"] = sum(repo.contents.read().values())
+    return JSONResponse(summaries.expanded(request, answer))
 
 
 @takes(query={"recursive": FLAG, "expand": FLAG, "cursor": NUMBER, "limit": NUMBER})
@@ -69,11 +52,11 @@ def tree(request: Request) -> JSONResponse:
     params = request.path_params
     commit = repo.resolve(names.revision(params["revision"]))
     path = names.file_path(params["path"].rstrip("/")) if params.get("path") else None
-    rows = repo.rows(commit, path, recursive=_flag(request, "recursive"))
+    rows = repo.rows(commit, path, recursive=paging.flag(request, "recursive"))
     tail = f"/{quote(path)}" if path else ""
     url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
-    expand = _flag(request, "expand")
-    start, end, more = _page(request, len(rows), url, PAGE_EXPANDED if expand else PAGE)
+    expand = paging.flag(request, "expand")
+    start, end, more = paging.page(request, len(rows), url, PAGE_EXPANDED if expand else PAGE)
     return JSONResponse(_rows(repo, commit, rows[start:end], expand=expand), headers=more)
 
 
@@ -94,7 +77,9 @@ async def paths_info(request: Request) -> JSONResponse:
 @takes(query={"include_prs": FLAG})
 def refs(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/refs: branches and tags; pull requests where they are asked for."""
-    prefixes = {"branches": BRANCHES, "tags": TAGS} | ({"pullRequests": PULLS} if _flag(request, "include_prs") else {})
+    prefixes = {"branches": BRANCHES, "tags": TAGS} | (
+        {"pullRequests": PULLS} if paging.flag(request, "include_prs") else {}
+    )
     found = git.refs(repository(request).folder, *prefixes.values())
     answer: dict[str, list[dict[str, str]]] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
     for key, prefix in prefixes.items():
@@ -114,7 +99,7 @@ def commits(request: Request) -> JSONResponse:
     """
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
-    page = _number(request, "p", 0)
+    page = paging.number(request, "p", 0)
     formatted = query(request, "expand[]") == "formatted"
     history = git.log(repo.folder, commit, limit=PAGE_HISTORY + 1, skip=page * PAGE_HISTORY)
     response = JSONResponse([_commit(each, formatted=formatted) for each in history[:PAGE_HISTORY]])
@@ -142,34 +127,6 @@ def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONRespons
     repo: Repository = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     return JSONResponse(_rows(repo, commit, git.tree(repo.folder, commit, paths) if paths else [], expand=expand))
-
-
-def _page(request: Request, count: int, url: str, most: int = PAGE) -> tuple[int, int, dict[str, str]]:
-    """(start, end, headers) of the page that is asked for, of `count` rows: from `cursor` on, `limit` of them.
-
-    The headers hold a link to the next page, at `url`.
-    """
-    start = _number(request, "cursor", 0)
-    end = start + min(most, max(1, _number(request, "limit", most)))
-    if end >= count:
-        return start, end, {}
-    again = {key: value for key, value in request.query_params.items() if key != "cursor"}
-    return start, end, {"Link": f'<{url}?{urlencode(again | {"cursor": str(end)})}>; rel="next"'}
-
-
-def _summary(repo: Repository) -> dict[str, Any]:
-    return {
-        "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
-        "id": str(repo.name),
-        "author": repo.name.owner,
-        "createdAt": repo.created,
-        "private": repo.private,
-        "gated": False,
-        "disabled": False,
-        "downloads": 0,
-        "likes": 0,
-        "tags": [],
-    }
 
 
 def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool) -> list[dict[str, Any]]:
@@ -201,14 +158,3 @@ def _sibling(row: TreeRow, detailed: bool) -> dict[str, Any]:
         if row.sha256 is not None:
             answer["lfs"] = {"sha256": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
     return answer
-
-
-def _flag(request: Request, key: str) -> bool:
-    return (query(request, key) or "").lower() in ("true", "1")
-
-
-def _number(request: Request, key: str, default: int) -> int:
-    text = query(request, key) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Problem(400, f"{key} is not a number")
-    return int(text)

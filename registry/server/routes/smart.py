@@ -38,6 +38,7 @@ async def upload_pack(request: Request) -> Response:
     if request.headers.get("content-encoding") == "gzip":
         wants = _gunzip(wants)
     pack = await cloning.packed(repo, wants, _version(request))
+    repo.downloaded()
     return StreamingResponse(pack, media_type="application/x-git-upload-pack-result", headers=_NO_CACHE)
 
 

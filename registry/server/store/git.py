@@ -5,9 +5,11 @@ Names never reach git as arguments unless `names.py` has let them through; paths
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ _FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
 _STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
 MAX_LOOK_BACK = 1000
 """Commits that are looked through for the last change of a file."""
+_COMMITTED = re.compile(rb"^committer .* ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 _POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
 
@@ -168,6 +171,43 @@ def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | N
     if large is None:
         return TreeRow(path, oid, len(data)), data
     return TreeRow(path, oid, large[1], sha256=large[0], pointer_size=len(data)), data
+
+
+def contents(folder: Path, names: Sequence[str]) -> list[bytes | None]:
+    """The bytes of each object named, as `commit:path` or any other way of git's; None for what is not there."""
+    given = "".join(f"{name}\n" for name in names).encode()
+    batch, found, start = run(folder, "cat-file", "--batch", given=given) if names else b"", list[bytes | None](), 0
+    for _ in names:
+        end = batch.index(b"\n", start)
+        size = batch[start:end].rpartition(b" ")[2]
+        if not size.isdigit():  # `NAME missing`, or `NAME ambiguous`
+            found.append(None)
+            start = end + 1
+            continue
+        found.append(batch[end + 1 : end + 1 + int(size)])
+        start = end + 2 + int(size)
+    return found
+
+
+def names_in(tree: bytes) -> list[str]:
+    """What stands in a tree itself, from the bytes that git keeps of it: `mode name NUL id`, time and again."""
+    found, start = [], 0
+    while start < len(tree):
+        space, end = tree.index(b" ", start), tree.index(b"\0", start)
+        found.append(tree[space + 1 : end].decode(errors="replace"))
+        start = end + 1 + len(ABSENT) // 2
+    return found
+
+
+def object_name(kind: str, data: bytes) -> str:
+    """What git calls an object of that kind with those bytes."""
+    return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+
+
+def date_of(commit: bytes) -> str:
+    """When a commit was made, from the bytes that git keeps of it: RFC 3339, as in Commit."""
+    found = _COMMITTED.search(commit.partition(b"\n\n")[0])
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(int(found[1]) if found else 0))
 
 
 def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:

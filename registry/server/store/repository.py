@@ -39,6 +39,10 @@ LOCK_SECONDS = 20.0
 """How long a request waits for the repository that it would change."""
 PRIVATE = "private"
 """A repository whose folder holds a file of this name is for its owners only."""
+MARK = "changes"
+"""A file in the folder of repositories, which grows by a byte whenever one of them has changed."""
+DOWNLOADS = "downloads"
+"""A file in the folder of a repository, of a byte for each time that it was downloaded."""
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
 _REMAINS = {
     "*/*/.new-*": 3600,
@@ -69,16 +73,21 @@ class Repository:
             raise Problem(404, f"Repository not found{words}", REPO_NOT_FOUND)
         return found
 
-    @classmethod
-    def all(cls, root: Path, kind: str) -> list[Repository]:
-        """Every repository of a kind, by name."""
-        folders = sorted((root / kind).glob("[!.]*/[!.]*.git"))
-        return [cls(RepoName(kind, path.parent.name, path.name.removesuffix(".git")), path) for path in folders]
-
     @property
     def created(self) -> str:
         """When it was made, as RFC 3339."""
         return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime((self.folder / "HEAD").stat().st_mtime))
+
+    def downloaded(self) -> None:
+        """Count one more download."""
+        _grow(self.folder / DOWNLOADS)
+
+    @property
+    def downloads(self) -> int:
+        """How often it was downloaded."""
+        with suppress(FileNotFoundError):
+            return (self.folder / DOWNLOADS).stat().st_size
+        return 0
 
     @property
     def contents(self) -> Ledger:
@@ -134,6 +143,7 @@ class Repository:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         sync_directory(place.parent)
+        _grow(root / MARK)
         return True
 
     def resolve(self, revision: str) -> str:
@@ -273,7 +283,16 @@ class Repository:
                 raise busy(str(self.name)) from problem
             if not (self.folder / "HEAD").is_file():
                 raise Problem(404, "Repository not found: it was deleted", REPO_NOT_FOUND)
-            yield
+            try:
+                yield
+            finally:
+                _grow(self.folder.parents[2] / MARK)
+
+
+def _grow(path: Path) -> None:
+    """Make a file a byte longer, in one step; made if missing. That it cannot is not worth a word."""
+    with suppress(OSError), path.open("ab", buffering=0) as stream:
+        stream.write(b".")
 
 
 def sweep(root: Path) -> None:

@@ -103,7 +103,7 @@ def test_what_is_not_offered_is_refused(hub: HubInstance, client: HubClient, rep
     assert api.repo_info(repo).private
     api.update_repo_settings(repo, visibility="public", gated=False)
     assert not api.repo_info(repo).private
-    for asked in ({"filter": "gguf"}, {"pipeline_tag": "text-generation"}, {"sort": "likes"}):
+    for asked in ({"apps": "ollama"}, {"inference": "warm"}, {"sort": "likes"}):
         with pytest.raises(BadRequestError, match="does not offer"):
             list(api.list_models(**asked))  # type: ignore[arg-type]
     assert repo in {model.id for model in api.list_models(author="glasshouse", full=True, cardData=True)}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from registry.server.pages.index import ListIndex, front_of
+from registry.server.pages.index import ListIndex
 from registry.server.state import Hub
+from registry.server.store.facts import front_of
+from registry.server.store.index import Wanted
 from tests.registry.server.pages.conftest import Pages, write
 
 
@@ -85,12 +87,13 @@ def test_a_row_is_kept_until_a_ref_changes(
     hub = Hub.open(tmp_path_factory.mktemp("index"))
     write(hub.root, "org/model", {"README.md": b"---\nlicense: mit\n---\n"})
     index = ListIndex(hub.root, hub.large)
-    (repo,) = hub.visible("models", None)
+    (seen,) = hub.find(None, Wanted("models"))
+    repo = seen.repository
     monkeypatch.setattr(module, "SETTLED", -1.0)
     first = index.row(repo)
-    assert first.license == "mit" and index.row(repo) is first
-    write(hub.root, "org/model", {"README.md": b"---\nlicense: apache-2.0\n---\n"})
-    assert index.row(repo).license == "apache-2.0"
+    assert first.commits == () and index.row(repo) is first
+    made = write(hub.root, "org/model", {"README.md": b"---\nlicense: apache-2.0\n---\n"}, tag="v1.0.0")
+    assert index.row(repo).commits == (("v1.0.0", made),)
     monkeypatch.setattr(module, "SETTLED", 60.0)  # what has only just been written is read again each time
     write(hub.root, "org/model", {"README.md": b"---\nlicense: bsd\n---\n"}, branch="deep/er/branch")
     assert index.row(repo) is not index.row(repo)

@@ -1,0 +1,278 @@
+"""Which repositories there are, and what each says of itself, to be searched: a database in memory.
+
+Law: whoever asks gets what stands in the store now. A repository is read again when git has written its branches
+since, or it was closed or opened. Nothing of the database is on the disk: each process makes its own from the store.
+
+A look at the times of all branches takes microseconds for each repository. It is spared while `MARK` has not grown:
+everybody who changes a repository adds a byte to it (`Repository.lock`). A change that died before that, or one made
+behind the server's back, is seen after LOOK_SECONDS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal, NamedTuple
+
+from registry.server.names import KINDS, RepoName
+from registry.server.problems import Problem, busy
+from registry.server.store import git
+from registry.server.store.blobs import BlobStore
+from registry.server.store.facts import Facts, facts_of
+from registry.server.store.repository import DOWNLOADS, MARK, PRIVATE, Repository
+
+LOOK_SECONDS = 5.0
+SETTLED = 2.0
+"""Seconds after which a file's time tells one writing from the next, on any disk."""
+PATIENCE = 20.0
+"""Seconds that a list waits while another one is made."""
+READERS = 4
+"""Repositories that are read at once."""
+_TABLES = """
+CREATE TABLE repositories (
+    folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,
+    private INTEGER NOT NULL, created TEXT NOT NULL, changed TEXT NOT NULL, downloads INTEGER NOT NULL,
+    parameters INTEGER, license TEXT, task TEXT, words TEXT NOT NULL, facts TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_kind ON repositories (kind, owner);
+CREATE TABLE tags (folder TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (tag, folder)) WITHOUT ROWID;
+CREATE INDEX by_folder ON tags (folder);
+"""
+_SEEN = "folder, kind, owner, name, private, license, task"
+Order = Literal["name", "createdAt", "lastModified", "downloads", "num_parameters"]
+_ORDERS: dict[Order, str] = {
+    "name": "lower(owner || '/' || name)", "createdAt": "created", "lastModified": "changed",
+    "downloads": "downloads", "num_parameters": "coalesce(parameters, 0)",
+}  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A repository that fits what was asked for. Whether somebody may know of it, is for `access/rights.py` to say."""
+
+    folder: str
+    kind: str
+    owner: str
+    short: str
+    private: bool
+    license: str | None
+    task: str | None
+
+    @property
+    def name(self) -> RepoName:
+        """Its name."""
+        return RepoName(self.kind, self.owner, self.short)
+
+    @property
+    def repository(self) -> Repository:
+        """The repository itself."""
+        return Repository(self.name, Path(self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the lists say of a repository."""
+
+    seen: Seen
+    created: str
+    downloads: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for. words: each in its name, title, tags.  tags: it has them all.  parameters: from, to."""
+
+    kind: str
+    owner: str | None = None
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    license: str | None = None
+    task: str | None = None
+    parameters: tuple[int, int] | None = None
+    order: Order = "name"
+    descending: bool = False
+
+
+@dataclass(slots=True)
+class RepositoryIndex:
+    """The database of one process. root: the folder of repositories."""
+
+    root: Path
+    blobs: BlobStore
+    _database: sqlite3.Connection | None = None
+    _lock: Lock = field(default_factory=Lock)
+    _looked: float = float("-inf")
+    _mark: int = -1
+
+    def find(self, wanted: Wanted) -> list[Seen]:
+        """The repositories that fit, in order. Raises Problem 503 where the lists are being made for too long."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise busy("the list of repositories")
+        try:
+            database = self._fresh()
+            words, values = _conditions(wanted)
+            order = f"{_ORDERS[wanted.order]} {'DESC' if wanted.descending else 'ASC'}, {_ORDERS['name']}"
+            text = f"SELECT {_SEEN} FROM repositories WHERE {' AND '.join(words)} ORDER BY {order}"
+            return [Seen(*row) for row in database.execute(text, values)]
+        finally:
+            self._lock.release()
+
+    def make(self) -> None:
+        """Read all repositories, before anybody asks."""
+        with self._lock, suppress(OSError):
+            self._fresh()
+
+    def rows(self, seen: Sequence[Seen]) -> list[Listed]:
+        """What the lists say of those; one that has gone meanwhile is left out."""
+        with self._lock:
+            assert self._database is not None
+            text = "SELECT created, downloads, facts FROM repositories WHERE folder = ?"
+            found = [(each, self._database.execute(text, (each.folder,)).fetchone()) for each in seen]
+        return [Listed(each, row[0], row[1], _parsed(row[2])) for each, row in found if row is not None]
+
+    def _fresh(self) -> sqlite3.Connection:
+        """The database, as the store is now. Holds the lock."""
+        mark, now = _size(self.root / MARK), time.monotonic()
+        if self._database is None or mark != self._mark or now > self._looked + LOOK_SECONDS:
+            database = self._database or _new()
+            self._look(database)
+            self._database, self._mark, self._looked = database, mark, now
+        return self._database
+
+    def _look(self, database: sqlite3.Connection) -> None:
+        known = {row[0]: (row[1], row[2]) for row in
+                 database.execute("SELECT folder, stamp, downloads FROM repositories")}  # fmt: skip
+        there = {place.folder: place for place in _places(self.root)}
+        same = {folder for folder, place in there.items() if known.get(folder, ("",))[0] == place.stamp != ""}
+        changed = [place for folder, place in there.items() if folder not in same]
+        with database:
+            for folder in known.keys() - there.keys():
+                _forget(database, folder)
+            counts = [(place.downloads, folder) for folder, place in there.items()
+                      if folder in same and known[folder][1] != place.downloads]  # fmt: skip
+            database.executemany("UPDATE repositories SET downloads = ? WHERE folder = ?", counts)
+            for place, read in self._read_all(changed):
+                _forget(database, place.folder)
+                if read is not None:
+                    _keep(database, place, *read)
+
+    def _read_all(self, places: Sequence[_Place]) -> Iterator[tuple[_Place, _Read | None]]:
+        if places:
+            with ThreadPoolExecutor(READERS, "index") as readers:
+                yield from zip(places, readers.map(self._read, places), strict=True)
+
+    def _read(self, place: _Place) -> _Read | None:
+        """What stands there; None for what has gone, or cannot be read."""
+        with suppress(Problem, git.GitFailed, FileNotFoundError):
+            repo = Repository(RepoName(place.kind, place.owner, place.short), Path(place.folder))
+            return repo, repo.created, facts_of(repo, self.blobs)
+        return None
+
+
+class _Place(NamedTuple):
+    """A folder of a repository. stamp: changes when git writes a branch; empty while that is too young to tell."""
+
+    folder: str
+    kind: str
+    owner: str
+    short: str
+    stamp: str
+    private: bool
+    downloads: int
+
+
+_Read = tuple[Repository, str, Facts]
+"""The repository, when it was made, its facts."""
+
+
+def _places(root: Path) -> Iterator[_Place]:
+    young = (time.time() - SETTLED) * 1e9
+    for kind in KINDS:
+        for owner in _folders(f"{root}/{kind}"):
+            for item in _folders(owner.path):
+                if not item.name.endswith(".git"):
+                    continue
+                with suppress(FileNotFoundError):
+                    heads = os.stat(f"{item.path}/refs/heads").st_mtime_ns  # noqa: PTH116  # a Path costs as much again
+                    packed = _written(f"{item.path}/packed-refs")
+                    private = _written(f"{item.path}/{PRIVATE}") > 0
+                    stamp = f"{heads} {packed} {private}" if max(heads, packed) < young else ""
+                    downloads = _size(f"{item.path}/{DOWNLOADS}")
+                    yield _Place(item.path, kind, owner.name, item.name[:-4], stamp, private, downloads)
+
+
+def _folders(path: str) -> list[os.DirEntry[str]]:
+    with suppress(FileNotFoundError), closing(os.scandir(path)) as items:
+        return [item for item in items if not item.name.startswith(".") and item.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _written(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except FileNotFoundError:
+        return 0
+
+
+def _size(path: str | Path) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except FileNotFoundError:
+        return 0
+
+
+def _new() -> sqlite3.Connection:
+    database = sqlite3.connect(":memory:", check_same_thread=False)
+    database.executescript(_TABLES)
+    return database
+
+
+def _forget(database: sqlite3.Connection, folder: str) -> None:
+    database.execute("DELETE FROM repositories WHERE folder = ?", (folder,))
+    database.execute("DELETE FROM tags WHERE folder = ?", (folder,))
+
+
+def _keep(database: sqlite3.Connection, place: _Place, repo: Repository, created: str, told: Facts) -> None:
+    words = " ".join((str(repo.name), told.title or "", *told.tags)).lower()
+    row = (
+        place.folder, place.stamp, place.kind, place.owner, place.short, place.private, created, told.changed,
+        place.downloads, sum(told.parameters.values()) or None, told.license, told.task, words, _written_out(told),
+    )  # fmt: skip
+    database.execute(f"INSERT INTO repositories VALUES ({', '.join('?' * len(row))})", row)
+    database.executemany("INSERT INTO tags VALUES (?, ?)", [(place.folder, tag) for tag in told.tags])
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
+    """(what must hold, in SQL; its values)."""
+    words, values = ["kind = ?"], list[Any]((wanted.kind,))
+    for column, value in (("owner", wanted.owner), ("license", wanted.license), ("task", wanted.task)):
+        if value is not None:
+            words.append(f"{column} = ?")
+            values.append(value)
+    for word in wanted.words:
+        words.append("instr(words, ?) > 0")
+        values.append(word.lower())
+    for tag in wanted.tags:
+        words.append("folder IN (SELECT folder FROM tags WHERE tag = ?)")
+        values.append(tag)
+    if wanted.parameters is not None:
+        words.append("parameters BETWEEN ? AND ?")
+        values += wanted.parameters
+    return words, values
+
+
+def _written_out(told: Facts) -> str:
+    return json.dumps({name: getattr(told, name) for name in Facts.__slots__})
+
+
+def _parsed(text: str) -> Facts:
+    told = json.loads(text)
+    return Facts(**{**told, "tags": tuple(told["tags"])})
