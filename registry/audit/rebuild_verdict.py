@@ -40,6 +40,9 @@ class Details(Record):
     """Whether the release says in which numeric profile it was made; left out of the JSON where it does."""
     walled: bool = True
     """Whether the code was walled in, so that it could not copy what it was to make; left out of the JSON where so."""
+    base: str | None = None
+    """The model that it began with, which was not rebuilt, and whose files came from where; left out of the JSON where
+    it began with none."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
@@ -47,6 +50,8 @@ class Details(Record):
         for name in ("profiled", "walled"):
             if value[name]:
                 del value[name]
+        if self.base is None:
+            del value["base"]
         return value
 
     @property
@@ -121,4 +126,6 @@ def _reason(details: Details) -> str:
     if details.verdict == "UNSUPPORTED":
         why = [*details.cannot, *([] if details.walled else [BARE])]
         words.append(f"this machine cannot tell: {'; '.join(why)}")
+    if details.base is not None:
+        words.append(f"given the base {details.base}")
     return "; ".join([*words, *details.departs])

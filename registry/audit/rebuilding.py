@@ -83,4 +83,5 @@ def _details(place: Workshop, found: tuple[Output, ...], departs: tuple[str, ...
         cannot=place.cannot,
         profiled=place.profiled,
         walled=place.sandbox.bubblewrap,
+        base=place.base.words if place.base else None,
     )

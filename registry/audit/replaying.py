@@ -64,7 +64,9 @@ def replay(
 def _remade(
     looked: Looked, place: Workshop, effort: Effort, progress: Progress, say: Callable[[str], None]
 ) -> Iterator[Remade]:
-    """The steps 3 and 4: what the release's code makes anew."""
+    """The steps 3 and 4: what the release's code makes anew, and the base that it is given."""
+    if place.base is not None:
+        yield Remade("base", "BITWISE", place.base.words)
     if place.here is None:  # a machine that cannot hold the numeric profile can tell nothing
         yield Remade("profile", "UNSUPPORTED", "; ".join(place.cannot))
         return

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from registry.audit import hostile, installed
+from registry.audit import base, hostile, installed
+from registry.audit.base import GivenBase
 from registry.audit.machine import foreign
 from registry.audit.packages import Setup, lent
 from registry.audit.sandbox import Access, Allowance, Room, Sandbox
@@ -20,6 +21,7 @@ from registry.errors import GlasshouseError, InputError, Unavailable
 from registry.records import replay_command
 from registry.records.environment import Environment
 from registry.records.training_folder import TrainingFolder
+from registry.variables import BASE
 
 SOURCE, TAKEN = "source", "taken"
 """Folders of the scratch folder: where the source is run, and where what it made is moved before it is looked at."""
@@ -45,6 +47,10 @@ class Options:
     """A remote of DVC's, or a cache, that has the data of .dvc files; None: as the source says."""
     accelerator: bool = False
     """Whether the source sees graphics cards; it does where its training was recorded on one."""
+    base: Path | None = None
+    """The folder with the files of the release's base; None: they are fetched from its Hub."""
+    endpoint: str | None = None
+    """The Hub; None is HF_ENDPOINT, or the public one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Workshop:
     """Why bits that differ here would accuse nobody; empty where the profile promises the same."""
     profiled: bool = True
     """Whether the source says in which numeric profile it was built, and can hold it."""
+    base: GivenBase | None = None
+    """The model that its training began with; None where it began with none."""
 
     @property
     def scratch(self) -> Path:
@@ -97,11 +105,14 @@ class Workshop:
     ) -> None:
         """Run a command of the source at its root; as `Sandbox.run`.
 
-        given: as `Access.given`.  changes: whether it is to write in the source, as stages do. A source that replays
-        finds its own modules.
+        given: as `Access.given`.  changes: whether it is to write in the source, as stages do; they are told where a
+        base lies. A source that replays finds its own modules.
         """
         inside = {**({"PYTHONPATH": str(self.tree)} if self.profiled else {}), **(variables or {})}
-        access = Access((), (self.clone,), given) if changes else Access((self.clone,), (), given)
+        reads: tuple[Path, ...] = () if changes else (self.clone,)
+        if changes and self.base is not None:
+            inside[BASE], reads = str(self.base.folder), (self.base.folder,)
+        access = Access(reads, (self.clone,) if changes else (), given)
         self.sandbox.run(command, self.tree, log=log, room=room, access=access, variables=inside, meanwhile=meanwhile)
 
     def take(self, made: Path, name: str, *, max_bytes: int) -> Path:
@@ -140,8 +151,8 @@ def make(
     """A workshop for `audited` in `folder`.
 
     say: told what is done.  answers: folders, beside the release's own, of what the source is to make.  replays:
-    whether its training is to be replayed. Raises what `source.fetch` and `packages.Setup.make` raise, Unavailable
-    where the source cannot replay, and InputError where it could see what it is to make.
+    whether its training is to be replayed. Raises what `source.fetch`, `base.have` and `packages.Setup.make` raise,
+    Unavailable where the source cannot replay, and InputError where it could see what it is to make.
     """
     say(f"fetching the source at {audited.record.source.commit[:12]}")
     tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.held)
@@ -153,6 +164,7 @@ def make(
             mend="ask its maintainer to name one in release.replay (docs/reference/replay.md); "
             "a release of today says how it is rebuilt, and needs none for that",
         )
+    began = _base(audited, options, folder / base.SCRATCH, say)
     packages = audited.packages.words if audited.packages else "the release pins none"
     say(f"packages: {options.setup.kind} ({packages})")
     accelerator = options.accelerator or (profiled and audited.environment.machine.accelerator is not None)
@@ -165,11 +177,21 @@ def make(
                 f"{path} lies among the programs that the source can see, with what it is to make",
                 mend="move it into a folder of its own",
             )
-    place = Workshop(audited, tree, sandbox, options.setup, None, (), profiled)
+    place = Workshop(audited, tree, sandbox, options.setup, None, (), profiled, began)
     if not profiled:
         return replace(place, cannot=installed.unlike(audited.packages, tree, options.setup, sandbox))
     here, cannot = _profile(place)
     return replace(place, here=here, cannot=cannot)
+
+
+def _base(audited: Audited, options: Options, into: Path, say: Callable[[str], None]) -> GivenBase | None:
+    """What the training began with, in the new folder `into`; None where it began with no base."""
+    if (said := base.recorded(audited.root)) is None:
+        if options.base is not None:
+            raise InputError("the release began with no base", mend="leave --base out")
+        return None
+    say(f"fetching the base {said.uri}: {said.files} files, {said.size} bytes")
+    return base.have(said, options.base, options.endpoint, into)
 
 
 def _profile(place: Workshop) -> tuple[Environment | None, tuple[str, ...]]:

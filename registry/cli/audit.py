@@ -57,6 +57,10 @@ Data = Annotated[
     str | None,
     typer.Option(help="A remote of DVC's, or DIR/.dvc/cache, with the data of .dvc files; else the source's own."),
 ]
+Base = Annotated[
+    Path | None,
+    typer.Option(help="A folder with the files of the model that the release began with; else they are fetched."),
+]
 Accelerator = Annotated[
     bool, typer.Option("--accelerator", help="Let the source see graphics cards, where the release does not say so.")
 ]
@@ -105,6 +109,7 @@ def replay(
     tolerance: Tolerance = 0.0,
     source: SourceOption = None,
     environment: EnvironmentOption = "fresh",
+    base: Base = None,
     no_sandbox: NoSandbox = False,
     hours: Hours = WEEK,
     keep: Keep = None,
@@ -121,7 +126,8 @@ def replay(
 
     if segments is not None and segment is not None:
         raise InputError("--segments and --segment contradict each other", mend="give one of them")
-    options = _options(source, environment, _walled(no_sandbox, old_sandbox), hours, keep, verdict)
+    walled = _walled(no_sandbox, old_sandbox)
+    options = _options(source, environment, walled, hours, keep, verdict, base=base, endpoint=endpoint)
     checker = trust.verifier()
     with _admitted(reference, checker, endpoint) as audited:
         asked = challenge.draw(audited.chain, audited.logged_at, count=segments, segment=segment, nonce=nonce)
@@ -147,6 +153,7 @@ def rebuild(
     environment: EnvironmentOption = "fresh",
     python: PythonOption = sys.executable,
     data: Data = None,
+    base: Base = None,
     accelerator: Accelerator = False,
     no_sandbox: NoSandbox = False,
     hours: Hours = WEEK,
@@ -165,7 +172,19 @@ def rebuild(
     from registry.audit import rebuilding, verdict_file
 
     walled = _walled(no_sandbox, old_sandbox)
-    options = _options(source, environment, walled, hours, keep, verdict, python, data=data, accelerator=accelerator)
+    options = _options(
+        source,
+        environment,
+        walled,
+        hours,
+        keep,
+        verdict,
+        python,
+        data=data,
+        accelerator=accelerator,
+        base=base,
+        endpoint=endpoint,
+    )
     checker = trust.verifier()
     with (
         _admitted(reference, checker, endpoint, replays=False) as audited,
@@ -210,6 +229,8 @@ def _options(
     *,
     data: str | None = None,
     accelerator: bool = False,
+    base: Path | None = None,
+    endpoint: str | None = None,
 ) -> Options:
     from registry.audit.packages import Setup
     from registry.audit.sandbox import Allowance
@@ -222,7 +243,8 @@ def _options(
     if shutil.which(python) is None:
         raise InputError(f"{python} is not a program", mend="give an interpreter: --python ENV/bin/python")
     setup = Setup(environment, str(Path(str(shutil.which(python))).absolute()))
-    return Options(source, setup, walled, keep, Allowance(seconds=hours * 3600), data, accelerator)
+    allowance = Allowance(seconds=hours * 3600)
+    return Options(source, setup, walled, keep, allowance, data, accelerator, base, endpoint)
 
 
 @contextmanager
@@ -314,6 +336,8 @@ def _show_rebuild(outcome: RebuildOutcome) -> None:
         print(f"{mark:10} {output.printable(found.path)}  {output.printable(found.reason)}".rstrip())
     for words in outcome.details.departs:
         print(f"  {output.printable(words)}")
+    if outcome.details.base is not None:
+        print(f"{'given':10} the base {output.printable(outcome.details.base)}")
     print(f"{outcome.statement.verdict}: {output.printable(outcome.statement.reason)}")
 
 

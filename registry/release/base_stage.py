@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry import canonical, strict_yaml
@@ -26,17 +26,20 @@ from registry.records import folders
 from registry.records.base_record import Base, BaseCheck, BaseVerification, ChosenBase
 from registry.records.project import PARAMS
 from registry.records.record import validated
-from registry.records.run import directory_digest
 from registry.report import Report, Step, Verdict
-from registry.verification import s0_bounds, s0_contents, steps
+from registry.verification import s0_bounds, s0_contents, steps, summary
+from registry.verification.case import Case, Gathered
+from registry.verification.elsewhere import copied
 from registry.verification.evidence import gather
 from registry.verification.fetch import foreseen, read_at
-from registry.verification.following import FollowBases
+from registry.verification.following import FollowBases, digest_of
 from registry.verification.tree import Tree
 
 RECORDED = frozenset({Step.BYTES, Step.SIGNATURES, Step.COMPLETE, Step.LINEAGE})
 """The steps whose answers say the same on every day, on every machine."""
 MAX_REASON = 10_000
+Accept = Callable[[Path, Manifest], object]
+"""Looks at a base where it came; raises where it is not to be taken."""
 
 
 def chosen(root: Path) -> ChosenBase:
@@ -61,6 +64,8 @@ class BaseStage:
     """The root of trust of a private Sigstore; None: the public one's."""
     progress: Progress | None = None
     """Told of bytes as they come."""
+    given: Path | None = None
+    """A folder with the base's files, where its Hub is not to be asked: nobody tells then what was said of it since."""
 
     def run(self) -> Base:
         """Fetch the base anew, verify it, and write its record.
@@ -70,19 +75,18 @@ class BaseStage:
         """
         wanted = chosen(self.root)
         policy = Policy.load(self.root / wanted.policy) if wanted.policy else None
-        hub, folder = HubClient(self.endpoint), self.root / folders.BASE
-        reference = HubReference(wanted.repo, hub.refs.resolve(wanted.repo, wanted.commit))
-        if reference.revision != wanted.commit:
-            raise InputError(f"the Hub has {reference.revision} for {wanted.model}", mend="name a commit, not a branch")
+        reference, folder = HubReference(wanted.repo, wanted.commit), self.root / folders.BASE
         shutil.rmtree(folder, ignore_errors=True)
         told: list[BaseVerification | None] = []
         accept = _harmless if policy is None else self._passes(reference, policy, told)
-        admit = foreseen(hub, reference, wanted.commit) if policy else None
-        came = hub.trees.download(wanted.repo, wanted.commit, folder, self.progress, accept=accept, admit=admit)
+        if self.given is None:
+            came = self._fetched(reference, folder, accept, foresees=policy is not None)
+        else:
+            came = copied(self.given, folder, accept)
         record = Base(
             repo=wanted.repo,
             commit=wanted.commit,
-            sha256=directory_digest({entry.path: entry.sha256 for entry in came.entries}),
+            sha256=digest_of(came),
             files=len(came.entries),
             size=came.size,
             verification=told[0] if told else None,
@@ -90,27 +94,43 @@ class BaseStage:
         write_atomic(self.root / folders.BASE_RECORD, record.to_bytes())
         return record
 
-    def _passes(
-        self, reference: HubReference, policy: Policy, told: list[BaseVerification | None]
-    ) -> Callable[[Path, Manifest], None]:
+    def _fetched(self, reference: HubReference, folder: Path, accept: Accept, *, foresees: bool) -> Manifest:
+        """What came from the Hub.  foresees: whether only what its release statement lists is fetched."""
+        hub, wanted = HubClient(self.endpoint), reference.revision
+        if (commit := hub.refs.resolve(reference.repository, wanted)) != wanted:
+            raise InputError(f"the Hub has {commit} for {reference}", mend="name a commit, not a branch")
+        admit = foreseen(hub, reference, wanted) if foresees else None
+        return hub.trees.download(reference.repository, wanted, folder, self.progress, accept=accept, admit=admit)
+
+    def _passes(self, reference: HubReference, policy: Policy, told: list[BaseVerification | None]) -> Accept:
+        asks = self.given is None
+
         def accept(where: Path, came: Manifest) -> None:
+            cases: list[Case | None] = []
             report = steps.verify(
                 where, reference, read_at(reference, reference.revision), Verifier(policy, self.trust_root),
-                gathered=lambda: gather(reference, where, (), endpoint=self.endpoint),
-                follow=FollowBases(self.endpoint),
+                gathered=(lambda: gather(reference, where, (), endpoint=self.endpoint)) if asks else Gathered(),
+                follow=FollowBases(self.endpoint) if asks else None,
+                told=lambda case, report: cases.append(case),
             )  # fmt: skip
-            report.require()
-            told.append(_verification(report, policy))
+            (report if asks else _lasting(report)).require()
+            told.extend(_verification(report, case, policy) for case in cases if case is not None)
 
         return accept
 
 
-def _verification(report: Report, policy: Policy) -> BaseVerification:
+def _lasting(report: Report) -> Report:
+    """A report without what can be answered only where a Hub is asked. What does not hold stays in it."""
+    kept = (check for check in report.checks if check.step <= Step.LINEAGE or check.verdict is Verdict.FAIL)
+    return replace(report, checks=tuple(kept))
+
+
+def _verification(report: Report, case: Case, policy: Policy) -> BaseVerification:
     """What the record keeps of a report that passed."""
     kept = [check for check in report.checks if check.step in RECORDED]
     return BaseVerification(
         policy=policy.as_json(),
-        established=str(report.established),
+        established=str(summary.established(case)),
         checks=tuple(BaseCheck(step=int(c.step), subject=c.subject, reason=c.reason[:MAX_REASON]) for c in kept),
     )
 

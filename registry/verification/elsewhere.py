@@ -6,6 +6,8 @@ Law: what is passed over is known by its name and by what it holds; everything e
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from registry import canonical
@@ -13,9 +15,10 @@ from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.digest import Digests, Progress, measure_files
 from registry.errors import GlasshouseError, InputError, Malformed, Unavailable
+from registry.files import directory_beside
 from registry.hub import cache
 from registry.hub.reference import HubReference
-from registry.manifest import MAX_FILES, walk
+from registry.manifest import MAX_FILES, Manifest, walk
 from registry.records import layout
 from registry.verification.case import unverified
 from registry.verification.tree import Tree, Wanted
@@ -63,6 +66,27 @@ class Downloaded(Tree):
         if name == "CACHEDIR.TAG":
             return data.startswith(_TAG)
         return name.startswith("download/") and name.endswith(".metadata") and _DONE.fullmatch(data) is not None
+
+
+def copied(given: Path, folder: Path, accept: Callable[[Path, Manifest], object]) -> Manifest:
+    """The files of the directory `given`, copied to `folder`, which appears when `accept` raised nothing for them.
+
+    Notes of `hf download --local-dir` are left out. Raises Malformed and InputError as `walk` does; InputError where
+    what is there cannot be read, or the copy not written.
+    """
+    try:
+        with directory_beside(folder) as beside:
+            for path, _ in Downloaded(given).files():
+                place = beside / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(given / path, place, follow_symlinks=False)  # a link that came meanwhile is refused
+            came = Manifest.of_directory(beside)
+            accept(beside, came)
+    except OSError as problem:
+        raise InputError(
+            f"{given} cannot be copied: {problem.strerror}", mend="make room on the disk, and see that it can be read"
+        ) from problem
+    return came
 
 
 class Cached(Tree):

@@ -23,6 +23,7 @@ from registry.attest.verifier import Verifier
 from registry.digest import Progress
 from registry.errors import Unavailable, VerificationError
 from registry.hub.reference import HubReference
+from registry.manifest import Manifest
 from registry.records import layout
 from registry.records.base_record import Base
 from registry.records.run import directory_digest
@@ -63,19 +64,10 @@ class FollowBases:
             raise VerificationError(f"it leads back to itself: {' <- '.join((*self.met, base.uri))}", mend=MEND)
         if len(self.met) >= DEPTH:
             raise Unavailable(f"more than {DEPTH} bases behind each other", mend="verify the bases one by one")
-        from registry.hub.client import HubClient
-
-        reference = HubReference(base.repo, base.commit)
-        hub = HubClient(self.endpoint)
         with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
-            root, admit = Path(folder) / "base", partial(_check_listed, base)
-            came = hub.trees.download(base.repo, base.commit, root, self.progress, admit=admit)
-            found = directory_digest({entry.path: entry.sha256 for entry in came.entries})
-            if found != base.sha256:
-                raise VerificationError(
-                    f"its {base.files} files are sha256:{found}, recorded as sha256:{base.sha256}", mend=MEND
-                )
-            report = self._report(base, Tree(root), reference, verifier)
+            root = Path(folder) / "base"
+            bring(base, root, self.endpoint, self.progress)
+            report = self._report(base, Tree(root), HubReference(base.repo, base.commit), verifier)
         report.require()
         return f"its {base.files} files are those that the training began with; {report.established}"
 
@@ -94,6 +86,29 @@ class FollowBases:
             gathered=lambda: gather(reference, tree.root, (), endpoint=self.endpoint),
             follow=replace(self, met=(*self.met, base.uri)),
         )  # fmt: skip
+
+
+def bring(base: Base, root: Path, endpoint: str | None, progress: Progress | None = None) -> None:
+    """Fetch the files of `base` from the Hub at `endpoint` into the new folder `root`; no more than were recorded.
+
+    Raises VerificationError for other bytes than were recorded, and then `root` is not there; what the Hub's client
+    raises.
+    """
+    from registry.hub.client import HubClient
+
+    def accept(where: Path, came: Manifest) -> None:
+        if (found := digest_of(came)) != base.sha256:
+            raise VerificationError(
+                f"its {base.files} files are sha256:{found}, recorded as sha256:{base.sha256}", mend=MEND
+            )
+
+    admit = partial(_check_listed, base)
+    HubClient(endpoint).trees.download(base.repo, base.commit, root, progress, accept=accept, admit=admit)
+
+
+def digest_of(files: Manifest) -> str:
+    """The digest over all files of a base, as its record has it."""
+    return directory_digest({entry.path: entry.sha256 for entry in files.entries})
 
 
 def _check_listed(base: Base, files: Sequence[RemoteFile]) -> None:

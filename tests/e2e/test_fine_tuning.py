@@ -1,10 +1,15 @@
-"""A release, fine-tuned: whole, then by an adapter beside it; each cut by the command, and verified through both."""
+"""A release, fine-tuned: whole, then by an adapter beside it; each cut by the command, verified through both, audited.
+
+The base is a release of this project's own pipeline on little text, cut by the command as `make demo` cuts its own.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +17,13 @@ from typing import Any
 import pytest
 
 from registry.hub.client import HubClient
+from tests.audited import WALLED
 from tests.conftest import REPO, SMALL, Project, new_project, project_in
+from tests.forging import CHECKPOINTS
 from tests.hub_instance import HubInstance
 from tests.pipelines.small_project import TRAIN
 
-pytestmark = pytest.mark.bases
+pytestmark = [pytest.mark.bases, WALLED]
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
 TUNED = {
@@ -54,6 +61,37 @@ class World:
         command = ("glasshouse", "verify", f"hf://{repo}@v1.0.0", "--key", str(self.public), "--json", *words)
         done = self.project.run(*command, check=False, variables=self.environment)
         return done.returncode, json.loads(done.stdout)
+
+    def audit(self, *words: str) -> tuple[int, str]:
+        """An audit by a stranger, who has the reference and the source: its exit code, and what it said."""
+        with tempfile.TemporaryDirectory(dir=self.project.root.parent) as folder:
+            verdict = Path(folder) / "verdict.json"
+            done = self.project.run(
+                "glasshouse", "audit", *words, "--key", str(self.public), "--environment", "current", "--source",
+                str(self.project.root), "--output", str(verdict), check=False, variables=self.environment,
+            )  # fmt: skip
+            assert "Traceback" not in done.stderr and verdict.exists() is (done.returncode == 0), done.stderr
+            return done.returncode, done.stdout + done.stderr
+
+    def is_bitwise(self, repo: str, *words: str) -> None:
+        """Hold a release to it that a rebuild, and the replay of a stretch, give its bits."""
+        reference = f"hf://{repo}@v1.0.0"
+        code, said = self.audit("rebuild", reference, *words)
+        assert code == 0 and "\nBITWISE: " in said and f"the base hf://{REPO}@" in said, said
+        code, said = self.audit("replay", reference, "--segment", "1", "--checkpoints", CHECKPOINTS, *words)
+        assert code == 0 and "\nBITWISE: 1 of 4 segments" in said, said
+
+    @contextmanager
+    def base_weights(self) -> Iterator[Path]:
+        """Within: where the Hub keeps the base's weights, to be changed or removed. Then they are as before."""
+        data = (self.project.root / "build/base/model.safetensors").read_bytes()
+        blobs = [path for path in (self.hub.root / "blobs").rglob("*") if path.is_file()]
+        (blob,) = [path for path in blobs if path.read_bytes() == data]
+        blob.chmod(0o644)
+        try:
+            yield blob
+        finally:
+            blob.write_bytes(data)
 
     def weights(self, name: str) -> bytes:
         return (self.project.root / "build/model" / name).read_bytes()
@@ -115,6 +153,7 @@ def test_a_model_fine_tuned_from_a_release_verifies_through_both(world: World) -
     assert (
         f"hf://{REPO}@" in world.project.run("glasshouse", "lineage", str(released), "--key", str(world.public)).stdout
     )
+    world.is_bitwise("glasshouse/tuned")
 
 
 def test_an_adapter_is_released_with_its_base_and_loads_by_peft(world: World) -> None:
@@ -139,18 +178,44 @@ def test_an_adapter_is_released_with_its_base_and_loads_by_peft(world: World) ->
         "print(m.generate(max_new_tokens=2).shape)"
     )
     assert "torch.Size" in world.project.run("python", "-c", code_, variables=world.environment).stdout
+    world.is_bitwise("glasshouse/adapter")
 
 
-def test_a_base_that_changed_or_went_away_is_told(world: World) -> None:
+def test_a_base_that_changed_or_went_away_is_told_and_nothing_is_built_on_it(world: World, tmp_path: Path) -> None:
     config = json.loads((world.project.root / "build/base.json").read_text())
     assert config["verification"]["checks"]
-    blobs = [path for path in (world.hub.root / "blobs").rglob("*") if path.is_file()]
-    base = (world.project.root / "build/base/model.safetensors").read_bytes()
-    (blob,) = [path for path in blobs if path.read_bytes() == base]
-    blob.chmod(0o644)
-    blob.write_bytes(base[:-1] + bytes([base[-1] ^ 1]))
-    code, report = world.verify("glasshouse/tuned", "--bases")
-    assert (code, report["verdict"]) == (1, "FAIL")
-    blob.unlink()
-    code, report = world.verify("glasshouse/tuned", "--bases")
-    assert (code, report["verdict"]) == (3, "UNKNOWN")
+    rebuild = ("rebuild", "hf://glasshouse/tuned@v1.0.0")
+    given = tmp_path / "given"
+    shutil.copytree(world.project.root / "build/base", given)
+    with world.base_weights() as blob:
+        flip(blob)
+        code, report = world.verify("glasshouse/tuned", "--bases")
+        assert (code, report["verdict"]) == (1, "FAIL")
+        code, said = world.audit(*rebuild)
+        assert code == 1 and "recorded as sha256:" in said and "BITWISE" not in said, said
+        blob.unlink()
+        code, report = world.verify("glasshouse/tuned", "--bases")
+        assert (code, report["verdict"]) == (3, "UNKNOWN")
+        code, said = world.audit(*rebuild)
+        assert code == 3 and "cannot be had" in said and "--base DIR" in said and "BITWISE" not in said, said
+        world.is_bitwise("glasshouse/adapter", "--base", str(given))
+    flip(given / "model.safetensors")
+    code, said = world.audit(*rebuild, "--base", str(given))
+    assert code == 2 and "hf download glasshouse/small" in said and "BITWISE" not in said, said
+
+
+def test_a_base_that_was_yanked_is_heard_by_whoever_verifies_what_was_made_of_it(world: World) -> None:
+    assert world.verify("glasshouse/tuned", "--bases")[0] == 0
+    words = ("glasshouse", "release", "yank", f"hf://{REPO}@v1.0.0", "--reason", "It learned what it must not.")
+    world.project.run(*words, "--key", str(world.private), variables=world.environment)
+    for repo in ("glasshouse/tuned", "glasshouse/adapter"):
+        code, report = world.verify(repo, "--bases")
+        (told,) = [check["reason"] for check in report["checks"] if check["subject"].startswith(f"hf://{REPO}@")]
+        assert (code, report["verdict"]) == (1, "FAIL") and "yank" in told, report
+    assert world.verify("glasshouse/tuned")[0] == 3
+
+
+def flip(path: Path) -> None:
+    """Change the last bit of a file."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
