@@ -12,7 +12,7 @@ from registry.server.access.auth import Links
 from registry.server.access.limits import ServerLimits
 from registry.server.access.tokens import TokenStore, User
 from registry.server.names import RepoName, pull_number
-from registry.server.store import pulls
+from registry.server.store import copies, pulls
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
@@ -108,6 +108,18 @@ class Hub:
         rights.check_create(user, name)
         files = {".gitattributes": GIT_ATTRIBUTES}
         return Repository.create(self.repositories, name, user.name, files, private=private)
+
+    def move(self, repo: Repository, user: User, new: RepoName) -> bool:
+        """Give a repository another name; False where it is taken. Raises Problem 403 as `create`, or for a quota."""
+        rights.check_move(user, repo, new)
+        size = 0 if new.owner == repo.name.owner else sum(repo.contents.read().values())
+        with self.large.quota.spending(new.owner, size):
+            return repo.move(self.repositories, new, user.name)
+
+    def duplicate(self, repo: Repository, user: User, new: RepoName, *, private: bool) -> bool:
+        """Make `new` as `repo` is; False where there is one. Raises Problem 403 as `create`, and beyond the quota."""
+        rights.check_create(user, new)
+        return copies.duplicate(self.repositories, repo, new, self.large.quota, private=private)
 
     def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> NewCommit:
         """Make the commit that is asked for: upon a branch, upon `refs/pr/N`, or as a new pull request to a branch.

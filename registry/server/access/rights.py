@@ -3,6 +3,7 @@
     read      what is public, anybody; what is private, those whose it is
     propose   whoever can read it, with a token that is for more than reading
     write     those whose it is, with such a token
+    move      those who may write both to the one name and to the other
     delete    an admin
 
 What somebody may not read is as good as not there: 404, not 403.
@@ -60,6 +61,14 @@ def check_write(user: User, repo: Repository) -> None:
     """Raise Problem 403 where `user` may not write to `repo`."""
     if not user.may_write(repo.name):
         raise Problem(403, f"the token of {user.name} may not write to {repo.name.owner}")
+
+
+def check_move(user: User, repo: Repository, new: RepoName) -> None:
+    """Raise Problem 403 where `user` may not give `repo` the name `new`."""
+    check_write(user, repo)
+    check_create(user, new)
+    if user.repo is not None:
+        raise Problem(403, f"the token of {user.name} is for {user.repo} alone")
 
 
 def check_propose(user: User) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from registry.records.record import Sha256
-from registry.server.shapes import Body, PathText, Size, Text
+from registry.server.shapes import Body, LongText, PathText, Size, Text
 
 
 class WholeBody(Body):
@@ -44,6 +44,41 @@ class Exchange(Body):
     kind: Annotated[Literal["urn:ietf:params:oauth:token-type:id_token"], Field(alias="subject_token_type")]
     subject_token: Annotated[str, Field(max_length=16_384)]
     resource: Text
+
+
+class MoveRepository(WholeBody):
+    """POST /api/repos/move. Both are owner/name."""
+
+    source: Annotated[Text, Field(alias="fromRepo")]
+    target: Annotated[Text, Field(alias="toRepo")]
+    type: Literal["model", "dataset"] | None = None
+
+
+class DuplicateRepository(WholeBody):
+    """POST /api/{kind}/{repo}/duplicate. repository: owner/name of the new one, which is as open as this one."""
+
+    repository: Text
+    visibility: Literal["public", "private"] | None = None
+    private: bool | None = None
+
+
+class Squash(Body):
+    """POST /api/{kind}/{repo}/super-squash/{branch}."""
+
+    message: Annotated[LongText, Field(min_length=1)] = "Squash the history"
+
+
+class Deletions(Body):
+    """What to delete of the large files. rewrite: whether it is taken out of the commits that name it."""
+
+    sha: Annotated[list[Sha256], Field(max_length=1000)]
+    rewrite: Annotated[bool, Field(alias="rewriteHistory")] = False
+
+
+class DeleteLargeFiles(Body):
+    """POST /api/{kind}/{repo}/lfs-files/batch."""
+
+    deletions: Deletions
 
 
 class DeleteRepository(Body):

@@ -1,6 +1,8 @@
-"""Routes that make, close, open and delete a repository."""
+"""Routes that make, copy, move, close, open and delete a repository."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,6 +27,42 @@ async def create(request: Request) -> JSONResponse:
     if not await run_in_threadpool(hub(request).create, name, user, private=body.is_private):
         raise Problem(409, "You already created this repo", extra=answer)
     return JSONResponse(answer)
+
+
+@takes(bodies.MoveRepository)
+async def move(request: Request) -> JSONResponse:
+    """POST /api/repos/move: another name. The old one leads to it, and is not given again. 409 where it is taken."""
+    user = member(request)
+    body = await receiving.read(request, bodies.MoveRepository)
+    kind = f"{body.type or 'model'}s"
+    repo = await run_in_threadpool(hub(request).readable, names.RepoName(kind, *_two(body.source)), user)
+    new = names.new_repo_name(kind, *_two(body.target))
+    if not await in_turn(repo, hub(request).move, repo, user, new):
+        raise Problem(409, f"there is a repository {new} already")
+    return JSONResponse({"url": f"{base_url(request)}/{new.url_path}"})
+
+
+@takes(bodies.DuplicateRepository)
+async def duplicate(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/duplicate: a new repository, with its branches, tags and large files. 409 as `create`."""
+    user = member(request)
+    repo = await run_in_threadpool(repository, request)
+    body = await receiving.read(request, bodies.DuplicateRepository)
+    new = names.new_repo_name(repo.name.kind, *_two(body.repository))
+    told = {"public": False, "private": True}.get(body.visibility or "", body.private)
+    private = repo.private if told is None else told
+    answer: dict[str, object] = {"url": f"{base_url(request)}/{new.url_path}", "name": str(new)}
+    if not await in_turn(repo, partial(hub(request).duplicate, private=private), repo, user, new):
+        raise Problem(409, "You already created this repo", extra=answer)
+    return JSONResponse(answer)
+
+
+def _two(name: str) -> tuple[str, str]:
+    """(owner, name). Raises Problem 400."""
+    owner, _, short = name.partition("/")
+    if not owner or not short or "/" in short:
+        raise Problem(400, f"{name[:100]!r} is not OWNER/NAME")
+    return owner, short
 
 
 @takes(bodies.DeleteRepository)

@@ -28,7 +28,7 @@ _STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
 MAX_LOOK_BACK = 1000
 """Commits that are looked through for the last change of a file."""
 _COMMITTED = re.compile(rb"^committer .* ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
-_POINTER_SIZES = range(120, 160)
+POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
 
 
@@ -288,7 +288,7 @@ def _commits(log: bytes) -> list[Commit]:
 
 def _with_large_files(folder: Path, rows: list[TreeRow]) -> list[TreeRow]:
     """The same rows, pointers replaced by what they point to."""
-    asked = sorted({row.oid for row in rows if not row.directory and row.size in _POINTER_SIZES})
+    asked = sorted({row.oid for row in rows if not row.directory and row.size in POINTER_SIZES})
     if not asked:
         return rows
     found = _pointers(run(folder, "cat-file", "--batch", given="\n".join(asked).encode() + b"\n"))

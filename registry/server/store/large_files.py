@@ -63,6 +63,13 @@ class LargeFiles:
             raise missing(sha256)
         return Content(sha256, size, partial(self.blobs.read, sha256), large=True)
 
+    def pushed(self, sha256: str) -> float:
+        """When it came last, to whatever repository: seconds since 1970; 0.0 where it is lost."""
+        try:
+            return self.blobs.modified(sha256)
+        except Problem:
+            return 0.0
+
     def keep(self, repo: Repository, path: Path, sha256: str, size: int) -> None:
         """Put the checked file `path` into the store, and enter it in the ledger of `repo`.
 

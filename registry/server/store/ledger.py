@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.digest import is_sha256
+from registry.files import write_atomic
 
 FILE = "contents"
 MAX_SEEN = 64
@@ -64,6 +66,15 @@ class Ledger:
             stream.write(b"\n" * torn + "".join(f"{name} {size}\n" for name, size in new.items()).encode())
             stream.flush()
             os.fsync(stream.fileno())
+
+    def remove(self, names: Collection[str]) -> int:
+        """Take rows away, the rest written beside and renamed; the bytes that they stood for."""
+        known = self.read()
+        gone = {name: known[name] for name in names if name in known}
+        if gone:
+            rest = "".join(f"{name} {size}\n" for name, size in known.items() if name not in gone)
+            write_atomic(self.folder / FILE, rest.encode())
+        return sum(gone.values())
 
 
 def _parsed(path: Path, size: int) -> dict[str, int]:

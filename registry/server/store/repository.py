@@ -11,12 +11,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry import canonical
 from registry.files import sync_directory, write_atomic
 from registry.hub.reference import is_commit
 from registry.records import layout
@@ -27,11 +26,16 @@ from registry.server.store import attributes, git
 from registry.server.store.changes import Change, Put, outcome
 from registry.server.store.git import TreeRow
 from registry.server.store.ledger import Ledger
+from registry.server.store.named import Tombstone, folder_of, spelled
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
-LASTING = (MAIN, "status", layout.AUDITS)
-"""Branches that are never taken away: what stands, and what was said of releases."""
+KEPT = ("status", layout.AUDITS)
+"""Branches of what was said of releases: their history is never made anew."""
+LASTING = (MAIN, *KEPT)
+"""Branches that are never taken away."""
+MAX_MOVES = 5
+"""How often a repository may have moved, and still be found by each of its names."""
 SIGNATURE = "model.sig"
 """A tag at a commit that holds this file carries a release."""
 LOCK = "glasshouse.lock"
@@ -62,16 +66,21 @@ class Repository:
     folder: Path
 
     @classmethod
-    def open(cls, root: Path, name: RepoName) -> Repository:
-        """The repository of that name, whatever its case. Raises Problem 404 where there is none."""
-        found = cls(name, _folder(root, name))
-        if not (found.folder / "HEAD").is_file() and (spelled := _spelled(root, name)) is not None:
-            found = cls(spelled, _folder(root, spelled))
-        if not (found.folder / "HEAD").is_file():
-            told = _tombstone(root, found.name)
-            words = ": it was deleted" if told.exists() and _was_public(told) else ""
-            raise Problem(404, f"Repository not found{words}", REPO_NOT_FOUND)
-        return found
+    def open(cls, root: Path, name: RepoName, moves: int = 0) -> Repository:
+        """The repository that has, or had, that name, whatever its case. Raises Problem 404 where there is none.
+
+        moves: how many names of it have led here.
+        """
+        found = cls(name, folder_of(root, name))
+        if not (found.folder / "HEAD").is_file() and (other := spelled(root, name)) is not None:
+            found = cls(other, folder_of(root, other))
+        if (found.folder / "HEAD").is_file():
+            return found
+        told = Tombstone.of(root, found.name)
+        if told is not None and told.moved_to is not None and moves < MAX_MOVES:
+            return cls.open(root, told.moved_to, moves + 1)
+        words = ": it was deleted" if told is not None and told.was_public else ""
+        raise Problem(404, f"Repository not found{words}", REPO_NOT_FOUND)
 
     @property
     def created(self) -> str:
@@ -113,24 +122,27 @@ class Repository:
 
         Raises Problem 403 for the name of one that was deleted: what was published by a name stays that or nothing.
         """
-        place = _folder(root, name)
-        taken = _spelled(root, name) or name
-        if _folder(root, taken).exists():
+
+        def fill(new: Repository) -> None:
+            puts = [Put(path, git.run(new.folder, "hash-object", "-w", "--stdin", given=data).decode().strip())
+                    for path, data in files.items()]  # fmt: skip
+            new.write(BRANCHES + MAIN, git.ABSENT, puts, author, "initial commit")
+
+        return cls.born(root, name, fill, private=private)
+
+    @classmethod
+    def born(cls, root: Path, name: RepoName, fill: Callable[[Repository], None], *, private: bool) -> bool:
+        """Make the repository, in one step, as `fill` makes it of an empty one. Else as `create`."""
+        place = folder_of(root, name)
+        if not cls.is_free(root, name):
             return False
-        if _tombstone(root, taken).exists():
-            raise Problem(403, f"{taken} was deleted, and its name is not given again")
-        if taken != name:
-            raise Problem(403, f"{name.owner} differs from {taken.owner} by its case only")
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         try:
-            new = cls(name, beside)
             git.run(beside, "init", "--quiet", "--bare", f"--initial-branch={MAIN}", "--template=")
             for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
                 git.run(beside, "config", key, "true")
-            puts = [Put(path, git.run(beside, "hash-object", "-w", "--stdin", given=data).decode().strip())
-                    for path, data in files.items()]  # fmt: skip
-            new.write(BRANCHES + MAIN, git.ABSENT, puts, author, "initial commit")
+            fill(cls(name, beside))
             if private:
                 (beside / PRIVATE).touch()
             beside.rename(place)  # fails where somebody was faster, for theirs is not empty
@@ -144,6 +156,18 @@ class Repository:
             shutil.rmtree(beside, ignore_errors=True)
         sync_directory(place.parent)
         _grow(root / MARK)
+        return True
+
+    @staticmethod
+    def is_free(root: Path, name: RepoName) -> bool:
+        """Whether that name can be given; False where a repository has it. Raises Problem 403 as `create`."""
+        taken = spelled(root, name) or name
+        if folder_of(root, taken).exists():
+            return False
+        if Tombstone.of(root, taken) is not None:
+            raise Problem(403, f"{taken} was there before, and its name is not given again")
+        if taken != name:
+            raise Problem(403, f"{name.owner} differs from {taken.owner} by its case only")
         return True
 
     def resolve(self, revision: str) -> str:
@@ -225,13 +249,28 @@ class Repository:
         """
         with self.lock():
             tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
-            told = {"name": self.name.url_path, "deletedBy": by, "deletedAt": int(time.time()), "tags": tags,
-                    "private": self.private}  # fmt: skip
-            write_atomic(_tombstone(root, self.name), canonical.dumps(told))
+            Tombstone(self.name, by, int(time.time()), tags, self.private).write(root)
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
             self.folder.rename(gone / "repository")
         sync_directory(self.folder.parent)
         shutil.rmtree(gone, ignore_errors=True)
+
+    def move(self, root: Path, new: RepoName, by: str) -> bool:
+        """Give the repository another name, by which it is found as by this one; False where somebody has the new one.
+
+        Raises Problem 403 as `create`.
+        """
+        with self.lock():
+            if not self.is_free(root, new):
+                return False
+            place = folder_of(root, new)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            told = Tombstone(self.name, by, int(time.time()), {}, private=True, moved_to=new)
+            told.write(root)  # a name that still has its repository does not look here
+            self.folder.rename(place)
+        sync_directory(self.folder.parent)
+        sync_directory(place.parent)
+        return True
 
     def _refuse_taken(self, name: str) -> None:
         for prefix in (BRANCHES, TAGS):
@@ -305,39 +344,6 @@ def sweep(root: Path) -> None:
             with suppress(FileNotFoundError):
                 if item.stat().st_mtime < time.time() - seconds:
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
-
-
-def _tombstone(root: Path, name: RepoName) -> Path:
-    return root / name.kind / name.owner / f"{name.name}.tombstone"
-
-
-def _was_public(tombstone: Path) -> bool:
-    """Whether anybody could see what was deleted; a tombstone that does not say so keeps it to itself."""
-    told = canonical.parse(tombstone.read_bytes(), name="a tombstone", max_depth=8)
-    return isinstance(told, dict) and told.get("private") is False
-
-
-def _folder(root: Path, name: RepoName) -> Path:
-    return root / name.kind / name.owner / f"{name.name}.git"
-
-
-def _spelled(root: Path, name: RepoName) -> RepoName | None:
-    """The name that a repository or a tombstone has, or an owner alone, which differs by its case; None for none."""
-    owner = _entry(root / name.kind, name.owner)
-    if owner is None:
-        return None
-    for ending in (".git", ".tombstone"):
-        if (found := _entry(root / name.kind / owner, f"{name.name}{ending}")) is not None:
-            return RepoName(name.kind, owner, found.removesuffix(ending))
-    return RepoName(name.kind, owner, name.name)
-
-
-def _entry(folder: Path, name: str) -> str | None:
-    """What is called `name` in `folder`, else what differs from that by its case; None for nothing."""
-    if (folder / name).exists():
-        return name
-    found = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
-    return next((each for each in found if each.lower() == name.lower()), None)
 
 
 def _identity(name: str) -> dict[str, str]:

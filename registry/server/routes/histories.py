@@ -1,0 +1,68 @@
+"""Routes that make a history anew, and those of the large files that a repository has had."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from registry.server import names
+from registry.server.routes import bodies, paging, receiving
+from registry.server.routes.asking import base_url, hub, writable
+from registry.server.routes.declared import takes
+from registry.server.routes.paging import NUMBER
+from registry.server.routes.turns import in_turn
+from registry.server.store import git, reachable, rewriting
+from registry.server.store.repository import BRANCHES, TAGS, Repository
+
+
+@takes(bodies.Squash)
+async def squash(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/super-squash/{branch}: one commit of all. 403 where a signed release stands on it."""
+    repo, user = writable(request)
+    body = await receiving.read(request, bodies.Squash)
+    branch = names.revision(request.path_params["revision"])
+    made = await in_turn(repo, rewriting.squash, repo, branch, user.name, body.message)
+    return JSONResponse({"commitOid": made})
+
+
+@takes(query={"cursor": NUMBER, "limit": NUMBER})
+def large_files(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/lfs-files: each large file that was sent here, for those who may write."""
+    repo, _ = writable(request)
+    rows = sorted(repo.contents.blobs().items())
+    url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/lfs-files"
+    start, end, more = paging.page(request, len(rows), url)
+    return JSONResponse(_told(request, repo, dict(rows[start:end])), headers=more)
+
+
+@takes(bodies.DeleteLargeFiles)
+async def delete_large_files(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/lfs-files/batch: take large files away for good; never one that a release holds.
+
+    409 for one that a commit names, unless `rewriteHistory` asks to make those commits anew.
+    """
+    repo, _ = writable(request)
+    told = (await receiving.read(request, bodies.DeleteLargeFiles)).deletions
+    await in_turn(repo, partial(rewriting.forget, rewrite=told.rewrite), repo, told.sha)
+    return JSONResponse({})
+
+
+def _told(request: Request, repo: Repository, rows: dict[str, int]) -> list[dict[str, Any]]:
+    named, at = reachable.large_files(repo.folder), dict[str, str]()
+    for ref, commit in git.refs(repo.folder).items():
+        for row in git.tree(repo.folder, commit, recursive=True):
+            if row.sha256 in rows:
+                at.setdefault(row.sha256, ref.removeprefix(BRANCHES).removeprefix(TAGS))
+    found = []
+    for sha256, size in rows.items():
+        known = named.get(sha256)
+        pushed = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(hub(request).large.pushed(sha256)))
+        found.append({
+            "fileOid": sha256, "oid": known.oid if known else sha256, "filename": known.path if known else "",
+            "size": size, "pushedAt": pushed, "ref": at.get(sha256),
+        })  # fmt: skip
+    return found

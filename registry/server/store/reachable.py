@@ -1,0 +1,38 @@
+"""Which large files the refs of a repository lead to, through all their commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.server.store import git
+
+EVERYTHING = ("--branches", "--tags", "--glob=refs/pr/*")
+"""All refs that a repository has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A large file. path: one that it has, or had.  oid: git's name of its pointer.  size: its bytes."""
+
+    path: str
+    oid: str
+    size: int
+
+
+def large_files(folder: Path, refs: Sequence[str] = EVERYTHING) -> dict[str, Named]:
+    """{sha256: what it is called} of each pointer in the history of `refs`; options of `git rev-list`, or commits."""
+    listing = git.run(folder, "rev-list", "--objects", "--use-bitmap-index", *refs).decode(errors="replace")
+    paths = dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
+    sizes = git.run(
+        folder, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)",
+        given="".join(f"{oid}\n" for oid in paths).encode(),
+    ).decode()  # fmt: skip
+    facts = (line.split(" ") for line in sizes.splitlines())
+    small = [oid for oid, kind, size in facts if kind == "blob" and int(size) in git.POINTER_SIZES]
+    found = {}
+    for oid, data in zip(small, git.contents(folder, small), strict=True):
+        if data is not None and (large := git.pointed(data)) is not None:
+            found[large[0]] = Named(paths[oid], oid, large[1])
+    return found
