@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
-from registry.cli import tokens
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.cli import output, tokens
 from registry.cli.tree import App
 
 app = App(help="Look after a Hub of your own.", no_args_is_help=True)
 app.add_typer(tokens.app, name="token")
+
+
+@app.command(epilog="Example: glasshouse hub usage --root ./hub")
+def usage(
+    root: Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show how many bytes each namespace and each repository holds, as a quota counts them."""
+    from registry.server.store import holdings
+    from registry.server.store.places import REPOSITORIES
+
+    found = list(holdings.each(root / REPOSITORIES))
+    owners = Counter[str]()
+    for each in found:
+        owners[each.name.owner] += each.size
+    if as_json:
+        rows = [{"name": each.name.url_path, "large": each.large, "regular": each.regular} for each in found]
+        output.data({"namespaces": dict(sorted(owners.items())), "repositories": rows})
+        return
+    for owner, size in sorted(owners.items()):
+        print(f"{size:>16,}  {owner}")
+        for each in sorted(found, key=lambda each: -each.size):
+            if each.name.owner == owner:
+                print(f"{each.size:>16,}    {each.name.url_path}  ({each.large:,} in large files)")

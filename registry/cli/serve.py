@@ -44,12 +44,15 @@ def serve(
         typer.Option("--check", help="Do not serve: check every repository and blob, and say what is amiss."),
     ] = False,
     collect: Annotated[
-        bool, typer.Option("--collect", help="With --check: remove blobs and uploads that nothing refers to.")
+        bool, typer.Option("--collect", help="Do not serve: take away what nothing has led to for a day.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --check: read again what held before, and was not written since.")
     ] = False,
 ) -> None:
     """Serve models over the Hub's own protocol. They stand in bare git repositories and a SHA-256 blob store."""
     if check or collect:
-        _check(root, collect)
+        _look_after(root, check=check, everything=everything, collect=collect)
         return
     from registry import server
     from registry.server.access.limits import ServerLimits
@@ -69,17 +72,30 @@ def serve(
     )
 
 
-def _check(root: Path, collect: bool) -> None:
+def _look_after(root: Path, *, check: bool, everything: bool, collect: bool) -> None:
+    faults = _check(root, everything) if check else False
+    if collect:
+        from registry.cli import output
+        from registry.server import collecting
+
+        found = collecting.collect(root)
+        for fault in found.faults:
+            output.say(output.printable(f"left as it is: {fault}"))
+        print(f"{found.freed} bytes freed")
+        faults = faults or bool(found.faults)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _check(root: Path, everything: bool) -> bool:
+    """Whether something is amiss."""
     from registry.cli import output
     from registry.server import check
 
     with output.progress("checking blobs") as progress:
-        found = check.examine(root, progress)
+        found = check.examine(root, progress, everything=everything)
     for fault in found.faults:
         output.say(output.printable(fault))
     words = f"{found.repositories} repositories, {found.blobs} blobs, {found.size} bytes: {len(found.faults)} faults"
     print(f"{words}; {len(found.unused)} blobs that nothing refers to")
-    if collect:
-        print(f"{check.collect(root, found)} bytes freed")
-    if found.faults:
-        raise typer.Exit(1)
+    return bool(found.faults)

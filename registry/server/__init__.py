@@ -5,7 +5,8 @@ git-lfs, transformers, datasets) to publish and to read. No database: what stand
 
 Imports go down only, and import contracts hold it:
 
-    run check           starting and stopping; the look at everything that is kept, and what takes away the unused
+    run collecting      starting and stopping; what takes away the unused
+    check               the look at everything that is kept
     pages               what people look at, of releases; it knows the catalog
     routes protocol     what is asked over HTTP, and answered; HTTP on the wire. Nothing below knows HTTP
     state figures       one server with all its parts; how much it has done

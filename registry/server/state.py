@@ -126,10 +126,10 @@ class Hub:
 
         Raises Problem 403 where it is not theirs to make, or beyond the quota; else as `Repository.commit`.
         """
-        with self.large.quota.spending(repo.name.owner, asked.size):
+        with self.large.staying(repo, asked.large), self.large.quota.spending(repo.name.owner, asked.size):
             made = _made(repo, user, revision, asked, proposed)
             with repo.lock(seconds=None):
-                repo.contents.append({made.oid: asked.size})
+                repo.contents.append({**asked.large, made.oid: asked.size})
         return made
 
 

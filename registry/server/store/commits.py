@@ -101,6 +101,8 @@ class Asked:
     changes: tuple[Change, ...]
     size: int
     """Bytes of the regular files together."""
+    large: Mapping[str, int]
+    """{sha256: bytes} of the large files that it names: those that it has a right to."""
 
     @property
     def message(self) -> str:
@@ -117,7 +119,7 @@ def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda siz
     """
     header = Header()
     slots: list[Delete | tuple[str, bool]] = []
-    here, total = repo.contents.blobs(), 0
+    here, total, used = repo.contents.blobs(), 0, dict[str, int]()
     with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
         files: list[Path] = []
         for line in _lines(body):
@@ -135,6 +137,8 @@ def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda siz
                     path, data, large = file_path(file.path), _pointer(file, here), True
             if large and path.endswith(GIT_ATTRIBUTES):
                 raise Problem(400, f"{path[:200]} tells git which files are large, and cannot be one itself")
+            if large and (pointed := git.pointed(data)) is not None:
+                used[pointed[0]] = pointed[1]
             files.append(Path(scratch) / str(len(files)))
             files[-1].write_bytes(data)
             total += len(data)
@@ -142,7 +146,7 @@ def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda siz
         check(total)
         oids = iter(git.hash_objects(repo.folder, files))
     changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)
-    return Asked(header.summary, header.description, header.parent, changes, total)
+    return Asked(header.summary, header.description, header.parent, changes, total, used)
 
 
 def _lines(body: Path) -> Iterator[Any]:

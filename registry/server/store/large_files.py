@@ -5,7 +5,8 @@ Law: what is entered in a repository's ledger is whole in the store of blobs, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,18 @@ class LargeFiles:
             self.blobs.put(path, sha256, size)
             more = 0 if sha256 in repo.contents.read() else size
             with self.quota.spending(owner, more), repo.lock(seconds=None):
-                repo.contents.append({sha256: size})
+                repo.contents.append({sha256: size}, again=True)
+
+    @contextmanager
+    def staying(self, repo: Repository, asked: Mapping[str, int]) -> Iterator[None]:
+        """Around what makes a commit of `repo` that names those large files: none is taken away meanwhile.
+
+        Raises Problem 400 for one that was, since the commit was read.
+        """
+        with locked(self.root / COLLECT_LOCK, shared=True):
+            if lost := sorted(asked.keys() - self.here(repo, asked).keys()):
+                raise Problem(400, f"LFS pointer pointed to a file that does not exist: sha256:{lost[0]}")
+            yield
 
     def join(self, repo: Repository, upload_id: str, parts: int, sha256: str, size: int) -> None:
         """Keep the file whose parts have all come; harmless where that was done before. Raises as `Uploads.joined`."""

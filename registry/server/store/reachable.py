@@ -23,8 +23,8 @@ class Named:
 
 def large_files(folder: Path, refs: Sequence[str] = EVERYTHING) -> dict[str, Named]:
     """{sha256: what it is called} of each pointer in the history of `refs`; options of `git rev-list`, or commits."""
-    listing = git.run(folder, "rev-list", "--objects", "--use-bitmap-index", *refs).decode(errors="replace")
-    paths = dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
+    listing = git.run(folder, "rev-list", "--objects", *refs).decode(errors="replace")
+    paths = {oid: path for oid, _, path in (line.partition(" ") for line in listing.split("\n") if line)}
     sizes = git.run(
         folder, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)",
         given="".join(f"{oid}\n" for oid in paths).encode(),

@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 from registry.errors import InputError, Unavailable
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
-from registry.server import check
+from registry.server import check, collecting
 from registry.server.problems import Problem
 from registry.server.store import stores
 from registry.server.store.blobs import Blob, BlobStore
@@ -122,9 +122,9 @@ def test_a_server_whose_large_files_are_in_s3(s3: str, tmp_path: Path, folder: P
     ledger = root / "repos" / "models" / f"{REPO}.git" / "contents"
     ledger.write_text("".join(line for line in ledger.read_text().splitlines(True) if orphan not in line))
     found = check.examine(root)
-    check.collect(root, found)
+    collecting.collect(root)
     assert found.unused == (orphan,) and blob_store(root).size(orphan) == 600  # it is young
-    assert check.collect(root, found, younger=-60) >= 600 and blob_store(root).size(orphan) is None
+    assert collecting.collect(root, younger=-60).freed >= 600 and blob_store(root).size(orphan) is None
     sha256 = Manifest.of_directory(folder).by_path()["model.safetensors"].sha256
     blob_store(root).remove(str(sha256))
     assert "is not in the store" in check.examine(root).faults[0]

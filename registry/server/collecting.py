@@ -1,0 +1,105 @@
+"""Room that comes back: what no ref of any repository leads to is taken away. Safe while the server runs.
+
+    closed pull requests -> their refs -> commits and large files that no ref leads to -> rows of the ledger -> blobs
+
+Laws: what is younger than a grace stays, for its commit may be on the way; a blob goes only when no ledger names it,
+and while nobody enters one.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.errors import InputError
+from registry.server.check import answering
+from registry.server.locks import locked
+from registry.server.problems import Problem
+from registry.server.store import git, reachable
+from registry.server.store.blobs import BlobStore
+from registry.server.store.holdings import folders
+from registry.server.store.ledger import Ledger
+from registry.server.store.places import COLLECT_LOCK, REPOSITORIES, UPLOADS
+from registry.server.store.pulls import FOLDER, PULLS, Pull
+from registry.server.store.repository import LOCK
+from registry.server.store.stores import blob_store
+from registry.server.store.uploads import Uploads
+
+YOUNG_SECONDS = 24 * 3600
+"""What nothing refers to is left alone for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came of it. freed: bytes.  faults: repositories that git cannot read whole, in sentences; they were left."""
+
+    freed: int
+    faults: tuple[str, ...]
+
+
+def collect(root: Path, younger: float = YOUNG_SECONDS) -> Collected:
+    """Take away what nothing refers to, in repositories and in the store.
+
+    younger: seconds that anything is left alone.  Raises Unavailable where the store of blobs does not answer.
+    """
+    freed, faults = 0, []
+    with answering():
+        store = blob_store(root)
+        for folder in folders(root / REPOSITORIES):
+            try:
+                freed += _tidy(folder, younger)
+            except git.GitFailed as problem:
+                faults.append(f"{'/'.join(folder.parts[-3:])}: {problem.words[:500]}")
+        freed += _remove(root, store, {blob.sha256: blob.size for blob in store.all()}, younger)
+        Uploads(root / UPLOADS).collect(younger)
+    return Collected(freed, tuple(faults))
+
+
+def _remove(root: Path, store: BlobStore, sizes: dict[str, int], younger: float) -> int:
+    """Remove the blobs that no ledger names; bytes freed."""
+    before, freed = time.time() - younger, 0
+    with locked(root / COLLECT_LOCK):  # no blob is being put, to be entered a moment later
+        used = {oid for folder in folders(root / REPOSITORIES) for oid in Ledger(folder).blobs()}
+        for sha256 in sizes.keys() - used:
+            with suppress(Problem):  # it went meanwhile
+                if store.modified(sha256) < before:
+                    store.remove(sha256)
+                    freed += sizes[sha256]
+    return freed
+
+
+def _tidy(folder: Path, younger: float) -> int:
+    """Let go of what no ref of a repository leads to, and pack its objects; the bytes that git freed."""
+    with locked(folder / LOCK):  # no commit is being made
+        _end_closed(folder, younger)
+        _let_go(folder, younger)
+        before = _size(folder / "objects")
+        git.run(folder, "gc", "--quiet", f"--prune={max(0, int(younger))}.seconds.ago")
+        return max(0, before - _size(folder / "objects"))
+
+
+def _end_closed(folder: Path, younger: float) -> None:
+    """Remove the refs of pull requests that were closed long ago. Their numbers are not given again."""
+    refs = git.refs(folder, PULLS)
+    for path in (folder / FOLDER).glob("*.json"):
+        ref = f"{PULLS}{path.stem}"
+        with suppress(InputError):
+            if ref in refs and path.stat().st_mtime < time.time() - younger and Pull.read(path).status == "closed":
+                git.run(folder, "update-ref", "-d", ref, refs[ref])
+
+
+def _let_go(folder: Path, younger: float) -> None:
+    """Strike out what no ref leads to."""
+    ledger = Ledger(folder)
+    rows = ledger.entered()
+    if not rows:
+        return
+    commits = git.run(folder, "rev-list", *reachable.EVERYTHING).decode().split()
+    led_to = reachable.large_files(folder).keys() | set(commits)
+    ledger.remove({name for name, at in rows.items() if name not in led_to and at < time.time() - younger})
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,39 @@
+"""What each repository and each namespace holds, by their ledgers: what a quota is counted by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.digest import is_sha256
+from registry.server.names import RepoName
+from registry.server.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one repository holds. large, regular: bytes of its large files, and of all others that were ever sent."""
+
+    name: RepoName
+    large: int
+    regular: int
+
+    @property
+    def size(self) -> int:
+        """Both together."""
+        return self.large + self.regular
+
+
+def each(repositories: Path) -> Iterator[Holding]:
+    """What each repository in the folder holds, by name."""
+    for folder in folders(repositories):
+        rows = Ledger(folder).read()
+        large = sum(size for name, size in rows.items() if is_sha256(name))
+        name = RepoName(folder.parts[-3], folder.parts[-2], folder.name.removesuffix(".git"))
+        yield Holding(name, large, sum(rows.values()) - large)
+
+
+def folders(repositories: Path) -> list[Path]:
+    """The folder of each repository."""
+    return sorted(repositories.glob("*/[!.]*/[!.]*.git"))
