@@ -24,7 +24,7 @@ from pipelines.corpus import parquet
 from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.files import directory_beside, readable, write_atomic
-from registry.records import data_manifest, folders, tokens
+from registry.records import data_manifest, folders, token_counts, tokens
 from registry.records.data_manifest import Summary
 from registry.records.tokens import Split, Splits, TokenFile, Tokens
 
@@ -99,8 +99,10 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     used = summary.splits.train.documents + summary.splits.validation.documents
     with directory_beside(out) as folder, ExitStack() as files, stage.progress("encode: documents", used) as advance:
         writers = {split: SplitWriter(folder, split, dtype, shard_tokens, files) for split in tokens.SPLITS}
+        counts = files.enter_context((folder / token_counts.NAME).open("wb"))
         for document, numbers in _encoded(corpus, bpe, end):
             writers[document.use].add(document, numbers)
+            counts.write(token_counts.line(len(numbers)))
             advance(1)
         closed = {split: writer.close() for split, writer in writers.items()}
         record = Tokens(

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from pipelines import fine_tuning, order, reduce, schedule
+from pipelines import fine_tuning, reduce, schedule
 from pipelines import model as models
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
@@ -27,6 +27,7 @@ from pipelines.layout import layout_of
 from pipelines.params import Params, Train
 from pipelines.tokens import TokenSplit
 from registry.errors import InputError, VerificationError
+from registry.records import order
 from registry.records.checkpoint_chain import Chain
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
@@ -53,7 +54,7 @@ class Rows:
     @property
     def count(self) -> int:
         """How many there are. Raises InputError where there is not one."""
-        if (rows := (self.split.count - 1) // self.context) < 1:
+        if (rows := order.rows_of(self.split.count, self.context)) < 1:
             raise InputError(
                 f"{self.split.count} tokens do not fill one row of {self.context}",
                 mend="give the corpus more text, or lower model.context in params.yaml",
@@ -62,7 +63,8 @@ class Rows:
 
     def batch(self, numbers: list[int]) -> torch.Tensor:
         """Those rows, (rows, context + 1), int64."""
-        windows = [self.split.slice(number * self.context, self.context + 1) for number in numbers]
+        places = [order.window(number, self.context) for number in numbers]
+        windows = [self.split.slice(place.start, len(place)) for place in places]
         return torch.from_numpy(np.stack(windows)).to(self.device)
 
 

@@ -28,7 +28,16 @@ from registry.records.environment import Environment, Machine, NumericProfile, S
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release_record import Declared, ReleaseRecord, SourceCode, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
-from registry.records.tokens import DataDigests, Split, Splits, TokenFile, TokenizerDigest, Tokens
+from registry.records.tokens import (
+    INDEX_ROW,
+    SPLITS,
+    DataDigests,
+    Split,
+    Splits,
+    TokenFile,
+    TokenizerDigest,
+    Tokens,
+)
 from registry.release.draft import git_attributes
 
 REPO = "glasshouse/synthetic"
@@ -37,6 +46,8 @@ ABOUT = About(REPO, "A synthetic model", "Apache-2.0", ("en",), "build/model", "
               {"license": "apache-2.0"}, kind="language model", library_name="transformers",
               pipeline_tag="text-generation")  # fmt: skip
 DOCUMENTS = 40
+TOKENS = 8
+"""Tokens of each document."""
 MODEL = "build/model"
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "corpus": (("texts",), (layout.DATA_SUMMARY, layout.DATA_ROWS)),
@@ -162,14 +173,24 @@ def _record(folder: Path, repo: str, version: str, declared: tuple[Declared, ...
 def _tokens(folder: Path, summary: Summary) -> Tokens:
     sizes = Splits(train=Split(tokens=240, documents=30, size=210), validation=Split(tokens=80, documents=10, size=70))
     files = (("train-00000.bin", 480), ("train.index", 1200), ("validation-00000.bin", 160), ("validation.index", 400))
+    content = {f"{split}.index": _index(split) for split in SPLITS}
     return Tokens(
         data_manifest=DataDigests(root=summary.root, sha256=sha256_file(folder / layout.DATA_SUMMARY)),
         tokenizer=TokenizerDigest(sha256=sha256_file(folder / "tokenizer.json")),
         dtype="uint16",
         vocabulary=2,
         splits=sizes,
-        files=tuple(TokenFile(path=path, sha256=sha256_bytes(path.encode()), size=size) for path, size in files),
+        files=tuple(
+            TokenFile(path=path, sha256=sha256_bytes(content.get(path, path.encode())), size=size)
+            for path, size in files
+        ),
     )
+
+
+def _index(split: str) -> bytes:
+    """Each document became TOKENS tokens."""
+    used = [row for row in rows() if row.use == split]
+    return b"".join(INDEX_ROW.pack(TOKENS * end, bytes.fromhex(row.sha256)) for end, row in enumerate(used, start=1))
 
 
 def _chain(folder: Path) -> Chain:

@@ -6,7 +6,6 @@ read, is said to be unknown; it is never taken for equal.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def compare(first: ReleaseEntry, second: ReleaseEntry) -> Iterator[ReleaseChange
         except GlasshouseError as problem:
             yield _unknown(part, first, second, problem)
     try:
-        yield from _data(first, second)
+        yield from documents(first, second)
     except GlasshouseError as problem:
         yield _unknown("data", first, second, problem)
     known = {layout.RECORD, layout.DATA_ROWS, layout.DATA_SUMMARY, layout.REQUIREMENTS, layout.PARAMS}
@@ -145,28 +144,33 @@ PARTS: Mapping[str, Callable[[ReleaseEntry], Leaves]] = {
 """What is compared place by place, and how each is read."""
 
 
-def _data(first: ReleaseEntry, second: ReleaseEntry) -> Iterator[ReleaseChange]:
-    """Documents that differ: both manifests are sorted, so that they are read beside each other once."""
+def documents(first: ReleaseEntry, second: ReleaseEntry) -> Iterator[ReleaseChange]:
+    """Documents that differ: both manifests are sorted, so that they are read beside each other once.
+
+    Raises GlasshouseError where one of them cannot be read, or is not the one that was signed.
+    """
     signed = [each.listed.get(layout.DATA_ROWS) for each in (first, second)]
     if signed[0] == signed[1] and signed[0] is not None:
         return
-    sides = [
-        data_manifest.rows_of(io.BytesIO(each.read(layout.DATA_ROWS)), layout.DATA_ROWS) for each in (first, second)
-    ]
-    old, new = next(sides[0], None), next(sides[1], None)
+    with first.file(layout.DATA_ROWS) as old, second.file(layout.DATA_ROWS) as new:
+        yield from _documents(data_manifest.iter_rows(old), data_manifest.iter_rows(new))
+
+
+def _documents(before: Iterator[Row], after: Iterator[Row]) -> Iterator[ReleaseChange]:
+    old, new = next(before, None), next(after, None)
     while old is not None or new is not None:
         if new is None or (old is not None and _key(old) < _key(new)):
             assert old is not None
             yield ReleaseChange("data", "removed", _document(old), _use(old), None)
-            old = next(sides[0], None)
+            old = next(before, None)
         elif old is None or _key(new) < _key(old):
             yield ReleaseChange("data", "added", _document(new), None, _use(new))
-            new = next(sides[1], None)
+            new = next(after, None)
         else:
             if old != new:
                 note = None if old.sha256 == new.sha256 else f"its text: {old.sha256[:16]} -> {new.sha256[:16]}"
                 yield ReleaseChange("data", "changed", _document(new), _use(old), _use(new), note)
-            old, new = next(sides[0], None), next(sides[1], None)
+            old, new = next(before, None), next(after, None)
 
 
 def _key(row: Row) -> tuple[str, str]:

@@ -7,6 +7,8 @@ where it names others or the signature does not hold, UNKNOWN where nobody was n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,7 +22,7 @@ from registry.attest.signature import SignedBy, Verified
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Trust, Verifier
 from registry.catalog.shelves import ReleaseShelf, said
-from registry.digest import sha256_bytes
+from registry.digest import sha256_bytes, sha256_file
 from registry.errors import DigestMismatch, GlasshouseError, Unavailable
 from registry.hub.reference import HubReference
 from registry.records import layout
@@ -128,6 +130,21 @@ class ReleaseEntry:
         if (found := sha256_bytes(data)) != signed:
             raise DigestMismatch(path, signed=signed, found=found)
         return data
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Path]:
+        """Where a file of the release lies on this machine, until the block ends: however large, held to its digest.
+
+        Raises Unavailable where the release has none, InputError where it cannot be read, DigestMismatch where it is
+        another.
+        """
+        size = next((file.size for file in self.release.files if file.path == path), None)
+        if size is None:
+            raise Unavailable(f"{self.name} has no {path}", mend="ask the maintainer for it")
+        with self.shelf.file(path, size) as there:
+            if (found := sha256_file(there)) != self.listed[path]:
+                raise DigestMismatch(path, signed=self.listed[path], found=found)
+            yield there
 
     def json(self, path: str) -> Any:
         """A JSON file of the release. Raises as `read` does, and Malformed."""

@@ -5,8 +5,9 @@ A shelf holds one release. What is read there is hostile: entry.py holds it to w
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +50,13 @@ class ReleaseShelf(Protocol):
         """The bytes of one of its files. Raises InputError where there is none, or it is larger than `max_bytes`."""
         ...
 
+    def file(self, path: str, max_bytes: int) -> AbstractContextManager[Path]:
+        """Where one of its files lies on this machine, however large, until the block ends.
+
+        Raises InputError where there is none, or it is larger than `max_bytes`.
+        """
+        ...
+
     def words(self, branch: str) -> list[Evidence]:
         """What was said of it since, on a branch of its repository. Raises GlasshouseError where not all is shown."""
         ...
@@ -70,6 +78,14 @@ class FolderShelf:
         """As ReleaseShelf. A link is not followed."""
         return read_bytes(plain(self.reference.root, path), max_bytes)
 
+    @contextmanager
+    def file(self, path: str, max_bytes: int) -> Iterator[Path]:
+        """As ReleaseShelf: where it lies. A link is not followed."""
+        there = plain(self.reference.root, path)
+        if there.stat().st_size > max_bytes:
+            raise InputError(f"{path} has more than {max_bytes} bytes", mend=f"look at {path} in {self.reference}")
+        yield there
+
     def words(self, branch: str) -> list[Evidence]:
         """None: words on a release stand beside it on a Hub."""
         return []
@@ -89,6 +105,20 @@ class HubShelf:
     def read(self, path: str, max_bytes: int) -> bytes:
         """As ReleaseShelf."""
         return self.hub.files.read(self.reference.repository, self.commit, path, max_bytes=max_bytes)
+
+    @contextmanager
+    def file(self, path: str, max_bytes: int) -> Iterator[Path]:
+        """As ReleaseShelf: downloaded, and removed when the block ends."""
+        opened = self.hub.files.source(self.reference.repository, self.commit)
+        with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
+            there, size = Path(folder) / "file", 0
+            with there.open("wb") as stream, opened(path, 0) as (_, chunks):
+                for chunk in chunks:
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise InputError(f"{path} has more than {max_bytes} bytes", mend=f"look at {path} in the Hub")
+                    stream.write(chunk)
+            yield there
 
     def words(self, branch: str) -> list[Evidence]:
         """As ReleaseShelf."""

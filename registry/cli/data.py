@@ -1,14 +1,23 @@
-"""`glasshouse data`: prove that a document was trained on, and check such a proof."""
+"""`glasshouse data`: what a model was trained on, document by document, and proofs of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli import output, signing, verify
+from registry.cli.catalog import Json, Reference, whom_of
 from registry.cli.tree import App
+
+if TYPE_CHECKING:
+    from registry.catalog.entry import ReleaseEntry
+    from registry.catalog.tracing import SeenAt
+    from registry.catalog.training_data import TrainingData
+    from registry.records.data_manifest import Row
 
 app = App(help="Ask what a model was trained on.", no_args_is_help=True)
 
@@ -50,11 +59,186 @@ def check(
         manifest = inclusion.signed_manifest(parse(root), verifier, endpoint=endpoint)
         signed, rows = manifest.root, manifest.rows
     inclusion.check(found, signed, rows)
-    row = found.row
+    row, trained = found.row, _trained_on(found.row)
     if as_json:
-        output.data({"root": signed, "rows": rows, "row": row.as_json(), "trainedOn": row.use == "train"})
+        output.data({"root": signed, "rows": rows, "row": row.as_json(), "trainedOn": trained})
         return
     print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {row.license}, {row.use})"))
     print(f"is one of the {'' if rows is None else f'{rows} '}rows under the root {signed}")
-    if row.use == "excluded":
-        print(output.printable(f"and is listed as excluded ({row.reason}): the model was not trained on it"))
+    print(output.printable(f"and {_use(row)}"))
+
+
+def _trained_on(row: Row) -> bool | None:
+    """Whether the row says that its text was trained on; None where another row decides, which has the same text."""
+    return None if row.reason == "duplicate" else row.use == "train"
+
+
+def _use(row: Row) -> str:
+    """What the row says of training, to follow the document's name."""
+    if row.reason == "duplicate":
+        return "is listed as excluded (duplicate): this copy was not trained on; its text stands in another row, too"
+    if row.reason is not None:
+        return f"is listed as excluded ({row.reason}): the model was not trained on it"
+    if row.use == "validation":
+        return "is kept from training, to measure by: the model was not trained on it"
+    return "is listed as trained on"
+
+
+Tokens = Annotated[
+    Path | None,
+    typer.Option("--tokens", help="The folder with tokens.json and its files, for a release without token counts."),
+]
+
+
+@contextmanager
+def _reading(
+    reference: str, trust: verify.Verifying, endpoint: str | None, tokens: Path | None
+) -> Iterator[TrainingData]:
+    """The data of the release that is named, as far as its records are those that were signed."""
+    from registry.catalog import entry, training_data
+    from registry.catalog.shelves import find
+
+    with training_data.read(entry.read(find(reference, endpoint=endpoint), whom_of(trust)), tokens) as data:
+        yield data
+
+
+def _standing(*entries: ReleaseEntry) -> None:
+    """Say who stands for each release, and end as that is: 0 where it is whom the reader expects, else 1 or 3."""
+    from registry.catalog.training_data import vouched
+    from registry.report import Verdict
+
+    signatures = [vouched(each) for each in entries]
+    for each, signature in zip(entries, signatures, strict=True):
+        output.say(f"{each.shelf.reference}: {signature.verdict}, {signature.words}")
+    verdicts = {signature.verdict for signature in signatures}
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+        if verdict in verdicts:
+            raise typer.Exit(verdict.exit_code)
+
+
+def _signed(entry: ReleaseEntry) -> dict[str, object]:
+    """The release, and who stands for it, for a machine."""
+    from registry.catalog.training_data import vouched
+
+    return {**entry.as_json(), "signature": vouched(entry).as_json()}
+
+
+@app.command(epilog="Example: glasshouse data trace hf://org/model@v1.0.0 --step 100 --key public.pem")
+@signing.grouped
+def trace(
+    reference: Reference,
+    trust: verify.Verifying,
+    step: Annotated[int | None, typer.Option("--step", min=1, help="Which documents it saw at this step.")] = None,
+    document: Annotated[
+        str | None,
+        typer.Option("--document", help="At which steps it saw this one: its path as in the manifest, or its SHA-256."),
+    ] = None,
+    tokens: Tokens = None,
+    endpoint: verify.Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Tell which documents the model saw at a step; or at which steps it saw a document.
+
+    Ends in 3 where nobody was named who would have signed the release: its records are then only what somebody says.
+    """
+    from registry.catalog import tracing
+    from registry.errors import InputError
+
+    if (step is None) == (document is None):
+        raise InputError("a trace begins with a step or with a document", mend="give one of --step and --document")
+    with _reading(reference, trust, endpoint, tokens) as data:
+        if document is not None:
+            at = tracing.of_document(data, document)
+            answer = at.as_json()
+            lines = [f"{at.row.source}/{at.row.path} (sha256:{at.row.sha256})", _seen(at)]
+        else:
+            rows = tracing.at_step(data, step or 0)
+            answer = {"step": step, "rows": [row.as_json() for row in rows]}
+            lines = [
+                f"row {row.number}: {each.row.source}/{each.row.path} (sha256:{each.row.sha256}), "
+                f"tokens {each.start} to {each.end - 1}"
+                for row in rows
+                for each in row.documents
+            ]
+        if as_json:
+            output.data({"release": _signed(data.entry), **answer})
+        else:
+            for line in lines:
+                print(output.printable(line))
+        _standing(data.entry)
+
+
+def _seen(at: SeenAt) -> str:
+    """When a document is seen, in words."""
+    if not at.steps:
+        return (
+            _use(at.row)
+            if at.row.use != "train"
+            else "was not seen: training ended before its turn, or its tokens do not fill a row"
+        )
+    steps = sorted(set(at.steps))
+    shown = ", ".join(map(str, steps[:20])) + (f" and {len(steps) - 20} more" if len(steps) > 20 else "")
+    return f"was seen at {len(steps)} steps: {shown}"
+
+
+@app.command(epilog="Example: glasshouse data sources hf://org/model@v1.0.0 --key public.pem")
+@signing.grouped
+def sources(
+    reference: Reference,
+    trust: verify.Verifying,
+    tokens: Tokens = None,
+    endpoint: verify.Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """List where the data came from, under which licences: documents, bytes and tokens, used and excluded.
+
+    Ends in 3 where nobody was named who would have signed the release.
+    """
+    from registry.catalog import data_sources
+
+    with _reading(reference, trust, endpoint, tokens) as data:
+        found = data_sources.shares(data)
+        if as_json:
+            output.data({"release": _signed(data.entry), **data_sources.as_json(data, found)})
+        else:
+            output.rows(
+                (
+                    source,
+                    licence,
+                    f"{use} ({reason})" if reason else use,
+                    f"{share.documents:,} documents",
+                    f"{share.size:,} bytes",
+                    "" if share.tokens is None else f"{share.tokens:,} tokens",
+                )
+                for (source, licence, use, reason), share in found.items()
+            )
+        _standing(data.entry)
+
+
+@app.command(epilog="Example: glasshouse data diff hf://org/model@v1.0.0 hf://org/model@v1.1.0 --key public.pem")
+@signing.grouped
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="hf://org/model@v1.0.0, or a directory.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other release.")],
+    trust: verify.Verifying,
+    endpoint: verify.Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """List the documents that two releases do not have alike: added, removed, changed.
+
+    Whether or not they differ, it ends in 0; in 3 where nobody was named who would have signed the releases.
+    """
+    from registry.catalog import differences, entry
+    from registry.catalog.shelves import find
+
+    whom = whom_of(trust)
+    sides = [entry.read(find(each, endpoint=endpoint), whom) for each in (first, second)]
+    found = list(differences.documents(*sides))
+    if as_json:
+        output.data({"releases": [_signed(each) for each in sides], "documents": [each.as_json() for each in found]})
+    else:
+        for each in found:
+            print(output.printable(str(each)))
+        if not found:
+            print("their data do not differ")
+    _standing(*sides)

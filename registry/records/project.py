@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -26,6 +26,7 @@ from registry import canonical, strict_yaml
 from registry.errors import Malformed, Unavailable
 from registry.records import data_manifest, folders, layout, tokens, training_folder
 from registry.records.addresses import StageName
+from registry.records.order import Sampling
 from registry.records.record import ParamsSection, validated
 from registry.records.run import ProjectPath
 
@@ -51,6 +52,17 @@ class AdamW(ParamsSection):
     """The weight of the running mean of squares."""
 
 
+class DataOrder(ParamsSection):
+    """The training takes its rows in the order of registry.records.order, and params.yaml has here what decides it."""
+
+    kind: Literal["feistel/v1"] = "feistel/v1"
+    """Which order it is; there is one so far."""
+    seed: Setting = "seed"
+    """The seed of the order."""
+    context: Setting = "model.context"
+    """How many tokens a row has."""
+
+
 class ReplayContract(ParamsSection):
     """How the training of a project is replayed: docs/reference/replay.md."""
 
@@ -73,6 +85,9 @@ class ReplayContract(ParamsSection):
     """Where it says how many processes can share a step; null: a step is not shared."""
     adamw: AdamW | None = AdamW()
     """null: another optimizer, of whose state an audit only knows that its numbers must be finite."""
+    order: DataOrder | None = None
+    """In which order the rows of the data are taken; null: in another one, or nobody says, and what a step saw cannot
+    be told."""
 
     def is_in(self, tree: Path) -> bool:
         """Whether the source in the folder `tree` has the module."""
@@ -205,6 +220,23 @@ class Project:
             case ((int() | float() as clip), float(beta2)) if clip > 0 and 0 < beta2 < 1:
                 return float(clip), beta2
         return None
+
+    def sampling(self, tokens: int) -> Sampling:
+        """What the training takes from a split of `tokens`, step by step. Raises Unavailable where nobody says."""
+        order = self.replay.order
+        seed = None if order is None else self._value(order.seed)
+        if order is None or not isinstance(seed, int) or not 0 <= seed <= canonical.MAX_SAFE_INTEGER:
+            raise Unavailable(
+                "params.yaml does not say in which order the training took its data",
+                mend="ask the maintainer to say so in release.replay.order: docs/reference/replay.md",
+            )
+        found = Sampling(seed, self._count(order.context), self.rows, self.steps, tokens)
+        if found.rows < 1:
+            raise Unavailable(
+                f"{tokens} tokens do not fill one row of {found.context}",
+                mend="ask the maintainer to mend release.replay.order: docs/reference/replay.md",
+            )
+        return found
 
     def _count(self, place: str) -> int:
         match self._value(place):

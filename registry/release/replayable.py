@@ -10,6 +10,7 @@ from pathlib import Path
 
 from registry.digest import sha256_file
 from registry.errors import Refused, Unavailable
+from registry.records.order import MAX_ROWS
 from registry.records.project import PARAMS, Project, several
 
 
@@ -47,5 +48,10 @@ def _amiss(root: Path, project: Project, stages: Collection[str]) -> Iterator[st
             getattr(project, name)
         except Unavailable as problem:
             yield problem.message
+    if contract.order is not None:
+        try:
+            project.sampling(MAX_ROWS)
+        except Unavailable as problem:
+            yield f"order: {problem.message}"
     if contract.adamw is not None and project.adamw is None:
         yield "adamw: params.yaml has no clip_norm above 0, or no beta2 between 0 and 1, where it says"

@@ -19,7 +19,7 @@ from pipelines.tokens import TokenSplit
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.manifest import Manifest
-from registry.records import data_manifest, tokens
+from registry.records import data_manifest, token_counts, tokens
 from tests.pipelines.small_project import write_project
 
 SHARD = 1000
@@ -80,7 +80,9 @@ def test_the_record_says_what_was_made_of_what(project: Path) -> None:
         assert (sizes.documents, sizes.size) == (counted.documents, counted.size)
     assert len(record.shards("train")) > 2
     assert {shard.size for shard in record.shards("train")[:-1]} == {2 * SHARD}
-    assert {file.path for file in record.files} | {tokens.NAME} == {path.name for path in out.iterdir()}
+    assert {file.path for file in record.files} | {tokens.NAME, token_counts.NAME} == {
+        path.name for path in out.iterdir()
+    }
 
 
 def test_the_index_lists_the_documents_of_the_manifest_in_its_order(project: Path) -> None:

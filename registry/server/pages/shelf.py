@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from registry import suffixes
 from registry.attest.bundle import MAX_BYTES
@@ -15,6 +19,8 @@ from registry.server.store.repository import Repository
 from registry.verification.case import Evidence
 from registry.verification.evidence import BRANCHES, MAX_BUNDLES
 
+MAX_FILE = 64 << 20
+"""Bytes of a file that a page lays on the disk to look at."""
 MAX_WORDS = 64 << 20
 """Bytes of all that a branch says of one release."""
 
@@ -47,6 +53,14 @@ class StoreShelf:
     def read(self, path: str, max_bytes: int) -> bytes:
         """As ReleaseShelf. Raises Unavailable where the store has lost its content."""
         return _read(self.repo, self.large, self.commit, path, max_bytes)
+
+    @contextmanager
+    def file(self, path: str, max_bytes: int) -> Iterator[Path]:
+        """As ReleaseShelf; a page waits for it, so no more than MAX_FILE bytes are read."""
+        with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
+            there = Path(folder) / "file"
+            there.write_bytes(self.read(path, min(max_bytes, MAX_FILE)))
+            yield there
 
     def words(self, branch: str) -> list[Evidence]:
         """As ReleaseShelf."""

@@ -23,7 +23,7 @@ class Audited:
     """A place on a Hub, and what is said on one of its branches."""
 
     def __init__(self, place: shelves.ReleaseShelf, words: list[Evidence]) -> None:
-        self.reference, self.commit, self.read = place.reference, place.commit, place.read
+        self.reference, self.commit, self.read, self.file = place.reference, place.commit, place.read, place.file
         self._place, self._words = place, words
 
     def words(self, branch: str) -> list[Evidence]:

@@ -15,7 +15,7 @@ from pipelines import corpus, encode, evaluate, export, replay, tokenizer, train
 from registry import variables
 from registry.errors import InputError, Unavailable
 from registry.records import layout, replay_command
-from registry.records.project import AdamW, Project, ReplayContract
+from registry.records.project import AdamW, DataOrder, Project, ReplayContract
 from tests import other_project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,7 +39,8 @@ def test_what_is_not_declared_is_what_it_always_was() -> None:
 def test_this_project_declares_what_its_stages_do() -> None:
     """params.yaml, dvc.yaml and pipelines say the same, and it is what releases that declare nothing are taken for."""
     project, before = Project.read(ROOT / "params.yaml"), Project.parse({})
-    assert project.replay == before.replay == ReplayContract()
+    assert project.replay.model_copy(update={"order": None}) == before.replay == ReplayContract()
+    assert project.replay.order == DataOrder(), "an order that nobody states is not this project's"
     assert "replay" in project.settings["release"], "what others copy from says it aloud"
     assert project.replay.module == replay.__name__ and project.replay.is_in(ROOT)
     for known in (project, before):
