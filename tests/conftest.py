@@ -200,6 +200,14 @@ def _build(root: Path) -> Project:
     return project
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobody_waits_for_the_disk() -> Iterator[None]:
+    """What a test writes in its own process need not outlive a power cut. Commands and servers flush as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def sigstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigstoreInstance]:
     """A throwaway Sigstore on loopback."""
