@@ -8,12 +8,12 @@ and while nobody enters one.
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.errors import InputError
 from registry.server.check import answering
 from registry.server.locks import locked
 from registry.server.problems import Problem
@@ -21,9 +21,9 @@ from registry.server.store import git, reachable
 from registry.server.store.blobs import BlobStore
 from registry.server.store.holdings import folders
 from registry.server.store.ledger import Ledger
-from registry.server.store.places import COLLECT_LOCK, REPOSITORIES, UPLOADS
-from registry.server.store.pulls import FOLDER, PULLS, Pull
-from registry.server.store.repository import LOCK
+from registry.server.store.places import BOOKED, COLLECT_LOCK, REPOSITORIES, UPLOADS
+from registry.server.store.pulls import FOLDER
+from registry.server.store.repository import LOCK, sweep
 from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
 
@@ -52,8 +52,11 @@ def collect(root: Path, younger: float = YOUNG_SECONDS) -> Collected:
                 freed += _tidy(folder, younger)
             except git.GitFailed as problem:
                 faults.append(f"{'/'.join(folder.parts[-3:])}: {problem.words[:500]}")
+        if not faults:
+            _let_go_of_proposals(root, younger)
         freed += _remove(root, store, {blob.sha256: blob.size for blob in store.all()}, younger)
         Uploads(root / UPLOADS).collect(younger)
+        sweep(root / REPOSITORIES)
     return Collected(freed, tuple(faults))
 
 
@@ -81,13 +84,22 @@ def _tidy(folder: Path, younger: float) -> int:
 
 
 def _end_closed(folder: Path, younger: float) -> None:
-    """Remove the refs of pull requests that were closed long ago. Their numbers are not given again."""
-    refs = git.refs(folder, PULLS)
-    for path in (folder / FOLDER).glob("*.json"):
-        ref = f"{PULLS}{path.stem}"
-        with suppress(InputError):
-            if ref in refs and path.stat().st_mtime < time.time() - younger and Pull.read(path).status == "closed":
-                git.run(folder, "update-ref", "-d", ref, refs[ref])
+    """Take away what pull requests held that were closed long ago."""
+    for path in (folder / FOLDER).glob("*/"):
+        if path.stat().st_mtime < time.time() - younger:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _let_go_of_proposals(root: Path, younger: float) -> None:
+    """Strike out of what is booked to who proposed it whatever no open pull request leads to."""
+    found = set[str]()
+    for folder in folders(root / REPOSITORIES):
+        words = ("--glob=refs/pr/*", "--not", "--branches", "--tags")
+        found.update(git.run(folder, "rev-list", *words).decode().split())
+    for owner in (root / BOOKED).glob("*/"):
+        with locked(owner / "lock"):
+            rows = Ledger(owner).entered()
+            Ledger(owner).remove({oid for oid, at in rows.items() if oid not in found and at < time.time() - younger})
 
 
 def _let_go(folder: Path, younger: float) -> None:

@@ -12,7 +12,7 @@ from registry.server.access.auth import Links
 from registry.server.access.limits import ServerLimits
 from registry.server.access.tokens import TokenStore, User
 from registry.server.names import RepoName, pull_number
-from registry.server.store import copies, pulls
+from registry.server.store import copies, git, pulls, putting_away
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
@@ -124,13 +124,44 @@ class Hub:
     def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> NewCommit:
         """Make the commit that is asked for: upon a branch, upon `refs/pr/N`, or as a new pull request to a branch.
 
-        Raises Problem 403 where it is not theirs to make, or beyond the quota; else as `Repository.commit`.
+        What somebody proposes who may not write is booked to them. Raises Problem 403 where it is not theirs to make,
+        or beyond the quota; else as `Repository.commit`.
         """
-        with self.large.staying(repo, asked.large), self.large.quota.spending(repo.name.owner, asked.size):
-            made = _made(repo, user, revision, asked, proposed)
-            with repo.lock(seconds=None):
-                repo.contents.append({**asked.large, made.oid: asked.size})
+        quota, own = self.large.quota, user.may_write(repo.name)
+        payer = repo.name.owner if own else user.name
+        try:
+            with self.large.staying(repo, asked.large), quota.spending(payer, asked.size):
+                with git.quarantined(repo.folder, asked.apart):
+                    made = _made(repo, user, revision, asked, proposed)
+                with repo.lock(seconds=None):
+                    repo.contents.append(asked.large)
+                    (repo.contents if own else quota.booked(payer)).append({made.oid: asked.size})
+        finally:
+            asked.discard()
         return made
+
+    def merge(self, repo: Repository, user: User, number: int, words: str) -> Pull:
+        """Merge a pull request. What it holds is booked to the repository from now on. Raises as `pulls.merge`."""
+        booked = self.large.quota.booked(pulls.find(repo, number).author)
+        rows = {oid: size for oid, size in booked.read().items() if oid in pulls.own_commits(repo, number)}
+        with self.large.quota.spending(repo.name.owner, sum(rows.values())):
+            done = pulls.merge(repo, user.name, number, words)
+            with repo.lock(seconds=None):
+                repo.contents.append(rows)
+        with self.large.quota.spending(booked.folder.name, 0):
+            booked.remove(rows)
+        return done
+
+    def close(self, repo: Repository, number: int) -> Pull:
+        """Close a pull request: it is put away, and counts for nobody. Raises as `putting_away.close`."""
+        booked = self.large.quota.booked(pulls.find(repo, number).author)
+        with self.large.quota.spending(booked.folder.name, 0):
+            return putting_away.close(repo, number, repo.contents, booked)
+
+    def reopen(self, repo: Repository, number: int) -> Pull:
+        """Open a closed pull request again. Raises as `putting_away.reopen`."""
+        with self.large.quota.spending(repo.name.owner, 0):
+            return putting_away.reopen(repo, number)
 
 
 def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> NewCommit:

@@ -111,6 +111,12 @@ class SetStatus(Body):
     status: Literal["open", "closed"]
 
 
+class Merge(WholeBody):
+    """POST /api/{kind}/{repo}/discussions/{number}/merge."""
+
+    comment: LongText = ""
+
+
 class ValidateYaml(Body):
     """POST /api/validate-yaml. content: a README.md with its metadata block."""
 

@@ -16,7 +16,7 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, proposable, repository, writable
+from registry.server.routes.asking import base_url, hub, proposable, repository, writable
 from registry.server.routes.declared import query, takes
 from registry.server.routes.turns import in_turn
 from registry.server.store import pulls
@@ -93,16 +93,18 @@ async def status(request: Request) -> JSONResponse:
     theirs = await run_in_threadpool(rights.changeable, user, repo, _number(request))
     if theirs.status == "closed":
         rights.check_write(user, repo)  # who has closed it may have had reasons
-    pull = await in_turn(repo, pulls.set_status, repo, theirs.number, body.status)
+    change = hub(request).close if body.status == "closed" else hub(request).reopen
+    pull = await in_turn(repo, change, repo, theirs.number)
     event = {"id": f"{pull.number}-{int(time.time())}", "type": "status-change", "createdAt": _date(int(time.time()))}
     return JSONResponse({"newStatus": event | {"author": {"name": user.name}, "data": {"status": pull.status}}})
 
 
+@takes(bodies.Merge)
 async def merge(request: Request) -> JSONResponse:
-    """POST /api/{kind}/{repo}/discussions/{number}/merge. 409 where it conflicts."""
+    """POST /api/{kind}/{repo}/discussions/{number}/merge: its commit says `comment`, too. 409 where it conflicts."""
     repo, user = await run_in_threadpool(writable, request)
-    await receiving.read_bytes(request, receiving.MAX_JSON)
-    pull = await in_turn(repo, pulls.merge, repo, user.name, _number(request))
+    body = await receiving.read(request, bodies.Merge)
+    pull = await in_turn(repo, hub(request).merge, repo, user, _number(request), body.comment)
     return JSONResponse({"mergeCommitId": pull.merged})
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from registry.server import names
 from registry.server.access import rights
 from registry.server.access.tokens import User
+from registry.server.problems import Problem
 from registry.server.routes import bodies, proposing, receiving
 from registry.server.routes.asking import base_url, hub, proposable, writable
 from registry.server.routes.declared import LINES, check_body, query, takes
@@ -58,9 +59,14 @@ async def commit(request: Request) -> JSONResponse:
     with hub(request).large.uploads.one(rights.max_commit(user, repo), mark_of(user.name)) as upload:
         await receiving.spool(request, upload)
         upload.close()
-        check = partial(hub(request).large.quota.check, repo.name.owner)
+        payer = repo.name.owner if user.may_write(repo.name) else user.name
+        check = partial(hub(request).large.quota.check, payer)
         asked = await run_in_threadpool(commits.read, upload.path, repo, check)
-    return await in_turn(repo, _commit, request, repo, user, revision, asked)
+    try:
+        return await in_turn(repo, _commit, request, repo, user, revision, asked)
+    except Problem:
+        asked.discard()  # it may have waited in vain for its turn
+        raise
 
 
 def _commit(request: Request, repo: Repository, user: User, revision: str, asked: commits.Asked) -> JSONResponse:

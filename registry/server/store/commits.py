@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ LINE: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="key
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A commit that is asked for. Its regular files are blobs in git already, which nothing refers to yet."""
+    """A commit that is asked for. Its regular files are blobs already, kept apart until the commit is made."""
 
     summary: str
     description: str
@@ -103,24 +104,40 @@ class Asked:
     """Bytes of the regular files together."""
     large: Mapping[str, int]
     """{sha256: bytes} of the large files that it names: those that it has a right to."""
+    apart: Path
+    """The folder of the blobs."""
 
     @property
     def message(self) -> str:
         """The commit's message."""
         return f"{self.summary}\n\n{self.description}".strip() + "\n"
 
+    def discard(self) -> None:
+        """Let go of what was kept apart, and has not become a commit."""
+        shutil.rmtree(self.apart, ignore_errors=True)
+
 
 def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda size: None) -> Asked:
-    """Read the commit spooled at `body`, and store its files in the repository.
+    """Read the commit spooled at `body`, and keep its files apart, in the folder of the repository.
 
     check: is told the bytes of them all before any is stored, and raises where they are too many.
     A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
     InputError and ValidationError for what is not a commit.
     """
+    apart = Path(tempfile.mkdtemp(prefix="commit-", dir=repo.folder))
+    try:
+        with git.quarantined(repo.folder, apart):
+            return _read(body, repo, apart, check)
+    except BaseException:
+        shutil.rmtree(apart, ignore_errors=True)
+        raise
+
+
+def _read(body: Path, repo: Repository, apart: Path, check: Callable[[int], None]) -> Asked:
     header = Header()
     slots: list[Delete | tuple[str, bool]] = []
     here, total, used = repo.contents.blobs(), 0, dict[str, int]()
-    with tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix="files-", dir=apart) as scratch:
         files: list[Path] = []
         for line in _lines(body):
             match LINE.validate_python(line):
@@ -146,7 +163,7 @@ def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda siz
         check(total)
         oids = iter(git.hash_objects(repo.folder, files))
     changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)
-    return Asked(header.summary, header.description, header.parent, changes, total, used)
+    return Asked(header.summary, header.description, header.parent, changes, total, used, apart)
 
 
 def _lines(body: Path) -> Iterator[Any]:

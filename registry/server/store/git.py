@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,10 @@ MAX_LOOK_BACK = 1000
 _COMMITTED = re.compile(rb"^committer .* ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
+
+
+_APART: ContextVar[tuple[Path, Path] | None] = ContextVar("apart", default=None)
+"""The repository whose new objects are kept apart, and where."""
 
 
 class GitFailed(Exception):
@@ -87,6 +93,40 @@ def command(folder: Path, *arguments: str, more: Sequence[str] = ()) -> list[str
     return ["git", *(word for line in (*_CONFIG, *more) for word in ("-c", line)), f"--git-dir={folder}", *arguments]
 
 
+@contextmanager
+def quarantined(folder: Path, apart: Path) -> Iterator[None]:
+    """Within, in this thread: objects that git writes to the repository in `folder` go to `apart`, until `admit`.
+
+    So what is refused leaves nothing.
+    """
+    before = _APART.set((folder, apart))
+    try:
+        yield
+    finally:
+        _APART.reset(before)
+
+
+def admit(folder: Path) -> None:
+    """Move the objects that were kept apart to the repository; nothing, where none are."""
+    where = _APART.get()
+    if where is None or where[0] != folder:
+        return
+    for item in sorted(where[1].glob("??/*")):
+        place = folder / "objects" / item.parent.name / item.name
+        place.parent.mkdir(exist_ok=True)
+        item.rename(place)
+    _APART.set(None)
+
+
+def _objects(folder: Path) -> dict[str, str]:
+    """Where git writes objects, and where else it looks for them."""
+    where = _APART.get()
+    if where is None or where[0] != folder:
+        return {}
+    escaped = str(folder / "objects").replace("\\", "\\\\").replace('"', '\\"')
+    return {"GIT_OBJECT_DIRECTORY": str(where[1]), "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{escaped}"'}
+
+
 def run(
     folder: Path,
     *arguments: str,
@@ -97,8 +137,9 @@ def run(
 ) -> bytes:
     """What git writes to standard output. Raises GitFailed unless it ends in one of the codes `allowed`."""
     done = subprocess.run(
-        command(folder, *arguments, more=more), input=given, capture_output=True, env=environment(extra), check=False
-    )
+        command(folder, *arguments, more=more), input=given, capture_output=True,
+        env=environment({**_objects(folder), **(extra or {})}), check=False,
+    )  # fmt: skip
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
     return done.stdout
@@ -229,8 +270,9 @@ def fill_index(folder: Path, index: Mapping[str, str], entries: Mapping[str, str
     ]
     words = ("update-index", "-z", "--index-info")
     done = subprocess.run(
-        command(folder, *words), input="".join(lines).encode(), capture_output=True, env=environment(index), check=False
-    )
+        command(folder, *words), input="".join(lines).encode(), capture_output=True,
+        env=environment({**_objects(folder), **index}), check=False,
+    )  # fmt: skip
     if done.returncode or done.stderr:
         said = done.stderr.decode(errors="replace").strip()
         if "nvalid path" in said or "Ignoring path" in said:

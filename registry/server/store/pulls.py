@@ -1,15 +1,17 @@
 """Pull requests of one repository: a ref `refs/pr/N` each, and a small record beside.
 
 Laws: a number is given once; what is merged is one commit with two parents, the branch and the request; merging again
-what is merged changes nothing, so a merge that a power cut interrupted is finished by asking again.
+what is merged changes nothing, so a merge that a power cut interrupted is finished by asking again. What is closed is
+put away (`putting_away.py`): it has no ref, and nobody can read it.
 
 Who may do any of it is for the caller to check: `access/rights.py` knows.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,6 +53,8 @@ class Pull(Record):
     """Where it stands."""
     merged: str | None = None
     """The commit it became."""
+    tip: str | None = None
+    """The newest of its commits, while it is closed."""
 
     @property
     def ref(self) -> str:
@@ -65,17 +69,18 @@ class Pull(Record):
 
 def listed(repo: Repository, *, author: str | None = None, is_open: bool | None = None) -> list[Pull]:
     """The pull requests, newest first: of `author`, that are open or are not; None for all."""
-    numbers = sorted((int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()), reverse=True)
+    numbers = sorted((int(path.stem) for path in folder_of(repo).glob("*.json") if path.stem.isdigit()), reverse=True)
     refs = git.refs(repo.folder, PULLS)
-    found = [_read(repo, number) for number in numbers if f"{PULLS}{number}" in refs]
+    found = [pull for number in numbers if _is_there(pull := _read(repo, number), refs)]
     return [pull for pull in found if author in (None, pull.author) and is_open in (None, pull.is_open)]
 
 
 def find(repo: Repository, number: int) -> Pull:
     """One pull request. Raises Problem 404 where there is none."""
-    if f"{PULLS}{number}" not in git.refs(repo.folder, f"{PULLS}{number}"):
+    pull = _read(repo, number)
+    if not _is_there(pull, git.refs(repo.folder, pull.ref)):
         raise Problem(404, f"there is no pull request {number}")
-    return _read(repo, number)
+    return pull
 
 
 def create(repo: Repository, author: str, title: str, description: str, branch: str = MAIN) -> Pull:
@@ -107,30 +112,27 @@ def propose(
 def add(repo: Repository, author: str, number: int, parent: str | None, changes: Sequence[Change], message: str) -> str:
     """One more commit of a request; its id. Raises Problem 409 where it is merged, else as `propose`."""
     with repo.lock():
-        pull = _unmerged(repo, number)
+        pull = unmerged(repo, number)
+        if pull.status == "closed":
+            raise Problem(409, f"pull request {number} is closed")
         head = git.refs(repo.folder, pull.ref)[pull.ref]
         if parent is not None and not head.startswith(parent):
             raise Problem(412, "A commit has happened since. Please refresh and try again.")
         return repo.write(pull.ref, head, changes, author, message)
 
 
-def set_status(repo: Repository, number: int, status: Literal["open", "closed"]) -> Pull:
-    """Close a request, or open it again. Raises Problem 409 where it is merged."""
-    with repo.lock():
-        changed = _unmerged(repo, number).model_copy(update={"status": status})
-        _write(repo, changed)
-    return changed
+def merge(repo: Repository, author: str, number: int, words: str = "") -> Pull:
+    """Bring a request to its branch, by one commit. Raises Problem 409 where it conflicts, is closed or is empty.
 
-
-def merge(repo: Repository, author: str, number: int) -> Pull:
-    """Bring a request to its branch, by one commit. Raises Problem 409 where it conflicts, is closed or is empty."""
+    words: what the commit says of it besides.
+    """
     with repo.lock():
         pull = find(repo, number)
-        head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
         if pull.status == "merged":
             return pull
         if pull.status == "closed":
             raise Problem(409, f"pull request {number} is closed")
+        head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
         if _is_ancestor(repo, tip, head):
             if pull.status == "draft":
                 raise Problem(409, f"pull request {number} changes nothing")
@@ -139,11 +141,12 @@ def merge(repo: Repository, author: str, number: int) -> Pull:
             tree, clashes = attributes.merged(repo.folder, head, tip)
             if clashes:
                 raise Problem(409, f"pull request {number} conflicts with {pull.branch} in {', '.join(clashes[:5])}")
-            message = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n"
+            told = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n\n{words}"
+            message = told.rstrip() + "\n"
             commit = repo.write_commit(tree, ["-p", head, "-p", tip], author, message)
             git.run(repo.folder, "update-ref", BRANCHES + pull.branch, commit, head)
         done = pull.model_copy(update={"status": "merged", "merged": commit})
-        _write(repo, done)
+        write(repo, done)
     return done
 
 
@@ -151,11 +154,18 @@ def conflicts(repo: Repository, pull: Pull) -> list[str]:
     """The files at which an open request conflicts with its branch."""
     if pull.status in ("merged", "closed"):
         return []
-    return attributes.merged(repo.folder, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref])[1]
+    head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
+    with (
+        tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as apart,
+        git.quarantined(repo.folder, Path(apart)),
+    ):
+        return attributes.merged(repo.folder, head, tip)[1]
 
 
 def diff(repo: Repository, pull: Pull) -> str:
-    """What a request changes, as git writes it; of no more than MAX_DIFF bytes."""
+    """What a request changes, as git writes it; of no more than MAX_DIFF bytes, and nothing of a closed one."""
+    if pull.status == "closed":
+        return ""
     tip = git.refs(repo.folder, pull.ref)[pull.ref]
     base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch, tip)
     if pull.merged:
@@ -165,13 +175,22 @@ def diff(repo: Repository, pull: Pull) -> str:
 
 
 def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
-    """The commits of a request that its branch has not, newest first."""
+    """The commits of a request that its branch has not, newest first; none of a closed one."""
+    if pull.status == "closed":
+        return []
     tip = git.refs(repo.folder, pull.ref)[pull.ref]
     base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch)
     return git.log(repo.folder, tip, limit=100, without=base if not pull.merged else None)
 
 
-def _unmerged(repo: Repository, number: int) -> Pull:
+def own_commits(repo: Repository, number: int) -> set[str]:
+    """The names of the commits of a request that no branch and no tag has; none of a closed one."""
+    ref = f"{PULLS}{number}"
+    words = (ref, "--not", "--branches", "--tags")
+    return set(git.run(repo.folder, "rev-list", *words).decode().split()) if git.refs(repo.folder, ref) else set()
+
+
+def unmerged(repo: Repository, number: int) -> Pull:
     """A request that can still change. Raises Problem 404, and 409 for one that is merged."""
     pull = find(repo, number)
     if pull.status == "merged":
@@ -190,7 +209,7 @@ def _new(repo: Repository, author: str, title: str, words: str, branch: str, sta
     """Give a number away and write the record; without its ref, it is not seen yet."""
     if len(listed(repo, author=author, is_open=True)) >= MAX_OPEN:
         raise Problem(403, f"{author} has {MAX_OPEN} open pull requests here already")
-    taken = [int(path.stem) for path in _folder(repo).glob("*.json") if path.stem.isdigit()]
+    taken = [int(path.stem) for path in folder_of(repo).glob("*.json") if path.stem.isdigit()]
     line = " ".join(title.split())[:500] or "A change"
     pull = Pull(
         number=max(taken, default=0) + 1,
@@ -201,7 +220,7 @@ def _new(repo: Repository, author: str, title: str, words: str, branch: str, sta
         created=int(time.time()),
         status=status,
     )
-    _write(repo, pull)
+    write(repo, pull)
     return pull
 
 
@@ -209,16 +228,23 @@ def _is_ancestor(repo: Repository, older: str, newer: str) -> bool:
     return git.run(repo.folder, "merge-base", older, newer).decode().strip() == older
 
 
+def _is_there(pull: Pull, refs: Mapping[str, str]) -> bool:
+    """Whether it was ever made whole: it has a ref, or had one before it was closed."""
+    return pull.ref in refs or pull.status == "closed"
+
+
 def _read(repo: Repository, number: int) -> Pull:
     try:
-        return Pull.read(_folder(repo) / f"{number}.json")
+        return Pull.read(folder_of(repo) / f"{number}.json")
     except InputError as problem:
         raise Problem(404, f"there is no pull request {number}") from problem
 
 
-def _write(repo: Repository, pull: Pull) -> None:
-    write_atomic(_folder(repo) / f"{pull.number}.json", pull.to_bytes())
+def write(repo: Repository, pull: Pull) -> None:
+    """Keep the record of a request. Holds no lock."""
+    write_atomic(folder_of(repo) / f"{pull.number}.json", pull.to_bytes())
 
 
-def _folder(repo: Repository) -> Path:
+def folder_of(repo: Repository) -> Path:
+    """Where the records of a repository are."""
     return repo.folder / FOLDER

@@ -1,4 +1,4 @@
-"""How many bytes a namespace may hold."""
+"""How many bytes a namespace may hold: in its repositories, and in what its owner has proposed to those of others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from registry.server.locks import locked
 from registry.server.names import KINDS
 from registry.server.problems import Problem
-from registry.server.store.ledger import usage
-from registry.server.store.places import QUOTA_LOCK, REPOSITORIES
+from registry.server.store.ledger import Ledger, usage
+from registry.server.store.places import BOOKED, REPOSITORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Quota:
         """Bytes that the disk has room for."""
         return shutil.disk_usage(self.root).free
 
+    def booked(self, owner: str) -> Ledger:
+        """What `owner` has proposed to the repositories of others, who have not taken it yet."""
+        return Ledger(self.root / BOOKED / owner)
+
     def check(self, owner: str, more: int) -> None:
         """Raise Problem 403 where `more` bytes would take a namespace beyond its quota, or have no room on the disk."""
         if more > self.free:
@@ -36,6 +40,7 @@ class Quota:
         if self.limit is None or more == 0:
             return
         used = sum(usage(self.root / REPOSITORIES / kind / owner) for kind in KINDS)
+        used += sum(self.booked(owner).read().values())
         if used + more > self.limit:
             raise Problem(403, f"{owner} has {used} of its {self.limit} bytes, and {more} more do not fit")
 
@@ -43,11 +48,10 @@ class Quota:
     def spending(self, owner: str, more: int) -> Iterator[None]:
         """Around what makes a namespace `more` bytes larger, and enters them in its ledger.
 
-        One at a time, where there is a quota, so that two together do not exceed it. Raises Problem 403 as `check`.
+        One at a time of each namespace, so that two together do not exceed it. Raises Problem 403 as `check`.
         """
-        if self.limit is None:
-            yield
-            return
-        with locked(self.root / QUOTA_LOCK):
+        folder = self.root / BOOKED / owner
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / "lock"):
             self.check(owner, more)
             yield

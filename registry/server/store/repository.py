@@ -297,6 +297,7 @@ class Repository:
             tree = attributes.told_of(self.folder, index, changes, after)
         parents = [] if head == git.ABSENT else ["-p", head]
         made = self.write_commit(tree, parents, author, message)
+        git.admit(self.folder)
         git.run(self.folder, "update-ref", ref, made, head if old is None else old)
         return made
 
