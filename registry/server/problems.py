@@ -4,6 +4,7 @@ from __future__ import annotations
 
 REPO_NOT_FOUND = "RepoNotFound"
 REVISION_NOT_FOUND = "RevisionNotFound"
+GATED = "GatedRepo"
 ENTRY_NOT_FOUND = "EntryNotFound"
 
 

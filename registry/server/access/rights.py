@@ -1,6 +1,7 @@
 """Who may do what with a repository.
 
     read      what is public, anybody; what is private, those whose it is
+    open      its files, who may read it; where it has a gate, those whose it is, and who was let in
     propose   whoever can read it, with a token that is for more than reading
     write     those whose it is, with such a token
     move      those who may write both to the one name and to the other
@@ -16,9 +17,10 @@ from typing import Protocol
 
 from registry.server.access.tokens import Role, User
 from registry.server.names import RepoName
-from registry.server.problems import REPO_NOT_FOUND, Problem
+from registry.server.problems import GATED, REPO_NOT_FOUND, Problem
 from registry.server.store import pulls
 from registry.server.store.commits import MAX_BODY
+from registry.server.store.gates import AccessGate
 from registry.server.store.pulls import Pull
 from registry.server.store.repository import Repository
 
@@ -49,6 +51,20 @@ def readable(repositories: Path, name: RepoName, user: User | None) -> Repositor
     if not may_read(user, found):
         raise Problem(404, "Repository not found", REPO_NOT_FOUND)
     return found
+
+
+def check_open(user: User | None, repo: Repository) -> None:
+    """Raise Problem where the files of `repo`, which `user` may read of, are behind a gate that is not open to them.
+
+    401 for somebody without a token, else 403.
+    """
+    if repo.gated is None or (user is not None and user.may_read(repo.name)):
+        return
+    if user is None:
+        raise Problem(401, f"Access to {repo.name} is restricted: a token is needed", GATED)
+    if not AccessGate(repo).lets_in(user.name):
+        words = "and you are not in the authorized list: ask for access with POST "
+        raise Problem(403, f"Access to {repo.name} is restricted, {words}/{repo.name.url_path}/ask-access", GATED)
 
 
 def check_create(user: User, name: RepoName) -> None:

@@ -54,7 +54,7 @@ class AskedFor:
 
 def place(site: Site, request: Request) -> AskedFor:
     """What the request asks for. Raises Problem 404 for what is not there, or not theirs to read."""
-    repo = asking.repository(request)
+    repo = asking.opened(request)
     heads, tags = refs_of(repo)
     asked = request.path_params.get("revision")
     revision = names.revision(asked) if asked else newest(site, repo, tags)

@@ -22,6 +22,7 @@ from registry.server.problems import Problem
 from registry.server.routes import (
     account,
     content,
+    gating,
     histories,
     ingest,
     large,
@@ -143,6 +144,9 @@ def _api() -> list[Route]:
         Route(f"{repo}/commits/{at}", reading.commits),
         Route(f"{repo}/auth-check", repositories.auth_check),
         Route(f"{repo}/auth-check/write", repositories.auth_check),
+        Route(f"{repo}/user-access-request/handle", gating.decide, methods=["POST"]),
+        Route(f"{repo}/user-access-request/grant", gating.grant, methods=["POST"]),
+        Route(f"{repo}/user-access-request/{{status}}", gating.listing),
         Route(f"{repo}/settings", repositories.settings, methods=["PUT"]),
         Route(f"{repo}/duplicate", repositories.duplicate, methods=["POST"]),
         Route(f"{repo}/super-squash/{at}", histories.squash, methods=["POST"]),
@@ -173,6 +177,7 @@ def _files() -> list[Route]:
         repo = kind + "/{owner:segment}/{name:segment}"
         routes += [
             Route(f"{repo}/info/lfs/objects/batch", large.batch, methods=["POST"]),
+            Route(f"{repo}/ask-access", gating.ask, methods=["POST"]),
             Route(f"{repo}/info/refs", smart.info_refs),
             Route(f"{repo}/git-upload-pack", smart.upload_pack, methods=["POST"]),
             Route(f"{repo}/resolve/{{revision:segment}}/{{path:rest}}", content.resolve),

@@ -60,15 +60,22 @@ def repository(request: Request) -> Repository:
     return hub(request).readable(name, user(request))
 
 
+def opened(request: Request) -> Repository:
+    """The same, for its files. Raises Problem 401 and 403, too, where a gate is before them."""
+    found = repository(request)
+    rights.check_open(user(request), found)
+    return found
+
+
 def cloned(request: Request) -> Repository:
     """The repository of the path, for git and git-lfs. They send no token before a 401 asks for one, so nobody gets it.
 
     Raises Problem 401 and 404.
     """
     try:
-        return repository(request)
+        return opened(request)
     except Problem as problem:
-        if problem.status == 404 and user(request) is None:
+        if problem.status in (401, 404) and user(request) is None:
             headers = dict.fromkeys(("WWW-Authenticate", "LFS-Authenticate"), 'Basic realm="Hub"')
             raise Problem(401, "a token is needed", headers=headers) from problem
         raise
@@ -85,7 +92,7 @@ def writable(request: Request) -> tuple[Repository, User]:
 def proposable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
     asking = member(request)
-    found = repository(request)
+    found = opened(request)
     rights.check_propose(asking)
     return found, asking
 

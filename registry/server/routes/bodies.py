@@ -97,6 +97,21 @@ class Settings(WholeBody):
     gated: Literal[False, "auto", "manual"] | None = None
 
 
+class DecideAccess(WholeBody):
+    """POST /api/{kind}/{repo}/user-access-request/handle: of a user, or of a request by its id."""
+
+    user: Text | None = None
+    request_id: Annotated[Text | None, Field(alias="requestId")] = None
+    status: Literal["pending", "accepted", "rejected"]
+    reason: Annotated[Text, Field(alias="rejectionReason")] = ""
+
+
+class GrantAccess(WholeBody):
+    """POST /api/{kind}/{repo}/user-access-request/grant."""
+
+    user: Text
+
+
 class CreateDiscussion(Body):
     """POST /api/{kind}/{repo}/discussions."""
 

@@ -11,7 +11,7 @@ from registry.records import layout
 from registry.records.kinds import ADAPTER, CONFIG, PIPELINE
 from registry.server import names
 from registry.server.routes import serving
-from registry.server.routes.asking import hub, repository
+from registry.server.routes.asking import hub, opened
 from registry.server.routes.declared import BYTES
 from registry.server.store.large_files import Content, in_git
 from registry.server.store.repository import Repository
@@ -40,7 +40,7 @@ def raw(request: Request) -> Response:
 
 def _place(request: Request) -> tuple[Repository, str, str]:
     """(the repository, the commit, the path) that the address names."""
-    repo = repository(request)
+    repo = opened(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     return repo, commit, names.file_path(request.path_params["path"])
 

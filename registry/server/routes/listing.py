@@ -27,7 +27,7 @@ MOST = 1 << 62
 
 
 @takes(
-    query={"author": TEXT, "search": TEXT, "filter": TEXT, "pipeline_tag": TEXT, "num_parameters": TEXT,
+    query={"author": TEXT, "search": TEXT, "filter": TEXT, "pipeline_tag": TEXT, "num_parameters": TEXT, "gated": FLAG,
            "sort": {"enum": list(ORDERS)}, "direction": {"enum": [-1, 1]}, "limit": NUMBER, "cursor": NUMBER,
            "full": FLAG, "config": FLAG, "cardData": FLAG, "expand": summaries.PROPERTY,
            "expand[]": summaries.PROPERTY}
@@ -63,7 +63,9 @@ def wanted(request: Request, kind: str) -> Wanted:
         raise Problem(400, "direction is 1 or -1")
     return Wanted(
         kind, query(request, "author"), tuple(words), tuple(tags), task=query(request, "pipeline_tag"),
-        parameters=_from_to(query(request, "num_parameters")), order=order, descending=direction == "-1",
+        parameters=_from_to(query(request, "num_parameters")),
+        gated=paging.flag(request, "gated") if query(request, "gated") is not None else None,
+        order=order, descending=direction == "-1",
     )  # fmt: skip
 
 

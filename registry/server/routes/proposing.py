@@ -16,7 +16,7 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, hub, proposable, repository, writable
+from registry.server.routes.asking import base_url, hub, opened, proposable, repository, writable
 from registry.server.routes.declared import query, takes
 from registry.server.routes.turns import in_turn
 from registry.server.store import pulls
@@ -64,7 +64,7 @@ async def create(request: Request) -> JSONResponse:
 @takes(query={"diff": {"enum": [1]}})
 def details(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/discussions/{number}[?diff=1]."""
-    repo = repository(request)
+    repo = opened(request)
     pull = pulls.find(repo, _number(request))
     answer = _row(repo, pull) | {
         "events": [

@@ -12,9 +12,10 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, hub, member, repository, writable
+from registry.server.routes.asking import base_url, hub, member, opened, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.turns import in_turn
+from registry.server.store.gates import AccessGate
 
 
 @takes(bodies.CreateRepository)
@@ -46,7 +47,7 @@ async def move(request: Request) -> JSONResponse:
 async def duplicate(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/duplicate: a new repository, with its branches, tags and large files. 409 as `create`."""
     user = member(request)
-    repo = await run_in_threadpool(repository, request)
+    repo = await run_in_threadpool(opened, request)
     body = await receiving.read(request, bodies.DuplicateRepository)
     new = names.new_repo_name(repo.name.kind, *_two(body.repository))
     told = {"public": False, "private": True}.get(body.visibility or "", body.private)
@@ -79,17 +80,17 @@ async def delete(request: Request) -> JSONResponse:
 
 @takes(bodies.Settings)
 async def settings(request: Request) -> JSONResponse:
-    """PUT /api/{kind}/{repo}/settings: private or public. 400 for gates: who may read is said by tokens."""
+    """PUT /api/{kind}/{repo}/settings: private or public, and whether there is a gate before its files."""
     repo, _ = writable(request)
     body = await receiving.read(request, bodies.Settings)
-    if body.gated:
-        raise Problem(400, "this server has no gated repositories: make it private, and give tokens to its readers")
     if body.visibility is None and body.private is None and body.gated is None:
-        raise Problem(400, "nothing to set: visibility is public or private")
+        raise Problem(400, "nothing to set: visibility is public or private, gated is false, auto or manual")
+    if body.gated is not None:
+        await in_turn(repo, AccessGate(repo).set, body.gated or None)
     private = body.visibility == "private" if body.visibility is not None else body.private
     if private is not None:
         await in_turn(repo, repo.set_private, private)
-    return JSONResponse({"private": repo.private, "gated": False})
+    return JSONResponse({"private": repo.private, "gated": repo.gated or False})
 
 
 def nameless(request: Request) -> Response:
@@ -99,7 +100,7 @@ def nameless(request: Request) -> Response:
 
 def auth_check(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/auth-check[/write]."""
-    repository(request)
+    opened(request)
     if request.url.path.endswith("/write"):
         writable(request)
     return JSONResponse({})

@@ -10,10 +10,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from registry.server.access.rights import Closable
 from registry.server.problems import Problem
 from registry.server.routes.declared import taken
 from registry.server.store.facts import Facts
+from registry.server.store.index import Seen
+from registry.server.store.repository import Repository
 
 ALWAYS = ("_id", "id", "modelId")
 """What stands in every answer."""
@@ -26,7 +27,7 @@ OFFERED = (
 PROPERTY = {"enum": list(OFFERED)}
 
 
-def summary(repo: Closable, created: str, downloads: int, told: Facts) -> dict[str, Any]:
+def summary(repo: Repository | Seen, created: str, downloads: int, told: Facts) -> dict[str, Any]:
     """What a list says. downloads: all that ever were."""
     answer: dict[str, Any] = {
         "_id": hashlib.sha256(repo.name.url_path.encode()).hexdigest()[:24],
@@ -36,7 +37,7 @@ def summary(repo: Closable, created: str, downloads: int, told: Facts) -> dict[s
         "createdAt": created,
         "lastModified": told.changed,
         "private": repo.private,
-        "gated": False,
+        "gated": repo.gated or False,
         "disabled": False,
         "downloads": downloads,
         "downloadsAllTime": downloads,

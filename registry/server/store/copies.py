@@ -10,14 +10,14 @@ from registry.server.problems import Problem
 from registry.server.store import git, reachable
 from registry.server.store.places import COLLECT_LOCK
 from registry.server.store.quota import Quota
-from registry.server.store.repository import Repository
+from registry.server.store.repository import GATE, Repository
 
 REFS = ("--branches", "--tags")
 """What is copied: pull requests are not."""
 
 
 def duplicate(root: Path, source: Repository, name: RepoName, quota: Quota, *, private: bool) -> bool:
-    """Make the repository `name` as `source` is now; False where there is one.
+    """Make the repository `name` as `source` is now, gate and all; False where there is one.
 
     root: the folder of repositories.  Raises Problem 403 beyond the quota of its namespace, or as `Repository.create`.
     """
@@ -26,6 +26,8 @@ def duplicate(root: Path, source: Repository, name: RepoName, quota: Quota, *, p
         refs = [f"refs/{kind}/*:refs/{kind}/*" for kind in ("heads", "tags")]
         git.run(new.folder, "fetch", "--quiet", "--no-write-fetch-head", "--update-head-ok", str(source.folder), *refs)
         new.contents.append(rows)
+        if source.gated is not None:
+            (new.folder / GATE).write_text(source.gated)
 
     with locked(quota.root / COLLECT_LOCK, shared=True):  # none of its large files is taken away meanwhile
         rows = rights_of(source)

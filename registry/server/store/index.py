@@ -27,7 +27,7 @@ from registry.server.problems import Problem, busy
 from registry.server.store import git
 from registry.server.store.blobs import BlobStore
 from registry.server.store.facts import Facts, facts_of
-from registry.server.store.repository import DOWNLOADS, MARK, PRIVATE, Repository
+from registry.server.store.repository import DOWNLOADS, GATE, MARK, PRIVATE, GateKind, Repository
 
 LOOK_SECONDS = 5.0
 SETTLED = 2.0
@@ -39,14 +39,14 @@ READERS = 4
 _TABLES = """
 CREATE TABLE repositories (
     folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,
-    private INTEGER NOT NULL, created TEXT NOT NULL, changed TEXT NOT NULL, downloads INTEGER NOT NULL,
+    private INTEGER NOT NULL, gated TEXT, created TEXT NOT NULL, changed TEXT NOT NULL, downloads INTEGER NOT NULL,
     parameters INTEGER, license TEXT, task TEXT, words TEXT NOT NULL, facts TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_kind ON repositories (kind, owner);
 CREATE TABLE tags (folder TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (tag, folder)) WITHOUT ROWID;
 CREATE INDEX by_folder ON tags (folder);
 """
-_SEEN = "folder, kind, owner, name, private, license, task"
+_SEEN = "folder, kind, owner, name, private, gated, license, task"
 Order = Literal["name", "createdAt", "lastModified", "downloads", "num_parameters"]
 _ORDERS: dict[Order, str] = {
     "name": "lower(owner || '/' || name)", "createdAt": "created", "lastModified": "changed",
@@ -62,6 +62,7 @@ class Seen(NamedTuple):
     owner: str
     short: str
     private: bool
+    gated: GateKind | None
     license: str | None
     task: str | None
 
@@ -97,6 +98,7 @@ class Wanted:
     license: str | None = None
     task: str | None = None
     parameters: tuple[int, int] | None = None
+    gated: bool | None = None
     order: Order = "name"
     descending: bool = False
 
@@ -204,7 +206,8 @@ def _places(root: Path) -> Iterator[_Place]:
                     heads = os.stat(f"{item.path}/refs/heads").st_mtime_ns  # noqa: PTH116  # a Path costs as much again
                     packed = _written(f"{item.path}/packed-refs")
                     private = _written(f"{item.path}/{PRIVATE}") > 0
-                    stamp = f"{heads} {packed} {private}" if max(heads, packed) < young else ""
+                    gate = _written(f"{item.path}/{GATE}")
+                    stamp = f"{heads} {packed} {private} {gate}" if max(heads, packed, gate) < young else ""
                     downloads = _size(f"{item.path}/{DOWNLOADS}")
                     yield _Place(item.path, kind, owner.name, item.name[:-4], stamp, private, downloads)
 
@@ -243,8 +246,9 @@ def _forget(database: sqlite3.Connection, folder: str) -> None:
 def _keep(database: sqlite3.Connection, place: _Place, repo: Repository, created: str, told: Facts) -> None:
     words = " ".join((str(repo.name), told.title or "", *told.tags)).lower()
     row = (
-        place.folder, place.stamp, place.kind, place.owner, place.short, place.private, created, told.changed,
-        place.downloads, sum(told.parameters.values()) or None, told.license, told.task, words, _written_out(told),
+        place.folder, place.stamp, place.kind, place.owner, place.short, place.private, repo.gated, created,
+        told.changed, place.downloads, sum(told.parameters.values()) or None, told.license, told.task,
+        words, _written_out(told),
     )  # fmt: skip
     database.execute(f"INSERT INTO repositories VALUES ({', '.join('?' * len(row))})", row)
     database.executemany("INSERT INTO tags VALUES (?, ?)", [(place.folder, tag) for tag in told.tags])
@@ -263,6 +267,8 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
     for tag in wanted.tags:
         words.append("folder IN (SELECT folder FROM tags WHERE tag = ?)")
         values.append(tag)
+    if wanted.gated is not None:
+        words.append(f"gated IS {'NOT ' * wanted.gated}NULL")
     if wanted.parameters is not None:
         words.append("parameters BETWEEN ? AND ?")
         values += wanted.parameters

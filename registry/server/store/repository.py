@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from registry.files import sync_directory, write_atomic
 from registry.hub.reference import is_commit
@@ -43,6 +44,9 @@ LOCK_SECONDS = 20.0
 """How long a request waits for the repository that it would change."""
 PRIVATE = "private"
 """A repository whose folder holds a file of this name is for its owners only."""
+GATE = "gated"
+"""A repository whose folder holds a file of this name lets in to its files who asked; the file says how."""
+GateKind = Literal["auto", "manual"]
 MARK = "changes"
 """A file in the folder of repositories, which grows by a byte whenever one of them has changed."""
 DOWNLOADS = "downloads"
@@ -107,6 +111,14 @@ class Repository:
     def private(self) -> bool:
         """Whether only its owners may read it."""
         return (self.folder / PRIVATE).exists()
+
+    @property
+    def gated(self) -> GateKind | None:
+        """How its gate is kept; None where it has none. What cannot be read is kept by those who may write."""
+        try:
+            return "auto" if (self.folder / GATE).read_bytes() == b"auto" else "manual"
+        except FileNotFoundError:
+            return None
 
     def set_private(self, private: bool) -> None:
         """Close it to all but its owners, or open it."""

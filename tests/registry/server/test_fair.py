@@ -94,9 +94,6 @@ def test_what_is_not_offered_is_refused(hub: HubInstance, client: HubClient, rep
     from huggingface_hub.errors import BadRequestError
 
     api, path = client.connection.api, f"/api/models/{repo}/settings"
-    for gate in ("auto", "manual"):
-        with pytest.raises(BadRequestError, match="no gated repositories"):
-            api.update_repo_settings(repo, gated=gate, private=False)
     assert ask(hub, "PUT", path, {"discussionsDisabled": True})[0] == 400
     assert ask(hub, "PUT", path, {})[0] == 400
     assert ask(hub, "PUT", path, {"private": True})[0] == 200  # as older clients say it
