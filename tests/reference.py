@@ -171,7 +171,7 @@ one that cannot be read, is FAIL, whoever is trusted. A key has no end, so its t
 |---|---|---|---|
 | signers, threshold | enough different ones signed it | too few did | no verified release statement |
 | attestations | listed, and verified | not there, or not verified | no verified release statement |
-| openness | the signed class is good enough | it is worse, or there is none | no signed openness statement |
+| openness | the signed class is good enough | it is worse, or the files show less | no signed openness statement |
 | licenses | every licence found is in the list | one is not | no verified record |
 | evaluation | the figure is within the bounds | it is not | there is no such figure |
 | rebuilders | enough of them came to the verdict | one of them found it DIFFERENT | too few have spoken |
@@ -200,6 +200,7 @@ under each of {" and ".join(f"`{prefix}`" for prefix in namespace.PREFIXES)}.
 | `checkpoints` | checkpoints.json | Checkpoints |
 | `evaluation` | the weights | TestResult |
 | `card` | README.md | ModelCard |
+| `openness` | openness.json | Openness |
 | `release` | all files together | Release |
 | an auditor's, or a later word | the release statement's subject | Rebuild, Replay, Status |
 

@@ -17,8 +17,11 @@ from registry import canonical, tensors
 from registry.digest import sha256_bytes, sha256_file
 from registry.files import write_atomic
 from registry.manifest import Manifest
-from registry.openness.cards import model_card
+from registry.openness import released
+from registry.openness.assessment import Assessment
+from registry.openness.cards import model_card, reports
 from registry.openness.cards.model_card import About
+from registry.openness.released import ReleaseFiles
 from registry.project import dvc_lock
 from registry.records import data_manifest, layout
 from registry.records.base_record import Base
@@ -26,7 +29,7 @@ from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import DataSource, Row, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.release_record import Declared, ReleaseRecord, SourceCode, Weights
+from registry.records.release_record import Companion, Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import (
     INDEX_ROW,
@@ -73,12 +76,15 @@ def write(
     extra: Mapping[str, bytes] = MappingProxyType({}),
     declared: tuple[Declared, ...] = (),
     chain: Callable[[Path], Chain] | None = None,
+    opened: StatedLicences | None = None,
 ) -> ReleaseRecord:
     """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
 
     extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights;
     or a record of a base.
     declared: what the record says of unusual files.
+    opened: the licences that its record states. Such a release has code in its commit, a data set beside it, a card of
+    the data, a technical report, and the record of how open it is.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
     for path, data in {
@@ -97,10 +103,10 @@ def write(
         write_atomic(folder / path, data)
     if layout.GIT_ATTRIBUTES not in extra:
         write_atomic(folder / layout.GIT_ATTRIBUTES, git_attributes(folder))
-    plan = _plan(folder)
+    plan = _plan(folder, opened is not None)
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
-    _records(folder, chain or _chain)
-    return _record(folder, repo, version, declared)
+    _records(folder, plan, chain or _chain)
+    return _record(folder, repo, version, declared, opened)
 
 
 def safetensors(named: dict[str, bytes]) -> bytes:
@@ -119,6 +125,9 @@ def seeded(name: str, size: int) -> bytes:
     return b"".join(blocks)[:size]
 
 
+Plan = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+
+
 def rows() -> Iterable[Row]:
     """What the synthetic model was trained on."""
     for number in range(DOCUMENTS):
@@ -130,7 +139,7 @@ def rows() -> Iterable[Row]:
         )  # fmt: skip
 
 
-def _records(folder: Path, chain: Callable[[Path], Chain]) -> None:
+def _records(folder: Path, plan: Plan, chain: Callable[[Path], Chain]) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
     provenance = folder / layout.PROVENANCE
     summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind="files", license=None)])
@@ -145,11 +154,13 @@ def _records(folder: Path, chain: Callable[[Path], Chain]) -> None:
         sample=Sample(prompt="glass", text=" house"),
     )
     write_atomic(folder / layout.EVALUATION, evaluation.to_bytes())
-    write_atomic(folder / layout.LOCK, canonical.dumps(_lock(folder)))
-    write_atomic(folder / layout.STAGES, _stages(folder).to_bytes())
+    write_atomic(folder / layout.LOCK, canonical.dumps(_lock(folder, plan)))
+    write_atomic(folder / layout.STAGES, _stages(folder, plan).to_bytes())
 
 
-def _record(folder: Path, repo: str, version: str, declared: tuple[Declared, ...]) -> ReleaseRecord:
+def _record(
+    folder: Path, repo: str, version: str, declared: tuple[Declared, ...], opened: StatedLicences | None
+) -> ReleaseRecord:
     weights = tuple(
         Weights(path=path, sha256=sha256_file(folder / path), tensors=tensors.tensors_digest(folder / path))
         for path in sorted(found.relative_to(folder).as_posix() for found in folder.rglob("*.safetensors"))
@@ -164,10 +175,22 @@ def _record(folder: Path, repo: str, version: str, declared: tuple[Declared, ...
         lock=sha256_file(folder / layout.LOCK),
         weights=weights,
         declared=declared,
+        licenses=opened,
+        companions=(Companion(repo=f"datasets/{repo}-data", content="5" * 64, files=4, size=9),) if opened else (),
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
     write_atomic(folder / layout.CARD, model_card.render(folder, replace(ABOUT, repo=repo), version=version).encode())
+    if opened:
+        for path, data in reports.written(folder, replace(ABOUT, repo=repo)):
+            write_atomic(folder / path, data)
+        write_atomic(folder / layout.OPENNESS, assessed(folder).record.to_bytes())
     return record
+
+
+def assessed(folder: Path) -> Assessment:
+    """How open the release in `folder` is."""
+    digests = {entry.path: entry.sha256 for entry in Manifest.of_directory(folder).entries}
+    return released.assess(ReleaseFiles.at(folder, digests))
 
 
 def _tokens(folder: Path, summary: Summary) -> Tokens:
@@ -213,12 +236,19 @@ def _chain(folder: Path) -> Chain:
     return chain
 
 
-def _plan(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The stages behind the release in `folder`, as STAGES has them."""
+def _plan(folder: Path, coded: bool) -> Plan:
+    """The stages behind the release in `folder`, as STAGES has them; `coded`: each reads its code, too."""
+    if coded:
+        return {name: ((*deps, code(name)), outs) for name, (deps, outs) in STAGES.items()}
     if not (folder / layout.BASE).is_file():
         return STAGES
     deps, outs = STAGES["train"]
     return {"base": ((), (BASE, layout.BASE)), **STAGES, "train": ((BASE, *deps), outs)}
+
+
+def code(stage: str) -> str:
+    """Where a stage's code is, where it has some."""
+    return f"pipelines/{stage.partition('@')[0]}.py"
 
 
 def command(stage: str) -> str:
@@ -226,25 +256,25 @@ def command(stage: str) -> str:
     return f"python -m registry record -- python -m pipelines.{stage}"
 
 
-def _declared(stage: str, plan: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> tuple[str, dict[str, Any]]:
+def _declared(stage: str, plan: Plan) -> tuple[str, dict[str, Any]]:
     """A stage of `plan` as dvc.yaml has it: `NAME@KEY` comes of a template."""
     (deps, outs), (name, at, key) = plan[stage], stage.partition("@")
     template = {"cmd": command(name + at + "${item}" * bool(key)), "deps": [*deps], "outs": [*outs], "params": ["seed"]}
     return name, {"foreach": [key], "do": template} if key else template
 
 
-def _lock(folder: Path) -> dict[str, Any]:
+def _lock(folder: Path, plan: Plan) -> dict[str, Any]:
     def rows(paths: Iterable[str]) -> list[dict[str, Any]]:
         return [{"path": path, "hash": "md5", "md5": _md5(folder, path), "size": 1} for path in paths]
 
     stages = {
         name: {"cmd": command(name), "deps": rows(deps), "params": SETTINGS, "outs": rows(outs)}
-        for name, (deps, outs) in _plan(folder).items()
+        for name, (deps, outs) in plan.items()
     }
     return {"schema": "2.0", "stages": stages}
 
 
-def _stages(folder: Path) -> Stages:
+def _stages(folder: Path, plan: Plan) -> Stages:
     """The runs behind it: `train` was restored from a cache."""
 
     def measured(paths: Iterable[str]) -> tuple[Measured, ...]:
@@ -252,12 +282,12 @@ def _stages(folder: Path) -> Stages:
 
     runs = [
         Run(stage=name, command=command(name), params=SETTINGS, deps=measured(deps), outs=measured(outs))
-        for name, (deps, outs) in sorted(_plan(folder).items())
+        for name, (deps, outs) in sorted(plan.items())
     ]
     known = [
         StageRun(
             evidence="restored" if run.stage == "train" else "ran",
-            committed=("texts",) if run.stage == "corpus" else (),
+            committed=tuple(sorted({"texts", code(run.stage)} & {dep.path for dep in run.deps})),
             run=run,
         )
         for run in runs

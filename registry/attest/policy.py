@@ -27,6 +27,7 @@ from registry.attest.signers import (
     normal_pem,
 )
 from registry.errors import InputError
+from registry.records.openness_record import OpennessClass
 from registry.records.record import Record, validated
 
 __all__ = [
@@ -44,8 +45,6 @@ Figure = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
 FigurePlace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@ -]{0,299}$")]
 """A metric of evaluation.json, or of a file of DVC's metrics, such as `metrics.json:accuracy`."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
-OpennessClass = Literal["I", "II", "III"]
-"""A class of the Model Openness Framework: I is the most open."""
 
 
 class Licences(Record):

@@ -16,6 +16,7 @@ from registry import canonical
 from registry.attest import namespace
 from registry.attest.statement import Statement, Subject
 from registry.errors import Malformed
+from registry.records.openness_record import ComponentState, Name, OpennessClass
 from registry.records.record import Count, Record, Sha256, validated
 
 BASE = namespace.WRITTEN + "attestation/"
@@ -219,14 +220,18 @@ class Release(Predicate):
 
 
 class Openness(Predicate):
-    """How open a release is. The subjects are the records that show it."""
+    """How open a release is. The subject is the record that shows it, by the files of each component."""
 
     TYPE = BASE + "openness/v1"
 
     framework: Literal["MOF 1.0"] = "MOF 1.0"
     """The Model Openness Framework, with its version."""
-    reached: Literal["I", "II", "III"] | None = Field(None, alias="class")
+    reached: OpennessClass | None = Field(None, alias="class")
     """The class that the release reaches, I being the most open; left out where it reaches none."""
+    components: dict[Name, ComponentState] | None = Field(None, max_length=100)
+    """Whether each component of the framework counts; None in statements of before."""
+    osaid: dict[Name, ComponentState] | None = Field(None, max_length=100)
+    """Whether each thing is there that the Open Source AI Definition 1.0 asks for; None in statements of before."""
 
 
 class Rebuilt(PredicatePart):

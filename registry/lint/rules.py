@@ -16,6 +16,7 @@ from registry import canonical
 from registry.errors import Malformed
 from registry.hub.metadata import front_matter
 from registry.lint.series import SETTINGS, Published, Revision, begins_late, is_optimizer, is_weights, missing_steps
+from registry.openness import licences
 from registry.records.kinds import TOKENIZERS
 from registry.suffixes import PICKLED, SAFETENSORS, SAFETENSORS_INDEX
 
@@ -26,14 +27,6 @@ VOLATILE = frozenset(("transformers_version", "_name_or_path", "_commit_hash"))
 PACKED = (".gz", ".z", ".bz2", ".xz", ".lzma", ".lz4", ".zst")
 """What joblib and people put behind the suffix of a pickle."""
 DATA_RECORDS = ("provenance/data-manifest.json", "provenance/croissant.json", "croissant.json")
-LICENCES = {
-    "apache-2.0": ("Apache License", "Version 2.0"), "mit": ("Permission is hereby granted, free of charge",),
-    "agpl-3.0": ("GNU AFFERO GENERAL PUBLIC LICENSE",), "lgpl-3.0": ("GNU LESSER GENERAL PUBLIC LICENSE",),
-    "gpl-3.0": ("GNU GENERAL PUBLIC LICENSE", "Version 3"), "gpl-2.0": ("GNU GENERAL PUBLIC LICENSE", "Version 2"),
-    "cc0-1.0": ("CC0 1.0 Universal",), "cc-by-4.0": ("Attribution 4.0 International",),
-    "llama2": ("LLAMA 2 COMMUNITY LICENSE",), "llama3": ("META LLAMA 3 COMMUNITY LICENSE",),
-}  # fmt: skip
-"""Words that only this licence's text has, by its name on the Hub; the first that fits."""
 _NUMBERED = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<end>\.[A-Za-z.]+)")
 
 
@@ -281,9 +274,8 @@ def card(published: Published) -> Iterator[Finding]:
     if not metadata.get("datasets") and not any(path in published.main.files for path in DATA_RECORDS):
         yield _finding("GH111", Level.WARNING, [published.main], "the card names no data", "README.md")
     for path, words in published.texts.items():
-        of_file = next((name for name, marks in LICENCES.items() if all(mark in words for mark in marks)), None)
-        stated = str(licence).lower()
-        if path != "README.md" and of_file and stated in LICENCES and stated != of_file:
+        of_file = licences.contradicts(words, str(licence)) if path != "README.md" else None
+        if of_file:
             message = f"the card says {licence}, and {path} is the text of {of_file}"
             yield _finding("GH112", Level.ERROR, [published.main], message, path)
 

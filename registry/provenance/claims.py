@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 from registry.attest.intoto import Resource, TestResult
-from registry.attest.predicates import ChainProfile, Checkpoints, DataManifest, ModelCard
+from registry.attest.predicates import ChainProfile, Checkpoints, DataManifest, ModelCard, Openness
 from registry.attest.statement import Statement, Subject
 from registry.errors import Unavailable
 from registry.provenance import slsa
@@ -18,6 +18,7 @@ from registry.records import data_manifest, layout
 from registry.records.addresses import slug
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
+from registry.records.openness_record import OpennessRecord
 from registry.records.record import validated
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import StageRun, Stages
@@ -127,6 +128,13 @@ def _card(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
     ).about(_files(digests, layout.CARD))
 
 
+def _openness(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    shown = OpennessRecord.read(need(root, layout.OPENNESS))
+    return Openness(
+        reached=shown.reached, components={one.name: one.state for one in shown.components}, osaid=shown.osaid
+    ).about(_files(digests, layout.OPENNESS))
+
+
 def _files(digests: Digests, *paths: str) -> list[Subject]:
     if absent := [path for path in paths if path not in digests]:
         raise Unavailable(f"the release has no {', '.join(absent)}", mend="ask the maintainer for it")
@@ -144,11 +152,13 @@ CLAIMS: Mapping[str, Claim] = {
     "checkpoints": _checkpoints,
     "evaluation": _evaluation,
     "card": _card,
+    "openness": _openness,
 }
 """Short name -> what it says. Stages have theirs beside these."""
 NEEDED = ("provenance", "data", "card")
 """Those without which there is no release; of `data`, where it has the record."""
 RECORDS: Mapping[str, str] = {
     "data": layout.DATA_SUMMARY, "checkpoints": layout.CHECKPOINTS, "evaluation": layout.EVALUATION,
+    "openness": layout.OPENNESS,
 }  # fmt: skip
 """Short name -> the record that it speaks of. A release without that record makes no such claim."""

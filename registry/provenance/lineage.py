@@ -51,7 +51,7 @@ NOT_STATED = {
 """Each record that a release can do without -> what nobody knows then."""
 PAIR = ("pipeline", "lock")
 """What a release has of each folder that stages stand in: its dvc.yaml, and its dvc.lock."""
-RESTATED = ("data", "checkpoints", "evaluation", "card")
+RESTATED = ("data", "checkpoints", "evaluation", "card", "openness")
 """Statements that follow from the records, and are made again to compare them."""
 
 

@@ -79,6 +79,11 @@ CHECKPOINTS = "provenance/checkpoints.json"
 EVALUATION = "provenance/evaluation.json"
 CURVE = "provenance/loss.png"
 BASE = "provenance/base.json"
+OPENNESS = "provenance/openness.json"
+DATA_CARD = "provenance/data-card.md"
+TECHNICAL_REPORT = "provenance/technical-report.md"
+PAPERS = ("provenance/paper.pdf", "provenance/paper.md")
+"""Where a research paper stands that a project has: it names the file in `release.provenance`."""
 
 
 def of_project(path: str) -> str:
@@ -103,7 +108,9 @@ CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
 NOT_THE_MODEL = frozenset((CARD, *LICENCE_FILES, SIGNATURE, GIT_ATTRIBUTES))
 """Files at the root of a release that no stage wrote for those who load the model."""
 
-JOINED_LATER = frozenset((CARD, RECORD, STAGES, PIPELINE, LOCK, PARAMS, SETTINGS, SIGNATURE))
+JOINED_LATER = frozenset(
+    (CARD, RECORD, STAGES, PIPELINE, LOCK, PARAMS, SETTINGS, SIGNATURE, OPENNESS, DATA_CARD, TECHNICAL_REPORT)
+)
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 
 

@@ -69,6 +69,25 @@ class Companion(Record):
     """Their bytes together."""
 
 
+SpdxExpression = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
+
+
+class StatedLicences(Record):
+    """What the maintainer states of the licences of all that is not weights; what is left out is not stated."""
+
+    code: SpdxExpression | None = None
+    """SPDX expression for the source at the release's commit, and for settings that say how the model is built."""
+    data: SpdxExpression | None = None
+    """SPDX expression for tables and records that the project made. A document of the training data keeps its own,
+    which its row of the data manifest names."""
+    documents: SpdxExpression | None = None
+    """SPDX expression for cards, reports and results."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON value of this record."""
+        return self.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
 class Declared(Record):
     """A file that is of no known format, or code, and why it is in the release."""
 
@@ -106,6 +125,8 @@ class ReleaseRecord(Record):
     """What belongs to the release and stands elsewhere; left out of the JSON where there is nothing."""
     declared: tuple[Declared, ...] = Field((), max_length=1000)
     """Files that a stranger cannot tell to be harmless; left out of the JSON where there are none."""
+    licenses: StatedLicences | None = None
+    """The licences of code, data and documents; left out of the JSON where nobody states any."""
     rebuild: DeclaredRebuild | None = None
     """How others rebuild it; left out of the JSON of a release whose files no stage wrote. Releases from before have
     none: their draft is what `dvc repro` makes."""
@@ -113,9 +134,11 @@ class ReleaseRecord(Record):
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json()
-        for name in ("companions", "declared", "kind", "parameters", "rebuild"):
+        for name in ("companions", "declared", "kind", "licenses", "parameters", "rebuild"):
             if value[name] in (None, []):
                 del value[name]
+        if self.licenses is not None:
+            value["licenses"] = self.licenses.as_json()
         if self.rebuild is not None:
             value["rebuild"] = self.rebuild.as_json()
         for row in value["weights"]:

@@ -18,10 +18,11 @@ from registry.hub.reference import DATASETS
 from registry.openness.cards.model_card import About
 from registry.records import folders, kinds, project
 from registry.records.data_manifest import DOCUMENTS
+from registry.records.openness_record import OpennessClass
 from registry.records.project import ReplayContract
 from registry.records.rebuild import RebuildContract
 from registry.records.record import ParamsSection, validated
-from registry.records.release_record import Declared
+from registry.records.release_record import Declared, StatedLicences
 from registry.records.run import ProjectPath
 from registry.release.gguf_file import Type
 from registry.release.kinds.label import Relation
@@ -91,6 +92,11 @@ class ReleaseConfig(ParamsSection):
     """With `license: other`: what the licence is called."""
     license_link: metadata.Line | None = None
     """With `license: other`: where its text is, a file of the release or a URL."""
+    licenses: StatedLicences | None = None
+    """The licences of the rest: of the source, of tables and records, of cards and reports. A component of the Model
+    Openness Framework counts only with one."""
+    openness: OpennessClass | None = None
+    """The class of that framework that the release must show; nothing that shows less is prepared."""
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """The heading of the model card; the model's name, where nothing is said."""
     languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$|^code$")], ...] = ()
@@ -141,6 +147,14 @@ class ReleaseConfig(ParamsSection):
                 "write `license: other` with license_name and license_link"
             )
         return self
+
+    @field_validator("licenses")
+    @classmethod
+    def _licences_are_some(cls, value: StatedLicences | None) -> StatedLicences | None:
+        for field, expression in (value.as_json() if value else {}).items():
+            if not metadata.is_licence(expression):
+                raise ValueError(f"{field}: {expression[:80]!r} is not an SPDX expression")
+        return value
 
     @model_validator(mode="after")
     def _each_its_own(self) -> Self:

@@ -18,7 +18,7 @@ from registry.records import layout, project
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages, directory_digest
-from registry.release import card, companions, rebuildable, replayable, weights
+from registry.release import card, companions, open_record, rebuildable, replayable, weights
 from registry.release import draft as drafts
 from registry.release import scope as scopes
 from registry.release.companions import PlannedCompanion
@@ -95,6 +95,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
         ),
         companions=tuple(companion.record for companion in beside),
         declared=config.declared,
+        licenses=config.licenses,
         rebuild=rebuildable.declared(root, config, scope),
     )
     stages = stage_runs.gather(root, scope.folders)
@@ -126,7 +127,8 @@ def _tensors(path: Path) -> str | None:
 def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
     """Write the release that `planned` says, unsigned, whole or not at all, and return its directory.
 
-    Preparing again what was prepared gives the same bytes.
+    Preparing again what was prepared gives the same bytes. Raises Refused where the project declares a more open class
+    than the release shows.
     """
     planned.folder.parent.mkdir(parents=True, exist_ok=True)
     if not (ignored := root / RELEASES / ".gitignore").exists():
@@ -140,6 +142,7 @@ def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
         for path, data in _joined(planned).items():
             write_atomic(folder / path, data)
         card.write(root, config, folder, version=planned.record.version)
+        open_record.write(config, folder, planned.record)
     return planned.folder
 
 

@@ -19,6 +19,7 @@ from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable, Unsupported
 from registry.files import read_bytes
 from registry.hub.reference import HubReference, Reference
+from registry.openness.released import ReleaseFiles
 from registry.records import layout
 from registry.report import Step
 from registry.verification.tree import Tree
@@ -155,6 +156,13 @@ class Case:
         if path not in self._parsed:
             self._parsed[path] = unverified(self.read(path))
         return self._parsed[path]
+
+    @cached_property
+    def shown(self) -> ReleaseFiles:
+        """The files of the release that a verified release statement lists, and that are as it lists them."""
+        listed = {file.path: file.sha256 for file in self.signed.files} if self.signed else {}
+        digests = {path: sha for path, sha in listed.items() if path in self.found and path not in self.altered}
+        return ReleaseFiles(str(self.reference), digests, lambda path, most: read_bytes(self.trusted(path), most))
 
     def trusted(self, path: str) -> Path:
         """The file at `path`, whose bytes are those of a verified release statement. Raises Unavailable otherwise."""

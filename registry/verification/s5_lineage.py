@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from registry.openness import statement as openness
 from registry.provenance import lineage
 from registry.records import layout
-from registry.report import Check, Step, Verdict
+from registry.report import Check, Step, Verdict, ask
 from registry.verification.case import BARE, Case, short
 
 
@@ -23,3 +24,5 @@ def checks(case: Case) -> Iterator[Check]:
         return
     statements = {short(path): verified.statement for path, verified in case.verified.items()}
     yield from lineage.checks(case.root, statements, case.sha256)
+    if layout.OPENNESS in case.found:
+        yield ask(Step.LINEAGE, "openness <- its evidence", lambda: openness.check_record(case.shown))

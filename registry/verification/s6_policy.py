@@ -15,14 +15,14 @@ from registry.attest.predicates import DataManifest, Openness, Rebuild
 from registry.attest.signature import SignedBy, Verified, people
 from registry.attest.verifier import Verifier
 from registry.errors import GlasshouseError, Unavailable, VerificationError
+from registry.openness import statement as openness
+from registry.openness.assessment import called
+from registry.openness.framework import is_as_open
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
-
-CLASSES = ("I", "II", "III")
-"""The classes of the Model Openness Framework, the most open first."""
 
 
 def checks(case: Case) -> Iterator[Check]:
@@ -91,10 +91,14 @@ def _openness(case: Case, policy: Policy) -> str:
     _signed(case)
     if path not in case.verified:
         raise _unknown(f"no signed openness statement is in the release; {asked}")
-    reached = Openness.of(case.verified[path].statement).reached
-    if reached is None or CLASSES.index(reached) > CLASSES.index(policy.openness or "III"):
-        raise _fail(f"it says that the release reaches {reached or 'no class'}; {asked}")
-    return f"class {reached} of the Model Openness Framework, as the signer states; {asked}"
+    said = Openness.of(case.verified[path].statement)
+    shown = openness.check_claim(said, case.shown)
+    if not is_as_open(said.reached, policy.openness):
+        lacking = ", ".join(one.component.name for one in shown.short_of(policy.openness or "III"))
+        raise _fail(
+            f"it says that the release reaches {called(said.reached)}; {asked}; it lacks {lacking or 'nothing'}"
+        )
+    return f"{called(said.reached)} of the Model Openness Framework, as its files show; {asked}"
 
 
 def _weights(case: Case, policy: Policy) -> str:

@@ -95,7 +95,7 @@ def front(metadata: Mapping[str, Any]) -> str:
 
 def fields(folder: Path, about: About) -> dict[str, Any]:
     """The metadata of the card: what is known, and nothing else."""
-    data = _read(folder, layout.DATA_SUMMARY, data_manifest.read_summary)
+    data = read_if_there(folder, layout.DATA_SUMMARY, data_manifest.read_summary)
     found: dict[str, Any] = {
         **about.licence,
         "language": list(about.languages),
@@ -111,20 +111,20 @@ def fields(folder: Path, about: About) -> dict[str, Any]:
 
 def text(folder: Path, about: About, version: str | None) -> str:
     """What follows the metadata. Raises InputError where a record is malformed."""
-    record = _read(folder, layout.RECORD, ReleaseRecord.read)
-    stages = _read(folder, layout.STAGES, Stages.read)
+    record = read_if_there(folder, layout.RECORD, ReleaseRecord.read)
+    stages = read_if_there(folder, layout.STAGES, Stages.read)
     told: dict[str, Any] = {
-        "data": _read(folder, layout.DATA_SUMMARY, data_manifest.read_summary),
-        "tokens": _read(folder, layout.TOKENS, Tokens.read),
-        "chain": _read(folder, layout.CHECKPOINTS, Chain.read),
-        "evaluation": _read(folder, layout.EVALUATION, Evaluation.read),
+        "data": read_if_there(folder, layout.DATA_SUMMARY, data_manifest.read_summary),
+        "tokens": read_if_there(folder, layout.TOKENS, Tokens.read),
+        "chain": read_if_there(folder, layout.CHECKPOINTS, Chain.read),
+        "evaluation": read_if_there(folder, layout.EVALUATION, Evaluation.read),
     }
     return environment().get_template(TEMPLATE).render(
         about=about,
         version=version,
         record=record,
-        model=_model(folder),
-        params=dict(_flat(_params(folder))),
+        model=facts(folder),
+        params=dict(flat(settings(folder))),
         figures=figures.read(folder),
         pictures=figures.pictures(folder),
         inputs=_inputs(stages),
@@ -174,7 +174,7 @@ def _recorded(name: str) -> str:
     return f"{layout.PROVENANCE}/{name}"
 
 
-def _read(folder: Path, path: str, read: Callable[[Path], Found]) -> Found | None:
+def read_if_there(folder: Path, path: str, read: Callable[[Path], Found]) -> Found | None:
     """The record at `path` of the release; None where it has none."""
     return read(folder / path) if (folder / path).is_file() else None
 
@@ -205,7 +205,7 @@ def environment() -> Environment:
     return made
 
 
-def _model(folder: Path) -> dict[str, Any]:
+def facts(folder: Path) -> dict[str, Any]:
     """What the files of the model say of themselves; None where they do not."""
     model = ModelFolder.at(folder)
     safe = [path for path in sorted(model.weights) if path.endswith(suffixes.SAFETENSORS)]
@@ -216,7 +216,7 @@ def _model(folder: Path) -> dict[str, Any]:
     }
 
 
-def _params(folder: Path) -> dict[str, Any]:
+def settings(folder: Path) -> dict[str, Any]:
     """The settings that the project's params.yaml has, but for what it says of releases."""
     if not (folder / layout.PARAMS).is_file():
         return {}
@@ -226,11 +226,11 @@ def _params(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "release"}
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """(`a.b`, value) for every leaf; a list is one leaf, of objects only their number is told."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _flat(item, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         yield prefix, f"{len(value)} (see params.yaml)"
     else:

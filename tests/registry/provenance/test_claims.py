@@ -11,7 +11,7 @@ from registry.errors import Malformed
 from registry.manifest import walk
 from registry.provenance import claims
 from registry.records import layout
-from registry.records.release_record import ReleaseRecord
+from registry.records.release_record import ReleaseRecord, StatedLicences
 from registry.records.run import Stages
 from tests import synthetic_release
 
@@ -20,7 +20,7 @@ from tests import synthetic_release
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release, unsigned."""
     folder = tmp_path_factory.mktemp("claims") / "release"
-    synthetic_release.write(folder)
+    synthetic_release.write(folder, opened=StatedLicences())
     return folder
 
 

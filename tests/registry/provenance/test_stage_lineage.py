@@ -116,7 +116,7 @@ def test_statements_of_two_stages_swapped_are_a_gap(signed: Signed) -> None:
 def test_a_statement_of_another_release_is_a_gap(signed: Signed, tmp_path: Path) -> None:
     other = Signed(tmp_path / "other")
     (other.root / layout.WEIGHTS).write_bytes(synthetic_release.safetensors({"layer": b"other"}))
-    (other.root / layout.STAGES).write_bytes(synthetic_release._stages(other.root).to_bytes())
+    (other.root / layout.STAGES).write_bytes(synthetic_release._stages(other.root, synthetic_release.STAGES).to_bytes())
     other.tell()
     signed.statements["stage-train"] = other.statements["stage-train"]
     assert "something else of the stage than provenance/stages.json" in signed.otherwise()["stage train"][1]

@@ -19,8 +19,11 @@ from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_file
+from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference
 from registry.records import layout
+from registry.records.openness_record import OpennessRecord
+from registry.records.release_record import StatedLicences
 from registry.release import signing
 from registry.report import Report, Verdict
 from registry.verification.case import Evidence, Gathered
@@ -31,6 +34,7 @@ from tests.registry.verification.conftest import IDENTITY, MAINTAINER
 from tests.registry.verification.words import Sign, answers, named, reasons, statement_of
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
+OPENED = StatedLicences(code="Apache-2.0", data="CC0-1.0", documents="CC-BY-4.0")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 REBUILD: dict[str, Any] = {
     "reason": "every file is the same",
@@ -89,24 +93,53 @@ def test_figures_of_an_altered_record_are_not_known(ask: Callable[..., Report], 
     assert answers(report)["bitsPerByte"] is Verdict.UNKNOWN and report.verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize(("reached", "verdict"), [("I", "PASS"), ("II", "PASS"), ("III", "FAIL"), (None, "FAIL")])
-def test_a_signed_openness_statement_is_compared(
+@pytest.mark.parametrize(("asked", "verdict"), [("I", "FAIL"), ("II", "PASS"), ("III", "PASS")])
+def test_the_openness_that_a_release_shows_is_compared(
+    ask: Callable[..., Report], tmp_path: Path, signer: SigstoreSigner, asked: str, verdict: str
+) -> None:
+    synthetic_release.write(tmp_path / "open", opened=OPENED)
+    signing.sign(tmp_path / "open", signer)
+    report = ask(folder=tmp_path / "open", openness=asked, attestations=["openness"])
+    assert answers(report)["openness"] == verdict
+    assert set(answers(report, 5).values()) == {Verdict.PASS}
+    assert {"openness <- its evidence", "openness statement <- records"} <= answers(report, 5).keys()
+
+
+@pytest.mark.parametrize(("said", "verdict"), [("I", "FAIL"), ("II", "FAIL"), ("III", "FAIL"), (None, "FAIL")])
+def test_a_statement_that_says_more_than_the_files_show_fails(
     ask: Callable[..., Report],
     copy: Path,
     signer: SigstoreSigner,
     monkeypatch: pytest.MonkeyPatch,
-    reached: Any,
+    said: Any,
     verdict: str,
 ) -> None:
+    """The release of the tests states no licence of its card, so it reaches no class, whatever its signer says."""
     claims = signing._claims
 
     def more(folder: Path, bare: Any, record: Any) -> Any:
         yield from claims(folder, bare, record)
-        yield "openness", Openness(reached=reached).about([Subject("README.md", bare.by_path()["README.md"].sha256)])
+        yield "openness", Openness(reached=said).about([Subject("README.md", bare.by_path()["README.md"].sha256)])
 
     monkeypatch.setattr(signing, "_claims", more)
     signing.sign(copy, signer)
-    assert answers(ask(folder=copy, openness="II"))["openness"] == verdict
+    report = ask(folder=copy, openness="III")
+    assert answers(report)["openness"] == report.verdict == verdict
+
+
+def test_a_record_of_openness_that_is_not_what_the_files_show_fails(
+    ask: Callable[..., Report], tmp_path: Path, signer: SigstoreSigner
+) -> None:
+    """Whoever signs can write any record: it is made again from the files, and so is the class."""
+    folder = tmp_path / "open"
+    synthetic_release.write(folder, opened=OPENED)
+    honest = OpennessRecord.read(folder / layout.OPENNESS)
+    write_atomic(folder / layout.OPENNESS, honest.model_copy(update={"reached": "I"}).to_bytes())
+    signing.sign(folder, signer)
+    report = ask(folder=folder, openness="II")
+    assert answers(report, 5)["openness <- its evidence"] == answers(report)["openness"] == "FAIL"
+    assert answers(report, 5)["openness statement <- records"] == "PASS"
+    assert "research-paper" in reasons(report, 6)
 
 
 def test_a_second_signer_is_counted_once_and_only_for_the_samestatement_of(
