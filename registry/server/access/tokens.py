@@ -46,12 +46,14 @@ class User:
     """Somebody with a token. namespaces: those whose repositories it is for, besides their own.
 
     repo: the one repository that it is for, as `owner/name` or `datasets/owner/name`; None for no such limit.
+    token: the id of the token: two of one name may have other rights.
     """
 
     name: str
     namespaces: tuple[str, ...] = ()
     role: Role = Role.WRITE
     repo: str | None = None
+    token: str = ""
 
     def may_read(self, name: RepoName) -> bool:
         """Whether that repository, should it be private, is theirs to read."""
@@ -104,7 +106,7 @@ class Token(Record):
     @property
     def user(self) -> User:
         """Whom it stands for."""
-        return User(self.name, self.namespaces, self.role, self.repo)
+        return User(self.name, self.namespaces, self.role, self.repo, self.id)
 
 
 class _Tokens(Record):

@@ -29,7 +29,8 @@ def write_token(request: Request) -> JSONResponse:
     if not here.xet:
         raise Problem(404, "this server takes no uploads by Xet: set HF_HUB_DISABLE_XET=1")
     repo, user = writable(request)
-    query = here.links.query(action="xet", repo=f"{repo.name.kind}/{repo.name}", user=user.name)
+    repository = f"{repo.name.kind}/{repo.name}"
+    query = here.links.query(action="xet", repo=repository, token=user.token, mark=mark_of(user.name))
     token = base64.urlsafe_b64encode(query.encode()).decode()
     url, expires = f"{base_url(request)}/xet", dict(parse_qsl(query))["expires"]
     headers = {"X-Xet-Cas-Url": url, "X-Xet-Access-Token": token, "X-Xet-Token-Expiration": expires}
@@ -41,9 +42,9 @@ async def xorb(request: Request) -> JSONResponse:
     """POST /xet/v1/xorbs/default/{hash}: packed chunks, kept for the shard that will name them."""
     claims, name = _claims(request), check_hash(request.path_params["hash"])
     large = hub(request).large
-    sent = Xorbs(large, claims["user"])
+    sent = Xorbs(large, claims["token"], claims["mark"])
     await run_in_threadpool(sent.check_room, claimed(request, claims).name.owner)
-    with large.uploads.one(xet.MAX_XORB, mark_of(claims["user"])) as upload:
+    with large.uploads.one(xet.MAX_XORB, claims["mark"]) as upload:
         await receiving.spool(request, upload)
         new = await run_in_threadpool(sent.keep, upload, name)
     return JSONResponse({"was_inserted": new})
@@ -54,7 +55,7 @@ async def shard(request: Request) -> JSONResponse:
     """POST /xet/v1/shards: which chunks make which files. They are put together, and must have their SHA-256."""
     claims = _claims(request)
     body = await receiving.read_bytes(request, xet.MAX_SHARD)
-    sent = Xorbs(hub(request).large, claims["user"])
+    sent = Xorbs(hub(request).large, claims["token"], claims["mark"])
     repo = claimed(request, claims)
     await in_turn(repo, sent.unpack, repo, body)
     return JSONResponse({"result": 1})

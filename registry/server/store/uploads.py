@@ -26,7 +26,7 @@ MAX_EACH = 128
 """Uploads under way of one user."""
 MAX_PARTS = 10_000
 PACKED = "xet-"
-"""How the folders of packed xorbs begin, one for each user."""
+"""How the folders of packed xorbs begin, one for each token."""
 _DATA = "data"
 _SENDING = "sending-"
 """How the names of those files begin that stand for a part on its way."""

@@ -19,6 +19,10 @@ MAX_XORB = 80 << 20
 MAX_SHARD = 64 << 20
 MAX_CHUNK = 1 << 20
 """Bytes of a chunk; the clients stop at 128 KiB."""
+MAX_CHUNKS = 16 << 10
+"""Chunks of a xorb; the clients stop at 8 Ki."""
+MAX_SPANS = 200_000
+"""Spans of all files of a shard."""
 _CHUNK_HEAD = 8
 _FOOTER = b"XETBLOB"
 _SHARD_TAG = b"HFRepoMetaData\0"
@@ -72,10 +76,12 @@ def chunks(stream: BinaryIO, size: int) -> list[Chunk]:
             break
         packed, unpacked = int.from_bytes(head[1:4], "little"), int.from_bytes(head[5:8], "little")
         place += _CHUNK_HEAD
-        if head[0] != 0 or head[4] > 2 or place + packed > size or unpacked > MAX_CHUNK:
+        if head[0] != 0 or head[4] > 2 or place + packed > size or not 0 < unpacked <= MAX_CHUNK:
             raise Problem(400, "a malformed xorb")
         found.append(Chunk(place, packed, head[4], unpacked))
         place += packed
+        if len(found) > MAX_CHUNKS:
+            raise Problem(400, f"a xorb of more than {MAX_CHUNKS} chunks")
     return found
 
 
@@ -97,7 +103,7 @@ def files(shard: bytes) -> Iterator[PackedFile]:
     """The files of a shard. Raises Problem 400 for what is not a shard, or lacks a SHA-256."""
     if not shard.startswith(_SHARD_TAG):
         raise Problem(400, "a malformed shard")
-    place = _SHARD_HEAD
+    place, left = _SHARD_HEAD, MAX_SPANS
     try:
         while True:
             name, flags, count, _ = struct.unpack_from("<32sIIQ", shard, place)
@@ -107,16 +113,27 @@ def files(shard: bytes) -> Iterator[PackedFile]:
             rows = shard[place : place + _ROW * count]
             if len(rows) != _ROW * count or not flags & _WITH_METADATA:
                 raise Problem(400, "a malformed shard, or a file in it without its SHA-256")
+            left -= count
+            if left < 0:
+                raise Problem(413, f"a shard of more than {MAX_SPANS} spans")
             place += _ROW * count * (2 if flags & _WITH_VERIFICATION else 1)
             spans = tuple(
                 Span(hexadecimal(xorb), start, end, size)
                 for xorb, _, size, start, end in struct.iter_unpack("<32sIIII", rows)
             )
+            if not all(_is_whole(span) for span in spans):
+                raise Problem(400, "a malformed shard: a span has no chunk, or no bytes, or too many")
             (sha256,) = struct.unpack_from("<32s16x", shard, place)
             place += _ROW
             yield PackedFile(hexadecimal(sha256), spans)
     except struct.error as problem:
         raise Problem(400, "a malformed shard") from problem
+
+
+def _is_whole(span: Span) -> bool:
+    """Whether a span can be: each of its chunks has a byte at least, and MAX_CHUNK at most."""
+    count = span.end - span.start
+    return 0 < count <= span.size <= count * MAX_CHUNK and span.end <= MAX_CHUNKS
 
 
 def hexadecimal(digest: bytes) -> str:

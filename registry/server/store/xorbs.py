@@ -1,7 +1,9 @@
 """What is kept of Xet uploads: xorbs until their chunks are in whole files, then a small map of where they are.
 
-A client that remembers having sent a xorb need not send it again. A xorb is for who sent it, and for nobody else:
-knowing its hash opens nothing.
+A client that remembers having sent a xorb need not send it again. A xorb is for the token that it was sent with, and
+for no other: knowing its hash opens nothing.
+
+Law: what a file costs is bounded by the bytes that were sent for it, before any of them is unpacked.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,14 @@ from registry.server.store import xet
 from registry.server.store.large_files import LargeFiles
 from registry.server.store.places import UPLOADS, XORB_MAPS
 from registry.server.store.repository import Repository
-from registry.server.store.uploads import PACKED, Upload, mark_of
+from registry.server.store.uploads import PACKED, Upload
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _STALE = "your client remembers sending what is not here any more: remove $HF_HOME/xet, or set HF_HUB_DISABLE_XET=1"
+MAX_GROWTH = 256
+"""Bytes of a file for each byte sent for it: about as much as LZ4 makes of zeros, once."""
+FREE_GROWTH = 64 << 20
+"""Bytes that any file may have."""
 _Places = list[tuple[xet.Span, int]]
 """At which offset of a file each of its spans starts."""
 
@@ -37,21 +44,23 @@ def check_hash(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Xorbs:
-    """The xorbs that the user `user` has sent: packed, until their chunks are in files; then a map of where they are.
+    """The xorbs that were sent with a token: packed, until their chunks are in files; then a map of where they are.
 
-    A map is {sizes: of each chunk, runs: [first chunk, end, SHA-256 of a file, offset in it]}.
+    A map is {sizes: of each chunk, runs: [first chunk, end, SHA-256 of a file, offset in it]}. token: its id.
+    mark: whose uploads they are, of `mark_of`.
     """
 
     large: LargeFiles
-    user: str
+    token: str
+    mark: str
 
     @property
     def _packed(self) -> Path:
-        return self.large.root / UPLOADS / f"{PACKED}{self.user}"
+        return self.large.root / UPLOADS / f"{PACKED}{self.token}"
 
     @property
     def _maps(self) -> Path:
-        return self.large.root / XORB_MAPS / self.user
+        return self.large.root / XORB_MAPS / self.token
 
     def check_room(self, owner: str) -> None:
         """Raise Problem 403 where what is packed would take the namespace `owner` beyond its quota."""
@@ -75,18 +84,49 @@ class Xorbs:
             if self.large.here(repo, [file.sha256]).get(file.sha256) == file.size:
                 continue
             self.large.quota.check(repo.name.owner, file.size)
-            with self.large.uploads.one(file.size, mark_of(self.user)) as upload:
+            self._check_growth(file)
+            with self.large.uploads.one(file.size, self.mark) as upload:
                 places = self._assemble(file, upload)
                 upload.finish(file.sha256, file.size)
                 self.large.keep(repo, upload.path, file.sha256, file.size)
             self._remember(file.sha256, places)
 
+    def _check_growth(self, file: xet.PackedFile) -> None:
+        """Raise Problem 413 where few bytes were sent for many, 400 where a span is not there, or not of its size."""
+        ends, named = dict[str, list[tuple[int, int]]](), dict[str, list[tuple[int, int]]]()
+        for span in file.spans:
+            if span.xorb not in ends:
+                ends[span.xorb] = self._ends(span.xorb)
+            known = ends[span.xorb]
+            if span.end >= len(known):
+                raise Problem(400, _STALE)
+            if known[span.end][1] - known[span.start][1] != span.size:
+                raise Problem(400, f"the chunks of {span.xorb} do not have the size that the shard says")
+            named.setdefault(span.xorb, []).append((span.start, span.end))
+        sent = sum(ends[xorb][end][0] - ends[xorb][start][0] for xorb in named for start, end in _joined(named[xorb]))
+        if file.size > FREE_GROWTH + MAX_GROWTH * sent:
+            words = f"{sent} bytes were sent for {file.size}: set HF_HUB_DISABLE_XET=1 for what repeats itself so often"
+            raise Problem(413, words)
+
+    def _ends(self, xorb: str) -> list[tuple[int, int]]:
+        """(bytes as they were sent, bytes unpacked) of the first N chunks of a xorb together, for each N from 0 on."""
+        packed = accumulate((sent for sent, _ in (sizes := self._sizes(xorb))), initial=0)
+        return list(zip(packed, accumulate((size for _, size in sizes), initial=0), strict=True))
+
+    def _sizes(self, xorb: str) -> list[tuple[int, int]]:
+        """(bytes as they were sent, bytes unpacked) of each chunk of a xorb; none where it is not here."""
+        packed, where = self._packed / xorb, self._maps / xorb
+        if packed.exists():
+            with packed.open("rb") as stream:
+                return [(chunk.packed, chunk.size) for chunk in xet.chunks(stream, packed.stat().st_size)]
+        return [(size, size) for size in json.loads(where.read_bytes())["sizes"]] if where.exists() else []
+
     def _assemble(self, file: xet.PackedFile, upload: Upload) -> _Places:
         """Write the file to `upload`. Raises Problem 400 where a chunk is missing."""
-        places = []
+        places, known = [], dict[str, list[xet.Chunk]]()
         for span in file.spans:
             places.append((span, upload.size))
-            for data in self._read(span):
+            for data in self._read(span, known):
                 upload.write(data)
             if upload.size != places[-1][1] + span.size:
                 raise Problem(400, f"the chunks of {span.xorb} do not have the size that the shard says")
@@ -107,12 +147,14 @@ class Xorbs:
             if covered >= set(range(len(sizes))):
                 packed.unlink(missing_ok=True)
 
-    def _read(self, span: xet.Span) -> Iterator[bytes]:
-        """The bytes of a span, from the packed xorb or from where its map says."""
+    def _read(self, span: xet.Span, chunks: dict[str, list[xet.Chunk]]) -> Iterator[bytes]:
+        """The bytes of a span, from the packed xorb or from where its map says. chunks: those of xorbs looked at."""
         packed, where = self._packed / span.xorb, self._maps / span.xorb
         if packed.exists():
             with packed.open("rb") as stream:
-                for chunk in xet.chunks(stream, packed.stat().st_size)[span.start : span.end]:
+                if span.xorb not in chunks:
+                    chunks[span.xorb] = xet.chunks(stream, packed.stat().st_size)
+                for chunk in chunks[span.xorb][span.start : span.end]:
                     stream.seek(chunk.offset)
                     yield xet.unpack(stream.read(chunk.packed), chunk)
             return
@@ -128,3 +170,12 @@ class Xorbs:
                     break
             else:
                 raise Problem(400, _STALE)
+
+
+def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The same chunks, each in one span alone."""
+    done = 0
+    for start, end in sorted(spans):
+        if end > done:
+            yield max(start, done), end
+            done = end

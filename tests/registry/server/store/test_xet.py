@@ -59,7 +59,7 @@ def binary(text: str) -> bytes:
     return struct.pack("<4Q", *(int(text[place : place + 16], 16) for place in range(0, 64, 16)))
 
 
-@given(st.lists(st.tuples(st.binary(max_size=300), st.sampled_from([0, 1, 2])), max_size=5))
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=300), st.sampled_from([0, 1, 2])), max_size=5))
 def test_what_is_packed_is_unpacked(parts: list[tuple[bytes, int]]) -> None:
     packed = b"".join(pack(*part) for part in parts) + b"XETBLOB" + bytes(50)
     found = xet.chunks(io.BytesIO(packed), len(packed))
@@ -87,7 +87,7 @@ def test_a_chunk_cannot_blow_up() -> None:
         xet.chunks(io.BytesIO(head(8, 1, (1 << 20) + 1) + bytes(8)), 16)
 
 
-@given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), st.integers(0, 9), st.integers(0, 99)), max_size=4))
+@given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), st.integers(0, 9), st.integers(1, 99)), max_size=4))
 def test_shards_are_read_as_they_are_written(rows: list[tuple[bytes, int, int]]) -> None:
     segments = [(xet.hexadecimal(xorb), start, start + 1, size) for xorb, start, size in rows]
     (found,) = xet.files(shard(("ab" * 32, segments)))
@@ -112,7 +112,8 @@ def test_the_real_client_sends_by_xet_and_again_to_another_repository(
         assert client.files.read(name, commit, "model.safetensors", max_bytes=1 << 24) == weights
         ledger = (hub.root / "repos" / "models" / f"{name}.git" / "contents").read_text()
         assert hashlib.sha256(weights).hexdigest() in ledger
-    assert not list((hub.root / "blobs" / "uploads" / "xet-builder").iterdir())  # maps have taken their place
+    (packed,) = (hub.root / "blobs" / "uploads").glob("xet-*")
+    assert not list(packed.iterdir())  # maps have taken their place
     assert examine(hub.root).faults == ()
 
 
@@ -174,7 +175,7 @@ def test_without_a_token_of_its_own_nothing_is_taken(
 ) -> None:
     token = bearer["Authorization"].removeprefix("Bearer ")
     claims = base64.urlsafe_b64decode(token).decode()
-    forged = base64.urlsafe_b64encode(claims.replace("user=builder", "user=root").encode()).decode()
+    forged = base64.urlsafe_b64encode(claims.replace("&token=", "&token=0").encode()).decode()
     link: Any = "Bearer " + base64.urlsafe_b64encode(b"action=xet&user=root").decode()
     for header in ("", f"Bearer {hub.token}", "Bearer !", f"Bearer {forged}", link):
         assert ask(hub, "POST", f"/xet/v1/{place}", b"x", {"Authorization": header}, token="")[0] == 401
@@ -185,3 +186,40 @@ def test_xorbs_have_proper_names(hub: HubInstance, bearer: dict[str, str], name:
     assert send(hub, f"xorbs/default/{name}", pack(b"data", 0), bearer)[0] in (400, 404)
     assert send(hub, "xorbs/default/" + "1" * 64, b"no xorb at all", bearer)[0] == 400
     assert send(hub, "xorbs/default/" + "1" * 64, b"", bearer)[0] == 400
+
+
+def test_two_tokens_of_one_name_do_not_share_what_they_sent(hub: HubInstance) -> None:
+    """One of them may be for a namespace whose repositories are private."""
+    lab, other = hub.user("ci", Role.WRITE, "lab"), hub.user("ci", Role.WRITE, "other")
+    for owner, token in (("lab", lab), ("other", other)):
+        body = {"name": "one", "organization": owner, "private": owner == "lab"}
+        assert ask(hub, "POST", "/api/repos/create", body, token=token)[0] in (200, 409)
+    secret, name = os.urandom(5000), os.urandom(32).hex()
+    whole = shard((hashlib.sha256(secret).hexdigest(), [(name, 0, 1, 5000)]))
+    assert send(hub, f"xorbs/default/{name}", pack(secret, 0), xet_token(hub, "lab/one", lab))[0] == 200
+    assert send(hub, "shards", whole, xet_token(hub, "other/one", other))[0] == 400
+    assert send(hub, "shards", whole, xet_token(hub, "lab/one", lab))[0] == 200
+    assert send(hub, "shards", whole, xet_token(hub, "other/one", other))[0] == 400
+
+
+def test_empty_chunks_and_spans_cost_nothing(hub: HubInstance, bearer: dict[str, str]) -> None:
+    """As they were: four million bytes of them, and twelve spans, cost 41 seconds."""
+    empty = head(0, 0, 0) * 500_000
+    assert send(hub, "xorbs/default/" + "2" * 64, empty, bearer)[0] == 400
+    many = pack(b"x", 0) * (xet.MAX_CHUNKS + 1)
+    assert send(hub, "xorbs/default/" + "2" * 64, many, bearer)[0] == 400
+    name = os.urandom(32).hex()
+    assert send(hub, f"xorbs/default/{name}", pack(b"x", 0), bearer)[0] == 200
+    for span in ((name, 0, 0, 0), (name, 1, 0, 5), (name, 0, 1 << 20, 1 << 21), (name, 0, 1, 0), (name, 0, 2, 2)):
+        assert send(hub, "shards", shard(("ab" * 32, [span] * 12)), bearer)[0] == 400
+
+
+def test_few_bytes_do_not_become_many_on_the_disk(hub: HubInstance, bearer: dict[str, str]) -> None:
+    name, size = os.urandom(32).hex(), 128 << 10
+    assert send(hub, f"xorbs/default/{name}", pack(bytes(size), 1), bearer)[0] == 200
+    uploads = hub.root / "blobs" / "uploads"
+    before = {item.name for item in uploads.iterdir()}
+    said = shard(("cd" * 32, [(name, 0, 1, size)] * 12_000))
+    status, _, body = send(hub, "shards", said, bearer)
+    assert status == 413 and b"HF_HUB_DISABLE_XET" in body and {item.name for item in uploads.iterdir()} == before
+    assert send(hub, "shards", shard(("cd" * 32, [(name, 0, 1, size)] * 3)), bearer)[0] == 422
