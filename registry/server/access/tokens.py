@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -53,7 +53,7 @@ class User:
     namespaces: tuple[str, ...] = ()
     role: Role = Role.WRITE
     repo: str | None = None
-    token: str = ""
+    token: str = field(default="", compare=False)
 
     def may_read(self, name: RepoName) -> bool:
         """Whether that repository, should it be private, is theirs to read."""

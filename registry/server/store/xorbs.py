@@ -110,8 +110,9 @@ class Xorbs:
 
     def _ends(self, xorb: str) -> list[tuple[int, int]]:
         """(bytes as they were sent, bytes unpacked) of the first N chunks of a xorb together, for each N from 0 on."""
-        packed = accumulate((sent for sent, _ in (sizes := self._sizes(xorb))), initial=0)
-        return list(zip(packed, accumulate((size for _, size in sizes), initial=0), strict=True))
+        sizes = self._sizes(xorb)
+        packed, unpacked = (accumulate((each[which] for each in sizes), initial=0) for which in (0, 1))
+        return list(zip(packed, unpacked, strict=True))
 
     def _sizes(self, xorb: str) -> list[tuple[int, int]]:
         """(bytes as they were sent, bytes unpacked) of each chunk of a xorb; none where it is not here."""
