@@ -21,6 +21,7 @@ from registry.openness import released
 from registry.openness.assessment import Assessment
 from registry.openness.cards import model_card, reports
 from registry.openness.cards.model_card import About
+from registry.openness.documents import every
 from registry.openness.released import ReleaseFiles
 from registry.project import dvc_lock
 from registry.records import data_manifest, layout
@@ -179,6 +180,7 @@ def _record(
         companions=(Companion(repo=f"datasets/{repo}-data", content="5" * 64, files=4, size=9),) if opened else (),
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
+    every.write(folder)
     write_atomic(folder / layout.CARD, model_card.render(folder, replace(ABOUT, repo=repo), version=version).encode())
     if opened:
         for path, data in reports.written(folder, replace(ABOUT, repo=repo)):

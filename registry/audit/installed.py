@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from registry import canonical
-from registry.audit import hostile, locks
+from registry.audit import hostile
 from registry.audit.packages import Setup
 from registry.audit.sandbox import Sandbox
 from registry.errors import GlasshouseError
+from registry.records import package_locks
 from registry.records.rebuild import DeclaredEnvironment
 
 ASK = """import importlib.metadata as found, json, sys
@@ -36,7 +37,7 @@ def unlike(asked: DeclaredEnvironment | None, tree: Path, setup: Setup, sandbox:
     name = PurePosixPath(asked.file).name
     try:
         with hostile.opened(tree / asked.file, tree) as stream:
-            pins = locks.pinned(asked.kind, stream.read(locks.MAX_BYTES + 1), name)
+            pins = package_locks.pinned(asked.kind, stream.read(package_locks.MAX_BYTES + 1), name)
         if pins is None:
             return (f"what {name} pins is not read here",)
         return tuple(_apart(pins, _here(sandbox)))

@@ -29,6 +29,8 @@ from registry.records.record import Record, Sha256
 from registry.suffixes import SAFETENSORS
 
 MAX_FIGURES = 64 << 20
+OF_THE_MACHINE = (layout.ENVIRONMENT, layout.EMISSIONS)
+"""Outputs that say which machine it was, and what it took: no two machines give the same."""
 Compared = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT"]
 
 
@@ -111,7 +113,7 @@ class _Asked:
         """One file. alike: the weights have the same tensors, or are within the tolerance."""
         places = self.release / path, self.made[path]
         signed, found = (sha256_file(place) if place.is_file() else None for place in places)
-        counted, far = path != layout.ENVIRONMENT, None
+        counted, far = path not in OF_THE_MACHINE, None
         verdict: Compared = "DIFFERENT"
         reason = ""
         if signed is None or found is None:

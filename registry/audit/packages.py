@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from registry.audit import hostile, index, locks
+from registry.audit import hostile, index
 from registry.audit.sandbox import Access, Sandbox
 from registry.errors import GlasshouseError, Unavailable
+from registry.records import package_locks
 from registry.records.rebuild import DeclaredEnvironment
 
 EnvironmentKind = Literal["fresh", "current"]
@@ -76,12 +77,12 @@ def _locked(asked: DeclaredEnvironment | None, tree: Path, sandbox: Sandbox) -> 
     name = PurePosixPath(asked.file).name
     if asked.kind == "uv":
         data = _exported(asked.file, tree, sandbox)
-        return _written(locks.requirements("pip", data, f"what uv exports of {name}"), sandbox, PACKAGES)
+        return _written(package_locks.requirements("pip", data, f"what uv exports of {name}"), sandbox, PACKAGES)
     with hostile.opened(tree / asked.file, tree) as stream:
-        data = stream.read(locks.MAX_BYTES + 1)
+        data = stream.read(package_locks.MAX_BYTES + 1)
     kind = asked.kind
     assert kind != "image"  # which has no file
-    return _written(locks.requirements(kind, data, name), sandbox, PACKAGES)
+    return _written(package_locks.requirements(kind, data, name), sandbox, PACKAGES)
 
 
 def _exported(file: str, tree: Path, sandbox: Sandbox) -> bytes:
@@ -89,14 +90,16 @@ def _exported(file: str, tree: Path, sandbox: Sandbox) -> bytes:
     beside = Path(sys.executable).parent / UV
     uv = str(beside) if beside.is_file() else shutil.which(UV)
     if uv is None:
-        raise Unavailable(f"{file} is a lock of uv's, and uv is not here", mend=f"pip install uv; or {locks.CURRENT}")
+        raise Unavailable(
+            f"{file} is a lock of uv's, and uv is not here", mend=f"pip install uv; or {package_locks.CURRENT}"
+        )
     room = sandbox.room("export")
     out = room.out / PACKAGES
     command = [uv, "export", "--frozen", "--offline", "--no-emit-workspace", "--quiet", "--format", "requirements.txt"]
     access = Access((tree, Path(uv)))
     sandbox.run([*command, "--output-file", str(out)], (tree / file).parent, log="export", room=room, access=access)
     with hostile.opened(out, sandbox.scratch) as stream:
-        return stream.read(locks.MAX_BYTES + 1)
+        return stream.read(package_locks.MAX_BYTES + 1)
 
 
 def lent(sandbox: Sandbox) -> Sandbox:

@@ -198,7 +198,10 @@ def _lock(root: Path, line: Line, digests: Digests) -> str:
             by_name.setdefault(Path(path).name, set()).add(out.md5)
             by_name |= {f"{Path(folder).name}/{path}": {out.md5} for folder in (layout.FIGURES, layout.PLOTS)}
     below = f"{layout.PROVENANCE}/"
-    records = sorted(path.removeprefix(below) for path in digests if path.startswith(below))
+    copied = (
+        path for path in digests if path not in layout.DOCUMENTS
+    )  # documents are rendered, whatever a stage wrote
+    records = sorted(path.removeprefix(below) for path in copied if path.startswith(below))
     records = [path for path in records if path in by_name]
     for path in records:
         found = dvc_lock.file_md5(root / layout.PROVENANCE / path)

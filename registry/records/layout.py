@@ -84,6 +84,21 @@ DATA_CARD = "provenance/data-card.md"
 TECHNICAL_REPORT = "provenance/technical-report.md"
 PAPERS = ("provenance/paper.pdf", "provenance/paper.md")
 """Where a research paper stands that a project has: it names the file in `release.provenance`."""
+EMISSIONS = "provenance/emissions.csv"
+"""The energy that it took, as codecarbon writes it."""
+
+BOM = "provenance/bom.cdx.json"
+"""What it is made of, as CycloneDX says it."""
+SPDX = "provenance/spdx.json"
+"""The same, as SPDX says it."""
+CROISSANT = "provenance/croissant.json"
+"""Its training data, as Croissant says it."""
+TRAINING_SUMMARY = "provenance/training-summary.json"
+"""The summary of its training content that the EU asks for."""
+TRAINING_PAGE = "provenance/training-summary.md"
+"""The same, for people."""
+DOCUMENTS = (BOM, SPDX, CROISSANT, TRAINING_SUMMARY, TRAINING_PAGE)
+"""What others read of a release, in formats of theirs: rendered from its records when it is prepared."""
 
 
 def of_project(path: str) -> str:
@@ -109,8 +124,11 @@ NOT_THE_MODEL = frozenset((CARD, *LICENCE_FILES, SIGNATURE, GIT_ATTRIBUTES))
 """Files at the root of a release that no stage wrote for those who load the model."""
 
 JOINED_LATER = frozenset(
-    (CARD, RECORD, STAGES, PIPELINE, LOCK, PARAMS, SETTINGS, SIGNATURE, OPENNESS, DATA_CARD, TECHNICAL_REPORT)
-)
+    (
+        CARD, RECORD, STAGES, PIPELINE, LOCK, PARAMS, SETTINGS, SIGNATURE, OPENNESS, DATA_CARD, TECHNICAL_REPORT,
+        *DOCUMENTS,
+    )
+)  # fmt: skip
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
 
 

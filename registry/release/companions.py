@@ -30,7 +30,7 @@ from registry.release import gguf_file, gguf_source, weights
 from registry.release.config import DataCompanion, FolderCompanion, GgufCompanion, ReleaseConfig
 from registry.release.gguf_file import Label
 
-CROISSANT = "croissant.json"
+CROISSANT = layout.CROISSANT.rpartition("/")[2]
 BESIDE = (layout.LICENSE, gguf_source.TOKENIZER, "tokenizer_config.json")
 """Files of the release that stand beside a GGUF file too: `transformers` reads text by them, exactly."""
 GGUF_ATTRIBUTES = layout.large_files((suffixes.GGUF,))
@@ -170,12 +170,13 @@ def _data(
         published=published,
         summary=summary,
         files=tuple(_entry(path, source) for path, source in files.items()),
+        rai=config.rai,
     )
     licences = sorted(summary.licenses)
     licence = metadata.licence(licences[0]) if len(licences) == 1 else _MIXED
     made = {
         layout.CARD: data_set.card(data, licence).encode(),
-        CROISSANT: canonical.dumps(data_set.croissant(data)),
+        CROISSANT: canonical.dumps(data_set.for_machines(data)),
     }
     return PlannedCompanion(asked.repo, files | made)
 

@@ -16,6 +16,8 @@ from registry.errors import InputError
 from registry.hub import metadata
 from registry.hub.reference import DATASETS
 from registry.openness.cards.model_card import About
+from registry.openness.eu import Eu
+from registry.openness.told import Heading, Language, NamedSigner, Prose, Rai
 from registry.records import folders, kinds, project
 from registry.records.data_manifest import DOCUMENTS
 from registry.records.openness_record import OpennessClass
@@ -97,9 +99,9 @@ class ReleaseConfig(ParamsSection):
     Openness Framework counts only with one."""
     openness: OpennessClass | None = None
     """The class of that framework that the release must show; nothing that shows less is prepared."""
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    title: Heading | None = None
     """The heading of the model card; the model's name, where nothing is said."""
-    languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$|^code$")], ...] = ()
+    languages: tuple[Language, ...] = ()
     """ISO 639 codes, or `code`; none for a model that has to do with no language."""
     kind: str | None = None
     """Which kind of model it is, where its files do not tell, or tell it wrongly: registry.records.kinds."""
@@ -114,10 +116,16 @@ class ReleaseConfig(ParamsSection):
     project has are found: metrics and plots of DVC, the lock of packages, records of known formats."""
     output: ProjectPath = folders.DRAFT
     """Where a stage of dvc.yaml writes the draft, if one does."""
-    intended_use: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
+    intended_use: Prose | None = None
     """Markdown for the card: what the model is for."""
-    limits: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
+    limits: Prose | None = None
     """Markdown for the card: what it is not for, and where it fails."""
+    signer: NamedSigner | None = None
+    """Who signs the releases: cards then show how to verify with it, and what another one signed is not published."""
+    rai: Rai | None = None
+    """What is said of the training data, for croissant.json."""
+    eu: Eu | None = None
+    """What the provider says for the public summary of training content that the EU asks for."""
     base_model: tuple[Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")], ...] = ()
     """Models of the Hub that this one was trained from; none for one that was trained from its seed."""
     companions: tuple[Annotated[DataCompanion | GgufCompanion | FolderCompanion, Field(discriminator="kind")], ...] = ()
@@ -211,6 +219,7 @@ class ReleaseConfig(ParamsSection):
             licence=self.licence,
             datasets=self.datasets,
             base_model=self.base_model,
+            signer=self.signer,
         )
 
 

@@ -86,7 +86,7 @@ def _placed(root: Path, config: ReleaseConfig, model: ModelFolder, scope: Scope)
         places |= found.records(root, scope.index, config.model)
     for source in config.provenance or ():
         place = f"{layout.PROVENANCE}/{Path(source).name}"
-        if place in places:
+        if place in places or place in layout.DOCUMENTS:
             raise InputError(f"two records would stand at {place}", mend="give them different names in params.yaml")
         places[place] = root / source
     if not any(name in places for name in layout.LICENCE_FILES) and (licence := licence_text(root)):

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from registry.errors import GlasshouseError, InputError
 from registry.files import read_text
+from registry.openness import energy
 from registry.project.dvc_index import Index
 from registry.records import data_manifest, layout
 from registry.records.base_record import Base
@@ -35,6 +36,7 @@ READERS: Mapping[str, Callable[[Path], object]] = {
     layout.EVALUATION: Evaluation.read,
     layout.ENVIRONMENT: Environment.read,
     layout.BASE: Base.read,
+    layout.EMISSIONS: energy.read,
 }
 """Each record of a known format, by its place in a release, and what reads it."""
 

@@ -12,6 +12,7 @@ from registry.digest import sha256_file
 from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
+from registry.openness.documents import every
 from registry.project import dvc_lock, dvc_yaml, git, stage_runs
 from registry.project.committed import Committed
 from registry.records import layout, project
@@ -141,6 +142,7 @@ def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
             write_atomic(folder / layout.of_project(path), (root / path).read_bytes())
         for path, data in _joined(planned).items():
             write_atomic(folder / path, data)
+        every.write(folder)
         card.write(root, config, folder, version=planned.record.version)
         open_record.write(config, folder, planned.record)
     return planned.folder

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from registry.attest.localkey import KeySigner
-from registry.attest.policy import AllowedSigner, Policy
+from registry.attest.policy import AllowedSigner, Policy, SigstoreIdentity
 from registry.attest.signature import Signer
 from registry.attest.verifier import Trust, Verifier
 from registry.digest import Progress
@@ -22,8 +22,11 @@ from registry.errors import GlasshouseError, Refused
 from registry.files import read_bytes
 from registry.hub.reference import DirectoryReference
 from registry.manifest import Manifest
+from registry.openness.documents import agreement
+from registry.openness.told import Told
 from registry.provenance import lineage
 from registry.records import layout
+from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Report, Step, Verdict
 from registry.verification import s0_contents, steps
 from registry.verification.case import short, unverified
@@ -38,10 +41,11 @@ def report(
     """What verification says of the signed release in `folder`.
 
     signer: who signed it, if that is at hand.  root: the root of trust of a private Sigstore.  Raises InputError for a
-    folder that is not a signed release.
+    folder that is not a signed release, Refused for one whose card names another signer.
     """
     trust = Trust(root)
     rule = _rule(folder, signer, trust)
+    _hold_to_card(folder, rule)
     place = DirectoryReference(folder)
     if rule is None:
         return Report(str(place), tuple(_unsigned(folder)))
@@ -62,6 +66,19 @@ def hold(found: Report) -> tuple[str, ...]:
             mend="mend that in the project, commit, and cut it again; nothing was sent, and no tag was made",
         )
     return tuple(told[Verdict.UNKNOWN])
+
+
+def _hold_to_card(folder: Path, rule: AllowedSigner | None) -> None:
+    """Raises Refused where the card names another signer than the one who signed."""
+    named = Told.of_release(folder, ReleaseRecord.read(folder / layout.RECORD).repo).signer
+    if named is None or rule is None:
+        return
+    if not isinstance(rule, SigstoreIdentity) or (rule.identity, rule.issuer) != (named.identity, named.issuer):
+        found = f"{rule.identity} of {rule.issuer}" if isinstance(rule, SigstoreIdentity) else f"a {rule.kind}"
+        raise Refused(
+            f"its card names {named.identity} of {named.issuer} as its signer, and it was signed by {found}",
+            mend="mend `signer` of the `release` section, commit, and cut it again; or sign it as it says",
+        )
 
 
 def _line(check: Check) -> str:
@@ -89,3 +106,4 @@ def _unsigned(folder: Path) -> Iterator[Check]:
     yield Check(Step.SIGNATURES, Verdict.UNKNOWN, layout.ATTESTATIONS, "nothing at hand tells who signed it")
     statements = {short(path): unverified((folder / path).read_bytes()) for path in bundles}
     yield from lineage.checks(folder, statements, digests)
+    yield from agreement.checks(folder, digests)

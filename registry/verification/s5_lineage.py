@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from registry.openness import statement as openness
+from registry.openness.documents import agreement
 from registry.provenance import lineage
 from registry.records import layout
 from registry.report import Check, Step, Verdict, ask
@@ -12,7 +13,7 @@ from registry.verification.case import BARE, Case, short
 
 
 def checks(case: Case) -> Iterator[Check]:
-    """An answer for each link of the lineage; one UNKNOWN where there is no ground to start from."""
+    """An answer for each link of the lineage, and for each document; one UNKNOWN where there is no ground to start."""
     path = layout.attestation("provenance")
     if path not in case.verified:
         words = BARE if case.bare else "no verified provenance statement to start from"
@@ -24,5 +25,6 @@ def checks(case: Case) -> Iterator[Check]:
         return
     statements = {short(path): verified.statement for path, verified in case.verified.items()}
     yield from lineage.checks(case.root, statements, case.sha256)
+    yield from agreement.checks(case.root, case.sha256)
     if layout.OPENNESS in case.found:
         yield ask(Step.LINEAGE, "openness <- its evidence", lambda: openness.check_record(case.shown))

@@ -7,7 +7,6 @@ Law: the same records and texts give the same bytes.
 
 from __future__ import annotations
 
-import json
 import shlex
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +19,11 @@ from urllib.parse import quote
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from registry import strict_yaml, suffixes, tensors
+from registry import suffixes, tensors
 from registry.digest import sha256_file
-from registry.errors import InputError
+from registry.openness import energy, markdown, settings
 from registry.openness.cards import figures
+from registry.openness.told import NamedSigner
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
@@ -37,7 +37,13 @@ Found = TypeVar("Found")
 TEMPLATE = "model_card.md.j2"
 OPEN = ("fully-open", "reproducible")
 """Tags of a model whose data and training are recorded."""
-MAX_CELL = 300
+DOCUMENTS = {
+    layout.BOM: "bill of materials, CycloneDX",
+    layout.SPDX: "bill of materials, SPDX",
+    layout.CROISSANT: "the data, Croissant",
+    layout.TRAINING_PAGE: "summary of the training content, by the template of the EU",
+}
+"""Documents in formats of others, each in words."""
 UNFILLED = "[More Information Needed]"
 """What the Hub's template of a card, which libraries write, has where nobody has written anything yet."""
 
@@ -78,6 +84,8 @@ class About:
     """What it does, as the Hub calls it."""
     body: str | None = None
     """The text of the project's own card; None where it has none."""
+    signer: NamedSigner | None = None
+    """Who signs the releases; None where nobody says."""
 
 
 def render(folder: Path, about: About, version: str | None) -> str:
@@ -124,12 +132,14 @@ def text(folder: Path, about: About, version: str | None) -> str:
         version=version,
         record=record,
         model=facts(folder),
-        params=dict(flat(settings(folder))),
+        params=settings.read(folder),
         figures=figures.read(folder),
         pictures=figures.pictures(folder),
         inputs=_inputs(stages),
         missing=list(_missing(folder, about, told, stages)),
         lock=next((path for path in map(_recorded, layout.PACKAGE_LOCKS) if (folder / path).is_file()), None),
+        energy=energy.of_release(folder),
+        documents={path: words for path, words in DOCUMENTS.items() if (folder / path).is_file()},
         curve=layout.CURVE if (folder / layout.CURVE).is_file() else None,
         **told,
     )  # fmt: skip
@@ -151,6 +161,8 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
         yield "How well it does: there is no evaluation, and no metrics."
     if not (folder / layout.ENVIRONMENT).is_file():
         yield "The machine that trained it."
+    if not (folder / layout.EMISSIONS).is_file():
+        yield "The energy that it took."
     if not any((folder / _recorded(name)).is_file() for name in layout.PACKAGE_LOCKS):
         yield "The packages that it was trained with: there is no lock of them."
     if not any((folder / name).is_file() for name in layout.LICENCE_FILES):
@@ -165,7 +177,8 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
     if unmeasured:
         yield f"What these stages read while they ran, for nobody measured it: {', '.join(unmeasured)}."
     if outside := sorted({row.place for one in stages.stages for row in one.outside}) if stages else []:
-        yield f"The bytes of what lies outside the project: {', '.join(f'`{_cell(place)}`' for place in outside)}."
+        places = ", ".join(f"`{markdown.cell(place)}`" for place in outside)
+        yield f"The bytes of what lies outside the project: {places}."
     if about.body is not None and (gaps := about.body.count(UNFILLED)):
         yield f"What the text above leaves open: it says {UNFILLED} {gaps} times."
 
@@ -196,8 +209,9 @@ def environment() -> Environment:
     )
     made.filters |= {
         "bytes": _bytes,
-        "cell": _cell,
-        "line": _line,
+        "share": _share,
+        "cell": markdown.cell,
+        "line": markdown.line,
         "fenced": _fenced,
         "quote": shlex.quote,
         "link": quote,
@@ -210,31 +224,10 @@ def facts(folder: Path) -> dict[str, Any]:
     model = ModelFolder.at(folder)
     safe = [path for path in sorted(model.weights) if path.endswith(suffixes.SAFETENSORS)]
     return {
-        "architecture": _cell(model.architecture) or None,
+        "architecture": markdown.cell(model.architecture) or None,
         "parameters": sum(tensors.parameters(folder / path) for path in safe) if set(safe) == model.weights else None,
         "weights": [{"path": path, "sha256": sha256_file(folder / path)} for path in sorted(model.weights)],
     }
-
-
-def settings(folder: Path) -> dict[str, Any]:
-    """The settings that the project's params.yaml has, but for what it says of releases."""
-    if not (folder / layout.PARAMS).is_file():
-        return {}
-    document = strict_yaml.read(folder / layout.PARAMS, aliases=True)
-    if not isinstance(document, dict):
-        raise InputError(f"{layout.PARAMS} is not a map", mend="mend params.yaml")
-    return {name: value for name, value in document.items() if name != "release"}
-
-
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(`a.b`, value) for every leaf; a list is one leaf, of objects only their number is told."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flat(item, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        yield prefix, f"{len(value)} (see params.yaml)"
-    else:
-        yield prefix, value if isinstance(value, str) else json.dumps(value)
 
 
 def _bytes(count: int) -> str:
@@ -247,14 +240,10 @@ def _bytes(count: int) -> str:
     return f"{size:.1f} TB"
 
 
-def _line(text: str) -> str:
-    """`text` on one line, without what would end a code span."""
-    return " ".join(text.split()).replace("`", "'")[:MAX_CELL]
-
-
-def _cell(text: str) -> str:
-    """`text` as it can stand in a table: on one line, neither a bar nor HTML."""
-    return _line(text).replace("|", "\\|").replace("<", "&lt;")
+def _share(size: int, whole: int) -> str:
+    """How much `size` is of `whole`, as a bar and in percent."""
+    part = size / whole if whole else 0
+    return f"{'█' * round(20 * part)} {100 * part:.1f} %".strip()
 
 
 def _fenced(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.digest import sha256_file
+from registry.openness import settings
 from registry.openness.cards import figures, model_card
 from registry.openness.cards.model_card import About, environment, read_if_there
 from registry.records import data_manifest, layout
@@ -57,7 +58,7 @@ def _told(folder: Path) -> dict[str, Any]:
         "machine": read_if_there(folder, layout.ENVIRONMENT, Environment.read),
         "evaluation": read_if_there(folder, layout.EVALUATION, Evaluation.read),
         "stages": stages.stages if stages else (),
-        "settings": dict(model_card.flat(model_card.settings(folder))),
+        "settings": settings.read(folder),
         "figures": figures.read(folder),
         "cited": {path: sha256_file(folder / path) for path in CITED if (folder / path).is_file()},
     }

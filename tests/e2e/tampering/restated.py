@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def cases() -> Iterator[Case]:
         yield Case(f"signed, {name} says {part} {value}", change, 5, f"{name} statement <- records", (part,))
     for path in (layout.STAGES, layout.LOCK):
         yield Case(f"signed, {path} of another run", resigned(path, _of_another_run), 5, "stage train")
+    for path in layout.DOCUMENTS:
+        link = f"{path} <- records"
+        yield Case(f"signed, another digest in {path}", resigned(path, _of_another_file), 5, link, ("1" * 20,))
 
 
 def _claimed(change: Callable[[dict[str, Statement]], Any]) -> Callable[[World, Path], None]:
@@ -75,6 +79,11 @@ def _other_output(name: str) -> Callable[[dict[str, Statement]], None]:
         said[name] = Statement((*first, Subject(last.name, "1" * 64)), said[name].predicate_type, said[name].predicate)
 
     return change
+
+
+def _of_another_file(data: bytes) -> bytes:
+    """The same document, but for the first digest in it."""
+    return re.sub(rb"[0-9a-f]{64}", b"1" * 64, data, count=1)
 
 
 def _of_another_run(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
 from registry.attest.signature import Signer
 from registry.attest.verifier import Verifier
 from registry.hub.reference import DirectoryReference, Reference
+from registry.openness.documents import every
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.release import signing
@@ -125,6 +126,7 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
             major = int(standing.version.split(".")[0])
             changed = standing.model_copy(update={"version": f"{major + 1}.0.0"})
             (folder / layout.RECORD).write_bytes(changed.to_bytes())
+            every.write(folder)
         if name == "paired":
             for path in PAIR:
                 (folder / path).write_text(path)

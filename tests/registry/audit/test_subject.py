@@ -13,6 +13,7 @@ from registry.attest.verifier import Verifier
 from registry.audit.subject import Audited, admit
 from registry.errors import Refused, Unavailable, VerificationError
 from registry.hub.reference import DirectoryReference
+from registry.openness.documents import every
 from registry.records import layout
 from registry.release.signing import sign
 from registry.verification.steps import verify
@@ -26,6 +27,7 @@ def admitted(tmp_path: Path, release_section: str, later: str = "") -> Audited:
     synthetic_release.write(root)
     with (root / layout.PARAMS).open("a") as params:
         params.write(release_section)
+    every.write(root)
     signer = KeySigner(private_key(tmp_path / "private.pem"))
     sign(root, signer)
     with (root / layout.PARAMS).open("a") as params:

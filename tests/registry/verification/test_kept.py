@@ -17,6 +17,7 @@ from registry.hub.client import HubClient
 from registry.hub.client.trees import Trees
 from registry.manifest import Manifest
 from registry.openness.cards import model_card
+from registry.openness.documents import every
 from registry.records import layout
 from registry.release import companions
 from registry.release.companions import PlannedCompanion
@@ -187,6 +188,7 @@ def accompanied(world: World) -> Path:
         companion.write(companions.place(folder, companion.repo))
     record = record.model_copy(update={"companions": tuple(companion.record for companion in made)})
     (folder / layout.RECORD).write_bytes(record.to_bytes())
+    every.write(folder)
     about = replace(synthetic_release.ABOUT, repo="org/large")
     (folder / layout.CARD).write_text(model_card.render(folder, about, version="1.0.0"))
     api.sign(folder, api.KeySigner(world.folder / "private.pem"))

@@ -13,9 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from registry.audit import locks
 from registry.errors import Malformed, Unavailable
-from registry.records import layout
+from registry.records import layout, package_locks
 from registry.records.layout import LockTool
 from tests.conftest import ROOT
 
@@ -69,28 +68,28 @@ PIP = f"# by hand\nnumpy==2.4.6 ; python_version >= '3' \\\n    --hash={DIGEST} 
     ("kind", "text"), [("pip", PIP), ("poetry", POETRY), ("pylock", PYLOCK), ("uv", UV), ("pipenv", PIPFILE)]
 )
 def test_what_a_lock_pins(kind: LockTool, text: str) -> None:
-    assert locks.pinned(kind, text.encode(), "lock") == {"numpy": "2.4.6"}
+    assert package_locks.pinned(kind, text.encode(), "lock") == {"numpy": "2.4.6"}
 
 
 @pytest.mark.parametrize(("kind", "text"), [("pip", PIP), ("poetry", POETRY)])
 def test_a_package_for_other_machines_is_not_missed_here(kind: LockTool, text: str) -> None:
     other = re.sub(r"python_version >= (.*?)3(.11)?", lambda found: f"sys_platform == {found[1]}nowhere", text)
-    assert other != text and locks.pinned(kind, other.encode(), "lock") == {}
+    assert other != text and package_locks.pinned(kind, other.encode(), "lock") == {}
 
 
 @pytest.mark.parametrize(("kind", "text"), [("poetry", POETRY), ("pylock", PYLOCK)])
 def test_a_lock_becomes_lines_of_pip(kind: LockTool, text: str) -> None:
-    said = locks.requirements(kind, text.encode(), "lock")
+    said = package_locks.requirements(kind, text.encode(), "lock")
     marker = ' ; python_version >= "3.11"' if kind == "poetry" else ""
     assert said == f"numpy==2.4.6{marker} --hash={DIGEST} --hash={OTHER}\n"
-    assert locks.requirements("pip", said.encode(), "lines") == said
+    assert package_locks.requirements("pip", said.encode(), "lines") == said
 
 
 def test_the_lock_of_this_project_is_read() -> None:
     data = (ROOT / "requirements.lock").read_bytes()
-    pins = locks.pinned("pip", data, "requirements.lock")
-    lines = locks.requirements("pip", data, "requirements.lock")
-    assert pins and len(pins) > 100 and locks.pinned("pip", lines.encode(), "lines") == pins
+    pins = package_locks.pinned("pip", data, "requirements.lock")
+    lines = package_locks.requirements("pip", data, "requirements.lock")
+    assert pins and len(pins) > 100 and package_locks.pinned("pip", lines.encode(), "lines") == pins
     assert lines.count("--hash=") == data.count(b"--hash=")
 
 
@@ -106,7 +105,7 @@ def test_the_lock_of_this_project_is_read() -> None:
 )
 def test_nothing_without_digests_is_installed(kind: LockTool, text: str, told: str) -> None:
     with pytest.raises(Unavailable, match=told) as refused:
-        locks.requirements(kind, text.encode(), "lock")
+        package_locks.requirements(kind, text.encode(), "lock")
     assert "--environment current --python" in refused.value.mend
 
 
@@ -120,14 +119,14 @@ def test_nothing_without_digests_is_installed(kind: LockTool, text: str, told: s
 )  # fmt: skip
 def test_a_line_that_does_more_than_pin_is_refused(line: str) -> None:
     with pytest.raises((Malformed, Unavailable), match=r"does not pin one version|no digest of numpy"):
-        locks.requirements("pip", line.encode(), "lock")
+        package_locks.requirements("pip", line.encode(), "lock")
 
 
 @pytest.mark.parametrize("marker", ["os_name == 'x' #", "os_name == 'x;y'", "os_name == '--hash'", "junk", "x" * 2000])
 def test_a_marker_that_could_say_more_is_refused(marker: str) -> None:
     text = POETRY.replace('"python_version >= \\"3.11\\""', json.dumps(marker))
     with pytest.raises(Malformed, match="the marker"):
-        locks.requirements("poetry", text.encode(), "lock")
+        package_locks.requirements("poetry", text.encode(), "lock")
 
 
 words = st.text(st.sampled_from('ab.=-;"\\\n[]{} #1>'), max_size=20)
@@ -182,8 +181,8 @@ def _is_plain(text: str) -> None:
 @given(st.lists(tables, max_size=3), st.sampled_from(["poetry", "pylock"]))
 def test_of_any_tables_the_lines_only_pin(rows: list[dict[str, object]], kind: LockTool) -> None:
     data = toml("packages" if kind == "pylock" else "package", rows)
-    _is_plain(_told(lambda: locks.requirements(kind, data, "lock")) or "")
-    _told(lambda: str(locks.pinned(kind, data, "lock")))
+    _is_plain(_told(lambda: package_locks.requirements(kind, data, "lock")) or "")
+    _told(lambda: str(package_locks.pinned(kind, data, "lock")))
 
 
 @given(st.one_of(st.binary(max_size=200), words.map(str.encode)), st.sampled_from(TOOLS))
@@ -191,14 +190,14 @@ def test_of_any_tables_the_lines_only_pin(rows: list[dict[str, object]], kind: L
 @example(b"a = " + b"[" * 100_000, "poetry")
 @example(b"{" * 100_000, "pipenv")
 def test_of_any_bytes_nothing_else_is_raised(data: bytes, kind: LockTool) -> None:
-    _told(lambda: locks.requirements(kind, data, "lock"))
-    _told(lambda: str(locks.pinned(kind, data, "lock")))
+    _told(lambda: package_locks.requirements(kind, data, "lock"))
+    _told(lambda: str(package_locks.pinned(kind, data, "lock")))
 
 
 @given(st.text(st.sampled_from("numpy=1.0-ash:256 \\\n#;[]@/'rf" + "a"), max_size=80))
 def test_of_any_requirements_only_pins_are_left(text: str) -> None:
     data = f"{text} --hash={DIGEST}".encode()
-    _is_plain(_told(lambda: locks.requirements("pip", data, "lock")) or "")
+    _is_plain(_told(lambda: package_locks.requirements("pip", data, "lock")) or "")
 
 
 def test_every_lock_has_a_tool() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from packaging.markers import InvalidMarker, Marker
@@ -63,33 +64,57 @@ def requirements(kind: LockTool, data: bytes, name: str) -> str:
     raise Unavailable(f"no environment is made here from {name}, which is of {kind}", mend=CURRENT)
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One version of one package, as a lock pins it."""
+
+    name: str
+    """As PyPI spells names."""
+    version: str
+    """The version."""
+    marker: str | None = None
+    """Where it is needed, as the lock says it; None: everywhere."""
+
+
 def pinned(kind: LockTool, data: bytes, name: str) -> dict[str, str] | None:
     """Version by name, as PyPI spells names, of each package that a lock pins for such a machine; None where it is not
     read.
 
     Raises Malformed for bytes that are not of the format.
     """
+    found = pins(kind, data, name)
+    return None if found is None else {pin.name: pin.version for pin in found if _is_for_here(pin.marker)}
+
+
+def pins(kind: LockTool, data: bytes, name: str) -> tuple[Pin, ...] | None:
+    """Each package that a lock pins, for whichever machine; None where the lock is not read. Raises as `pinned`."""
     match kind:
         case "pip":
-            lines = (row for row in _pip(data, name) if _is_for_here(row["marker"]))
-            rows: Iterator[tuple[Any, Any]] = ((row["name"], row["version"]) for row in lines)
+            rows: Iterator[tuple[Any, Any, Any]] = (
+                (row["name"], row["version"], row["marker"]) for row in _pip(data, name)
+            )
         case "pylock":
-            found = [row for row in _packages(data, "packages", name) if _is_for_here(row.get("marker"))]
-            rows = ((row.get("name"), row.get("version")) for row in found)
+            rows = (_pin(row, row.get("marker")) for row in _packages(data, "packages", name))
         case "uv" | "pdm":  # what uv.lock has of the project itself has a place, and not a registry
-            found = _packages(data, "package", name)
-            rows = ((row.get("name"), row.get("version")) for row in found if not _is_own(row))
+            rows = (_pin(row, None) for row in _packages(data, "package", name) if not _is_own(row))
         case "poetry":
-            found = [row for row in _main(data, name) if _is_for_here(_main_marker(row))]
-            rows = ((row.get("name"), row.get("version")) for row in found)
+            rows = (_pin(row, _main_marker(row)) for row in _main(data, name))
         case "pipenv":
-            rows = iter(_pipfile(data, name))
+            rows = ((*row, None) for row in _pipfile(data, name))
         case _:
             return None
-    pins = {str(canonicalize_name(n)): v for n, v in rows if isinstance(n, str) and isinstance(v, str)}
-    if len(pins) > MAX_PACKAGES:
+    found = tuple(
+        Pin(str(canonicalize_name(package)), version, marker if isinstance(marker, str) else None)
+        for package, version, marker in rows
+        if isinstance(package, str) and isinstance(version, str)
+    )
+    if len(found) > MAX_PACKAGES:
         _refuse(name, f"more than {MAX_PACKAGES} packages")
-    return pins
+    return found
+
+
+def _pin(row: Mapping[str, Any], marker: Any) -> tuple[Any, Any, Any]:
+    return row.get("name"), row.get("version"), marker
 
 
 def _pip(data: bytes, name: str) -> Iterator[re.Match[str]]:
@@ -158,10 +183,10 @@ def _main_marker(row: Mapping[str, Any]) -> Any:
     return marker.get("main") if isinstance(marker, dict) else marker
 
 
-def _is_for_here(marker: Any) -> bool:
+def _is_for_here(marker: str | None) -> bool:
     """Whether a package with that marker is installed on a machine like this. A marker that cannot be read counts."""
     try:
-        return not isinstance(marker, str) or len(marker) > MAX_MARKER or Marker(marker).evaluate()
+        return marker is None or len(marker) > MAX_MARKER or Marker(marker).evaluate()
     except (ValueError, RecursionError):  # a marker that is not one, or that compares what it cannot
         return True
 

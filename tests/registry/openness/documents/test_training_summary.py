@@ -1,0 +1,106 @@
+"""The summary that the EU asks for: each section of the template, what is known, and what is not provided."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.files import write_atomic
+from registry.openness.documents import agreement, every, training_answers
+from registry.records import layout
+from registry.report import Verdict
+from tests import synthetic_release
+from tests.registry.openness.documents.conftest import digests
+
+SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2.1", "2.2.2", "2.3", "2.4", "2.5", "2.6", "3.1", "3.2", "3.3"]
+PARAMS = """
+seed: 7
+release:
+  repo: glasshouse/synthetic
+  languages: [en, code]
+  rai: {limitations: ["Forty | texts"], biases: [None is known]}
+  eu:
+    provider: "A provider | <b>1 Street</b>"
+    placed_on_market: 2026-02-01
+    modalities: {image: {amount: 2000000, types: Photographs}}
+    crawled: {used: false}
+    user: {interactions: false}
+    opt_out: {signatory: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of whose training data its provider said something."""
+    folder = tmp_path_factory.mktemp("told") / "release"
+    synthetic_release.write(folder, extra={layout.PARAMS: PARAMS.encode()})
+    return folder
+
+
+def answers(folder: Path) -> dict[str, list[Any]]:
+    """[answer, who says so] by section and question."""
+    summary = json.loads((folder / layout.TRAINING_SUMMARY).read_bytes())
+    assert [section["number"] for section in summary["sections"]] == SECTIONS
+    return {
+        f"{section['number']} {row['question']}": [row["answer"], row["saidBy"]]
+        for section in summary["sections"]
+        for row in section["answers"]
+    }
+
+
+def test_what_nobody_says_is_not_provided(synthetic: Path) -> None:
+    found = answers(synthetic)
+    assert found["1.3 Text: size"] == ["Less than 1 billion tokens (240 tokens)", "records"]
+    assert found["1.1 Name and contact of the provider"] == found["2.3 Used"] == [None, None]
+    page = (synthetic / layout.TRAINING_PAGE).read_text()
+    assert re.findall(r"^### (\S+)", page, re.MULTILINE) == SECTIONS
+    assert page.count("*not provided*") == sum(value is None for value, _ in found.values()) > 30
+
+
+def test_what_the_provider_says_is_told_as_its_own(told: Path) -> None:
+    found, page = answers(told), (told / layout.TRAINING_PAGE).read_text()
+    assert found["1.1 Name and contact of the provider"] == ["A provider | <b>1 Street</b>", "provider"]
+    assert r"| A provider \| &lt;b>1 Street&lt;/b> | provider |" in page
+    assert found["1.3 Image: size"] == ["1 million to 1 billion images (2,000,000 images)", "provider"]
+    assert found["1.3 Languages"] == [["en", "code"], "provider"]
+    assert found["2.3 Used"] == [False, "provider"] and "2.3 Behaviour" not in found
+    assert found["2.4 Used, of other services of the provider"] == found["3.1 Measures"] == [None, None]
+    assert found["2.6 Used"] == [True, "records"]
+    checks = list(agreement.checks(told, digests(told)))
+    assert {check.verdict for check in checks} == {Verdict.PASS} and len(checks) == len(every.DOCUMENTS)
+    assert json.loads((told / layout.CROISSANT).read_bytes())["rai:dataLimitations"] == ["Forty | texts"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        (0, "Less"),
+        (10**9 - 1, "Less"),
+        (10**9, "1 billion to"),
+        (10**13 - 1, "1 billion to"),
+        (10**13, "More than 10 t"),
+    ],
+)
+def test_sizes_of_text_are_those_of_the_template(amount: int, words: str) -> None:
+    assert training_answers.size("text", amount).startswith(words)
+
+
+def test_a_section_that_no_project_can_have_fails(told: Path, tmp_path: Path) -> None:
+    root = tmp_path / "release"
+    synthetic_release.write(root, extra={layout.PARAMS: PARAMS.encode()})
+    write_atomic(root / layout.PARAMS, PARAMS.replace("provider:", "povider:").encode())
+    for check in agreement.checks(root, digests(root)):
+        assert check.verdict is Verdict.FAIL and "release.eu.povider" in check.reason
+
+
+def test_a_release_without_data_has_neither_summary_nor_croissant(tmp_path: Path) -> None:
+    root = tmp_path / "release"
+    synthetic_release.write(root)
+    for path in (layout.DATA_SUMMARY, *layout.DOCUMENTS):
+        (root / path).unlink()
+    every.write(root)
+    assert [path for path in layout.DOCUMENTS if (root / path).is_file()] == [layout.BOM, layout.SPDX]
