@@ -65,8 +65,11 @@ def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
     Raises InputError where transformers does not make it.
     """
     attention = "eager" if config.model_type in EAGER else profile.attention
+    experts = "eager" if profile.products == "openblas" else None  # one by one: torch groups products that are not ours
     with attempted(config.model_type), arithmetic(profile), no_init_weights():
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, attn_implementation=attention, experts_implementation=experts
+        )
         model.tie_weights()
     if attention == fused.ATTENTION:
         fused.fuse(model)

@@ -34,22 +34,24 @@ Float64 = npt.NDArray[np.float64]
 MEND = "choose `profile: native` in params.yaml, or an architecture without it, such as llama with silu"
 
 _NAMES = """
-    _foreach_add_ _fused_adamw_ _local_scalar_dense _log_softmax _log_softmax_backward_data _reshape_alias _softmax
-    _softmax_backward_data _to_copy _unsafe_view abs add add_ alias all any arange argmax as_strided bitwise_and
-    bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div div_ embedding embedding_dense_backward empty
-    empty_like empty_strided eq expand fill_ full full_like gather ge gt index index_select isfinite le lift_fresh
-    logical_and logical_not logical_or lt masked_fill masked_fill_ maximum mean minimum mul mul_ ne neg new_empty
-    new_empty_strided new_ones new_zeros nll_loss_backward nll_loss_forward ones ones_like permute reciprocal
-    resize_ rsqrt rsub scalar_tensor scatter_ select select_backward set_ silu silu_backward slice slice_backward
-    split split_with_sizes squeeze stack sub sub_ sum t transpose tril triu unbind unsqueeze view where zero_ zeros
-    zeros_like
+    _foreach_add_ _fused_adamw_ _index_put_impl_ _local_scalar_dense _log_softmax _log_softmax_backward_data
+    _reshape_alias _softmax _softmax_backward_data _to_copy _unsafe_view abs add add_ alias all aminmax any arange
+    argmax as_strided as_strided_ bitwise_and bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div div_
+    embedding embedding_dense_backward empty empty_like empty_strided eq expand fill_ full full_like gather ge gelu
+    gelu_backward gt index index_add_ index_select isfinite le lift_fresh logical_and logical_not logical_or lt
+    masked_fill masked_fill_ maximum mean minimum mul mul_ native_layer_norm native_layer_norm_backward ne neg
+    new_empty new_empty_strided new_ones new_zeros nll_loss_backward nll_loss_forward nonzero ones ones_like permute
+    reciprocal resize_ rsqrt rsub scalar_tensor scatter_ scatter_add_ select select_backward set_ silu silu_backward
+    slice slice_backward split split_with_sizes squeeze stack sub sub_ sum t topk transpose tril triu unbind
+    unsqueeze view where zero_ zeros zeros_like
 """
 KERNEL_KEYS = ("CPU", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
 """Where torch looks for the kernel of an operation on tensors in memory that is not made of other operations."""
 KNOWN = frozenset(_NAMES.split())
 """Names of torch's operations whose results are the same bits on one thread, whatever the CPU: moves of data,
-comparisons, IEEE arithmetic (also fused by instructions that every AVX2 CPU has), sums in a fixed order, and the
-exponentials inside silu and softmax, which torch compiles in (SLEEF) rather than leaving them to MKL."""
+comparisons, IEEE arithmetic (also fused by instructions that every AVX2 CPU has), sums in a fixed order, the
+exponentials inside silu and softmax, which torch compiles in (SLEEF) rather than leaving them to MKL, and the error
+function inside gelu, which oneDNN writes out for AVX2."""
 
 
 def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -53,6 +53,7 @@ MASK = X > 0.5
 WHOLE = (X * 1000).to(torch.int64)
 TARGETS = WHOLE[:67].remainder(301)
 ROWS, FEW = TARGETS.remainder(67), WHOLE[:301].remainder(11)
+TIES = WHOLE[:60].view(6, 10).remainder(4)
 DTYPES = (torch.float32, torch.float64, torch.int32, torch.bool)
 aten = torch.ops.aten
 
@@ -118,6 +119,7 @@ def softmaxes(forward: Any) -> Case:
 CASES: dict[str, Case] = {
     "_foreach_add_": lambda: _foreach(),
     "_fused_adamw_": adamw,
+    "_index_put_impl_": lambda: aten._index_put_impl_.default(MATRIX.clone(), [ROWS], numbers("put", 67, 301), True),
     "_local_scalar_dense": lambda: torch.tensor([aten._local_scalar_dense.default(t[5]) for t in EACH]),
     "_log_softmax": softmaxes(aten._log_softmax.default),
     "_log_softmax_backward_data": softmax_backward(aten._log_softmax_backward_data.default, aten._log_softmax.default),
@@ -131,10 +133,12 @@ CASES: dict[str, Case] = {
     "add_": lambda: [in_place(aten.add_.Scalar, 0.1)(), aten.add_.Tensor(X.clone(), Y, alpha=0.3)],
     "alias": lambda: aten.alias.default(X),
     "all": lambda: [aten.all.default(MASK), aten.all.dim(MASK[:10000].view(100, 100), 1)],
+    "aminmax": lambda: [aten.aminmax.default(t) for t in (X, MATRIX, WHOLE)],
     "any": lambda: [aten.any.default(MASK), aten.any.dim(MASK[:10000].view(100, 100), 1)],
     "arange": lambda: [aten.arange.default(101), aten.arange.start_step(0, 32, 2, dtype=torch.float32)],
     "argmax": lambda: aten.argmax.default(MATRIX, -1),
     "as_strided": lambda: aten.as_strided.default(BLOCK, [37, 7], [1, 481], 3),
+    "as_strided_": lambda: aten.as_strided_.default(BLOCK.clone(), [37, 7], [1, 481], 3),
     "bitwise_and": of_logic(aten.bitwise_and.Tensor),
     "bitwise_not": lambda: aten.bitwise_not.default(MASK),
     "bitwise_or": of_logic(aten.bitwise_or.Tensor),
@@ -156,8 +160,13 @@ CASES: dict[str, Case] = {
     "full_like": of_one(lambda t: aten.full_like.default(t, 0.1)),
     "gather": lambda: aten.gather.default(MATRIX, 1, TARGETS[:, None]),
     "ge": of_two(aten.ge.Tensor),
+    "gelu": lambda: [of_one(torch.nn.functional.gelu)(), torch.nn.functional.gelu(BLOCK.mT), *_gelus(EACH)],
+    "gelu_backward": lambda: [
+        *of_two(aten.gelu_backward.default)(), aten.gelu_backward.default(X, Y, approximate="tanh"),
+    ],
     "gt": of_two(aten.gt.Tensor),
     "index": lambda: aten.index.Tensor(MATRIX, [ROWS]),
+    "index_add_": lambda: aten.index_add_.default(MATRIX.clone(), 0, ROWS, numbers("put", 67, 301)),
     "index_select": lambda: aten.index_select.default(MATRIX, 0, ROWS),
     "isfinite": of_one(torch.isfinite),
     "le": of_two(aten.le.Tensor),
@@ -173,12 +182,21 @@ CASES: dict[str, Case] = {
     "minimum": of_two(aten.minimum.default),
     "mul": lambda: [of_two(aten.mul.Tensor)(), aten.mul.Tensor(MATRIX, MATRIX[:, :1]), aten.mul.Scalar(X, 0.1)],
     "mul_": lambda: [in_place(aten.mul_.Scalar, 0.1)(), aten.mul_.Tensor(X.clone(), Y)],
+    "native_layer_norm": lambda: [
+        aten.native_layer_norm.default(tensor, [tensor.shape[-1]], *affine, 1e-5)
+        for tensor in (MATRIX, MATRIX * 30, BLOCK, X[None], WIDE[None])
+        for affine in ((None, None), _affine(tensor.shape[-1]))
+    ],
+    "native_layer_norm_backward": lambda: _with_gradients(
+        lambda x, weight, bias: torch.nn.functional.layer_norm(x, (301,), weight, bias), MATRIX, *_affine(301)
+    ),
     "ne": of_two(aten.ne.Tensor),
     "neg": of_one(aten.neg.default),
     "new_ones": lambda: aten.new_ones.default(X, [3, 5]),
     "new_zeros": lambda: aten.new_zeros.default(X, [3, 5]),
     "nll_loss_backward": nll(2),
     "nll_loss_forward": lambda: [nll(0)(), nll(1)()],
+    "nonzero": lambda: [aten.nonzero.default(MASK), aten.nonzero.default(MASK[:10000].view(100, 100))],
     "ones": lambda: aten.ones.default([COUNT]),
     "ones_like": of_one(aten.ones_like.default),
     "permute": lambda: aten.permute.default(BLOCK, [2, 0, 1]),
@@ -187,6 +205,7 @@ CASES: dict[str, Case] = {
     "rsub": lambda: aten.rsub.Scalar(X, 1.0),
     "scalar_tensor": lambda: aten.scalar_tensor.default(0.1),
     "scatter_": lambda: aten.scatter_.src(MATRIX.clone(), 1, TARGETS[:, None], MATRIX[:, :1]),
+    "scatter_add_": lambda: aten.scatter_add_.default(MATRIX.clone(), 0, ROWS[:, None].expand(67, 301), MATRIX),
     "select": lambda: aten.select.int(BLOCK, 1, 5),
     "select_backward": lambda: aten.select_backward.default(BLOCK[:, 5], list(SHAPE), 1, 5),
     "silu": of_one(aten.silu.default),
@@ -205,6 +224,7 @@ CASES: dict[str, Case] = {
         aten.sum.dim_IntList(BLOCK, [0, 1]), aten.sum.dim_IntList(BLOCK, [0, 2]),
     ],
     "t": lambda: aten.t.default(MATRIX),
+    "topk": lambda: [aten.topk.default(t, 5, -1) for t in (MATRIX, WIDE, BLOCK, TIES)],
     "transpose": lambda: aten.transpose.int(BLOCK, 0, 2),
     "tril": lambda: aten.tril.default(MATRIX),
     "triu": lambda: aten.triu.default(MATRIX, 1),
@@ -229,6 +249,15 @@ NO_NUMBERS: dict[str, Case] = {
     "set_": lambda: [tuple(torch.empty(0).set_(X.untyped_storage()).stride())],
 }  # fmt: skip
 """Of KNOWN: what gives memory without numbers in it. The layout is all that is looked at."""
+
+
+def _affine(width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weight and the bias of a norm."""
+    return numbers("scale", width), numbers("shift", width)
+
+
+def _gelus(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    return [torch.nn.functional.gelu(tensor, approximate="tanh") for tensor in tensors]
 
 
 def _foreach() -> list[torch.Tensor]:
@@ -309,8 +338,6 @@ def refused() -> dict[str, str]:
     q, k, v = (numbers(f"sdpa:{name}", 2, 4, 64, 32) for name in "qkv")
     cases: dict[str, Case] = {
         **{name: of_positive(getattr(torch, name)) for name in ("cos", "erf", "exp", "log", "sigmoid", "sqrt", "tanh")},
-        "gelu": of_one(torch.nn.functional.gelu),
-        "layer_norm": lambda: torch.nn.functional.layer_norm(MATRIX, (301,)),
         "mm": lambda: MATRIX @ MATRIX.t(),
         "sdpa": lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
     }
