@@ -12,8 +12,9 @@ from registry import canonical, tensors
 from registry.errors import InputError, Malformed
 from registry.formats import known
 from registry.hub.client import HubClient, in_parallel
+from registry.hub.conventions import parse_step
 from registry.lint import descent
-from registry.lint.series import SETTINGS, Published, Revision, parse_step
+from registry.lint.series import SETTINGS, Published, Revision
 from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
 
 Found = TypeVar("Found")

@@ -14,8 +14,9 @@ from typing import Any
 
 from registry import canonical
 from registry.errors import Malformed
+from registry.hub.conventions import is_optimizer, is_weights
 from registry.hub.metadata import front_matter
-from registry.lint.series import SETTINGS, Published, Revision, begins_late, is_optimizer, is_weights, missing_steps
+from registry.lint.series import SETTINGS, Published, Revision, begins_late, missing_steps
 from registry.openness import licences
 from registry.records.kinds import TOKENIZERS
 from registry.suffixes import PICKLED, SAFETENSORS, SAFETENSORS_INDEX

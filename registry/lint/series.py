@@ -1,26 +1,19 @@
-"""What a repository on a Hub shows of a training: trees and digests of main and of every step, no weights.
-
-Names of steps as they are seen in the wild: step-000100, step1000, step1000-tokens4B, stage1-step1000-tokens4B,
-checkpoint-1000, global_step1000, ckpt_000. What stands before the number tells one series from another.
-"""
+"""What a repository on a Hub shows of a training: trees and digests of main and of every step, no weights."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from registry.hub.conventions import is_weights
 from registry.hub.transfer import RemoteFile
-from registry.suffixes import SAFETENSORS, WEIGHTS
+from registry.suffixes import SAFETENSORS
 
 SETTINGS = ("config.json", "generation_config.json")
 """Files at the root of a tree by which a model is built, or generates."""
-_STEP = re.compile(
-    r"(?P<series>(?:.*[-_/.])?)(?:global_?)?(?:step|checkpoint|ckpt|iter)[-_]?(?P<step>[0-9]{1,12})(?![0-9]).*"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +76,6 @@ class Published:
         """Steps by series, in their order."""
         names = dict.fromkeys(step.series for step in self.steps)
         return {name: tuple(step for step in self.steps if step.series == name) for name in names}
-
-
-def parse_step(name: str) -> tuple[str, int] | None:
-    """(series, step) of a branch or tag that is named after a step; None for any other."""
-    found = _STEP.fullmatch(name)
-    return (found["series"].rstrip("-_/."), int(found["step"])) if found else None
-
-
-def is_weights(path: str) -> bool:
-    """Whether a file holds weights, by its name: of the model, not of its optimizer."""
-    name = path.rsplit("/", 1)[-1].lower()
-    return name.endswith(tuple(WEIGHTS)) and not is_optimizer(path) and "train" not in name
-
-
-def is_optimizer(path: str) -> bool:
-    """Whether a file holds the state of an optimizer, by its name."""
-    return "optim" in path.rsplit("/", 1)[-1].lower() or "optim" in path.lower().split("/")[0]
 
 
 def missing_steps(steps: Sequence[int]) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ from registry.records.openness_record import (
 )
 from registry.records.record import validated
 
+FRAMEWORK: str = OpennessRecord.model_fields["framework"].default
+"""What the framework is called, with its version."""
 MEND = "report the release to its maintainer: its records say what no record of openness can"
 
 
@@ -158,7 +160,7 @@ class Assessment:
         """The form that `--json` prints."""
         return {
             "subject": self.subject,
-            "framework": OpennessRecord.model_fields["framework"].default,
+            "framework": FRAMEWORK,
             "class": self.reached,
             "atMost": self.at_most,
             "next": self.next_class,

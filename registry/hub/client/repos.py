@@ -27,6 +27,21 @@ class Repos:
         with self._hub.asking(repo):
             self._hub.api.create_repo(name, repo_type=kind, private=private, exist_ok=True)
 
+    def kept_from_others(self, repo: str) -> str | None:
+        """What keeps others from the files of the repository, in words: it is private, or has a gate; else None."""
+        name, kind = named(repo)
+        with self._hub.reading(repo):
+            info = self._hub.api.repo_info(name, repo_type=kind)
+            match getattr(info, "private", None), getattr(info, "gated", None):
+                case True, _:
+                    return "it is private"
+                case ((False | None), ("auto" | "manual")):
+                    return "it is gated: access has to be asked for"
+                case ((False | None), (False | None)):
+                    return None
+                case other:
+                    raise TypeError(f"it says of who may read it {other!r:.200}")
+
     def names(self, owner: str | None = None, *, most: int) -> list[str]:
         """The models that this user may see, of `owner` or of everybody, sorted. Raises InputError beyond `most`."""
         whose = f"{owner}/" if owner else ""

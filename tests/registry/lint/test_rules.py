@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from pipelines.params import Train
 from pipelines.schedule import is_checkpoint
+from registry.hub.conventions import parse_step
 from registry.hub.transfer import RemoteFile
 from registry.lint.rules import Level
 from registry.lint.rules import lint as run
-from registry.lint.series import Published, Revision, begins_late, missing_steps, parse_step
+from registry.lint.series import Published, Revision, begins_late, missing_steps
 from tests.pipelines.small_project import TRAIN
 
 STEPS = tuple(range(0, 30_000, 1_000))
