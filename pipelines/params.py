@@ -156,15 +156,80 @@ class Filters(Section):
         return self
 
 
+class NearDuplicates(Section):
+    """The first stays of documents that are nearly alike. How alike two are is estimated by MinHash over runs of words
+    (Broder, 1997), and which to compare is found by LSH, both by datasketch."""
+
+    threshold: float = Field(default=0.8, ge=0.5, le=1)
+    """The share of runs of words that two have in common, from which on they are nearly alike."""
+    words: int = Field(default=5, ge=1, le=20)
+    """Words in a run."""
+    permutations: int = Field(default=128, ge=16, le=1024)
+    """Numbers in a signature: more of them estimate better, and take longer."""
+
+
+class Quality(Section):
+    """What a text must be like. Each rule that is given is asked in this order, and what it leaves out is counted.
+
+    Source: Rae et al., Scaling Language Models (Gopher), appendix A1.1."""
+
+    min_words: int | None = Field(default=None, ge=1)
+    """Fewer words: `few-words`."""
+    max_words: int | None = Field(default=None, ge=1)
+    """More words: `many-words`."""
+    min_word_length: float | None = Field(default=None, gt=0)
+    """A mean length of words below this: `word-length`."""
+    max_word_length: float | None = Field(default=None, gt=0)
+    """A mean length of words above this: `word-length`."""
+    max_symbols: float | None = Field(default=None, ge=0, le=1)
+    """More `#` and `...` to a word: `symbols`."""
+    min_letters: float | None = Field(default=None, ge=0, le=1)
+    """A smaller share of words with a letter: `letters`."""
+    max_repeated_lines: float | None = Field(default=None, ge=0, le=1)
+    """A larger share of lines that stand above already: `repeated-lines`."""
+
+
+class Decontamination(Section):
+    """Documents that hold passages of the evaluation sets are left out.
+
+    Source: Brown et al., Language Models are Few-Shot Learners, appendix C."""
+
+    include: tuple[Glob, ...] = Field(min_length=1, max_length=100)
+    """Globs under the project's root: the evaluation sets. A file of text is a passage; of `.jsonl`, `.csv` and
+    `.parquet`, each row is one."""
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
+    """Globs of what to leave out all the same."""
+    text: Column = "text"
+    """The column that holds the passage."""
+    words: int = Field(default=13, ge=3, le=50)
+    """A run of so many words that both have is an overlap."""
+    allowed: int = Field(default=0, ge=0)
+    """So many such runs are let pass; the document's row tells of them."""
+
+
 class Corpus(Section):
     """The documents."""
 
     sources: tuple[Source, ...] = Field(min_length=1, max_length=1000)
     filters: Filters
+    quality: Quality | None = None
+    """What a text must be like, beside that; None: nothing more is asked."""
+    scrub: tuple[Literal["emails", "secrets"], ...] = Field(default=(), max_length=2)
+    """What is replaced in texts: addresses of e-mail by `<EMAIL>`, keys and passwords that detect-secrets knows by
+    `<SECRET>`. A row tells the digest of the original."""
+    decontaminate: Decontamination | None = None
+    """Which evaluation sets no document may hold; None: it is not asked."""
+    near_duplicates: NearDuplicates | None = None
+    """Whether documents that are nearly alike are left out; None: only those that are the same."""
     validation_fraction: float = Field(gt=0, lt=1)
     """The share of documents, chosen by their digests, that is kept from training."""
     chat_template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
     """How a chat is written as one text: Jinja, as transformers has it. The model is released with it."""
+
+    @property
+    def heavy(self) -> bool:
+        """Whether the rules take long enough to share them among processes."""
+        return bool(self.scrub or self.quality or self.decontaminate or self.near_duplicates)
 
     @model_validator(mode="after")
     def _no_source_twice(self) -> Self:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines import params, stage
-from pipelines.corpus import OUT, parquet
+from pipelines.corpus import OUT, parquet, workers
 from pipelines.corpus.chat import NAME, ChatTemplate
 from pipelines.corpus.documents import Reader
 from pipelines.corpus.hub import HubReader
 from pipelines.corpus.installed import InstalledReader
 from pipelines.corpus.judge import Judge
 from pipelines.corpus.project import ProjectReader
+from pipelines.corpus.rules import Rules
 from pipelines.corpus.tables import TableReader
 from pipelines.params import Files, HuggingFace, Installed, Params, RowFiles
 from registry.errors import InputError
@@ -33,7 +34,8 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
         parquet.Writer(folder / parquet.NAME) as writer,
         stage.progress("corpus") as advance,
     ):
-        rows = _rows(readers, Judge(settings.corpus, settings.seed), writer, settings, advance)
+        judge = Judge(settings.corpus, settings.seed, Rules.read(settings.corpus, root))
+        rows = _rows(readers, judge, writer, settings, advance)
         if template is not None:
             write_atomic(folder / NAME, template.encode())
         summary = data_manifest.write(folder, rows, [reader.source for reader in readers])
@@ -72,12 +74,14 @@ def _rows(
     readers: Sequence[Reader], judge: Judge, writer: parquet.Writer, settings: Params, advance: stage.Advance
 ) -> Iterator[Row]:
     """A row for each document; what is used goes to `writer` on the way, so that no text is held longer."""
+    count = workers.processes() if settings.corpus.heavy else 1
     for reader in readers:
         source = reader.source.id
-        for document in reader.documents(settings.corpus.filters.max_bytes):
-            row = judge.row(document, source)
-            if row.reason is None and document.data is not None:
-                writer.add(row, document.data)
+        documents = reader.documents(settings.corpus.filters.max_bytes)
+        for looked in workers.looked(documents, judge.rules, count):
+            row = judge.settle(looked, source)
+            if row.reason is None and looked.document.data is not None:
+                writer.add(row, looked.document.data)
             advance(1)
             yield row
 
@@ -89,4 +93,6 @@ def main() -> None:
         print(f"{name}: {split.documents} documents, {split.size} bytes")
     for reason, count in sorted(summary.excluded.items()):
         print(f"excluded for {reason}: {count}")
+    for kind, count in sorted((summary.scrubbed or {}).items()):
+        print(f"replaced {kind}: {count}")
     print(f"root: {summary.root}")

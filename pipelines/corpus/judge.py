@@ -1,14 +1,16 @@
 """Which documents are used, for what, and why the others are not.
 
-The filters ask in this order, and the first that objects is the reason: size, license, encoding, duplicate.
+The rules ask first, each document by itself (pipelines.corpus.rules). What they let pass is left out where it is a
+duplicate, and then where it is nearly alike one that stayed.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from pipelines.corpus import licences
 from pipelines.corpus.documents import Document
+from pipelines.corpus.near_duplicates import Neighbours
+from pipelines.corpus.rules import RuledDocument, Rules
 from pipelines.params import Corpus
 from registry.records.data_manifest import Reason, Row, Use
 
@@ -16,37 +18,41 @@ from registry.records.data_manifest import Reason, Row, Use
 class Judge:
     """Judges documents one after the other; of equal ones the first stays. Remembers 32 bytes for each that is used."""
 
-    def __init__(self, corpus: Corpus, seed: int) -> None:
-        self._filters = corpus.filters
-        self._allows = licences.allows(corpus.filters.licenses)
+    def __init__(self, corpus: Corpus, seed: int, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules(corpus)
         self._fraction = corpus.validation_fraction
         self._seed = seed
         self._seen: set[bytes] = set()
+        self._neighbours = Neighbours(corpus.near_duplicates) if corpus.near_duplicates else None
 
     def row(self, document: Document, source: str) -> Row:
         """The document's row in the manifest: used, or excluded and why."""
-        stated = document.license if document.data is None else licences.of_file(document.data, document.license)
-        reason = self._objection(document, stated)
+        return self.settle(self.rules.look(document), source)
+
+    def settle(self, looked: RuledDocument, source: str) -> Row:
+        """The row of a document that was looked at."""
+        document, reason, cluster = looked.document, looked.reason, None
+        if reason is None:
+            reason, cluster = self._alike(looked)
         use: Use = "excluded"
         if reason is None:
             self._seen.add(bytes.fromhex(document.sha256))
             use = "validation" if share(self._seed, "split", document.sha256) < self._fraction else "train"
         return Row(
-            source=source, path=document.path, sha256=document.sha256, size=document.size, license=stated,
-            use=use, reason=reason,
+            source=source, path=document.path, sha256=document.sha256, size=document.size, license=looked.license,
+            use=use, reason=reason, cluster=cluster, overlap=looked.overlap, original=looked.original,
+            scrubbed=looked.scrubbed or None,
         )  # fmt: skip
 
-    def _objection(self, document: Document, stated: str) -> Reason | None:
-        data = document.data
-        if data is None or not self._filters.min_bytes <= document.size <= self._filters.max_bytes:
-            return "size"
-        if not self._allows(stated):
-            return "license"
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            return "encoding"
-        return "duplicate" if bytes.fromhex(document.sha256) in self._seen else None
+    def _alike(self, looked: RuledDocument) -> tuple[Reason | None, str | None]:
+        """(why a document is left out that the rules let pass, the near-duplicate that stays)."""
+        if bytes.fromhex(looked.document.sha256) in self._seen:
+            return "duplicate", None
+        if self._neighbours is not None and looked.signature is not None:
+            if cluster := self._neighbours.of(looked.signature):
+                return "near-duplicate", cluster
+            self._neighbours.keep(looked.document.sha256, looked.signature)
+        return None, None
 
 
 def share(seed: int, purpose: str, sha256: str) -> float:

@@ -61,7 +61,7 @@ class TableReader:
         """The rows as documents named FILE/NUMBER, file by file. Raises InputError for a file without rows."""
         paths = selected(self.root, self.wanted.include, self.wanted.exclude, self.wanted.id)
         for path in sorted(paths, key=lambda path: f"{path}/"):
-            read, some = _reader(path), False
+            read, some = reader_of(path), False
             with opened(self.root, path) as stream, closing(read(stream, path)) as rows:
                 for document in documents_of(rows, self.wanted, path, path, self.chat):
                     some = True
@@ -70,7 +70,7 @@ class TableReader:
                 _refuse(path, "it has no rows")
 
 
-def _reader(path: str) -> Read:
+def reader_of(path: str) -> Read:
     for suffix, read in READERS.items():
         if path.endswith(suffix):
             return read

@@ -148,4 +148,6 @@ def _row(data: TrainingData, wanted: str) -> Row:
 
 def _names(row: Row, digest: bool) -> tuple[str, ...]:
     """What `row` can be called."""
-    return (row.sha256,) if digest else (row.path, f"{row.source}/{row.path}")
+    if digest:
+        return (row.sha256,) if row.original is None else (row.sha256, row.original.sha256)
+    return row.path, f"{row.source}/{row.path}"

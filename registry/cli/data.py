@@ -77,6 +77,8 @@ def _use(row: Row) -> str:
     """What the row says of training, to follow the document's name."""
     if row.reason == "duplicate":
         return "is listed as excluded (duplicate): this copy was not trained on; its text stands in another row, too"
+    if row.cluster is not None:
+        return f"is listed as excluded (near-duplicate): sha256:{row.cluster}, which is nearly alike, stands for it"
     if row.reason is not None:
         return f"is listed as excluded ({row.reason}): the model was not trained on it"
     if row.use == "validation":

@@ -19,13 +19,13 @@ from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from registry import suffixes
+from registry import canonical, suffixes
 from registry.digest import sha256_file
 from registry.errors import Malformed, VerificationError
 from registry.files import readable, write_atomic
 from registry.manifest import check_path
 from registry.merkle import RootBuilder
-from registry.records.record import Count, Record, Sha256, validated
+from registry.records.record import Count, Given, Record, Sha256, absent, validated
 
 ROWS = "data-manifest.jsonl"
 SUMMARY = "data-manifest.json"
@@ -42,7 +42,40 @@ NO_LICENCE = "NOASSERTION"
 Id = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,500}$")]
 Licence = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
 Use = Literal["train", "validation", "excluded"]
-Reason = Literal["duplicate", "size", "license", "encoding"]
+Reason = Literal[
+    "duplicate",
+    "size",
+    "license",
+    "encoding",
+    "few-words",
+    "many-words",
+    "word-length",
+    "symbols",
+    "letters",
+    "repeated-lines",
+    "contaminated",
+    "near-duplicate",
+]
+Scrubbed = Literal["emails", "secrets"]
+"""What is replaced in texts."""
+
+
+class OriginalDigest(Record):
+    """A document as it was met, before anything in it was replaced."""
+
+    sha256: Sha256
+    """SHA-256 of its bytes."""
+    size: Count = Field(alias="bytes")
+    """How many bytes."""
+
+
+class Overlap(Record):
+    """What a document has in common with the evaluation sets."""
+
+    passage: Id
+    """The passage that it shares most with."""
+    ngrams: Annotated[int, Field(ge=1, le=canonical.MAX_SAFE_INTEGER)]
+    """How many runs of words it has in common with all passages."""
 
 
 class Row(Record):
@@ -62,10 +95,24 @@ class Row(Record):
     """Which split it went to, or none."""
     reason: Reason | None
     """Why it was excluded; None for a document that is used."""
+    cluster: Annotated[Sha256 | None, Given] = absent()
+    """SHA-256 of the document that stays, by which all its near-duplicates are known; left out for any other."""
+    overlap: Annotated[Overlap | None, Given] = absent()
+    """What it has in common with the evaluation sets, where it has."""
+    original: Annotated[OriginalDigest | None, Given] = absent()
+    """What it was before something in it was replaced; `sha256` and `bytes` are what became of it."""
+    scrubbed: Annotated[dict[Scrubbed, Count] | None, Given] = absent()
+    """How often something was replaced, by what it was."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_path(self.path)
+        if (self.reason == "near-duplicate") != (self.cluster is not None):
+            raise ValueError("a document has a cluster if, and only if, it is a near-duplicate")
+        if self.reason == "contaminated" and self.overlap is None:
+            raise ValueError("a contaminated document has an overlap")
+        if (self.original is None) != (not self.scrubbed):
+            raise ValueError("a document has an original if, and only if, something in it was scrubbed")
         if (self.use == "excluded") != (self.reason is not None):
             raise ValueError("a document has a reason if, and only if, it is excluded")
         return self
@@ -125,6 +172,8 @@ class Summary(Record):
     """What is used, by purpose."""
     excluded: dict[Reason, Count]
     """Documents excluded, by reason; no zeros."""
+    scrubbed: Annotated[dict[Scrubbed, Count] | None, Given] = absent()
+    """How often something was replaced in what is used, by what it was; no zeros, and left out where nothing was."""
     licenses: dict[Licence, Tally]
     """What is used, by licence."""
     sources: tuple[SourceTally, ...] = Field(max_length=MAX_SOURCES)
@@ -157,6 +206,7 @@ class _Counter:
         self._by_use: dict[str, _Sum] = defaultdict(_Sum)
         self._by_license: dict[str, _Sum] = defaultdict(_Sum)
         self._excluded: dict[Reason, int] = defaultdict(int)
+        self._scrubbed: dict[Scrubbed, int] = defaultdict(int)
         self._tree = RootBuilder()
         self._hash = hashlib.sha256()
         self._last = ("", "")
@@ -178,6 +228,8 @@ class _Counter:
             self._by_use[row.use].add(row.size)
             self._by_source[row.source].add(row.size)
             self._by_license[row.license].add(row.size)
+            for kind, count in (row.scrubbed or {}).items():
+                self._scrubbed[kind] += count
 
     def summary(self) -> Summary:
         """What the rows so far come to. Raises Malformed where that is more bytes than JSON can count."""
@@ -189,6 +241,7 @@ class _Counter:
                 rows_sha256=self._hash.hexdigest(),
                 splits=SplitTallies(train=self._by_use["train"].tally(), validation=self._by_use["validation"].tally()),
                 excluded=dict(self._excluded),
+                scrubbed=dict(self._scrubbed) or None,
                 licenses={name: found.tally() for name, found in self._by_license.items()},
                 sources=tuple(
                     SourceTally(**_fields(source), **_fields(self._by_source[name].tally()))
@@ -269,7 +322,7 @@ def verify(summary: Summary, rows_path: Path) -> None:
         counted, said = counter.summary().as_json(), summary.as_json()
     except Malformed as problem:
         _differs(problem.message)
-    if parts := sorted(key for key in counted if counted[key] != said[key]):
+    if parts := sorted(key for key in counted.keys() | said.keys() if counted.get(key) != said.get(key)):
         _differs(f"counted anew, it differs from the summary in: {', '.join(parts)}")
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
 
 from registry import canonical
@@ -20,6 +20,23 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=canonical.MAX_SAFE_INTEGER)]
 """A number of things, or of bytes."""
 
+
+def _given(value: Any, info: ValidationInfo) -> Any:
+    if value is None and info.mode == "json":
+        raise ValueError("null is not written: leave it out")
+    return value
+
+
+def absent() -> Any:
+    """A field that is left out where there is nothing to say: records from before it was thought of keep their bytes.
+
+    Law: it is None, or it stands in the JSON; null there is refused.
+    """
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
+Given = BeforeValidator(_given)
+"""Goes with `absent`."""
 REMAKE = "write {} anew with the stage that makes it: dvc repro"
 MAX_TOLD = 5
 """An error names so many of the places that are amiss."""

@@ -160,6 +160,41 @@ def test_missing_files_are_bad_input(tmp_path: Path) -> None:
         data_manifest.verify(summary, tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"cluster": "0" * 64},
+        {"use": "excluded", "reason": "near-duplicate"},
+        {"use": "excluded", "reason": "contaminated"},
+        {"scrubbed": {"emails": 1}},
+        {"scrubbed": {"phones": 1}, "original": {"sha256": "0" * 64, "bytes": 1}},
+        {"original": {"sha256": "0" * 64, "bytes": 1}},
+        {"original": {"sha256": "0" * 64, "bytes": 1}, "scrubbed": {}},
+        {"overlap": {"passage": "quiz", "ngrams": 0}},
+        {"cluster": None},
+        {"overlap": None},
+    ],
+)
+def test_a_row_says_what_rules_did_whole_or_not_at_all(more: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        row("s", "a", 1, **{"use": "train", **more})
+
+
+def test_what_was_scrubbed_is_counted_and_held_to_the_rows(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"original": {"sha256": "0" * 64, "bytes": 30}, "scrubbed": {"emails": 2, "secrets": 1}}
+    rows = [
+        row("files:notes", "a", 3, "train", **more),
+        row("files:notes", "b", 4, overlap={"passage": "quiz/1", "ngrams": 1}),
+    ]
+    summary = data_manifest.write(tmp_path, rows, SOURCES)
+    assert summary.scrubbed == {"emails": 2, "secrets": 1}
+    assert list(data_manifest.iter_rows(tmp_path / ROWS)) == rows
+    for said in ({"emails": 2}, {"emails": 2, "secrets": 2}, None):
+        lie = summary.model_copy(update={"scrubbed": said})
+        with pytest.raises(VerificationError, match="scrubbed"):
+            data_manifest.verify(lie, tmp_path / ROWS)
+
+
 @given(st.binary())
 def test_hostile_rows_raise_our_error_and_no_other(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("rows") / ROWS
