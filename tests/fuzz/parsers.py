@@ -36,6 +36,9 @@ from registry.hub import metadata, reference, transfer
 from registry.hub.client import HubClient, bounds
 from registry.lint import reading, rules
 from registry.manifest import Manifest
+from registry.openness import energy
+from registry.openness.documents import agreement, every
+from registry.openness.told import Told
 from registry.project import dvc_lock, dvc_yaml
 from registry.records import data_manifest, layout
 from registry.records.base_record import Base
@@ -51,6 +54,7 @@ from registry.verification.inclusion import Proof
 from tests import lying_hub, verdict_files
 from tests.goldens.make_releases import FOLDER, goldens
 from tests.registry.formats.test_skops import scaled
+from tests.registry.openness.test_energy import CSV
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
@@ -62,6 +66,8 @@ ATTESTATIONS = (
 )  # fmt: skip
 DAY = "2026-01-01T00:00:00Z"
 ZERO = "0" * 64
+EU = {"provider": "Somebody", "modalities": {"text": {"amount": 9}}, "crawled": {"used": False, "domains": ["a.b"]}}
+"""What a provider can say."""
 
 
 @dataclass(frozen=True)
@@ -319,6 +325,35 @@ def pipelines(data: bytes, folder: Path) -> None:
 def settings(data: bytes, folder: Path) -> None:
     """params.yaml, for what a project says of itself."""
     Project.read(_put(folder, "params.yaml", data))
+
+
+@parser(lambda: [b"release: " + canonical.dumps({"repo": "org/model", "rai": {"biases": ["x"]}, "eu": EU})])
+def told(data: bytes, folder: Path) -> None:
+    """params.yaml, for what a person says of a model."""
+    _put(folder, layout.PARAMS, data)
+    Told.of_release(folder, "org/model")
+
+
+@parser(lambda: [CSV.encode()])
+def emissions(data: bytes, folder: Path) -> None:
+    """What codecarbon writes."""
+    energy.read(_put(folder, "emissions.csv", data))
+
+
+def _documents() -> list[bytes]:
+    with next(golden for golden in goldens() if golden.name == "v1/trained").unpacked() as root:
+        every.write(root)
+        return [(root / path).read_bytes() for path in layout.DOCUMENTS]
+
+
+@parser(_documents)
+def documents(data: bytes, folder: Path) -> None:
+    """Documents in formats of others, each form of them."""
+    for form in every.DOCUMENTS:
+        with suppress(GlasshouseError), agreement.of_its_form(form):
+            value = form.read(data)
+            form.made_by(value)
+            form.facts(value)
 
 
 # A Hub.

@@ -43,7 +43,7 @@ def _agrees(root: Path, document: Form, gathered: Callable[[], ReleaseFacts]) ->
     if data == document.render(found, maker.OURS):
         return f"byte for byte what {maker.NAME} {maker.OURS} makes of the records"
     value = document.read(data)
-    with _of_its_form(document):
+    with of_its_form(document):
         version = document.made_by(value)
         if not isinstance(version, str) or not maker.VERSION.fullmatch(version):
             raise Unavailable(f"it does not say which version of {maker.NAME} made it", mend=ASK)
@@ -51,7 +51,7 @@ def _agrees(root: Path, document: Form, gathered: Callable[[], ReleaseFacts]) ->
     expected = document.render(found, version)
     if expected is None:
         raise Gap("the release has no record of what it tells of")
-    with _of_its_form(document):
+    with of_its_form(document):
         known = document.facts(document.read(expected))
     for name in sorted(known.keys() & said.keys()):
         if said[name] != known[name]:
@@ -67,7 +67,7 @@ def _agrees(root: Path, document: Form, gathered: Callable[[], ReleaseFacts]) ->
 
 
 @contextmanager
-def _of_its_form(document: Form) -> Iterator[None]:
+def of_its_form(document: Form) -> Iterator[None]:
     """Within: a value of another shape than such a document has is Malformed."""
     try:
         yield

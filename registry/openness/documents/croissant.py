@@ -217,4 +217,4 @@ def _steps(summary: Summary) -> Iterator[str]:
     train, validation = summary.splits.train, summary.splits.validation
     yield f"{summary.rows} documents met; {train.documents} for training, {validation.documents} for validation"
     for reason, count in sorted(summary.excluded.items()):
-        yield f"{count} left out: {reason}"
+        yield f"documents left out, {reason}: {count}"

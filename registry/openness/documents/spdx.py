@@ -247,7 +247,7 @@ def _refs(names: Iterable[str | None]) -> list[str]:
 
 def _left_out(data: Summary | None) -> list[str]:
     """What was kept out of the data, a line for each reason."""
-    return [f"{count} documents left out: {reason}" for reason, count in sorted(data.excluded.items())] if data else []
+    return [f"documents left out, {reason}: {count}" for reason, count in sorted(data.excluded.items())] if data else []
 
 
 def _hash(sha256: str) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from registry.hub import metadata
 from registry.manifest import Entry
 from registry.openness.cards import data_set, gguf_card, model_card
 from registry.openness.cards.model_card import About
+from registry.openness.told import NamedSigner
 from registry.records import data_manifest, layout
 from tests import synthetic_release
+from tests.registry.openness.test_energy import CSV as CODECARBON
 from tests.synthetic_release import ABOUT
 
 
@@ -90,3 +92,38 @@ def test_a_sample_with_control_characters_leaves_the_card_a_text(tmp_path: Path)
     card.write_text(model_card.render(tmp_path, ABOUT, version="1.0.0"))
     assert "glass\N{REPLACEMENT CHARACTER}" in card.read_text() and "'''\nhouse" in card.read_text()
     assert identify(card).trust is Safety.KNOWN
+
+
+def test_energy_is_told_where_it_was_recorded_and_how(tmp_path: Path, release: Path) -> None:
+    synthetic_release.write(tmp_path, extra={layout.EMISSIONS: CODECARBON.encode()})
+    card = (tmp_path / layout.CARD).read_text()
+    assert "## Energy\n\nBy codecarbon 3.3.2, of the share of the machine that the process used" in card
+    assert "| Energy | 0.0024 kWh, in 2 runs that took 2 minutes |" in card and "| of it GPU |" not in card
+    assert "| CO2e | 1 g, by the electricity of Germany |" in card and "The energy that it took" not in card
+    bom, spdx = (json.loads((tmp_path / path).read_text()) for path in (layout.BOM, layout.SPDX))
+    assert {"name": "glasshouse:energy", "value": "0.0024 kWh"} in bom["metadata"]["component"]["properties"]
+    (model,) = (element for element in spdx["@graph"] if element["type"] == "ai_AIPackage")
+    (row,) = model["ai_energyConsumption"]["ai_trainingEnergyConsumption"]
+    assert (row["ai_energyQuantity"], row["ai_energyUnit"]) == (0.0024, "kilowattHour")
+    without = model_card.render(release, ABOUT, version="1.0.0")
+    assert "## Energy" not in without and "- The energy that it took." in without
+
+
+def test_the_command_that_verifies_names_the_signer_where_one_is_known(release: Path) -> None:
+    signer = NamedSigner(identity="me@example.org", issuer="https://issuer.example")
+    named = model_card.render(release, replace(ABOUT, signer=signer), version="1.0.0")
+    assert (
+        "glasshouse verify hf://glasshouse/synthetic@v1.0.0 \\\n"
+        "  --identity me@example.org --issuer https://issuer.example\n```\n\nThis page names its own signer."
+    ) in named
+    assert "pip install glasshouse\nglasshouse verify hf://glasshouse/synthetic@v1.0.0 --policy policy.yaml\n" in (
+        model_card.render(release, ABOUT, version="1.0.0")
+    )
+
+
+def test_what_the_data_is_made_of_is_drawn_and_each_document_is_linked(release: Path) -> None:
+    card = model_card.render(release, ABOUT, version="1.0.0")
+    assert "| MIT | 20 | 135 B | ██████████ 50.0 % |" in card
+    assert "| files:texts | each its own | 40 | 270 B | ████████████████████ 100.0 % |" in card
+    for path in set(layout.DOCUMENTS) - {layout.TRAINING_SUMMARY}:
+        assert f"]({path})\n" in card

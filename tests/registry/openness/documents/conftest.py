@@ -11,11 +11,34 @@ import pytest
 from registry.files import write_atomic
 from registry.manifest import Manifest
 from registry.openness.documents import agreement, every
+from registry.records import layout
+from registry.records.base_record import Base
 from registry.report import Check
 from tests import synthetic_release
 from tests.goldens.make_releases import goldens
+from tests.registry.openness.test_energy import CSV
 
 Changed = Callable[[str, Callable[[bytes], bytes]], Check]
+PARAMS = """
+seed: 7
+release:
+  repo: glasshouse/synthetic
+  title: A model | of <all>
+  languages: [en, code]
+  intended_use: To be "tested".
+  limits: It knows nothing.
+  signer: {identity: me@example.org, issuer: 'https://issuer.example'}
+  rai: {limitations: ["Forty | texts"], biases: [None is known]}
+  eu:
+    provider: "A provider | <b>1 Street</b>"
+    placed_on_market: 2026-02-01
+    modalities: {image: {amount: 2000000, types: Photographs}}
+    crawled: {used: false}
+    user: {interactions: false}
+    opt_out: {signatory: false}
+"""
+"""What a person can say of a model."""
+BASE = Base(repo="org/base", commit="b" * 40, sha256="d" * 64, files=3, size=99, verification=None)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -40,9 +63,18 @@ def trained() -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(params=["synthetic", "trained"])
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with a base, with the energy that it took, and with all that a person can say."""
+    folder = tmp_path_factory.mktemp("full") / "release"
+    extra = {layout.PARAMS: PARAMS.encode(), layout.BASE: BASE.to_bytes(), layout.EMISSIONS: CSV.encode()}
+    synthetic_release.write(folder, extra=extra)
+    return folder
+
+
+@pytest.fixture(params=["synthetic", "trained", "full"])
 def release(request: pytest.FixtureRequest) -> Path:
-    """Each of the two."""
+    """Each of the three."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
 

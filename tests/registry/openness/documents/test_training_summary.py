@@ -14,31 +14,9 @@ from registry.openness.documents import agreement, every, training_answers
 from registry.records import layout
 from registry.report import Verdict
 from tests import synthetic_release
-from tests.registry.openness.documents.conftest import digests
+from tests.registry.openness.documents.conftest import PARAMS, digests
 
 SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2.1", "2.2.2", "2.3", "2.4", "2.5", "2.6", "3.1", "3.2", "3.3"]
-PARAMS = """
-seed: 7
-release:
-  repo: glasshouse/synthetic
-  languages: [en, code]
-  rai: {limitations: ["Forty | texts"], biases: [None is known]}
-  eu:
-    provider: "A provider | <b>1 Street</b>"
-    placed_on_market: 2026-02-01
-    modalities: {image: {amount: 2000000, types: Photographs}}
-    crawled: {used: false}
-    user: {interactions: false}
-    opt_out: {signatory: false}
-"""
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of whose training data its provider said something."""
-    folder = tmp_path_factory.mktemp("told") / "release"
-    synthetic_release.write(folder, extra={layout.PARAMS: PARAMS.encode()})
-    return folder
 
 
 def answers(folder: Path) -> dict[str, list[Any]]:
@@ -61,8 +39,8 @@ def test_what_nobody_says_is_not_provided(synthetic: Path) -> None:
     assert page.count("*not provided*") == sum(value is None for value, _ in found.values()) > 30
 
 
-def test_what_the_provider_says_is_told_as_its_own(told: Path) -> None:
-    found, page = answers(told), (told / layout.TRAINING_PAGE).read_text()
+def test_what_the_provider_says_is_told_as_its_own(full: Path) -> None:
+    found, page = answers(full), (full / layout.TRAINING_PAGE).read_text()
     assert found["1.1 Name and contact of the provider"] == ["A provider | <b>1 Street</b>", "provider"]
     assert r"| A provider \| &lt;b>1 Street&lt;/b> | provider |" in page
     assert found["1.3 Image: size"] == ["1 million to 1 billion images (2,000,000 images)", "provider"]
@@ -70,9 +48,9 @@ def test_what_the_provider_says_is_told_as_its_own(told: Path) -> None:
     assert found["2.3 Used"] == [False, "provider"] and "2.3 Behaviour" not in found
     assert found["2.4 Used, of other services of the provider"] == found["3.1 Measures"] == [None, None]
     assert found["2.6 Used"] == [True, "records"]
-    checks = list(agreement.checks(told, digests(told)))
+    checks = list(agreement.checks(full, digests(full)))
     assert {check.verdict for check in checks} == {Verdict.PASS} and len(checks) == len(every.DOCUMENTS)
-    assert json.loads((told / layout.CROISSANT).read_bytes())["rai:dataLimitations"] == ["Forty | texts"]
+    assert json.loads((full / layout.CROISSANT).read_bytes())["rai:dataLimitations"] == ["Forty | texts"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +67,7 @@ def test_sizes_of_text_are_those_of_the_template(amount: int, words: str) -> Non
     assert training_answers.size("text", amount).startswith(words)
 
 
-def test_a_section_that_no_project_can_have_fails(told: Path, tmp_path: Path) -> None:
+def test_a_section_that_no_project_can_have_fails(tmp_path: Path) -> None:
     root = tmp_path / "release"
     synthetic_release.write(root, extra={layout.PARAMS: PARAMS.encode()})
     write_atomic(root / layout.PARAMS, PARAMS.replace("provider:", "povider:").encode())
