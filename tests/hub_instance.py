@@ -43,16 +43,19 @@ class HubInstance:
         part_size: int | None = None,
         xet: bool = False,
         options: tuple[str, ...] = (),
+        before: str = "",
     ) -> Iterator[HubInstance]:
         """Serve `folder` until the end of the block; a second start there finds what the first one left.
 
         xet: whether it takes uploads by Xet, which the library prefers.
-        options: more of the server's own, such as `--workers`, `2`.
+        options: more of the server's own, such as `--workers`, `2`.  before: code that it runs first.
         """
         TokenStore(folder).create("builder", Role.WRITE, organizations, token=token)
         port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "registry.server", "--root", str(folder), *options]
+        code = f"{before}\nimport sys\nfrom registry.server.__main__ import main\nsys.exit(main())"
+        program = ["-c", code] if before else ["-m", "registry.server"]
+        command = [sys.executable, *program, "--root", str(folder), *options]
         command += ["--port", str(port), "--port-file", str(port_file)]
         command += ["--part-size", str(part_size)] if part_size else []
         command += [] if xet else ["--no-xet"]

@@ -16,6 +16,9 @@ MAIN = "main"
 """The branch that every repository has."""
 MAX_PART = 255
 """Bytes of one part of a path: what the file systems of clones take."""
+MAX_REF_PART = 200
+"""Characters of one part of the name of a branch or a tag: git writes `.lock` behind it."""
+MAX_REF = 1_000
 _GITS_OWN = re.compile(r"(?i)(\.git|git~[0-9]+)[ .]*(:.*)?")
 """Git's own folder, on disks that fold case, shorten names, end them early, or do not see some letters of them."""
 RESERVED = frozenset(
@@ -55,14 +58,15 @@ def new_repo_name(kind: str, owner: str, name: str) -> RepoName:
 
 def revision(text: str) -> str:
     """A name to look up. Raises Problem 404 for one that nothing can have."""
-    if not is_revision(text):
+    if not is_revision(text) or any(len(part) > MAX_PART for part in text.split("/")):
         raise Problem(404, f"Invalid rev id: {text[:100]}", REVISION_NOT_FOUND)
     return text
 
 
 def new_ref(text: str) -> str:
     """A name for a new branch or tag. Raises Problem 400 for one that is not allowed or looks like a commit."""
-    if not is_revision(text) or is_commit(text) or text.startswith("refs/") or text == "HEAD":
+    long = len(text) > MAX_REF or any(len(part) > MAX_REF_PART for part in text.split("/"))
+    if long or not is_revision(text) or is_commit(text) or text.startswith("refs/") or text == "HEAD":
         raise Problem(400, f"Invalid reference name: {text[:100]}")
     return text
 

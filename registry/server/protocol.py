@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from registry.server.access.limits import ServerLimits
+from registry.server.access.limits import ServerLimits, Shares
 
 
 class PromptProtocol(H11Protocol):
     """HTTP that hangs up on a client whose request's head is not whole after `head_seconds`, drop by drop or not.
 
-    Also on one that has taken nothing of a waiting answer for `send_seconds`.
+    Also on one that has taken nothing of a waiting answer for `send_seconds`, and at once on an address that has
+    `address_connections` already.
     """
 
     limits: ServerLimits
+    open: Shares
+    _address: str | None = None
     _head: asyncio.TimerHandle | None = None
     _answer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection opens: its first head is awaited."""
+        address = (transport.get_extra_info("peername") or ("?",))[0]
+        if not self.open.take(address):
+            self._address = None
+            transport.abort()
+        else:
+            self._address = address
         super().connection_made(transport)
         self._await_head()
 
@@ -47,6 +57,9 @@ class PromptProtocol(H11Protocol):
         """The connection is gone, and so is the wait."""
         self._stop_head()
         self._stop_answer()
+        if self._address is not None:
+            self.open.give_back(self._address)
+            self._address = None
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
@@ -73,4 +86,5 @@ class PromptProtocol(H11Protocol):
 
 def prompt(limits: ServerLimits) -> type[PromptProtocol]:
     """The protocol with these limits."""
-    return type("Prompt", (PromptProtocol,), {"limits": limits})
+    shares = Shares(sys.maxsize, limits.address_connections)
+    return type("Prompt", (PromptProtocol,), {"limits": limits, "open": shares})

@@ -29,7 +29,7 @@ GRACE_SECONDS = 10
 _URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 MAX_WORKERS = 64
 ORDERS = (signal.SIGTERM, signal.SIGINT)
-"""To stop."""
+"""To stop. SIGHUP opens the access log again, for it was moved away."""
 RESTART_SECONDS = 1.0
 """A worker that dies is replaced, no sooner than this after the last one."""
 
@@ -97,6 +97,7 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     # An order that comes before uvicorn listens for one is heard all the same. And uvicorn raises the signal that
     # stopped it once more: a stop that was asked for is not a failure.
     signal.signal(signal.SIGTERM, lambda order, frame: setattr(server, "should_exit", True))
+    signal.signal(signal.SIGHUP, lambda order, frame: _reopen(log, access_log))
     server.run(sockets=[listener])
 
 
@@ -107,11 +108,13 @@ class _Family:
         self._work = (hub, listener, figures, access_log)
         self._children: dict[int, int] = {}
         self._stopping = False
+        self._alive, self._held = os.pipe()  # the parent alone holds the end that would be written to
 
     def run(self, workers: int) -> None:
         """Until SIGTERM or Ctrl-C; every worker has ended when it returns."""
         for order in ORDERS:
             signal.signal(order, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
         for row in range(workers):
             self._start(row)
         while self._children:
@@ -140,6 +143,8 @@ class _Family:
         try:
             for order in ORDERS:
                 signal.signal(order, signal.SIG_DFL)
+            os.close(self._held)
+            Thread(target=_end_with_parent, args=(self._alive,), name="parent", daemon=True).start()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             hub, listener, figures, access_log = self._work
             figures.row = row
@@ -148,11 +153,30 @@ class _Family:
         finally:
             os._exit(code)
 
+    def _pass_on(self, order: int, frame: FrameType | None) -> None:
+        for child in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(child, order)
+
     def _stop(self, order: int, frame: FrameType | None) -> None:
         self._stopping = True
         for child in self._children:
             with suppress(ProcessLookupError):  # it has died, and nobody has taken note yet
                 os.kill(child, signal.SIGTERM)
+
+
+def _end_with_parent(alive: int) -> None:
+    """Stop this worker when its parent has died, however it did: the pipe to it then ends."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _reopen(log: TextIO | None, path: Path | None) -> None:
+    """Go on in a new file of the same name."""
+    if log is not None and log is not sys.stderr and path is not None:
+        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        os.dup2(new, log.fileno())
+        os.close(new)
 
 
 def _log(path: Path | None) -> TextIO | None:

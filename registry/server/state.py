@@ -133,7 +133,7 @@ class Hub:
             with self.large.staying(repo, asked.large), quota.spending(payer, asked.size):
                 with git.quarantined(repo.folder, asked.apart):
                     made = _made(repo, user, revision, asked, proposed)
-                with repo.lock(seconds=None):
+                with repo.lock(patient=True):
                     repo.contents.append(asked.large)
                     (repo.contents if own else quota.booked(payer)).append({made.oid: asked.size})
         finally:
@@ -146,7 +146,7 @@ class Hub:
         rows = {oid: size for oid, size in booked.read().items() if oid in pulls.own_commits(repo, number)}
         with self.large.quota.spending(repo.name.owner, sum(rows.values())):
             done = pulls.merge(repo, user.name, number, words)
-            with repo.lock(seconds=None):
+            with repo.lock(patient=True):
                 repo.contents.append(rows)
         with self.large.quota.spending(booked.folder.name, 0):
             booked.remove(rows)

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from registry.errors import InputError
+from registry.server.access.limits import Shares
 from registry.server.figures import Figures
 from registry.server.problems import Problem
 from registry.server.routes import (
@@ -105,6 +106,9 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.hub = served
     app.state.figures = figures
+    limits = served.limits
+    app.state.memory = Shares(limits.body_memory, limits.address_memory)
+    app.state.clones = Shares(limits.clones, limits.address_clones)
     return app
 
 

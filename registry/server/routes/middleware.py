@@ -116,7 +116,9 @@ def _fault(scope: Scope) -> str | None:
         return "the address holds control characters"
     names = [name for name, _ in scope["headers"]]
     hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+    if not hosts and scope["http_version"] == "1.0":
+        pass  # it need not name one, and what looks whether a server is well does not
+    elif len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return "the Host header names no host"
     if b"content-length" in names and b"transfer-encoding" in names:
         return "both Content-Length and Transfer-Encoding"

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from registry import canonical
 from registry.server import names
+from registry.server.problems import Problem
 from registry.server.routes import paging, summaries
 from registry.server.routes.asking import base_url, hub, repository
 from registry.server.routes.bodies import PathsInfo
@@ -25,6 +26,7 @@ from registry.server.store.pulls import PULLS
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
 PAGE_EXPANDED = 100
+MAX_PAGE = 1_000_000
 PAGE_HISTORY = 50
 """Commits of a history in one answer; what one says of itself may be long."""
 
@@ -68,7 +70,10 @@ async def paths_info(request: Request) -> JSONResponse:
     if "json" in request.headers.get("content-type", ""):
         asked = PathsInfo.model_validate(canonical.parse(data, name="the body", max_depth=8))
     else:
-        form = parse_qs(data.decode("utf-8", "replace"), max_num_fields=2000)
+        try:
+            form = parse_qs(data.decode("utf-8", "replace"), max_num_fields=2000)
+        except ValueError as problem:
+            raise Problem(400, "a form of more than 2000 fields") from problem
         asked = PathsInfo.model_validate({"paths": form.get("paths", []), "expand": form.get("expand", ["false"])[0]})
     paths = [names.file_path(path.rstrip("/")) for path in asked.paths]
     return await run_in_threadpool(_paths_info, request, paths, asked.expand)
@@ -100,6 +105,8 @@ def commits(request: Request) -> JSONResponse:
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
     page = paging.number(request, "p", 0)
+    if page > MAX_PAGE:
+        raise Problem(400, f"p is at most {MAX_PAGE}")
     formatted = query(request, "expand[]") == "formatted"
     history = git.log(repo.folder, commit, limit=PAGE_HISTORY + 1, skip=page * PAGE_HISTORY)
     response = JSONResponse([_commit(each, formatted=formatted) for each in history[:PAGE_HISTORY]])

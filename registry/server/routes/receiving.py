@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+import zlib
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from registry import canonical
 from registry.digest import CHUNK
-from registry.server.problems import Problem
+from registry.server.problems import Problem, busy
 from registry.server.routes.asking import hub
 from registry.server.routes.declared import check_body
 from registry.server.shapes import Body
@@ -30,13 +32,44 @@ async def read(request: Request, model: type[Shape]) -> Shape:
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """The whole body. Raises Problem 413 beyond `limit` bytes."""
-    data = bytearray()
-    async for chunk in chunks(request):
-        data += chunk
-        if len(data) > limit:
-            raise Problem(413, f"a body of more than {limit} bytes")
-    return bytes(data)
+    """The whole body. Raises Problem 413 beyond `limit` bytes, 503 where bodies take all the memory that they may."""
+    data, memory, address = bytearray(), request.app.state.memory, address_of(request)
+    try:
+        async for chunk in chunks(request):
+            if len(data) + len(chunk) > limit:
+                raise Problem(413, f"a body of more than {limit} bytes")
+            if not memory.take(address, len(chunk)):
+                raise busy("the server's memory")
+            data += chunk
+        return bytes(data)
+    finally:
+        memory.give_back(address, len(data))
+
+
+async def read_to_disk(request: Request, limit: int) -> IO[bytes]:
+    """The whole body, unpacked where it is gzip, in a file without a name. Raises Problem 413 beyond `limit` bytes."""
+    packed = request.headers.get("content-encoding") == "gzip"
+    unpack = zlib.decompressobj(wbits=31) if packed else None
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # who asked closes it
+    try:
+        async for chunk in chunks(request):
+            try:
+                plain = chunk if unpack is None else unpack.decompress(chunk, limit + 1)
+            except zlib.error as problem:
+                raise Problem(400, "the body is not gzip") from problem
+            if file.tell() + len(plain) > limit:
+                raise Problem(413, f"a body of more than {limit} bytes")
+            await run_in_threadpool(file.write, plain)
+        await run_in_threadpool(file.seek, 0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return (request.scope.get("client") or ("?",))[0]
 
 
 async def spool(request: Request, upload: Upload) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from registry.server.problems import Problem
 
@@ -34,6 +35,8 @@ POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
 
 
+AT_ONCE = BoundedSemaphore(32)
+"""Processes of git at once, of one worker; others wait. What clones is not among them."""
 _APART: ContextVar[tuple[Path, Path] | None] = ContextVar("apart", default=None)
 """The repository whose new objects are kept apart, and where."""
 
@@ -136,10 +139,11 @@ def run(
     more: Sequence[str] = (),
 ) -> bytes:
     """What git writes to standard output. Raises GitFailed unless it ends in one of the codes `allowed`."""
-    done = subprocess.run(
-        command(folder, *arguments, more=more), input=given, capture_output=True,
-        env=environment({**_objects(folder), **(extra or {})}), check=False,
-    )  # fmt: skip
+    with AT_ONCE:
+        done = subprocess.run(
+            command(folder, *arguments, more=more), input=given, capture_output=True,
+            env=environment({**_objects(folder), **(extra or {})}), check=False,
+        )  # fmt: skip
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
     return done.stdout

@@ -81,7 +81,7 @@ class LargeFiles:
             self.quota.check(owner, size)
             self.blobs.put(path, sha256, size)
             more = 0 if sha256 in repo.contents.read() else size
-            with self.quota.spending(owner, more), repo.lock(seconds=None):
+            with self.quota.spending(owner, more), repo.lock(patient=True):
                 repo.contents.append({sha256: size}, again=True)
 
     @contextmanager

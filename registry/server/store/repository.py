@@ -321,16 +321,16 @@ class Repository:
         )
 
     @contextmanager
-    def lock(self, seconds: float | None = LOCK_SECONDS) -> Iterator[None]:
+    def lock(self, *, patient: bool = False) -> Iterator[None]:
         """Hold this repository against all other threads and processes.
 
-        seconds: how long to wait for others; None where what is done already must not be lost.
-        Raises Problem 404 where it has gone since, 503 where others take longer.
+        patient: whether to wait as long as it takes, for what is done already must not be lost.
+        Raises Problem 404 where it has gone since, 503 where others take longer than LOCK_SECONDS.
         """
         with ExitStack() as stack:
             try:
                 with suppress(FileNotFoundError):
-                    stack.enter_context(locked(self.folder / LOCK, seconds=seconds))
+                    stack.enter_context(locked(self.folder / LOCK, seconds=None if patient else LOCK_SECONDS))
             except TimeoutError as problem:
                 raise busy(str(self.name)) from problem
             if not (self.folder / "HEAD").is_file():

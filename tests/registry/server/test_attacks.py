@@ -1,0 +1,167 @@
+"""What anybody can try to take everything: connections, memory, git, the wait for a parent that has died."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from registry.server.access.limits import Shares
+from registry.server.locks import locked
+from tests.hub_instance import HubInstance
+from tests.registry.server.asking import ask, commit, put, raw
+
+NEW = {"name": "one", "organization": "glasshouse"}
+REPO = "glasshouse/one"
+IMPATIENT = "import registry.server.store.repository as r; r.LOCK_SECONDS = 0.3"
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """A server of narrow limits."""
+    options = ("--address-connections", "20", "--address-memory", "3000000", "--address-clones", "2")
+    with HubInstance.start(tmp_path_factory.mktemp("narrow"), options=options) as hub:
+        assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
+        yield hub
+
+
+def connected(hub: HubInstance, data: bytes) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", int(hub.url.rsplit(":", 1)[1])), timeout=30)
+    with suppress(ConnectionError):
+        made.sendall(data)
+    return made
+
+
+def test_one_address_does_not_take_all_connections(narrow: HubInstance) -> None:
+    with ExitStack() as stack:
+        opened = [stack.enter_context(connected(narrow, b"GET /he")) for _ in range(30)]
+        time.sleep(0.3)
+        lost = 0
+        for each in opened:
+            each.setblocking(False)
+            try:
+                lost += each.recv(1) == b""
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                lost += 1
+        assert lost == 10
+    time.sleep(0.3)
+    assert ask(narrow, "GET", "/healthz")[0] == 200  # given back
+
+
+def test_bodies_that_do_not_end_take_bounded_memory(narrow: HubInstance) -> None:
+    head = b"POST /api/validate-yaml HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n"
+    with connected(narrow, head + b"x" * 1_900_000) as first, connected(narrow, head + b"x" * 1_900_000) as second:
+        assert b"503" in second.recv(200).split(b"\r\n")[0]
+        assert ask(narrow, "GET", "/healthz")[0] == 200
+        first.sendall(b"x" * 100_000)
+        assert b"400" in first.recv(200).split(b"\r\n")[0]
+    assert ask(narrow, "POST", "/api/validate-yaml", {"content": "x" * 2_000_000})[0] == 200
+
+
+def test_what_a_clone_asks_for_goes_to_the_disk(narrow: HubInstance) -> None:
+    """Forty such bodies took 600 MiB."""
+    status = Path(f"/proc/{narrow.process.pid}/status")
+
+    def resident() -> int:
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) << 10
+
+    before = resident()
+    head = f"POST /{REPO}/git-upload-pack HTTP/1.1\r\nHost: a\r\nContent-Length: 15000000\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(connected(narrow, head + bytes(14_000_000)))
+        time.sleep(0.5)
+        assert resident() - before < 60 << 20
+    assert ask(narrow, "POST", f"/{REPO}/git-upload-pack", b"0000")[0] in (200, 400)
+
+
+def test_clones_wait_for_each_other_and_are_all_served(narrow: HubInstance, tmp_path: Path) -> None:
+    assert commit(narrow, REPO, *(put(f"{n}.txt", str(n) * 1000) for n in range(50)))[0] == 200
+    running = [
+        subprocess.Popen(["git", "clone", "-q", f"{narrow.url}/{REPO}", str(tmp_path / str(number))])
+        for number in range(8)
+    ]
+    assert [one.wait(timeout=60) for one in running] == [0] * 8
+
+
+def test_nobody_has_more_than_their_share() -> None:
+    shares = Shares(5, 3)
+    assert shares.take("a", 3) and not shares.take("a") and shares.take("b", 2) and not shares.take("b")
+    shares.give_back("a", 2)
+    assert shares.take("c", 2) and not shares.take("c")
+    shares.give_back("b", 2)
+    shares.give_back("c", 2)
+    assert shares.take("a", 2)
+
+
+def test_a_health_check_of_http_1_0_names_no_host(narrow: HubInstance) -> None:
+    assert raw(narrow, b"GET /healthz HTTP/1.0\r\n\r\n") == b"HTTP/1.1 200 OK"
+    assert b"400" in raw(narrow, b"GET /healthz HTTP/1.1\r\n\r\n")
+    assert b"400" in raw(narrow, b"GET /healthz HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n")
+
+
+def test_what_is_too_long_or_too_many_is_4xx(narrow: HubInstance) -> None:
+    form, head = b"&".join(b"paths=x" for _ in range(3000)), {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(narrow, "POST", f"/api/models/{REPO}/paths-info/main", form, head)[0] == 400
+    for name in ("b" * 255, "a/" + "b" * 251, "/".join(["c" * 150] * 10)):
+        assert 400 <= ask(narrow, "POST", f"/api/models/{REPO}/branch/{name.replace('/', '%2F')}", {})[0] < 500
+    assert ask(narrow, "POST", f"/api/models/{REPO}/branch/{'b' * 200}", {})[0] == 200
+    assert 400 <= ask(narrow, "GET", f"/api/models/{REPO}/revision/{'b' * 256}")[0] < 500
+    assert ask(narrow, "GET", f"/api/models/{REPO}/commits/main?p=999999999")[0] == 400
+
+
+def test_a_wait_for_a_busy_repository_ends_in_503_and_says_when_to_ask_again(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", before=IMPATIENT) as hub:
+        assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
+        with locked(hub.root / "repos" / "models" / f"{REPO}.git" / "glasshouse.lock"):
+            status, headers, body = ask(hub, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
+        assert (status, headers["retry-after"]) == (503, "5") and b"is busy" in body
+        assert ask(hub, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})[0] == 200
+
+
+def children(process: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_running(process: int) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def test_a_parent_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", options=("--workers", "2")) as hub:
+        assert ask(hub, "GET", "/healthz")[0] == 200
+        workers = children(hub.process.pid)
+        assert len(workers) == 2
+        hub.process.send_signal(signal.SIGKILL)
+        end = time.monotonic() + 30
+        while any(map(is_running, workers)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(map(is_running, workers))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sighup_goes_on_in_a_new_access_log(tmp_path: Path, workers: str) -> None:
+    log, moved = tmp_path / "access.log", tmp_path / "access.log.1"
+    with HubInstance.start(tmp_path / "hub", options=("--workers", workers, "--access-log", str(log))) as hub:
+        assert ask(hub, "GET", "/healthz")[0] == 200
+        log.rename(moved)
+        os.kill(hub.process.pid, signal.SIGHUP)
+        end = time.monotonic() + 30
+        while not (log.exists() and log.read_text()) and time.monotonic() < end:
+            assert ask(hub, "GET", "/metrics")[0] == 200
+            time.sleep(0.05)
+        assert json.loads(log.read_text().splitlines()[0])["path"] == "/metrics"
+        assert "/healthz" in moved.read_text() and is_running(hub.process.pid)
