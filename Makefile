@@ -7,6 +7,7 @@
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
 #   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
 #   make peers   other people's suites, held to the product: tests/peers/README.md
+#   make npm     npm's @huggingface/hub against the server; it needs node
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
@@ -38,7 +39,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds layouts peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds layouts npm peers deps docs wheel lock clean
 
 setup: $(READY)
 
@@ -116,6 +117,10 @@ peers: setup
 	@$(BIN)/uv pip install --quiet --target .peers jsonschema referencing openapi-spec-validator prometheus_client
 	@$(BIN)/python -m tests.peers $(PEERS) $(SUITES) $(ARGUMENTS)
 
+npm: setup
+	@mkdir -p .npm && cp tests/npm/package.json .npm && npm install --silent --no-fund --no-audit --prefix .npm
+	@$(BIN)/python -m pytest -m npm tests/npm
+
 deps: setup
 	$(BIN)/python -m pipelines.deps
 
@@ -146,4 +151,4 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --kinds .venv/kinds.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .kinds .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench .fuzz .kinds .npm .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts

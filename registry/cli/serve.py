@@ -36,6 +36,10 @@ def serve(
     url: Annotated[
         str | None, typer.Option(help="Where clients reach it, behind a proxy: https://hub.example.org.")
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let pages of this origin ask, in browsers; may be given several times; `*` for all."),
+    ] = None,
     xet: Annotated[
         bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
     ] = True,
@@ -68,6 +72,7 @@ def serve(
         blobs=blobs,
         xet=xet,
         url=url,
+        origins=tuple(origin or ()),
         limits=limits,
     )
 

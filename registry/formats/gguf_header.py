@@ -23,16 +23,26 @@ MAX_DIMENSIONS = 8
 STRING, ARRAY = 8, 9
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Type of a value -> its bytes, of those whose size is fixed."""
+ARCHITECTURE = "general.architecture"
+FIRST = 16
+"""Pairs among which writers put the architecture."""
 TEMPLATE = "tokenizer.chat_template"
+
+
+def architecture(stream: BinaryIO, size: int) -> str | None:
+    """What a GGUF file says first of what it is; None where it says it late. Raises OtherFormat for what is none."""
+    reader, _, pairs = _begun(stream, size)
+    for _ in range(min(pairs, FIRST)):
+        key = reader.text()
+        value = reader.value(reader.number("<I"))
+        if key == ARCHITECTURE:
+            return value
+    return None
 
 
 def read(stream: BinaryIO, size: int) -> dict[str, str]:
     """The pairs of a GGUF file of `size` bytes whose value is a text. Raises OtherFormat for what is none."""
-    stream.seek(0)
-    reader = _Reader(stream, size)
-    if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
-        raise OtherFormat(f"it does not begin with GGUF and version {VERSIONS}")
-    tensors, pairs = reader.count(), reader.count()
+    reader, tensors, pairs = _begun(stream, size)
     texts = {}
     for _ in range(pairs):
         key = reader.text()
@@ -42,6 +52,15 @@ def read(stream: BinaryIO, size: int) -> dict[str, str]:
     for _ in range(tensors):
         reader.tensor()
     return texts
+
+
+def _begun(stream: BinaryIO, size: int) -> tuple[_Reader, int, int]:
+    """(a reader of what follows, how many tensors there are, how many pairs)."""
+    stream.seek(0)
+    reader = _Reader(stream, size)
+    if reader.take(4) != MAGIC or reader.number("<I") not in VERSIONS:
+        raise OtherFormat(f"it does not begin with GGUF and version {VERSIONS}")
+    return reader, reader.count(), reader.count()
 
 
 class _Reader:

@@ -9,6 +9,7 @@ Sources: huggingface.co/docs/hub/model-cards, /repositories-licenses, /eval-resu
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -185,13 +186,30 @@ def after_front_matter(data: bytes) -> bytes:
     return data[found.end() :] if found else data
 
 
-def fault(card: bytes) -> str | None:
-    """What keeps a card's metadata from being read at all, in a sentence; None for a card without, too."""
+@dataclass(frozen=True, slots=True)
+class CardFaults:
+    """What the Hub says of a card. errors: what it does not take.  warnings: what it takes, and is worth a word."""
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def look_at(card: bytes) -> CardFaults:
+    """What is amiss with a card that somebody is about to send to a Hub, as the Hub words it."""
     try:
-        front_matter(card)
+        document = front_matter(card)
     except Malformed as problem:
-        return problem.message
-    return None
+        return CardFaults((problem.message,))
+    if document is None:
+        return CardFaults(warnings=(f"empty or missing yaml metadata in repo card: begin {CARD} with `---`",))
+    errors = []
+    named = document.get("license")
+    for name in named if isinstance(named, list) else [] if named is None else [named]:
+        if not isinstance(name, str) or name not in LICENCES:
+            errors.append(f'"license" must be one of [{", ".join(sorted(LICENCES))}], not {str(name)[:80]!r}')
+    if not isinstance(document.get("model-index", []), list):
+        errors.append('"model-index" must be an array')
+    return CardFaults(tuple(errors))
 
 
 def check_card(data: bytes) -> Card:

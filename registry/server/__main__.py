@@ -23,12 +23,16 @@ def main() -> int:
     parser.add_argument("--access-log", type=Path, help="file for a line of JSON a request; - is standard error")
     parser.add_argument("--blobs", help="URL of the store of large files; without it, the folder")
     parser.add_argument("--url", help="where clients reach it, behind a proxy: https://hub.example.org")
+    parser.add_argument(
+        "--origin", dest="origins", action="append", default=[], help="whose pages browsers may ask from"
+    )
     parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
     defaults = asdict(ServerLimits())
     for name, value in defaults.items():
         kind = int if value is None else type(value)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see ServerLimits")
     options = vars(parser.parse_args())
+    options["origins"] = tuple(options.pop("origins"))
     limits = ServerLimits(**{name: options.pop(name) for name in defaults})
     try:
         serve(**options, limits=limits)

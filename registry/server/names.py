@@ -22,8 +22,8 @@ MAX_REF = 1_000
 _GITS_OWN = re.compile(r"(?i)(\.git|git~[0-9]+)[ .]*(:.*)?")
 """Git's own folder, on disks that fold case, shorten names, end them early, or do not see some letters of them."""
 RESERVED = frozenset(
-    {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "xet", "sign-in",
-     "signer", "favicon.svg"}
+    {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "v2", "xet",
+     "sign-in", "signer", "favicon.svg"}
 )  # fmt: skip
 """What no namespace can be called."""
 

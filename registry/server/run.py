@@ -45,6 +45,7 @@ def serve(
     blobs: str | None = None,
     xet: bool = True,
     url: str | None = None,
+    origins: tuple[str, ...] = (),
     limits: ServerLimits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
@@ -52,7 +53,7 @@ def serve(
     port: 0 takes a free one.  port_file: gets the port, once connections are accepted.
     access_log: gets a line of JSON for each request; `-` means standard error.
     blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
-    url: where clients reach it, behind a proxy.
+    url: where clients reach it, behind a proxy.  origins: whose pages browsers may ask from, `*` for anybody's.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
     Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
     """
@@ -60,7 +61,10 @@ def serve(
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
     if url is not None and not _URL.fullmatch(url):
         raise InputError(f"{url!r} is not the address of a server", mend="such as --url https://hub.example.org")
-    hub = Hub.open(root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"))
+    for origin in origins:
+        if origin != "*" and (not _URL.fullmatch(origin) or origin.count("/") > 2):
+            raise InputError(f"{origin!r} is not an origin", mend="such as --origin https://app.example.org, or '*'")
+    hub = Hub.open(root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"), origins=origins)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:

@@ -54,6 +54,8 @@ class Hub:
     """Signs links, and knows its own."""
     large: LargeFiles
     """The large files, and the quota."""
+    origins: tuple[str, ...]
+    """Whose pages browsers may ask from; `*` for anybody's."""
     index: RepositoryIndex
     """What the lists say, and this process's own."""
 
@@ -66,6 +68,7 @@ class Hub:
         blobs_url: str | None = None,
         xet: bool = True,
         url: str | None = None,
+        origins: tuple[str, ...] = (),
     ) -> Hub:
         """The server over the folder `root`, made if missing, after what a power cut left in it was swept away.
 
@@ -79,7 +82,7 @@ class Hub:
         sweep(root / REPOSITORIES)
         large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
         index = RepositoryIndex(root / REPOSITORIES, blobs)
-        return cls(root, limits, xet, url, TokenStore(root), Links(root), large, index)
+        return cls(root, limits, xet, url, TokenStore(root), Links(root), large, origins, index)
 
     @property
     def repositories(self) -> Path:

@@ -30,7 +30,8 @@ from registry.server.names import RepoName
 FILE = "tokens.json"
 MAX_BYTES = 8 << 20
 MIN_LENGTH = 8
-PREFIX = "hub_"
+PREFIX = "hf_"
+"""Some clients refuse tokens that begin in another way; those that this server made before are still known."""
 
 
 class Role(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -51,8 +53,8 @@ async def exchange(request: Request) -> JSONResponse:
 
 @takes(bodies.ValidateYaml)
 async def validate_yaml(request: Request) -> JSONResponse:
-    """POST /api/validate-yaml: whether the metadata of a README.md is plain YAML. 400 names what is wrong."""
+    """POST /api/validate-yaml: whether the Hub understands the metadata of a README.md. 400 names what is wrong."""
     body = await receiving.read(request, bodies.ValidateYaml)
-    fault = metadata.fault(body.content.encode())
-    errors = [] if fault is None else [{"message": fault}]
-    return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)
+    found = await run_in_threadpool(metadata.look_at, body.content.lstrip().encode())
+    answer = {key: [{"message": each} for each in told] for key, told in asdict(found).items()}
+    return JSONResponse(answer, 400 if found.errors else 200)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 from urllib.parse import unquote
 
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -25,6 +26,7 @@ from registry.server.routes import (
     content,
     gating,
     histories,
+    images,
     ingest,
     large,
     listing,
@@ -91,6 +93,7 @@ def create_app(
         routes=[*_account(), *_api(), *_files(), *pages(served)],
         middleware=[
             Middleware(Observed, figures=figures, log=log),
+            *_browsers(served.origins),
             Middleware(Limited, limits=served.limits),
             Middleware(Strict),
         ],
@@ -112,6 +115,20 @@ def create_app(
     return app
 
 
+def _browsers(origins: Sequence[str]) -> list[Middleware]:
+    """What lets pages of other origins ask, with a token that they have themselves; none, where none is named."""
+    if not origins:
+        return []
+    told = ["ETag", "Link", "Content-Range", "Accept-Ranges", "Retry-After", "X-Repo-Commit", "X-Linked-Etag",
+            "X-Linked-Size", "X-Error-Code", "X-Error-Message", "X-Request-Id"]  # fmt: skip
+    methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+    return [
+        Middleware(
+            CORSMiddleware, allow_origins=list(origins), expose_headers=told, allow_methods=methods, allow_headers=["*"]
+        )
+    ]
+
+
 def _account() -> list[Route]:
     return [
         Route("/healthz", _health),
@@ -122,6 +139,9 @@ def _account() -> list[Route]:
         Route("/api/validate-yaml", account.validate_yaml, methods=["POST"]),
         Route("/api/repos/create", repositories.create, methods=["POST"]),
         Route("/api/repos/delete", repositories.delete, methods=["DELETE"]),
+        Route("/v2/", images.version),
+        Route("/v2/{owner:segment}/{name:segment}/manifests/{tag:segment}", images.manifest),
+        Route("/v2/{owner:segment}/{name:segment}/blobs/{digest:segment}", images.blob),
         Route("/api/repos/move", repositories.move, methods=["POST"]),
         Route("/lfs/object", large.put, methods=["PUT"]),
         Route("/lfs/object", large.get),

@@ -136,6 +136,7 @@ class ValidateYaml(Body):
     """POST /api/validate-yaml. content: a README.md with its metadata block."""
 
     content: str = ""
+    kind: Annotated[Text, Field(alias="repoType")] = "model"
 
 
 class UploadQuestion(Body):
@@ -150,6 +151,8 @@ class Preupload(Body):
     """POST /api/{kind}/{repo}/preupload/{revision}."""
 
     files: Annotated[list[UploadQuestion], Field(max_length=256)]
+    ignore: Annotated[LongText | None, Field(alias="gitIgnore")] = None
+    """The `.gitignore` that is about to be sent; None for the one that is here."""
 
 
 class PathsInfo(Body):
@@ -185,4 +188,4 @@ class Batch(Body):
     operation: Literal["upload", "download"]
     transfers: tuple[Text, ...] = ()
     objects: Annotated[list[LargeObject], Field(max_length=1000)]
-    hash_algo: Literal["sha256"] = "sha256"
+    hash_algo: Literal["sha256", "sha_256"] = "sha256"

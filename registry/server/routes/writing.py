@@ -38,10 +38,10 @@ def _preupload(request: Request, repo: Repository, body: bodies.Preupload) -> JS
         {
             "path": placed.path,
             "uploadMode": "lfs" if placed.large else "regular",
-            "shouldIgnore": False,
+            "shouldIgnore": placed.ignored,
             "oid": placed.standing,
         }
-        for placed in placement.place(repo, commit, files)
+        for placed in placement.place(repo, commit, files, body.ignore)
     ]
     return JSONResponse({"files": rows})
 

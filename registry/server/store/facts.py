@@ -106,7 +106,7 @@ def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main"
 def front_of(card: bytes) -> dict[str, Any]:
     """The YAML before a card; nothing where there is none that can be read, and that JSON can carry."""
     try:
-        found = front_matter(card[:MAX_FRONT]) or {}
+        found = front_matter(card[:MAX_FRONT].lstrip()) or {}
         canonical.dumps(found)
     except GlasshouseError:
         return {}

@@ -137,12 +137,16 @@ def run(
     extra: Mapping[str, str] | None = None,
     allowed: tuple[int, ...] = (0,),
     more: Sequence[str] = (),
+    at: Path | None = None,
 ) -> bytes:
-    """What git writes to standard output. Raises GitFailed unless it ends in one of the codes `allowed`."""
+    """What git writes to standard output. at: the folder that it is run in.
+
+    Raises GitFailed unless it ends in one of the codes `allowed`.
+    """
     with AT_ONCE:
         done = subprocess.run(
             command(folder, *arguments, more=more), input=given, capture_output=True,
-            env=environment({**_objects(folder), **(extra or {})}), check=False,
+            env=environment({**_objects(folder), **(extra or {})}), check=False, cwd=at,
         )  # fmt: skip
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())

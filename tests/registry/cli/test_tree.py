@@ -90,7 +90,7 @@ def test_what_can_be_chosen_is_listed_completed_and_all_there_is(
 
 
 def test_commands_are_completed_but_for_those_that_are_called_something_else_now() -> None:
-    assert completed("", "ver") == ["verify"] and completed("hub", "") == ["token"]
+    assert completed("", "ver") == ["verify"] and completed("hub", "") == ["usage", "token"]
     assert "token" not in completed("", "") and {"release", "audit"} <= set(completed("", ""))
 
 
@@ -116,7 +116,7 @@ def test_a_token_is_made_by_its_old_name_too(tmp_path: Path) -> None:
         done = subprocess.run(
             [GLASSHOUSE, *words, "create", words[0], "--root", tmp_path], capture_output=True, text=True, check=True
         )
-        assert done.stdout.startswith("hub_")
+        assert done.stdout.startswith("hf_")
 
 
 def at(words: str) -> Any:

@@ -108,7 +108,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for read in (
         lambda: metadata.check_card(b"---\n" + data + b"\n---\n"),
         lambda: metadata.check_results(data, name="x"),
-        lambda: metadata.fault(b"---\n" + data + b"\n---\n"),
+        lambda: metadata.look_at(b"---\n" + data + b"\n---\n"),
     ):
         try:
             read()
@@ -117,17 +117,21 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("card", "says"),
+    ("card", "errors", "warnings"),
     [
-        (b"# A model\n", None),
-        (b"---\nlicense: mit\n---\n", None),
-        (b"---\nlicense: [mit\n---\n", "README.md"),
-        (b"---\n- mit\n---\n", "is not a map"),
+        (b"# A model\n", "", "empty or missing yaml metadata"), (b"---\nlicense: mit\n---\n", "", ""),
+        (b"---\nlicense: [mit\n---\n", "README.md", ""), (b"---\n- mit\n---\n", "is not a map", ""),
+        (b"---\nlicense: asdf\n---\n", '"license" must be one of [', ""),
+        (b"---\nlicense: {a: 1}\n---\n", "license", ""),
+        (b"---\nlicense: [mit, gpl]\n---\n", "", ""),
+        (b"---\nmodel-index: foo\n---\n", '"model-index" must be an array', ""),
+        (b"---\nmodel-index: []\n---\n", "", ""),
     ],
-)
-def test_metadata_that_cannot_be_read_is_named(card: bytes, says: str | None) -> None:
-    found = metadata.fault(card)
-    assert found is None if says is None else says in str(found)
+)  # fmt: skip
+def test_a_card_is_looked_at_as_the_hub_does(card: bytes, errors: str, warnings: str) -> None:
+    found = metadata.look_at(card)
+    for told, expected in ((found.errors, errors), (found.warnings, warnings)):
+        assert told == () if not expected else expected in told[0]
 
 
 @pytest.mark.parametrize(
