@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from registry import canonical, tensors
 from registry.digest import sha256_bytes, sha256_file
@@ -30,7 +30,7 @@ from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import DataSource, Row, Summary, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.release_record import Companion, Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
+from registry.records.release_record import Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import (
     INDEX_ROW,
@@ -84,8 +84,8 @@ def write(
     extra: more files of the model's directory, which the stage that trains wrote; safetensors among them are weights;
     or a record of a base.
     declared: what the record says of unusual files.
-    opened: the licences that its record states. Such a release has code in its commit, a data set beside it, a card of
-    the data, a technical report, and the record of how open it is.
+    opened: the licences that its record states. It has code in its commit, data that anybody can get, a card of the
+    data, a technical report, and the record of how open it is.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
     for path, data in {
@@ -106,7 +106,7 @@ def write(
         write_atomic(folder / layout.GIT_ATTRIBUTES, git_attributes(folder))
     plan = _plan(folder, opened is not None)
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
-    _records(folder, plan, chain or _chain)
+    _records(folder, plan, chain or _chain, "installed" if opened else "files")
     return _record(folder, repo, version, declared, opened)
 
 
@@ -140,10 +140,10 @@ def rows() -> Iterable[Row]:
         )  # fmt: skip
 
 
-def _records(folder: Path, plan: Plan, chain: Callable[[Path], Chain]) -> None:
+def _records(folder: Path, plan: Plan, chain: Callable[[Path], Chain], kind: Literal["installed", "files"]) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
     provenance = folder / layout.PROVENANCE
-    summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind="files", license=None)])
+    summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind=kind, license=None)])
     write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
     write_atomic(folder / layout.CHECKPOINTS, chain(folder).to_bytes())
     evaluation = Evaluation(
@@ -177,7 +177,6 @@ def _record(
         weights=weights,
         declared=declared,
         licenses=opened,
-        companions=(Companion(repo=f"datasets/{repo}-data", content="5" * 64, files=4, size=9),) if opened else (),
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
     every.write(folder)

@@ -45,6 +45,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
+from registry.records.openness_record import OpennessRecord
 from registry.records.project import Project
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
@@ -59,6 +60,7 @@ from tests.registry.openness.test_energy import CSV
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
     layout.EVALUATION: Evaluation, layout.STAGES: Stages, layout.BASE: Base,
+    layout.OPENNESS: OpennessRecord,
 }  # fmt: skip
 ATTESTATIONS = (
     predicates.DataManifest, predicates.Checkpoints, predicates.ModelCard, predicates.Release, predicates.Openness,

@@ -26,6 +26,7 @@ from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference
+from registry.records.release_record import StatedLicences
 from registry.release.signing import sign
 from registry.report import Report
 from registry.verification.steps import verify
@@ -104,7 +105,7 @@ def found(report: Report) -> list[list[str | int]]:
 
 
 def main() -> None:
-    """Sign one synthetic release in six ways, and one that the pipeline made; keep what verifying needs."""
+    """Sign one synthetic release in six ways, one that the pipeline made, an open one; keep what verifying needs."""
     if "--reports" not in sys.argv:
         _make()
     for golden in goldens():
@@ -141,6 +142,15 @@ def _make() -> None:
             shutil.copytree(scratch / "synthetic", scratch / way)
             _keep(way, scratch / way, signer, rule, now)
         _keep("trained", _trained(scratch), one, identity, FOR_EVER)
+        _keep_open(scratch)
+
+
+def _keep_open(scratch: Path) -> None:
+    """A release that is of class II by version 1 of the rules of openness, and a policy that asks for it."""
+    signer = KeySigner(write_key(scratch / "open.pem"))
+    stated = StatedLicences(code="Apache-2.0", data="CC0-1.0", documents="CC-BY-4.0")
+    synthetic_release.write(scratch / "open", weights_bytes=512, opened=stated)
+    _keep("open", scratch / "open", signer, {"kind": "key", "pem": signer.public_key.pem}, FOR_EVER, openness="II")
 
 
 def _trained(scratch: Path) -> Path:
@@ -160,10 +170,10 @@ def _trained(scratch: Path) -> Path:
     return project.root / "releases" / "small" / "v1.0.0"
 
 
-def _keep(name: str, folder: Path, signer: Signer, rule: dict[str, Any], now: datetime) -> None:
+def _keep(name: str, folder: Path, signer: Signer, rule: dict[str, Any], now: datetime, **asked: str) -> None:
     """Sign the release in `folder`; keep it, and how it is verified."""
     sign(folder, signer)
-    how = {"policy": {"signers": [rule]}, "now": now.isoformat()}
+    how = {"policy": {"signers": [rule], **asked}, "now": now.isoformat()}
     write_atomic(VERSION / f"{name}.how.json", json.dumps(how, indent=1).encode() + b"\n")
     with tarfile.open(VERSION / f"{name}.tar.gz", "w:gz") as archive:
         for path in sorted(folder.rglob("*")):

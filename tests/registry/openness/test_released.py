@@ -99,10 +99,11 @@ def test_data_counts_only_where_others_can_get_it_and_all_of_it_is_open(folder: 
     def licence(name: str) -> Callable[[Any], None]:
         return lambda summary: summary["licenses"].update({name: summary["licenses"].pop("MIT")})
 
-    alone = changed(folder, layout.RECORD, lambda record: record.pop("companions"))
-    assert states(alone, "datasets", "evaluation-data") == ["missing", "missing"]
-    bought = changed(folder, layout.DATA_SUMMARY, lambda summary: summary["sources"][0].update(kind="huggingface"))
-    assert states(bought, "datasets") == ["conditional"]
+    alone = changed(folder, layout.DATA_SUMMARY, lambda summary: summary["sources"][0].update(kind="files"))
+    assert states(alone, "datasets") == ["missing"]
+    row = {"repo": "datasets/glasshouse/texts", "content": "5" * 64, "files": 4, "size": 9}
+    beside = changed(folder, layout.RECORD, lambda record: record.update(companions=[row]))
+    assert states(beside, "datasets", "evaluation-data") == ["conditional", "conditional"]
     closed = changed(folder, layout.DATA_SUMMARY, licence("CC-BY-NC-4.0"))
     assert states(closed, "datasets") == ["missing"] and "CC-BY-NC-4.0" in closed.by_name["datasets"].why
     untold = changed(folder, layout.DATA_SUMMARY, lambda s: s["licenses"].update(NOASSERTION={"documents": 3, "bytes": 1}))  # fmt: skip # noqa: E501
