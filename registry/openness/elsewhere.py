@@ -12,53 +12,22 @@ that a link alone speaks for.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from registry.hub.conventions import is_weights
 from registry.openness import licences
 from registry.openness.assessment import Assessment, Judged, licensed, missing, unknown
+from registry.openness.custom_names import is_called, is_data
 from registry.openness.licences import MAX_LENGTH
 from registry.openness.seen import SeenRepository
 from registry.records import layout
 from registry.records.kinds import CONFIG
 from registry.records.openness_record import EvidenceFile
-from registry.suffixes import PARQUET
 
 MAX_NAMED = 100
 """Files that one component names, at most."""
 MAX_PATH = 1024
-_SUFFIX = r"\.(?:py|sh|ipynb|jl|rs|cpp|cu)$"
-
-
-def _code(words: str) -> str:
-    """Source code that is called by one of `words`, or lies in a folder that is."""
-    return rf"(?:^|/)(?:{words})(?:(?:[_-][^/]*)?|/.*){_SUFFIX}"
-
-
-CALLED: Mapping[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
-        "model-architecture": _code("modell?ing|model|architecture"),
-        "training-code": _code("(?:pre|fine)?[_-]?(?:train|tune|tuning)(?:ing|er)?"),
-        "inference-code": _code("infer(?:ence)?|generat(?:e|ion)|predict|chat"),
-        "evaluation-code": _code("eval(?:uat(?:e|ion))?|benchmarks?"),
-        "data-preprocessing-code": _code("preprocess(?:ing)?|prepare|tokenize|corpus|dedup(?:licate)?|clean"),
-        "supporting-libraries": _code("tokenization|tools|utils"),
-        "data-card": r"(?:^|/)(?:data[-_ ]?(?:card|sheet|statement))[^/]*\.(?:md|pdf|txt)$",
-        "technical-report": r"(?:^|/)[^/]*tech(?:nical)?[-_ ]?report[^/]*\.(?:md|pdf)$",
-        "research-paper": r"(?:^|/)(?:research[-_ ]?)?paper[^/]*\.(?:md|pdf|tex)$",
-        "evaluation-results": r"^\.eval_results/[^/]+\.yaml$"
-        r"|(?:^|/)(?:eval|results?|benchmarks?)[^/]*\.(?:json|jsonl|csv|md)$",
-        "sample-outputs": r"(?:^|/)samples?(?:/[^/]+|[^/]*\.(?:txt|md|json|jsonl))$",
-        "evaluation-data": r"(?:^|/)(?:test|valid(?:ation)?|eval)(?:[-_][^/]*)?\.(?:jsonl|parquet|csv|txt)$",
-    }.items()
-}  # fmt: skip
-"""How files are called that are a component, by custom; letters' case does not count."""
-DATA = re.compile(
-    rf"(?:{re.escape(PARQUET)}|\.(?:jsonl|json|csv|tsv|txt|arrow|bin|npy))(?:\.(?:gz|zst|xz|bz2))?$", re.IGNORECASE
-)
-"""How the names of files of data sets end."""
 CODE_HOST = re.compile(r"https?://(?:www\.)?(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)/[\w.-]+/[\w.-]+")
 PAPER = re.compile(r"https?://(?:www\.)?(?:arxiv\.org/(?:abs|pdf)/|doi\.org/|openreview\.net/)[\w./?=-]{3,100}")
 RESULTS = re.compile(r"^#{1,6}[^\n]{0,80}(?:evaluation|results|benchmark|performance)", re.IGNORECASE | re.MULTILINE)
@@ -131,7 +100,7 @@ class _Look:
 
     def _called(self, name: str) -> Judged | None:
         """A component whose files are called so; None where there are none."""
-        paths = [path for path in self._seen.files if CALLED[name].search(path)]
+        paths = [path for path in self._seen.files if is_called(name, path)]
         found = _files(self._seen, paths)
         return self._under(name, f"called so: {_listed(found)}", found) if found else None
 
@@ -203,13 +172,13 @@ class _Look:
 
     def _datasets(self) -> Judged:
         def paths(one: SeenRepository) -> list[str]:
-            return [path for path in one.files if DATA.search(path)]
+            return [path for path in one.files if is_data(path)]
 
         return self._of_datasets("datasets", "files", paths, "the card names no data set")
 
     def _evaluation_data(self) -> Judged:
         def paths(one: SeenRepository) -> list[str]:
-            return [path for path in one.files if CALLED["evaluation-data"].search(path)]
+            return [path for path in one.files if is_called("evaluation-data", path)]
 
         name = "evaluation-data"
         found = self._of_datasets(name, "files to test on", paths, "nothing is called so, and no data set is named")

@@ -63,7 +63,7 @@ class Roles:
 
 def code(stages: Collection[StageRun]) -> tuple[EvidenceFile, ...]:
     """The source code that `stages` read from the release's git commit, by path."""
-    found = {path: sha256 for one in stages for path, sha256 in _committed(one) if _is_code(path)}
+    found = {path: sha256 for one in stages for path, sha256 in _committed(one) if is_code(path)}
     return tuple(EvidenceFile(path=path, sha256=sha256, at="source") for path, sha256 in sorted(found.items()))
 
 
@@ -81,7 +81,8 @@ def _committed(one: StageRun) -> Iterator[tuple[str, str]]:
         yield from ((path, sha) for path, sha in inside.items() if dep.path in committed or path in committed)
 
 
-def _is_code(path: str) -> bool:
+def is_code(path: str) -> bool:
+    """Whether a file is source code, by its name."""
     return PurePosixPath(path).suffix.lower() in CODE
 
 

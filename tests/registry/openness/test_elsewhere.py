@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.hub.transfer import RemoteFile
-from registry.openness import elsewhere
+from registry.openness import custom_names, elsewhere
 from registry.openness.assessment import Assessment
 from registry.openness.seen import SeenRepository
 
@@ -47,9 +47,10 @@ def test_every_card_has_an_answer(fields: dict[str, Any], text: str | None, gate
         assert not any(one.counts for one in found.judged)
 
 
-@given(st.sampled_from(sorted(elsewhere.CALLED)), st.text(max_size=300))
-def test_every_name_is_told_in_linear_time(component: str, text: str) -> None:
-    assert elsewhere.CALLED[component].search(text) is None or text
+@given(st.sampled_from(custom_names.COMPONENTS), st.text(max_size=300))
+def test_every_path_is_told(component: str, path: str) -> None:
+    assert custom_names.is_called(component, path) in (True, False)
+    assert custom_names.is_called(component, path.upper()) is custom_names.is_called(component, path.upper().lower())
 
 
 @pytest.mark.parametrize(
