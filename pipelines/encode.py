@@ -24,6 +24,7 @@ from pipelines.corpus import parquet
 from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.files import directory_beside, readable, write_atomic
+from registry.manifest import Entry
 from registry.records import data_manifest, folders, token_counts, tokens
 from registry.records.data_manifest import Summary
 from registry.records.tokens import Split, Splits, TokenFile, Tokens
@@ -38,16 +39,16 @@ class HashedFile:
         self._path, self._size, self._hash = path, 0, hashlib.sha256()
         self._stream = files.enter_context(path.open("wb"))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append `data`."""
         self._stream.write(data)
         self._hash.update(data)
         self._size += len(data)
 
-    def close(self) -> TokenFile:
-        """Finish it, and give its entry for tokens.json."""
+    def close(self) -> Entry:
+        """Finish it, and say what it is."""
         self._stream.close()
-        return TokenFile(path=self._path.name, sha256=self._hash.hexdigest(), size=self._size)
+        return Entry(self._path.name, self._size, self._hash.hexdigest())
 
 
 class SplitWriter:
@@ -57,7 +58,7 @@ class SplitWriter:
         self._folder, self._split, self._stack = folder, split, files
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._shard_tokens = self._room = shard_tokens
-        self._full: list[TokenFile] = []
+        self._full: list[Entry] = []
         self._shard = HashedFile(folder / f"{split}-00000.bin", files)
         self._index = HashedFile(folder / f"{split}.index", files)
         self._tokens = self._documents = self._size = 0
@@ -80,7 +81,8 @@ class SplitWriter:
 
     def close(self) -> tuple[Split, list[TokenFile]]:
         """Finish all files: the split's sizes, and the files' entries."""
-        files = [*self._full, self._shard.close(), self._index.close()]
+        closed = [*self._full, self._shard.close(), self._index.close()]
+        files = [TokenFile(path=file.path, sha256=file.sha256, size=file.size) for file in closed]
         return Split(tokens=self._tokens, documents=self._documents, size=self._size), files
 
 

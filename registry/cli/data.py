@@ -244,3 +244,46 @@ def diff(
         if not found:
             print("their data do not differ")
     _standing(*sides)
+
+
+@app.command(
+    epilog='Example: glasshouse data search hf://org/model@v1.0.0 "a passage" --index build/search --key public.pem'
+)
+@signing.grouped
+def search(
+    reference: Reference,
+    passages: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The passages, byte for byte.")],
+    trust: verify.Verifying,
+    index: Annotated[Path, typer.Option("--index", help="The folder that `python -m pipelines.search` wrote.")],
+    most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="Documents named for each passage.")] = 10,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not hash the index: what is not found is then UNKNOWN, not absent.")
+    ] = False,
+    endpoint: verify.Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether the training data hold a passage, and in which documents.
+
+    A passage that is found stands in a document that was trained on: its text is hashed. One that is not found is
+    absent only where the release signs the index; else it ends in 3.
+    """
+    from registry.catalog import searching
+    from registry.catalog.searching import Presence
+    from registry.report import Verdict
+
+    with _reading(reference, trust, endpoint, None) as data:
+        where = searching.read(data, index, quick=quick)
+        found = searching.search(data, where, passages, most)
+        if as_json:
+            told = [each.as_json() for each in found]
+            output.data({"release": _signed(data.entry), "doubt": where.doubt, "passages": told})
+        else:
+            for each in found:
+                print(output.printable(f"{each.presence}, {each.count} times: {each.text[:200]}"))
+                for row, offset in each.places:
+                    print(output.printable(f"  {row.source}/{row.path} (sha256:{row.sha256}), byte {offset}"))
+        if where.doubt:
+            output.say(f"what is not found may be there all the same: {where.doubt}")
+        _standing(data.entry)
+        if any(each.presence is Presence.UNKNOWN for each in found):
+            raise typer.Exit(Verdict.UNKNOWN.exit_code)
