@@ -18,6 +18,7 @@ from registry.records.release_record import ReleaseRecord
 from registry.release import signing
 from registry.report import Verdict
 from registry.verification.steps import verify
+from tests import synthetic_release
 from tests.authority import SIGNER, Authority, Holder, StandingClock, root_pem
 from tests.sigstore_instance.tsa import TimestampAuthority
 
@@ -127,6 +128,7 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
             changed = standing.model_copy(update={"version": f"{major + 1}.0.0"})
             (folder / layout.RECORD).write_bytes(changed.to_bytes())
             every.write(folder)
+            (folder / layout.OPENNESS).write_bytes(synthetic_release.assessed(folder).record.to_bytes())
         if name == "paired":
             for path in PAIR:
                 (folder / path).write_text(path)

@@ -132,7 +132,7 @@ def test_weights_that_no_stage_made_of_the_base_fail(
 ) -> None:
     base = taken(world, tmp_path / "project", world.trusted)
     plan = {"base": ((), (synthetic_release.BASE, layout.BASE)), **synthetic_release.STAGES}
-    monkeypatch.setattr(synthetic_release, "_plan", lambda folder: plan)
+    monkeypatch.setattr(synthetic_release, "_plan", lambda folder, opened: plan)
     report = api.verify(tuned(world, tmp_path / "tuned", base), world.policy, bases=True)
     (link,) = [check for check in report.checks if check.subject == "weights <- base"]
     assert link.verdict is Verdict.FAIL and "no dependency leads" in link.reason
