@@ -40,6 +40,10 @@ def serve(
         list[str] | None,
         typer.Option(help="Let pages of this origin ask, in browsers; may be given several times; `*` for all."),
     ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Believe X-Forwarded-For of this address or network; may be given several times."),
+    ] = None,
     xet: Annotated[
         bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
     ] = True,
@@ -73,6 +77,7 @@ def serve(
         xet=xet,
         url=url,
         origins=tuple(origin or ()),
+        proxies=tuple(proxy or ()),
         limits=limits,
     )
 

@@ -26,13 +26,17 @@ def main() -> int:
     parser.add_argument(
         "--origin", dest="origins", action="append", default=[], help="whose pages browsers may ask from"
     )
+    parser.add_argument(
+        "--proxy", dest="proxies", action="append", default=[], help="whose X-Forwarded-For is believed"
+    )
     parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
     defaults = asdict(ServerLimits())
     for name, value in defaults.items():
         kind = int if value is None else type(value)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see ServerLimits")
     options = vars(parser.parse_args())
-    options["origins"] = tuple(options.pop("origins"))
+    for name in ("origins", "proxies"):
+        options[name] = tuple(options[name])
     limits = ServerLimits(**{name: options.pop(name) for name in defaults})
     try:
         serve(**options, limits=limits)

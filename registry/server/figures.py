@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping
 
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0)
 """Upper ends, in seconds, of the histogram of durations; one more has no end."""
+PREFIX = "glasshouse_hub_"
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _NAMES = (*_CLASSES, "sent", "received", "microseconds", "started", *map(str, BUCKETS), "+Inf")
 _WIDTH = 8 * len(_NAMES)
@@ -50,19 +52,27 @@ class Figures:
 
     def render(self) -> str:
         """Source: Prometheus, text exposition format 0.0.4."""
-        lines = ["# TYPE glasshouse_hub_requests_total counter"]
-        lines += [f'glasshouse_hub_requests_total{{status="{name}"}} {self.total(name)}' for name in _CLASSES]
-        for name in ("sent", "received"):
-            lines += [f"# TYPE glasshouse_hub_{name}_bytes_total counter"]
-            lines += [f"glasshouse_hub_{name}_bytes_total {self.total(name)}"]
-        done = sum(map(self.total, _CLASSES))
-        lines += ["# TYPE glasshouse_hub_requests_in_progress gauge"]
-        lines += [f"glasshouse_hub_requests_in_progress {max(0, self.total('started') - done)}"]
-        lines += ["# TYPE glasshouse_hub_request_seconds histogram"]
+        lines = told("requests_total", "counter", "Requests that were answered, by the class of the status.",
+                     {f'{{status="{name}"}}': self.total(name) for name in _CLASSES})  # fmt: skip
+        for name, words in (("sent", "Bytes of bodies that were sent."), ("received", "Bytes of bodies that came.")):
+            lines += told(f"{name}_bytes_total", "counter", words, {"": self.total(name)})
+        under_way = max(0, self.total("started") - sum(map(self.total, _CLASSES)))
+        lines += told("requests_in_progress", "gauge", "Requests that are not answered yet.", {"": under_way})
+        lines += told("request_seconds", "histogram", "Seconds from a request's head to the end of its answer.", {})
         count = 0
         for name in (*map(str, BUCKETS), "+Inf"):
             count += self.total(name)
-            lines += [f'glasshouse_hub_request_seconds_bucket{{le="{name}"}} {count}']
-        lines += [f"glasshouse_hub_request_seconds_sum {self.total('microseconds') / 1e6}"]
-        lines += [f"glasshouse_hub_request_seconds_count {count}"]
+            lines += [f'{PREFIX}request_seconds_bucket{{le="{name}"}} {count}']
+        lines += [f"{PREFIX}request_seconds_sum {self.total('microseconds') / 1e6}"]
+        lines += [f"{PREFIX}request_seconds_count {count}"]
         return "\n".join(lines) + "\n"
+
+
+def told(name: str, kind: str, words: str, values: Mapping[str, float]) -> list[str]:
+    """The lines of one metric. values: {its labels, in braces, or nothing: its value}."""
+    name = f"{PREFIX}{name}"
+    return [
+        f"# HELP {name} {words}",
+        f"# TYPE {name} {kind}",
+        *(f"{name}{labels} {each}" for labels, each in values.items()),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,6 +21,7 @@ class PromptProtocol(H11Protocol):
 
     limits: ServerLimits
     open: Shares
+    proxies: tuple[IPv4Network | IPv6Network, ...]
     _address: str | None = None
     _head: asyncio.TimerHandle | None = None
     _answer: asyncio.TimerHandle | None = None
@@ -27,11 +29,11 @@ class PromptProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection opens: its first head is awaited."""
         address = (transport.get_extra_info("peername") or ("?",))[0]
-        if not self.open.take(address):
-            self._address = None
-            transport.abort()
-        else:
-            self._address = address
+        if not self._is_proxy(address):
+            if self.open.take(address):
+                self._address = address
+            else:
+                transport.abort()
         super().connection_made(transport)
         self._await_head()
 
@@ -62,6 +64,10 @@ class PromptProtocol(H11Protocol):
             self._address = None
         super().connection_lost(exc)
 
+    def _is_proxy(self, address: str) -> bool:
+        """Whether many clients share this address."""
+        return bool(self.proxies) and any(ip_address(address) in network for network in self.proxies)
+
     def _await_head(self) -> None:
         self._head = self.loop.call_later(self.limits.head_seconds, self.transport.close)
 
@@ -84,7 +90,9 @@ class PromptProtocol(H11Protocol):
             self._answer = None
 
 
-def prompt(limits: ServerLimits) -> type[PromptProtocol]:
-    """The protocol with these limits."""
+def prompt(limits: ServerLimits, proxies: tuple[str, ...] = ()) -> type[PromptProtocol]:
+    """The protocol with these limits. proxies: addresses and networks that may have as many connections as all."""
     shares = Shares(sys.maxsize, limits.address_connections)
-    return type("Prompt", (PromptProtocol,), {"limits": limits, "open": shares})
+    return type(
+        "Prompt", (PromptProtocol,), {"limits": limits, "open": shares, "proxies": tuple(map(ip_network, proxies))}
+    )

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -46,6 +47,7 @@ def serve(
     xet: bool = True,
     url: str | None = None,
     origins: tuple[str, ...] = (),
+    proxies: tuple[str, ...] = (),
     limits: ServerLimits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
@@ -54,6 +56,7 @@ def serve(
     access_log: gets a line of JSON for each request; `-` means standard error.
     blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
     url: where clients reach it, behind a proxy.  origins: whose pages browsers may ask from, `*` for anybody's.
+    proxies: addresses, or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
     Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
     """
@@ -64,7 +67,14 @@ def serve(
     for origin in origins:
         if origin != "*" and (not _URL.fullmatch(origin) or origin.count("/") > 2):
             raise InputError(f"{origin!r} is not an origin", mend="such as --origin https://app.example.org, or '*'")
-    hub = Hub.open(root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"), origins=origins)
+    for proxy in proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as problem:
+            raise InputError(f"{proxy!r} is not an address: {problem}", mend="such as --proxy 10.0.0.0/8") from problem
+    hub = Hub.open(
+        root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"), origins=origins, proxies=proxies
+    )
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:
@@ -87,12 +97,13 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     log = _log(access_log)
     config = uvicorn.Config(
         create_app(hub, figures, log, pages_of),
-        http=prompt(hub.limits),
+        http=prompt(hub.limits, hub.proxies),
         limit_concurrency=hub.limits.connections,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(hub.proxies),
+        forwarded_allow_ips=list(hub.proxies),
         ws="none",
         lifespan="off",
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.server.access import rights
+from registry.server.access.audit_log import AuditLog
 from registry.server.access.auth import Links
 from registry.server.access.limits import ServerLimits
 from registry.server.access.tokens import TokenStore, User
@@ -54,8 +55,12 @@ class Hub:
     """Signs links, and knows its own."""
     large: LargeFiles
     """The large files, and the quota."""
+    audit: AuditLog
+    """What was done with rights."""
     origins: tuple[str, ...]
     """Whose pages browsers may ask from; `*` for anybody's."""
+    proxies: tuple[str, ...]
+    """Addresses and networks of those who say truly for whom they ask."""
     index: RepositoryIndex
     """What the lists say, and this process's own."""
 
@@ -69,6 +74,7 @@ class Hub:
         xet: bool = True,
         url: str | None = None,
         origins: tuple[str, ...] = (),
+        proxies: tuple[str, ...] = (),
     ) -> Hub:
         """The server over the folder `root`, made if missing, after what a power cut left in it was swept away.
 
@@ -82,7 +88,9 @@ class Hub:
         sweep(root / REPOSITORIES)
         large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
         index = RepositoryIndex(root / REPOSITORIES, blobs)
-        return cls(root, limits, xet, url, TokenStore(root), Links(root), large, origins, index)
+        return cls(
+            root, limits, xet, url, TokenStore(root), Links(root), large, AuditLog(root), origins, proxies, index
+        )
 
     @property
     def repositories(self) -> Path:

@@ -21,6 +21,7 @@ from registry.errors import GlasshouseError, InputError
 from registry.files import write_atomic
 from registry.hub.reference import DATASETS, check_repository
 from registry.records.record import Record
+from registry.server.access.audit_log import OPERATOR, AuditLog
 from registry.server.access.issuers import Keys, is_safe
 from registry.server.access.tokens import Role, TokenStore
 from registry.server.problems import Problem
@@ -81,6 +82,8 @@ def trust(root: Path, publisher: Publisher) -> None:
     root.mkdir(parents=True, exist_ok=True)
     others = tuple(each for each in listed(root) if each != publisher)
     write_atomic(root / FILE, _Publishers(publishers=(*others, publisher)).to_bytes())
+    told = {"issuer": publisher.issuer, "subject": publisher.subject}
+    AuditLog(root).add("publisher trusted", OPERATOR, publisher.repo, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Ex
             claims = _verify(identity, publisher)
             _use_up(root, signed, int(claims["exp"]))
             name = resource.removeprefix(DATASETS).split("/")[0]
-            _, token = tokens.create(name, Role.WRITE, seconds=SECONDS, repo=resource)
+            _, token = tokens.create(name, Role.WRITE, seconds=SECONDS, repo=resource, by=publisher.subject)
             return Exchanged(token, SECONDS)
     raise Problem(403, f"nobody of that identity may publish to {resource[:200]}")
 

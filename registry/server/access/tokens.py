@@ -24,6 +24,7 @@ from registry.errors import InputError
 from registry.files import write_atomic
 from registry.hub.reference import is_name
 from registry.records.record import Record, Sha256
+from registry.server.access.audit_log import OPERATOR, AuditLog
 from registry.server.locks import locked
 from registry.server.names import RepoName
 
@@ -146,10 +147,12 @@ class TokenStore:
         seconds: int | None = None,
         repo: str | None = None,
         token: str | None = None,
+        by: str = OPERATOR,
     ) -> tuple[Token, str]:
         """(what is stored, the token itself, which is told this once). seconds: how long it lives; None for ever.
 
         repo: the one repository that it is for.  token: chosen by the caller, where it must be known before.
+        by: who makes it, for the audit log.
         Raises InputError for a bad name or token.
         """
         secret = token or PREFIX + secrets.token_urlsafe(32)
@@ -170,6 +173,8 @@ class TokenStore:
         with self._lock():
             others = tuple(each for each in self._read().tokens if each.sha256 != made.sha256 and not each.expired(now))
             self._write(_Tokens(tokens=(*others, made)))
+        told = {"namespaces": list(made.namespaces), "role": str(made.role), "repo": made.repo, "expires": made.expires}
+        AuditLog(self._path.parent).add("token created", by, f"{made.name} {made.id}", told)
         return made, secret
 
     def revoke(self, token_id: str) -> Token:
@@ -180,6 +185,7 @@ class TokenStore:
             if gone is None:
                 raise InputError(f"there is no token {token_id[:40]!r}", mend="glasshouse hub token list --root DIR")
             self._write(_Tokens(tokens=tuple(token for token in tokens if token is not gone)))
+        AuditLog(self._path.parent).add("token revoked", OPERATOR, f"{gone.name} {gone.id}", {})
         return gone
 
     def _refresh(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from registry.errors import InputError
 from registry.server.access.limits import Shares
-from registry.server.figures import Figures
+from registry.server.figures import Figures, told
 from registry.server.problems import Problem
 from registry.server.routes import (
     account,
@@ -42,6 +43,7 @@ from registry.server.routes.answers import declined
 from registry.server.routes.asking import hub
 from registry.server.routes.middleware import Limited, Observed, Strict
 from registry.server.state import Hub
+from registry.server.store import holdings
 
 Pages = Callable[[Hub], Iterable[Route]]
 """What people look at, of a server."""
@@ -223,10 +225,18 @@ def _openapi(request: Request) -> JSONResponse:
 
 def _metrics(request: Request) -> PlainTextResponse:
     """GET /metrics, as Prometheus reads it. Keep it from the outside at the proxy."""
-    figures = request.app.state.figures
-    text = figures.render() if figures is not None else ""
-    large = hub(request).large
-    text += f"glasshouse_hub_uploads_open {large.uploads.open()}\nglasshouse_hub_disk_free_bytes {large.quota.free}\n"
+    figures, here = request.app.state.figures, hub(request)
+    counts, sizes = Counter[str](), Counter[str]()
+    for each in holdings.each(here.repositories):
+        counts[f'{{namespace="{each.name.owner}"}}'] += 1
+        sizes[f'{{namespace="{each.name.owner}"}}'] += each.size
+    lines = [
+        *told("uploads_open", "gauge", "Uploads under way.", {"": here.large.uploads.open()}),
+        *told("disk_free_bytes", "gauge", "Bytes that the disk has room for.", {"": here.large.quota.free}),
+        *told("repositories", "gauge", "Repositories of each namespace.", counts),
+        *told("held_bytes", "gauge", "Bytes that each namespace holds, as a quota counts them.", sizes),
+    ]
+    text = (figures.render() if figures is not None else "") + "\n".join(lines) + "\n"
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

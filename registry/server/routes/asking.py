@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from registry.server.access import auth, rights
@@ -100,3 +101,9 @@ def proposable(request: Request) -> tuple[Repository, User]:
 def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
     """The repository that a link was signed for. Raises Problem 404 where it has gone since."""
     return Repository.open(hub(request).repositories, RepoName(*claims["repo"].split("/")))
+
+
+async def note(request: Request, event: str, about: object, **facts: object) -> None:
+    """Write into the audit log what the request has done."""
+    seen = request.scope.get("seen", {})
+    await run_in_threadpool(hub(request).audit.add, event, str(seen.get("user")), str(about), facts, seen.get("id"))

@@ -13,7 +13,7 @@ from registry.errors import InputError
 from registry.hub.reference import is_name
 from registry.server.problems import Problem
 from registry.server.routes import bodies, paging, receiving
-from registry.server.routes.asking import base_url, hub, member, repository, writable
+from registry.server.routes.asking import base_url, hub, member, note, repository, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.paging import NUMBER
 from registry.server.routes.turns import in_turn
@@ -59,6 +59,7 @@ async def decide(request: Request) -> JSONResponse:
     if user is None:
         raise Problem(404, "there is no such request")
     await in_turn(repo, AccessGate(repo).decide, user, body.status, body.reason)
+    await note(request, f"access {body.status}", repo.name.url_path, user=user)
     return JSONResponse({})
 
 
@@ -74,4 +75,5 @@ async def grant(request: Request) -> JSONResponse:
     if not known:
         raise Problem(404, f"nobody here is called {body.user[:100]}")
     await in_turn(repo, partial(AccessGate(repo).decide, granted=True), body.user, "accepted")
+    await note(request, "access granted", repo.name.url_path, user=body.user)
     return JSONResponse({})

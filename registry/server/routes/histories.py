@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from registry.server import names
 from registry.server.routes import bodies, paging, receiving
-from registry.server.routes.asking import base_url, hub, writable
+from registry.server.routes.asking import base_url, hub, note, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.paging import NUMBER
 from registry.server.routes.turns import in_turn
@@ -26,6 +26,7 @@ async def squash(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.Squash)
     branch = names.revision(request.path_params["revision"])
     made = await in_turn(repo, rewriting.squash, repo, branch, user.name, body.message)
+    await note(request, "history squashed", repo.name.url_path, branch=branch, commit=made)
     return JSONResponse({"commitOid": made})
 
 
@@ -48,6 +49,7 @@ async def delete_large_files(request: Request) -> JSONResponse:
     repo, _ = writable(request)
     told = (await receiving.read(request, bodies.DeleteLargeFiles)).deletions
     await in_turn(repo, partial(rewriting.forget, rewrite=told.rewrite), repo, told.sha)
+    await note(request, "large files deleted", repo.name.url_path, sha256=told.sha[:100], rewritten=told.rewrite)
     return JSONResponse({})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -21,8 +22,8 @@ _HOST = re.compile(rb"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5
 class Observed:
     """Outermost: sees every request and its answer, also those that are declined or break.
 
-    figures: shared by the workers of one server.  log: gets a line of JSON for each request. Neither names a token, a
-    signature or a query: only the path.
+    figures: shared by the workers of one server.  log: gets a line of JSON for each request, with the id that its
+    answer has as X-Request-Id. Neither names a token, a signature or a query: only the path.
     """
 
     def __init__(self, app: ASGIApp, figures: Figures | None, log: TextIO | None) -> None:
@@ -33,7 +34,7 @@ class Observed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        seen: dict[str, Any] = {"status": 0, "sent": 0, "received": 0, "user": None}
+        seen: dict[str, Any] = {"id": secrets.token_hex(8), "status": 0, "sent": 0, "received": 0, "user": None}
         started = time.monotonic()
 
         async def heard() -> Message:
@@ -44,6 +45,7 @@ class Observed:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", seen["id"].encode())]
             await send(message)
             seen["sent"] += len(message.get("body", b""))
 

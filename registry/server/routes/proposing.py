@@ -16,7 +16,7 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, hub, opened, proposable, repository, writable
+from registry.server.routes.asking import base_url, hub, note, opened, proposable, repository, writable
 from registry.server.routes.declared import query, takes
 from registry.server.routes.turns import in_turn
 from registry.server.store import pulls
@@ -105,6 +105,8 @@ async def merge(request: Request) -> JSONResponse:
     repo, user = await run_in_threadpool(writable, request)
     body = await receiving.read(request, bodies.Merge)
     pull = await in_turn(repo, hub(request).merge, repo, user, _number(request), body.comment)
+    about = f"{repo.name.url_path} {pull.number}"
+    await note(request, "pull request merged", about, branch=pull.branch, commit=pull.merged, author=pull.author)
     return JSONResponse({"mergeCommitId": pull.merged})
 
 

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from registry.server import names
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import writable
+from registry.server.routes.asking import note, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.turns import in_turn
 
@@ -26,7 +26,9 @@ async def branch(request: Request) -> JSONResponse:
 async def delete_branch(request: Request) -> JSONResponse:
     """DELETE /api/{kind}/{repo}/branch/{name}; never main, nor what was said of releases."""
     repo, _ = writable(request)
-    await in_turn(repo, repo.delete_branch, names.revision(request.path_params["revision"]))
+    name = names.revision(request.path_params["revision"])
+    await in_turn(repo, repo.delete_branch, name)
+    await note(request, "branch deleted", repo.name.url_path, branch=name)
     return JSONResponse({})
 
 
@@ -43,5 +45,7 @@ async def tag(request: Request) -> JSONResponse:
 async def delete_tag(request: Request) -> JSONResponse:
     """DELETE /api/{kind}/{repo}/tag/{name}: declined for a tag that carries a release."""
     repo, _ = writable(request)
-    await in_turn(repo, repo.delete_tag, names.revision(request.path_params["revision"]))
+    name = names.revision(request.path_params["revision"])
+    await in_turn(repo, repo.delete_tag, name)
+    await note(request, "tag deleted", repo.name.url_path, tag=name)
     return JSONResponse({})

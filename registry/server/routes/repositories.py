@@ -12,7 +12,7 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, hub, member, opened, writable
+from registry.server.routes.asking import base_url, hub, member, note, opened, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.turns import in_turn
 from registry.server.store.gates import AccessGate
@@ -27,6 +27,7 @@ async def create(request: Request) -> JSONResponse:
     answer: dict[str, object] = {"url": f"{base_url(request)}/{name.url_path}", "name": str(name)}
     if not await run_in_threadpool(hub(request).create, name, user, private=body.is_private):
         raise Problem(409, "You already created this repo", extra=answer)
+    await note(request, "repository created", name.url_path, private=body.is_private)
     return JSONResponse(answer)
 
 
@@ -40,6 +41,7 @@ async def move(request: Request) -> JSONResponse:
     new = names.new_repo_name(kind, *_two(body.target))
     if not await in_turn(repo, hub(request).move, repo, user, new):
         raise Problem(409, f"there is a repository {new} already")
+    await note(request, "repository moved", repo.name.url_path, to=new.url_path)
     return JSONResponse({"url": f"{base_url(request)}/{new.url_path}"})
 
 
@@ -55,6 +57,7 @@ async def duplicate(request: Request) -> JSONResponse:
     answer: dict[str, object] = {"url": f"{base_url(request)}/{new.url_path}", "name": str(new)}
     if not await in_turn(repo, partial(hub(request).duplicate, private=private), repo, user, new):
         raise Problem(409, "You already created this repo", extra=answer)
+    await note(request, "repository copied", repo.name.url_path, to=new.url_path, private=private)
     return JSONResponse(answer)
 
 
@@ -75,6 +78,7 @@ async def delete(request: Request) -> JSONResponse:
     repo = await run_in_threadpool(hub(request).readable, name, user)
     rights.check_delete(user)
     await in_turn(repo, repo.delete, hub(request).repositories, user.name)
+    await note(request, "repository deleted", repo.name.url_path)
     return JSONResponse({})
 
 
@@ -90,6 +94,7 @@ async def settings(request: Request) -> JSONResponse:
     private = body.visibility == "private" if body.visibility is not None else body.private
     if private is not None:
         await in_turn(repo, repo.set_private, private)
+    await note(request, "settings changed", repo.name.url_path, private=repo.private, gated=repo.gated or False)
     return JSONResponse({"private": repo.private, "gated": repo.gated or False})
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from registry.server.figures import Figures
 from tests.hub_instance import HubInstance
-from tests.registry.server.asking import ask, raw, upload
+from tests.registry.server.asking import ask, commit, put, raw, upload
 
 NEW = {"name": "model", "organization": "glasshouse"}
 REPO = "glasshouse/model"
@@ -43,3 +45,25 @@ def test_figures_of_several_workers_are_one_sum() -> None:
     assert "in_progress 3" in figures.render()
     figures.settle(1)  # its worker has died with two requests under way
     assert "in_progress 1" in figures.render()
+
+
+@pytest.mark.parametrize(("options", "client"), [(("--proxy", "127.0.0.0/8"), "9.9.9.9"), ((), "127.0.0.1")])
+def test_a_named_proxy_says_for_whom_it_asks(tmp_path: Path, options: tuple[str, ...], client: str) -> None:
+    log = tmp_path / "access.log"
+    with HubInstance.start(tmp_path / "hub", options=(*options, "--access-log", str(log))) as hub:
+        head = {"X-Forwarded-For": "6.6.6.6, 9.9.9.9"}  # the first is what the client itself may have written
+        assert ask(hub, "GET", "/healthz", None, head)[0] == 200
+    assert json.loads(log.read_text().splitlines()[0])["client"] == client
+
+
+def test_each_metric_says_what_it_is_and_namespaces_have_their_own(tmp_path: Path) -> None:
+    with HubInstance.start(tmp_path / "hub", organizations=("lab",)) as hub:
+        assert ask(hub, "POST", "/api/repos/create", {"name": "one", "organization": "lab"})[0] == 200
+        assert commit(hub, "lab/one", put("a.txt", "x" * 500))[0] == 200
+        text = ask(hub, "GET", "/metrics")[2].decode()
+    names = {line.split("{")[0].split()[0] for line in text.splitlines() if not line.startswith("#")}
+    described = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
+    assert described == {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in names} == described
+    assert 'glasshouse_hub_held_bytes{namespace="lab"} 500\n' in text
+    assert 'glasshouse_hub_repositories{namespace="lab"} 1\n' in text
