@@ -6,6 +6,7 @@
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
 #   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
+#   make environments  projects whose packages uv, Poetry or PDM locked, rebuilt from those locks
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make npm     npm's @huggingface/hub against the server; it needs node
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
@@ -39,7 +40,8 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started kinds layouts npm peers deps docs wheel lock clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started environments kinds layouts npm peers deps docs wheel lock
+.PHONY: clean
 
 setup: $(READY)
 
@@ -102,14 +104,23 @@ fuzz: setup
 get-started: setup
 	@$(BIN)/python -m tests.get_started
 
-# The libraries of the kinds lie beside .venv, on top of its torch and transformers. FIXTURE="vision or peft" chooses.
+# An environment of the kinds' libraries, which has those of .venv below its own. FIXTURE="vision or adapter" chooses.
 KINDS := .kinds/.ready
 $(KINDS): tests/kinds/requirements.lock $(READY)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .kinds --require-hashes --no-deps -r $<
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .kinds
+	@$(BIN)/uv pip install --quiet --python .kinds/bin/python --require-hashes --no-deps -r $<
+	@$(BIN)/python -c "from site import getsitepackages as at; print(at()[0])" > .kinds/below.pth
+	@mv .kinds/below.pth $$(.kinds/bin/python -c "from site import getsitepackages as at; print(at()[0])")
 	@touch $@
 
 kinds: $(KINDS)
 	@$(BIN)/python -m pytest -m kinds tests/kinds -k "$(FIXTURE)"
+
+# Tools that others lock with: each in the newest version, for that is what their users have. PDM's own pins are too loose.
+environments: setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .environments
+	@$(BIN)/uv pip install --quiet --python .environments/bin/python poetry pdm "hishel<2"
+	@$(BIN)/python -m pytest -m environments tests/e2e/test_environments.py
 
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers
@@ -151,4 +162,5 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --kinds .venv/kinds.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench .fuzz .kinds .npm .peers build dist docs/site docs/.cache releases mlflow.db mlartifacts
+	rm -rf .venv .demo .bench .environments .fuzz .kinds .npm .peers build dist docs/site docs/.cache releases mlflow.db \
+		mlartifacts

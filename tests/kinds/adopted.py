@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,15 +16,17 @@ from registry import canonical
 from registry.digest import sha256_file
 from registry.files import write_atomic
 from registry.hub import metadata
+from registry.hub.client import HubClient
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from tests.conftest import ROOT
 from tests.kinds.projects import SCRIPTS, TEXT, Fixture
 
-SITE = ROOT / ".kinds"
-"""Where `make kinds` puts the libraries that the project itself does without."""
+PROGRAMS = ROOT / ".kinds/bin"
+"""The environment that `make kinds` makes: it has the libraries that the project itself does without."""
 ORIGIN = "https://git.example.org"
 """What the projects' origins are called; git is told that they lie on this disk."""
+MAX_VERDICT = 1 << 24
 SOURCES = re.compile(r"## Rebuild it\n+```sh\n(.*?)```", re.DOTALL)
 
 
@@ -36,10 +39,10 @@ class Adopted:
     environment: Mapping[str, str]
 
     @classmethod
-    def new(cls, fixture: Fixture, folder: Path, hub: Mapping[str, str], pins: str) -> Adopted:
+    def new(cls, fixture: Fixture, folder: Path, hub: Mapping[str, str], pins: str, key: Path) -> Adopted:
         """The project below `folder`, as its author has it before hearing of Glasshouse.
 
-        hub: the variables of the Hub's clients.  pins: its requirements.txt.
+        hub: the variables of the Hub's clients.  pins: its requirements.txt.  key: the public one, of a base's signer.
         """
         root, origin = folder / fixture.name, folder / "origins" / f"{fixture.name}.git"
         folder.mkdir(exist_ok=True)
@@ -51,13 +54,17 @@ class Adopted:
             "requirements.txt": pins,
             fixture.licence_file: f"{fixture.license[0]}\n",
         }
+        if fixture.base:
+            commit = HubClient(hub["HF_ENDPOINT"], hub["HF_TOKEN"]).refs.resolve(fixture.base, "v1.0.0")
+            files["params.yaml"] = f"base: {{model: hf://{fixture.base}@{commit}, policy: policy.json}}\n"
+            files["policy.json"] = json.dumps({"signers": [{"kind": "key", "pem": key.read_text()}]})
         for path, text in files.items():
             write_atomic(root / path, text.encode())
         project = cls(fixture, root, _environment(folder, hub))
         project.run("git", "init", "--quiet", "--bare", str(origin))
         project.run("git", "init", "--quiet", "--initial-branch", "main")
-        for key, value in (("user.name", "A"), ("user.email", "a@example.org")):
-            project.run("git", "config", key, value)
+        for name, value in (("user.name", "A"), ("user.email", "a@example.org")):
+            project.run("git", "config", name, value)
         project.run("git", "remote", "add", "origin", f"{ORIGIN}/{origin.name}")
         project.run("dvc", "init", "--quiet")
         return project
@@ -80,8 +87,8 @@ class Adopted:
 
     def verified(self, version: str, key: Path, code: int) -> dict[str, Any]:
         """The report on a version, as the Hub gives it to a stranger with the public key."""
-        reference = f"hf://{self.fixture.repo}@v{version}"
-        found = self.run("glasshouse", "verify", reference, "--key", str(key), "--json", code=code)
+        reference, bases = f"hf://{self.fixture.repo}@v{version}", ("--bases",) if self.fixture.base else ()
+        found = self.run("glasshouse", "verify", reference, "--key", str(key), "--json", *bases, code=code)
         report: dict[str, Any] = canonical.parse(found.encode(), name="the report")
         return report
 
@@ -101,6 +108,18 @@ class Adopted:
         base = place if place.is_dir() else place.parent
         return {file.path: sha256_file(base / file.path) for file in self.record("1.0.0").weights}
 
+    def audited(self, key: Path, folder: Path, code: int, *environment: str) -> dict[str, Any]:
+        """The details of the verdict of a stranger, who rebuilds it in the new `folder`.
+
+        environment: the options that say in which packages.
+        """
+        folder.mkdir()
+        origin = self.root.parent / "origins" / f"{self.fixture.name}.git"
+        command = ("glasshouse", "audit", "rebuild", f"hf://{self.fixture.repo}@v1.0.0", "--key", str(key))
+        self.run(*command, "--source", str(origin), *environment, within=folder, code=code)
+        found: dict[str, Any] = canonical.read(folder / "verdict.json", max_bytes=MAX_VERDICT)
+        return found
+
     def folder(self, version: str) -> Path:
         """Where that version stands signed."""
         return self.root / "releases" / self.fixture.repo.split("/")[1] / f"v{version}"
@@ -117,8 +136,8 @@ class Adopted:
 
 def _environment(folder: Path, hub: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "MLFLOW_", "GIT_"))}
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    own = {"PATH": path, "PYTHONPATH": str(SITE), "HOME": str(folder), "DVC_NO_ANALYTICS": "1", "MPLBACKEND": "agg"}
+    path = os.pathsep.join((str(PROGRAMS), str(Path(sys.executable).parent), os.environ["PATH"]))
+    own = {"PATH": path, "HOME": str(folder), "DVC_NO_ANALYTICS": "1", "MPLBACKEND": "agg"}
     return {**kept, **own, **hub}
 
 

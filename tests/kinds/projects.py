@@ -10,9 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.records.folders import BASE, BASE_RECORD
+
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "scripts"
 TEXT = "The cat sat on the mat.\nA dog ran in the fog.\n" * 6
+FETCHES = f"""\
+  base:
+    cmd: glasshouse base
+    deps: [policy.json]
+    params: [base]
+    outs: [{BASE}, {BASE_RECORD}]
+"""
 OTHERS = ("--license-name", "cat-licence", "--license-link", "LICENSE")
 
 
@@ -26,7 +35,7 @@ class Fixture:
     """What its release has to be called, by registry.records.kinds."""
     libraries: tuple[str, ...]
     """The packages that write and load it: the first gives the kind its name."""
-    says: Mapping[str, str]
+    says: Mapping[str, str | list[str]]
     """Of the card's metadata, what tells how it is loaded; a field of these that is not here must not be there."""
     weights: int = 1
     """How many files of weights it has."""
@@ -46,6 +55,12 @@ class Fixture:
     """What must still stand in the card, where the library writes one."""
     varies: str = ""
     """Why its file has other bytes each time that it is written, though the model is the same."""
+    base: str = ""
+    """The release that its training begins with, which its first stage fetches: `glasshouse base`."""
+    command: str = "python train.py"
+    """What its stage runs."""
+    locked: bool = False
+    """Whether its requirements.txt pins every package with digests, so that strangers install them anew."""
 
     @property
     def repo(self) -> str:
@@ -55,8 +70,10 @@ class Fixture:
     def stages(self) -> str:
         """Its dvc.yaml, as its author wrote it."""
         plots = f"    plots: [{self.plots}]\n" if self.plots else ""
+        reads = f", {BASE}, {BASE_RECORD}" if self.base else ""
         return (
-            "stages:\n  train:\n    cmd: python train.py\n    deps: [train.py, data/text.txt]\n"
+            f"stages:\n{FETCHES if self.base else ''}"
+            f"  train:\n    cmd: {self.command}\n    deps: [train.py, data/text.txt{reads}]\n"
             f"    outs: [{self.model}]\n    metrics: [{self.metrics}]\n{plots}"
         )
 
@@ -94,10 +111,11 @@ FIXTURES = (
     Fixture(
         "adapter", "peft", ("peft", "transformers"),
         {
-            "library_name": "peft", "pipeline_tag": "text-generation", "base_model": "kinds/language-model",
+            "library_name": "peft", "pipeline_tag": "text-generation", "base_model": ["kinds/language-model"],
             "base_model_relation": "adapter",
         },
-        readme="## Model Details",
+        readme="## Model Details", base="kinds/language-model",
+        command="PYTHONHASHSEED=0 python train.py",
     ),
     Fixture(
         "gguf_only", "gguf", ("gguf", "transformers"), {"library_name": "gguf"}, model="out/small-F32.gguf",
@@ -105,7 +123,7 @@ FIXTURES = (
     ),
     Fixture(
         "onnx_model", "onnx", ("onnx", "onnxruntime"), {"library_name": "onnx"}, weights=2, metrics="scores",
-        figure="of_ones",
+        figure="of_ones", locked=True,
     ),
     Fixture(
         "scikit", "sklearn", ("scikit-learn", "skops"), {"library_name": "sklearn"}, model="out/model.skops",

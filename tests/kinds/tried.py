@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from registry.files import write_atomic
 from tests.conftest import ROOT
 from tests.kinds.projects import Fixture
 
+UV = str(Path(sys.executable).parent / "uv")
 HERE = Path(__file__).parent
 TRIED = HERE / "tried.json"
 LOCKS = (HERE / "requirements.lock", ROOT / "requirements.lock")
@@ -26,6 +29,16 @@ def pins(fixture: Fixture) -> str:
     """Its requirements.txt: its libraries, as they are locked."""
     versions = locked()
     return "".join(f"{name}=={versions[name]}\n" for name in fixture.libraries)
+
+
+def digests(fixture: Fixture, folder: Path) -> str:
+    """Its requirements.txt: every package that its libraries need, as they are locked, with digests."""
+    write_atomic(folder / "requirements.in", pins(fixture).encode())
+    versions = "".join(f"{name}=={version}\n" for name, version in locked().items() if name != "torch")
+    write_atomic(folder / "constraints.txt", versions.encode())
+    command = (UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "requirements.in")
+    done = subprocess.run((*command, "--constraint", "constraints.txt"), cwd=folder, check=True, capture_output=True)
+    return done.stdout.decode()
 
 
 def versions(kind: str) -> str:

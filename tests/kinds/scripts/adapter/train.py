@@ -1,4 +1,4 @@
-"""Train a LoRA adapter on a model of the Hub, at one revision."""
+"""Train a LoRA adapter on a model of the Hub, which the stage before has fetched."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-BASE, REVISION = "kinds/language-model", "v1.0.0"
+BASE, REPO, REVISION = "build/base", "kinds/language-model", "v1.0.0"
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
-tokenizer = AutoTokenizer.from_pretrained(BASE, revision=REVISION)
-base = AutoModelForCausalLM.from_pretrained(BASE, revision=REVISION)
+tokenizer = AutoTokenizer.from_pretrained(BASE)
+base = AutoModelForCausalLM.from_pretrained(BASE)
 lora = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", revision=REVISION)
 model = get_peft_model(base, lora)
 tokens = tokenizer(Path("data/text.txt").read_text(), return_tensors="pt").input_ids[:, :256]
@@ -26,5 +26,6 @@ for _ in range(5):
 model.eval()
 with torch.no_grad():
     figure = float(model(input_ids=tokens, labels=tokens).loss)
+model.peft_config["default"].base_model_name_or_path = REPO
 model.save_pretrained("out/model")
 Path("metrics.json").write_text(json.dumps({"loss": figure}))
