@@ -12,6 +12,8 @@
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
 #   make deps    the code that each stage of dvc.yaml depends on, from the imports
 #   make docs    the generated parts of docs/, and the site that is made of it: docs/site/
+#   make axe     every page looked at with axe-core, from npm, in light and in dark
+#   make browser  what a page runs to check a release in the browser, bundled anew from npm
 #   make wheel   build the package as it is published, and print its digest
 #   make lock    pin every dependency anew, with hashes
 #   make clean   remove what the above made
@@ -40,8 +42,8 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started environments kinds layouts npm peers deps docs wheel lock
-.PHONY: clean
+.PHONY: setup torch-at-hand demo test bases bench fuzz get-started environments kinds layouts npm peers deps docs
+.PHONY: axe browser wheel lock clean
 
 setup: $(READY)
 
@@ -140,6 +142,24 @@ docs: setup
 	$(BIN)/zensical build --strict --clean --config-file docs/zensical.toml
 	@echo "Open docs/site/index.html"
 
+axe: setup
+	@rm -rf .axe && cp -r tests/axe .axe && cd .axe && npm ci --no-audit --no-fund --silent
+	@$(BIN)/python -m pytest -m axe tests/registry/server/pages/test_accessible.py
+
+# What a page runs to check a release in the browser. It is committed, so nobody else needs npm; the lock names no host.
+STATIC := registry/server/pages/static
+browser: setup
+	@rm -rf .browser && cp -r registry/server/pages/browser .browser
+	@cp "$$(find .venv/lib -path '*sigstore/_store*sigstore.dev/trusted_root.json')" .browser/trusted_root.json
+	@cd .browser && npm ci --no-audit --no-fund --silent && npx --no-install esbuild check.js --bundle --minify \
+		--format=iife --target=es2022 --charset=utf8 --legal-comments=none --log-level=warning \
+		--alias:@freedomofpress/tuf-browser=./no_tuf.js --outfile=check.js.out
+	@cp .browser/check.js.out $(STATIC)/check.js
+	@cd .browser/node_modules && for each in @freedomofpress/crypto-browser @freedomofpress/sigstore-browser \
+		@noble/curves @noble/hashes; do printf '%s %s\n\n' "$$each" "$$(sed -n 's/^ *"version": "\(.*\)",$$/\1/p' \
+		$$each/package.json | head -1)"; cat $$each/LICENSE; echo; done > $(CURDIR)/$(STATIC)/check.LICENSES.txt
+	@sha256sum $(STATIC)/check.js
+
 # Who builds the same commit gets the same bytes: the date is the commit's, the tools that build are the lock's.
 wheel: $(BIN)/uv
 	@rm -rf dist
@@ -162,5 +182,5 @@ lock: setup
 	$(BIN)/python -m tests.split_lock .venv/all.lock --kinds .venv/kinds.lock --torch-cpu $(TORCH_CPU_SHA256)
 
 clean:
-	rm -rf .venv .demo .bench .environments .fuzz .kinds .npm .peers build dist docs/site docs/.cache releases mlflow.db \
+	rm -rf .venv .demo .bench .environments .fuzz .kinds .npm .peers .axe .browser build dist docs/site docs/.cache releases mlflow.db \
 		mlartifacts

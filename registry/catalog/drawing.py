@@ -125,9 +125,10 @@ def svg(graph: Graph, *, style: str = STYLE, link: Callable[[Node], str | None] 
             at[name] = EDGE + number * (WIDTH + ACROSS), y
             y += _high(graph, name) + DOWN
     title = escape(short(f"What {graph.nodes[graph.root].label} came from", 200))
+    role = "group" if any(map(link, graph.nodes.values())) else "img"  # a picture has no parts to go to
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
-        f'role="img" aria-label="{title}">',
+        f'role="{role}" aria-label="{title}">',
         f"<title>{title}</title>" + (f"<style>{style}</style>" if style else ""),
         f'<rect class="paper" width="{wide}" height="{high}"/>',
     ]

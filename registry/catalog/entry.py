@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from registry import canonical, strict_yaml
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.predicates import Release
-from registry.attest.signature import SignedBy, Verified
+from registry.attest.signature import SignedBy, Verified, people
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Trust, Verifier
 from registry.catalog.shelves import ReleaseShelf, said
@@ -28,7 +28,7 @@ from registry.hub.reference import HubReference
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
-from registry.verification import s7_status, spoken
+from registry.verification import s6_policy, s7_status, spoken
 from registry.verification.case import Case, Gathered, mistaken
 from registry.verification.memory import Memory
 from registry.verification.s4_complete import stated
@@ -167,6 +167,18 @@ class ReleaseEntry:
         """The newest word on its status by those who may speak of it; None where there is none, or nobody was named."""
         _ = self.standing  # step 7 hears all words
         return self._case.heard.newest if self._case is not None and self._case.heard is not None else None
+
+    @cached_property
+    def rebuilt(self) -> int | None:
+        """How many rebuilders whom the policy names came to a verdict that counts; None where it names none.
+
+        Raises VerificationError where one of them found it DIFFERENT, GlasshouseError where audits cannot be read.
+        """
+        asked = self.whom.verifier.policy.rebuilders if self.whom.verifier else None
+        if self._case is None or asked is None:
+            return None
+        spoken_of = Gathered(tuple(self.shelf.words(layout.AUDITS)), asked=True)
+        return people(s6_policy.rebuilders(replace(self._case, gathered=spoken_of), asked)[0])
 
     @cached_property
     def _case(self) -> Case | None:

@@ -43,6 +43,8 @@ class Event:
     """What it says."""
     signature: Signature | None = None
     """Who signed it."""
+    predicate: Predicate | None = None
+    """What was signed, of a word or an audit."""
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -93,7 +95,8 @@ def _word(entry: ReleaseEntry, item: Evidence) -> Iterator[Event]:
             signature = _who(entry.whom, what).signature(item.data, what, statement)
             stated, words = _told(predicate)
             at = signature.at
-            yield Event(at or datetime.fromisoformat(stated), at is not None, what, entry.name, words, signature)
+            yield Event(at or datetime.fromisoformat(stated), at is not None, what, entry.name, words, signature,
+                        predicate)  # fmt: skip
 
 
 def _who(whom: Whom, what: What) -> Whom:

@@ -37,6 +37,7 @@ PANELS = {
         "release list": "List the releases on a Hub or in a folder, with who signed each.",
         "lineage": "Show what a release came from.",
         "openness": "Tell how open a model is: by the Model Openness Framework, and by the OSAID.",
+        "site": "Make pages of releases for any static host.",
     },
     "To audit": {
         "audit": "Check a release by doing it again: replay, rebuild, and sign what was seen.",

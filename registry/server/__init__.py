@@ -6,6 +6,7 @@ git-lfs, transformers, datasets) to publish and to read. No database: what stand
 Imports go down only, and import contracts hold it:
 
     run collecting      starting and stopping; what takes away the unused
+    still               the pages as plain files, for any static host
     check               the look at everything that is kept
     pages               what people look at, of releases; it knows the catalog
     routes protocol     what is asked over HTTP, and answered; HTTP on the wire. Nothing below knows HTTP

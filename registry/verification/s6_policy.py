@@ -141,11 +141,23 @@ def _figure(case: Case, figure: str, bounds: Bounds) -> str:
 
 
 def _rebuilders(case: Case, asked: Rebuilders) -> str:
-    """Enough of the named rebuilders, none of whom signed the release, came to a verdict that counts.
+    """Enough of the named rebuilders, none of whom signed the release, came to a verdict that counts."""
+    spoken, apart = rebuilders(case, asked)
+    accepted = " or ".join(STRENGTH[: STRENGTH.index(asked.verdict) + 1])
+    words = f"{people(spoken)} of the {asked.at_least} asked for found it {accepted}"
+    if people(spoken) < asked.at_least:
+        raise _unknown("; ".join([f"{words}; bring more with --attestation FILE", *apart[:3]]))
+    return words
+
+
+def rebuilders(case: Case, asked: Rebuilders) -> tuple[list[SignedBy], list[str]]:
+    """(who rebuilt it so that it counts, why each other rebuild does not).
 
     1. who signed the release, by whatever name or key: the release's signers, and its co-signers
     2. each rebuild of this very release, by a rebuilder whom the policy names and who is none of those
     3. it counts if it was made of the signed commit, as the policy bounds it, and its outputs bear its verdict out
+
+    Raises Unavailable where no release statement is verified, VerificationError where one of them found it DIFFERENT.
     """
     release = _signed(case)
     both = case.verifier.with_policy(Policy(signers=(*case.verifier.policy.signers, *asked.signers)))
@@ -164,11 +176,7 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
             apart.append(f"{item.name}: {problem}")
         else:
             spoken.append(signer)
-    accepted = " or ".join(STRENGTH[: STRENGTH.index(asked.verdict) + 1])
-    words = f"{people(spoken)} of the {asked.at_least} asked for found it {accepted}"
-    if people(spoken) < asked.at_least:
-        raise _unknown("; ".join([f"{words}; bring more with --attestation FILE", *apart[:3]]))
-    return words
+    return spoken, apart
 
 
 def _rebuilds(case: Case, asked: Rebuilders) -> Iterator[tuple[Evidence, SignedBy, Rebuild]]:

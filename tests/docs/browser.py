@@ -1,6 +1,7 @@
 """A headless Chromium, driven over two pipes: what a page asks for, says on its console, and looks like.
 
-Source: the Chrome DevTools Protocol, domains Page, Network, Runtime, Log and Emulation; `--remote-debugging-pipe`.
+Source: the Chrome DevTools Protocol, domains Page, Network, Runtime, Log, DOM, Input and Emulation;
+`--remote-debugging-pipe`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -82,6 +84,19 @@ class Browser:
         answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def choose(self, selector: str, *paths: Path) -> None:
+        """Choose files of the disk in the field that `selector` finds."""
+        root = self._ask("DOM.getDocument")["root"]["nodeId"]
+        node = self._ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self._ask("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
+
+    def press(self, key: str) -> None:
+        """Press a key, and let it go: `Tab`, `Enter`."""
+        told = {"key": key, "code": key, "windowsVirtualKeyCode": {"Tab": 9, "Enter": 13}[key]}
+        text = {"text": "\r"} if key == "Enter" else {}
+        self._ask("Input.dispatchKeyEvent", type="keyDown", **told, **text)
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **told)
 
     def screenshot(self, height: int) -> bytes:
         """The page from its top, at most `height` CSS pixels of it, as PNG."""

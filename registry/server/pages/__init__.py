@@ -1,7 +1,8 @@
 """What people look at: pages at the addresses that they know, each of them JSON, too, for whoever asks for it.
 
-Everything in a release is hostile. A page runs no script, loads nothing from elsewhere, and says so in its
-Content-Security-Policy; a card is rendered by a process of its own, within bounds of time and memory.
+Everything in a release is hostile. A page runs no script but the one that checks a release in the reader's browser
+(browser/, bundled by `make browser`), loads nothing from elsewhere, and says so in its Content-Security-Policy. A card
+is rendered by a process of its own, within bounds of time and memory.
 
     table.py      which address is answered by which page
     sites.py      what all pages of a server share
@@ -13,7 +14,7 @@ Content-Security-Policy; a card is rendered by a process of its own, within boun
     card.py       a card as safe HTML
     checking.py   releases that this server verifies, one at a time, and the reports that it keeps
     marks.py      what is said of a release in one word
-    listing.py release.py verification.py lineage.py training.py history.py compare.py signer.py
-    badge.py
+    listing.py release.py verification.py lineage.py training.py data.py audits.py history.py compare.py
+    signer.py badge.py in_browser.py
                   the pages
 """

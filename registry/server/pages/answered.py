@@ -23,6 +23,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """No script at all, and nothing from elsewhere. Source: W3C, Content Security Policy Level 3."""
+SCRIPTED = f"{POLICY}; script-src 'self'; connect-src 'self'"
+"""What holds on the one page that runs a program: this server's own, which asks this server alone."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +33,7 @@ HEADERS = {
     "Vary": "Accept, Authorization",
     "Cache-Control": "private, no-cache",
 }
+LICENCES = "/glasshouse-licences.txt"
 SIGN_IN = {"WWW-Authenticate": 'Basic realm="glasshouse", charset="UTF-8"'}
 """The browser asks for a name, which may be any, and for a token in the place of a password."""
 
@@ -47,6 +50,8 @@ class Page:
     """What else the template shows."""
     status: int = 200
     """The status of the answer."""
+    policy: str = POLICY
+    """Its Content-Security-Policy."""
 
 
 Shown = Callable[[Site, Request], "Page | Response"]
@@ -87,9 +92,12 @@ def respond(site: Site, request: Request, page: Page) -> Response:
         "reader": _reader(request),
         "path": request.url.path,
         "as_json": with_query(request.query_params, format="json"),
+        "still": request.scope.get("still", False),
+        "policy": page.policy.replace("; frame-ancestors 'none'", ""),  # of frames, no page itself can say a word
     }
     html = templates().get_template(page.template).render(shown)
-    return Response(html, page.status, HEADERS, "text/html; charset=utf-8")
+    headers = {**HEADERS, "Content-Security-Policy": page.policy}
+    return Response(html, page.status, headers, "text/html; charset=utf-8")
 
 
 def _declined(site: Site, request: Request, problem: Problem) -> Response:
@@ -120,14 +128,31 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {"size": size, "count": count, "day": day, "part": lambda text: quote(text, safe="")}
-    made.globals |= {"style": stylesheet()[0], "query": with_query}
+    made.globals |= {"style": stylesheet()[0], "query": with_query, "licences_at": LICENCES}
     return made
+
+
+@cache
+def script() -> tuple[str, bytes, str]:
+    """(address, text, SHA-256) of the one program that a page runs, as `make browser` bundled it."""
+    text = _static("check.js")
+    digest = hashlib.sha256(text).hexdigest()
+    return f"/glasshouse-check-{digest[:16]}.js", text, digest
+
+
+def licences() -> bytes:
+    """The licences of what is bundled in that program."""
+    return _static("check.LICENSES.txt")
+
+
+def _static(name: str) -> bytes:
+    return (resources.files("registry.server.pages") / "static" / name).read_bytes()
 
 
 @cache
 def stylesheet() -> tuple[str, bytes]:
     """(address, text) of the one stylesheet: its address changes with its text, so a browser may keep it for ever."""
-    text = (resources.files("registry.server.pages") / "static" / "style.css").read_bytes()
+    text = _static("style.css")
     return f"/glasshouse-{hashlib.sha256(text).hexdigest()[:16]}.css", text
 
 

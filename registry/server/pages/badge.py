@@ -20,6 +20,7 @@ COLOURS: dict[Tone, str] = {
     "bad": "#a4121f",
 }
 """Each carries white text with a contrast above 4.5."""
+GRAVEST: tuple[Tone, ...] = ("bad", "warn", "plain", "seen", "good")
 HIGH, LETTER, ROOM = 20, 6.6, 16
 """Pixels: the height, about the width of a letter, and the room around a word."""
 
@@ -31,7 +32,14 @@ def picture(site: Site, request: Request) -> Response:
     found = marks.of_row(row, site.report(row)) or [marks.UNSIGNED]
     version = row.released.tag if row.released else "glasshouse"
     headers = {**HEADERS, "Cache-Control": "no-cache, max-age=0"}
-    return Response(drawn(version, found[0]), headers=headers, media_type="image/svg+xml")
+    return Response(drawn(version, summed(found)), headers=headers, media_type="image/svg+xml")
+
+
+def summed(found: list[Mark]) -> Mark:
+    """The gravest of the marks; where all is good, all of them in one."""
+    worst = min(found, key=lambda mark: GRAVEST.index(mark.tone))
+    words = ", ".join(mark.word for mark in found) if worst.tone == "good" else worst.word
+    return Mark(worst.tone, words, worst.why)
 
 
 def drawn(left: str, mark: Mark) -> str:

@@ -78,7 +78,7 @@ def to_html(text: str) -> str:
     renderer.add_render_rule("td_open", _cell)
     renderer.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0"><table>')
     renderer.add_render_rule("table_close", lambda *_: "</table></div>")
-    return str(renderer.render(text))
+    return str(renderer.render(text)).replace("<pre><code", '<pre tabindex="0"><code')  # the keyboard scrolls it
 
 
 def address(url: str) -> str | None:

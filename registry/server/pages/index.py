@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any
 
 from registry.catalog.shelves import MAX_TAGS
-from registry.errors import GlasshouseError
+from registry.errors import GlasshouseError, VerificationError
 from registry.server.names import RepoName
 from registry.server.pages import expected
 from registry.server.pages.checking import key_of
@@ -62,13 +62,17 @@ class Released:
     """Bytes of all its files."""
     date: str
     """When it was signed, or else its commit made: RFC 3339."""
+    rebuilt: int | None = None
+    """How many rebuilders whom the operator named came to a verdict that counts; None where that is not known."""
+    differs: bool = False
+    """Whether one of them found it DIFFERENT."""
 
     def as_json(self) -> dict[str, Any]:
         """The form that the JSON of a page has."""
         return {
             "tag": self.tag, "commit": self.shelf.commit, "signer": self.signer, "signatureHolds": self.holds,
             "signerExpected": self.named, "standing": self.standing, "parameters": self.parameters,
-            "bytes": self.size, "date": self.date,
+            "bytes": self.size, "date": self.date, "rebuilt": self.rebuilt, "rebuildDiffers": self.differs,
         }  # fmt: skip
 
 
@@ -161,9 +165,17 @@ def _released(
         record = entry.record
     with suppress(GlasshouseError):
         newest = entry.newest
+    rebuilt, differs = None, False
+    try:
+        rebuilt = entry.rebuilt
+    except VerificationError:
+        differs = True
+    except GlasshouseError:
+        pass  # audits that cannot be read whole count for nothing
     at = entry.signature.at.isoformat() if entry.signature.at else record.source.committed_at if record else ""
     return Released(
         tag, shelf, key_of(shelf, found), entry.signature.words, entry.signature.verified is not None, found.named,
         newest.status.standing if newest else None, record.license if record else None,
         record.parameters if record else None, sum(file.size for file in entry.release.files), at,
+        rebuilt, differs,
     )  # fmt: skip

@@ -57,10 +57,24 @@ def signature_of(holds: bool, named: bool, report: KeptReport | None) -> Mark:
     return Mark("seen", "holds", "every check holds, if its signer is the one you expect: this server names nobody")
 
 
+def rebuilt_of(times: int | None, differs: bool) -> Mark | None:
+    """What others made of it who built it anew; None where nobody did whom the operator names."""
+    if differs:
+        return Mark("bad", "rebuild differs", "a rebuilder whom this server's operator names found it DIFFERENT")
+    if not times:
+        return None
+    words = f"rebuilt {times} times" if times > 1 else "rebuilt once"
+    return Mark("good", words, "by rebuilders whom this server's operator names, none of whom signed the release")
+
+
 def of_row(row: IndexRow, report: KeptReport | None) -> list[Mark]:
     """What is said of the newest release of a repository, the gravest first."""
     new = row.released
     if new is None:
         return [] if row.name.kind == "datasets" else [UNSIGNED]
-    standing = standing_of(new.standing)
-    return [*([standing] if standing else []), signature_of(new.holds, new.named, report)]
+    found = (
+        standing_of(new.standing),
+        signature_of(new.holds, new.named, report),
+        rebuilt_of(new.rebuilt, new.differs),
+    )
+    return [mark for mark in found if mark is not None]

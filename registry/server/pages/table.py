@@ -11,11 +11,25 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from registry.server.names import RESERVED
-from registry.server.pages import badge, compare, history, lineage, listing, release, signer, training, verification
-from registry.server.pages.answered import HEADERS, SIGN_IN, Shown, endpoint, stylesheet
+from registry.server.pages import (
+    audits,
+    badge,
+    compare,
+    data,
+    history,
+    in_browser,
+    lineage,
+    listing,
+    release,
+    signer,
+    training,
+    verification,
+)
+from registry.server.pages.answered import HEADERS, LICENCES, SIGN_IN, Shown, endpoint, licences, script, stylesheet
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.routes import asking
+from registry.server.routes.app import know_parts
 from registry.server.state import Hub
 
 ICON = (
@@ -39,6 +53,7 @@ class _Owner(Convertor[str]):
 
 def pages_of(hub: Hub) -> list[Route]:
     """The routes of all pages of that server."""
+    know_parts()
     register_url_convertor("namespace", _Owner())
     site = Site.of(hub)
 
@@ -47,7 +62,9 @@ def pages_of(hub: Hub) -> list[Route]:
 
     found = [
         Route("/favicon.svg", _icon, include_in_schema=False),
+        Route("/glasshouse-check-{digest}.js", _script, include_in_schema=False),
         Route("/glasshouse-{digest}.css", _style, include_in_schema=False),
+        Route(LICENCES, _licences, include_in_schema=False),
         page("/", listing.models),
         page("/models", listing.models),
         page("/datasets", listing.datasets),
@@ -73,6 +90,9 @@ def pages_of(hub: Hub) -> list[Route]:
                 page(f"{repo}/verification{tail}", verification.check_again, "POST"),
                 page(f"{repo}/lineage{tail}", lineage.told),
                 page(f"{repo}/training{tail}", training.told),
+                page(f"{repo}/check{tail}", in_browser.offered),
+                page(f"{repo}/data{tail}", data.told),
+                page(f"{repo}/audits{tail}", audits.told),
             ]
     return found
 
@@ -89,6 +109,20 @@ def _style(request: Request) -> Response:
         raise Problem(404, "there is no such stylesheet")
     return Response(text, headers={**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
                     media_type="text/css")  # fmt: skip
+
+
+def _script(request: Request) -> Response:
+    """GET the program that checks a release in a browser."""
+    address, text, _ = script()
+    if request.url.path != address:
+        raise Problem(404, "there is no such program")
+    return Response(text, headers={**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
+                    media_type="text/javascript")  # fmt: skip
+
+
+def _licences(request: Request) -> Response:
+    """GET the licences of what is in that program."""
+    return Response(licences(), headers=HEADERS, media_type="text/plain; charset=utf-8")
 
 
 def _sign_in(site: Site, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The page of a training: how the loss went, what was measured, and what the data is made of; from signed records."""
+"""The page of a training: how the loss went, and what was measured; from signed records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from registry.catalog.entry import ReleaseEntry
 from registry.catalog.figures import figures_of
 from registry.errors import GlasshouseError
 from registry.records import layout
-from registry.records.data_manifest import Summary
 from registry.server.pages import asked, release
 from registry.server.pages.answered import Page
 from registry.server.pages.sites import Site
@@ -22,7 +21,6 @@ MAX_METRICS = 16 << 20
 MAX_POINTS = 400
 """Points of a curve that is drawn."""
 MAX_FIGURES = 200
-MAX_PARTS = 100
 WIDE, HIGH, EDGE = 720, 270, 64
 """The picture, and the room for its axes, in pixels."""
 Points = list[tuple[float, float]]
@@ -36,10 +34,9 @@ def told(site: Site, request: Request) -> Page:
     with site.turn():
         points = _read(gaps, _losses, known.entry) or []
         figures = _read(gaps, figures_of, known.entry) or {}
-        data = _read(gaps, _data, known.entry)
     facts = {
         **release.about(place), **release.judged(site, place, known), "loss": [list(point) for point in points],
-        "figures": dict(list(figures.items())[:MAX_FIGURES]), "data": data, "gaps": gaps,
+        "figures": dict(list(figures.items())[:MAX_FIGURES]), "gaps": gaps,
     }  # fmt: skip
     more = {"title": f"Training of {place.repo.name} {place.revision}", "tab": "training", "curve": curve(points)}
     return Page("training.html", facts, more)
@@ -70,34 +67,6 @@ def _losses(entry: ReleaseEntry) -> Points:
 
 def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
-
-
-def _data(entry: ReleaseEntry) -> dict[str, Any]:
-    """What the data is made of: by source and by licence, each with its part of the bytes; what was left out."""
-    summary = Summary.from_bytes(entry.read(layout.DATA_SUMMARY), name=layout.DATA_SUMMARY)
-    sources = [(each.id, each.license or "by document", each.documents, each.size) for each in summary.sources]
-    licences = [(name, "", each.documents, each.size) for name, each in summary.licenses.items()]
-    return {
-        "documents": summary.rows, "bytes": summary.size, "root": summary.root, "excluded": dict(summary.excluded),
-        "train": summary.splits.train.documents, "validation": summary.splits.validation.documents,
-        "sources": _parts(sources), "licenses": _parts(licences),
-    }  # fmt: skip
-
-
-def _parts(rows: list[tuple[str, str, int, int]]) -> list[dict[str, Any]]:
-    """The largest of them, each with its part of all bytes in percent."""
-    whole = sum(size for *_, size in rows) or 1
-    rows = sorted(rows, key=lambda row: -row[3])[:MAX_PARTS]
-    return [
-        {
-            "name": name,
-            "license": licence,
-            "documents": documents,
-            "bytes": size,
-            "percent": round(100 * size / whole, 1),
-        }
-        for name, licence, documents, size in rows
-    ]
 
 
 def curve(points: Points) -> dict[str, Any] | None:

@@ -79,6 +79,14 @@ class _Kind(_Segment):
     regex = "models|datasets"
 
 
+def know_parts() -> None:
+    """Make known what a route's path may hold: a segment, a rest, a kind."""
+    register_url_convertor("segment", _Segment())
+    register_url_convertor("rest", _Rest())
+    register_url_convertor("kind", _Kind())
+    register_url_convertor("asked", _Asked())
+
+
 def create_app(
     served: Hub, figures: Figures | None = None, log: TextIO | None = None, pages: Pages = lambda served: ()
 ) -> Starlette:
@@ -87,10 +95,7 @@ def create_app(
     figures: shared by the workers of one server.  log: gets a line of JSON for each request.  pages: what else is
     answered, after all that the Hub's protocol has.
     """
-    register_url_convertor("segment", _Segment())
-    register_url_convertor("rest", _Rest())
-    register_url_convertor("kind", _Kind())
-    register_url_convertor("asked", _Asked())
+    know_parts()
     app = Starlette(
         routes=[*_account(), *_api(), *_files(), *pages(served)],
         middleware=[

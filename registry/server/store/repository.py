@@ -292,11 +292,12 @@ class Repository:
                 raise Problem(409, f"Reference already exists: {name}")
 
     def write(
-        self, ref: str, head: str, changes: Sequence[Change], author: str, message: str, *, old: str | None = None
-    ) -> str:
+        self, ref: str, head: str, changes: Sequence[Change], author: str, message: str, *, old: str | None = None,
+        when: str | None = None,
+    ) -> str:  # fmt: skip
         """Build the tree upon `head`, then the commit, then move `ref` from `old` (`head` by default). Holds no lock.
 
-        Raises Problem as `commit` does.
+        when: the commit's time, RFC 3339; by default, now. Raises Problem as `commit` does.
         """
         with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
@@ -308,17 +309,18 @@ class Repository:
             git.fill_index(self.folder, index, after)
             tree = attributes.told_of(self.folder, index, changes, after)
         parents = [] if head == git.ABSENT else ["-p", head]
-        made = self.write_commit(tree, parents, author, message)
+        made = self.write_commit(tree, parents, author, message, when)
         git.admit(self.folder)
         git.run(self.folder, "update-ref", ref, made, head if old is None else old)
         return made
 
-    def write_commit(self, tree: str, parents: Sequence[str], author: str, message: str) -> str:
-        """A commit that nothing refers to yet. parents: `-p`, commit, and so on."""
-        words = message.encode()
-        return (
-            git.run(self.folder, "commit-tree", tree, *parents, given=words, extra=_identity(author)).decode().strip()
-        )
+    def write_commit(
+        self, tree: str, parents: Sequence[str], author: str, message: str, when: str | None = None
+    ) -> str:
+        """A commit that nothing refers to yet. parents: `-p`, commit, and so on.  when: as `write` has it."""
+        dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
+        extra = _identity(author) | dates
+        return git.run(self.folder, "commit-tree", tree, *parents, given=message.encode(), extra=extra).decode().strip()
 
     @contextmanager
     def lock(self, *, patient: bool = False) -> Iterator[None]:

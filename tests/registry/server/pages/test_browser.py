@@ -37,12 +37,15 @@ def test_every_link_of_every_page_leads_somewhere(pages: Pages) -> None:
         status, headers, text = pages.get(address)
         assert status == 200, address
         if headers["content-type"].startswith("text/html"):
-            assert "'none'" in headers["content-security-policy"] and "<script" not in text
+            policy, scripts = headers["content-security-policy"], text.count("<script")
+            assert "'none'" in policy and "unsafe" not in policy
+            assert scripts == ("script-src 'self'" in policy) == ("/check/" in address)
             outside = {each for each in re.findall(r'(?:src|action)="([^"]*)"', text) if "//" in each}
             assert outside == set(), address
             waiting += links(text, address)
     paths = {address.removeprefix(here).split("?")[0] for address in met}
     assert paths >= {"/", "/datasets", "/org/model", "/org/model/tree/v1.0.0", "/org/model/verification/v1.0.0",
+                     "/org/model/check/v1.0.0", "/org/model/data/v1.0.0", "/org/model/audits/v1.0.1",
                      "/org/model/lineage/v1.0.1", "/org/model/history", "/org/model/history.atom", "/org/model/compare",
                      "/org/hostile", "/signer", "/org"}  # fmt: skip
 

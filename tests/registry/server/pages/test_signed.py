@@ -10,10 +10,13 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry import api
 from registry.report import Verdict
 from registry.server.pages import badge, marks, training
+from registry.server.pages import data as data_page
 from registry.server.pages.checking import KeptReport
 from tests.registry.server.asking import ask
 from tests.registry.server.pages.conftest import Pages, write
@@ -105,16 +108,30 @@ def test_a_lineage_is_drawn_and_each_box_leads_to_its_digest(pages: Pages) -> No
     assert status == 200 and headers["content-type"] == "image/svg+xml" and ElementTree.fromstring(picture) is not None
 
 
-def test_a_training_is_shown_with_its_data(pages: Pages) -> None:
+def test_a_training_is_shown(pages: Pages) -> None:
     found = pages.json("/org/model/training/v1.0.1")
     assert found["loss"] == [[step, 9 - step] for step in range(9)] and found["gaps"] == []
     assert found["figures"]["bitsPerByte"] == 2.5
-    data = found["data"]
-    assert (data["documents"], data["train"], data["validation"]) == (40, 30, 10)
+    text = pages.get("/org/model/training/v1.0.1")[2]
+    assert "<polyline points=" in text and ' style="' not in text
+
+
+def test_data_is_shown_by_source_and_by_licence(pages: Pages) -> None:
+    data = pages.json("/org/model/data/v1.0.1")["data"]
+    counts = {name: each["documents"] for name, each in data["splits"].items()}
+    assert (data["documents"], counts, data["used"]["documents"]) == (40, {"train": 30, "validation": 10}, 40)
     assert [(part["name"], part["percent"]) for part in data["sources"]] == [("files:texts", 100.0)]
     assert sum(part["percent"] for part in data["licenses"]) == pytest.approx(100, abs=0.2)
-    text = pages.get("/org/model/training/v1.0.1")[2]
-    assert "<polyline points=" in text and "files:texts" in text and ' style="' not in text
+    text = pages.get("/org/model/data/v1.0.1")[2]
+    assert 'class="part0"' in text and "files:texts: 100.0 percent" in text and ' style="' not in text
+
+
+@given(st.lists(st.integers(0, 10**15), max_size=40))
+def test_a_picture_of_any_parts_is_as_wide_as_it_says(sizes: list[int]) -> None:
+    parts = [{"name": str(size), "bytes": size} for size in sorted(sizes, reverse=True)]
+    drawn = data_page.picture(parts, sum(sizes))
+    assert len(drawn) <= data_page.COLOURS + 1 and (drawn != []) == (sum(sizes) > 0)
+    assert sum(each["wide"] for each in drawn) == pytest.approx(data_page.WIDE if drawn else 0, abs=0.1)
 
 
 @pytest.mark.parametrize("points", [[], [(0.0, 1.0)], [(0.0, 1.0), (0.0, 1.0)], [(-1e14, 1e14), (1e14, -1e14)]])
