@@ -61,7 +61,7 @@ def prove(folder: Path, wanted: str) -> Proof:
     summary = data_manifest.read_summary(folder / data_manifest.SUMMARY)
     rows = folder / data_manifest.ROWS
     index, row = _find(rows, wanted)
-    lines = (item.to_bytes() for item in data_manifest.iter_rows(rows))
+    lines = data_manifest.iter_lines(rows)
     siblings = _siblings(index, summary.rows)
     roots, taken = {}, 0
     for start, end in sorted(siblings):
@@ -142,10 +142,12 @@ def read(path: Path) -> Proof:
 
 def _find(rows: Path, wanted: str) -> tuple[int, Row]:
     """The one row that `wanted` names. Where a digest names several equal documents, the first one that is used."""
+    hint = canonical.dumps(wanted.rpartition("/")[2])[1:-1]  # a row that it names has this in its line
     found = [
         (index, row)
-        for index, row in enumerate(data_manifest.iter_rows(rows))
-        if wanted in ((row.sha256,) if is_sha256(wanted) else (row.path, f"{row.source}/{row.path}"))
+        for index, line in enumerate(data_manifest.iter_lines(rows))
+        if hint in line
+        and wanted in _names(row := Row.from_canonical(line, name=f"{rows.name}, line {index + 1}"), is_sha256(wanted))
     ]
     if is_sha256(wanted) and found:
         return min(found, key=lambda item: (item[1].use == "excluded", item[0]))
@@ -157,6 +159,11 @@ def _find(rows: Path, wanted: str) -> tuple[int, Row]:
         )
     others = ", ".join(f"{row.source}/{row.path}" for _, row in found[:5])
     raise InputError(f"{wanted[:200]!r} names {len(found)} documents", mend=f"name one of: {others}")
+
+
+def _names(row: Row, digest: bool) -> tuple[str, ...]:
+    """What `row` can be called."""
+    return (row.sha256,) if digest else (row.path, f"{row.source}/{row.path}")
 
 
 def _siblings(index: int, count: int) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """registry.records.data_manifest: rows, their root, and what does not belong to them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.merkle import root
 from registry.records import data_manifest
-from registry.records.data_manifest import ROWS, SUMMARY, DataSource, Row, Summary
+from registry.records.data_manifest import ROWS, SUMMARY, DataSource, PlainRow, Row, Summary
 
 SOURCES = (
     DataSource(id="files:notes", kind="files", license="MIT", url="https://example.org/notes"),
@@ -193,6 +194,57 @@ def test_what_was_scrubbed_is_counted_and_held_to_the_rows(tmp_path: Path) -> No
         lie = summary.model_copy(update={"scrubbed": said})
         with pytest.raises(VerificationError, match="scrubbed"):
             data_manifest.verify(lie, tmp_path / ROWS)
+
+
+PIECES = st.sampled_from(
+    [
+        *re.findall(r'"[^"]*"|[^"]', ALL_ROWS[2].to_bytes().decode()),
+        *('"a.md"', '"a/../b"', r'"a\u0041"', '"é"', '"train"', '"validation"', '"excluded"', '"size"', "null"),
+        *("0", "007", "1.0", "-1", "9007199254740992", '"near-duplicate"', '"cluster":', '"\x7f"', '"a b"', '"a."'),
+        *(" ", "", "{", "\t"),
+    ]
+)
+
+
+@given(st.integers(0, 3), st.lists(st.tuples(st.integers(0, 40), PIECES, st.integers(0, 3)), max_size=3))
+def test_what_is_told_at_first_sight_is_what_the_strict_way_says(
+    which: int, changes: list[tuple[int, str, int]]
+) -> None:
+    """Rows whose parts were exchanged, left out or written twice."""
+    parts = re.findall(r'"[^"]*"|[^"]', ALL_ROWS[which].to_bytes().decode())
+    for place, piece, gone in changes:
+        parts[place : place + gone] = [piece]
+    agrees("".join(parts).encode())
+
+
+@given(st.integers(0, 3), st.integers(0, 230), st.binary(max_size=3), st.integers(0, 3))
+def test_a_few_bytes_changed_are_told_alike(which: int, place: int, junk: bytes, gone: int) -> None:
+    data = bytearray(ALL_ROWS[which].to_bytes())
+    data[place : place + gone] = junk
+    agrees(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"path": "a/" * 511 + "ab"}, {"path": "a/" * 512 + "a"}, {"bytes": 10**15 - 1}, {"bytes": 2**53 - 1},
+     {"bytes": 2**53}, {"source": "~" * 500}, {"source": "~" * 501}, {"source": "a b/[c]"}, {"license": "A" * 501},
+     {"path": "..a"}, {"path": "a..b"}, {"path": "-"}, {"path": "a/"}, {"path": "c:/a"}, {"sha256": "A" * 64}],
+)  # fmt: skip
+def test_bounds_are_told_alike(more: dict[str, Any]) -> None:
+    agrees(json.dumps({**ALL_ROWS[0].as_json(), **more}, sort_keys=True, separators=(",", ":")).encode())
+
+
+def agrees(line: bytes) -> None:
+    """Where a line is told at first sight, it is a row, and the same one."""
+    told = PlainRow.of(line)
+    if told is not None:
+        found = Row.from_canonical(line, name="row")
+        assert told == tuple(getattr(found, name) for name in PlainRow._fields)
+
+
+def test_rows_as_nearly_all_are_are_told_at_first_sight() -> None:
+    assert [PlainRow.of(each.to_bytes()) is not None for each in ALL_ROWS] == [True, False, True, True]
+    agrees(ALL_ROWS[2].to_bytes())
 
 
 @given(st.binary())
