@@ -37,6 +37,8 @@ SMALL: dict[str, Any] = {
         "repo": REPO,
         "title": "A small model",
         "license": "Apache-2.0",
+        "licenses": {"code": "Apache-2.0", "data": "CC0-1.0", "documents": "CC-BY-4.0"},
+        "openness": "III",
         "languages": ["en"],
         "model": "build/model",
         "provenance": [

@@ -27,6 +27,22 @@ def test_a_stranger_verifies_it_from_the_hub(released: Released) -> None:
     assert all(check["verdict"] == "PASS" for check in report["checks"])
 
 
+@pytest.mark.parametrize(("asked", "code"), [("III", 0), ("II", 1)])
+def test_a_policy_asks_how_open_it_is_and_is_answered(
+    released: Released, tmp_path: Path, asked: str, code: int
+) -> None:
+    """Nobody else can fetch the code of this project, and its documents are published nowhere: it is an Open Model."""
+    identity = dict(zip(("identity", "issuer"), released.signer[1::2], strict=False))
+    policy = {"signers": [{"kind": "identity", **identity}], "openness": asked}
+    (tmp_path / "policy.yaml").write_text(json.dumps(policy))
+    trust = released.signer[released.signer.index("--trust-config") :]
+    words = ("glasshouse", "verify", str(released.folder), "--policy", str(tmp_path / "policy.yaml"), *trust)
+    done = released.project.run(*words, "--json", check=False)
+    answer = {check["subject"]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == code, done.stdout + done.stderr
+    assert answer["openness"] == ("FAIL" if code else "PASS") and answer["openness <- its evidence"] == "PASS"
+
+
 def test_the_report_for_a_person_names_the_signer_and_the_log(released: Released) -> None:
     done = released.project.run("glasshouse", "verify", str(released.folder), *released.signer)
     assert MAINTAINER in done.stdout and "PASS" in done.stdout and len(done.stdout.splitlines()) == len(STEPS) + 1
@@ -45,6 +61,8 @@ def test_the_release_holds_what_was_promised(released: Released) -> None:
         "attestations/provenance.sigstore.json", "attestations/data.sigstore.json",
         "attestations/card.sigstore.json", "attestations/release.sigstore.json", "provenance/stages.json",
         "attestations/checkpoints.sigstore.json", "attestations/evaluation.sigstore.json",
+        "provenance/openness.json", "provenance/data-card.md", "provenance/technical-report.md",
+        "attestations/openness.sigstore.json",
         *(f"attestations/stage-{name}.sigstore.json" for name in STAGES),
     } <= files  # fmt: skip
 
