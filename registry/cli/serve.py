@@ -54,11 +54,20 @@ def serve(
     collect: Annotated[
         bool, typer.Option("--collect", help="Do not serve: take away what nothing has led to for a day.")
     ] = False,
+    backup: Annotated[
+        Path | None, typer.Option(help="Do not serve: copy all of it there, also while a server runs.")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="With --check: read again what held before, and was not written since.")
     ] = False,
 ) -> None:
     """Serve models over the Hub's own protocol. They stand in bare git repositories and a SHA-256 blob store."""
+    if backup is not None:
+        from registry.server.backup import back_up
+
+        made = back_up(root, backup)
+        print(f"{made.repositories} repositories, {made.blobs} more large files, {made.size} bytes of them: {backup}")
+        return
     if check or collect:
         _look_after(root, check=check, everything=everything, collect=collect)
         return

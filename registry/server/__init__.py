@@ -5,7 +5,8 @@ git-lfs, transformers, datasets) to publish and to read. No database: what stand
 
 Imports go down only, and import contracts hold it:
 
-    run collecting      starting and stopping; what takes away the unused
+    run                 starting and stopping
+    collecting backup   what takes away the unused; copies
     still               the pages as plain files, for any static host
     check               the look at everything that is kept
     pages               what people look at, of releases; it knows the catalog

@@ -14,6 +14,7 @@ from registry.server.access.limits import ServerLimits
 from registry.server.access.tokens import TokenStore, User
 from registry.server.names import RepoName, pull_number
 from registry.server.store import copies, git, pulls, putting_away
+from registry.server.store import format as folder_format
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
@@ -78,10 +79,11 @@ class Hub:
     ) -> Hub:
         """The server over the folder `root`, made if missing, after what a power cut left in it was swept away.
 
-        blobs_url: where large files are kept, if not in the folder. Raises as `blob_store` does.
+        blobs_url: where large files are kept, if not in the folder. Raises as `blob_store` and `format.settle` do.
         """
         limits = limits or ServerLimits()
         root.mkdir(parents=True, exist_ok=True)
+        folder_format.settle(root)
         blobs = blob_store(root, blobs_url)
         uploads = Uploads(root / UPLOADS, limits.open_uploads, limits.user_uploads)
         uploads.collect(STALE_UPLOAD_SECONDS)
