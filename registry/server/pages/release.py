@@ -18,7 +18,6 @@ from registry.server.pages.asked import AskedFor
 from registry.server.pages.expected import Expected
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
-from registry.server.store import git
 from registry.server.store.facts import front_of
 from registry.server.store.git import TreeRow
 
@@ -32,8 +31,8 @@ MAX_READ = 2 << 20
 def shown(site: Site, request: Request) -> Page:
     """GET /{owner}/{name} and /{owner}/{name}/tree/{revision}."""
     place = asked.place(site, request)
-    known, why = _known(site, place)
     rows = [row for row in place.repo.rows(place.shelf.commit, recursive=True) if not row.directory]
+    known, why = _known(site, place, rows)
     text, front = _card(site, place)
     facts: dict[str, Any] = {
         **about(place),
@@ -107,9 +106,9 @@ def _signed(site: Site, place: AskedFor, known: Expected) -> dict[str, Any]:
     return facts
 
 
-def _known(site: Site, place: AskedFor) -> tuple[Expected | None, str | None]:
+def _known(site: Site, place: AskedFor, rows: list[TreeRow]) -> tuple[Expected | None, str | None]:
     """The release, or why there is none."""
-    if not git.tree(place.repo.folder, place.shelf.commit, [layout.RELEASE_ATTESTATION]):
+    if all(row.path != layout.RELEASE_ATTESTATION for row in rows):
         return None, None
     try:
         return site.release(place.shelf), None
