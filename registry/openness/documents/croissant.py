@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry.openness.documents import expressions, maker
+from registry.openness.documents import expressions, maker, preparation
 from registry.openness.documents.facts import ReleaseFacts
 from registry.openness.told import Rai
 from registry.records import layout
@@ -216,5 +216,4 @@ def _steps(summary: Summary) -> Iterator[str]:
     """How documents were chosen: the counts of the manifest."""
     train, validation = summary.splits.train, summary.splits.validation
     yield f"{summary.rows} documents met; {train.documents} for training, {validation.documents} for validation"
-    for reason, count in sorted(summary.excluded.items()):
-        yield f"documents left out, {reason}: {count}"
+    yield from preparation.lines(summary)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from registry.openness.documents import expressions, maker, purl
+from registry.openness.documents import expressions, maker, preparation, purl
 from registry.openness.documents.facts import ReleaseFacts
 from registry.records import layout
 from registry.records.data_manifest import Summary
@@ -126,7 +126,7 @@ def _model(graph: _Graph) -> Iterator[dict[str, Any]]:
         ai_informationAboutApplication=facts.told.intended_use,
         ai_informationAboutTraining=_training(facts),
         ai_limitation=facts.told.limits,
-        ai_modelDataPreprocessing=_left_out(facts.data),
+        ai_modelDataPreprocessing=preparation.lines(facts.data) if facts.data else None,
     )  # fmt: skip
     yield from graph.relation("model", "hasDeclaredLicense", _refs([record.license]))
 
@@ -186,7 +186,7 @@ def _data(graph: _Graph) -> Iterator[dict[str, Any]]:
         releaseTime=record.source.committed_at,
         dataset_datasetType=["text" if facts.tokens else "noAssertion"],
         dataset_datasetSize=data.splits.train.size + data.splits.validation.size,
-        dataset_dataPreprocessing=_left_out(data),
+        dataset_dataPreprocessing=preparation.lines(data),
     )  # fmt: skip
     for source in data.sources:
         yield graph.element(
@@ -243,11 +243,6 @@ def _of_data(data: Summary | None) -> list[str]:
 
 def _refs(names: Iterable[str | None]) -> list[str]:
     return [f"licence/{name}" for name in sorted(filter(None, names)) if expressions.is_expression(name)]
-
-
-def _left_out(data: Summary | None) -> list[str]:
-    """What was kept out of the data, a line for each reason."""
-    return [f"documents left out, {reason}: {count}" for reason, count in sorted(data.excluded.items())] if data else []
 
 
 def _hash(sha256: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from registry.openness.documents import preparation
 from registry.openness.documents.facts import ReleaseFacts
 from registry.openness.eu import Eu, Modality, ModalityContent
 from registry.records.data_manifest import SourceTally
@@ -211,9 +212,9 @@ def _opt_out(eu: Eu) -> Iterator[Answered]:
 
 
 def _processing(facts: ReleaseFacts, eu: Eu) -> Iterator[Answered]:
-    left_out = sorted(facts.data.excluded.items()) if facts.data else []
     licences = sorted(facts.data.licenses.items()) if facts.data else []
-    yield _shown("Documents left out", _listed(facts, (f"{reason}: {count:,}" for reason, count in left_out)))
+    yield _shown("Documents left out", _listed(facts, preparation.left_out(facts.data) if facts.data else ()))
+    yield _shown("Replaced in the texts", _listed(facts, preparation.replaced(facts.data) if facts.data else ()))
     yield _shown("Licences of the documents", _listed(facts, (f"{name}: {row.documents:,}" for name, row in licences)))
     yield _told("Other information", eu.other_information)
 

@@ -19,7 +19,7 @@ from registry.report import Verdict
 from tests.registry.openness.documents.conftest import Changed, digests
 
 PATHS = [document.path for document in every.DOCUMENTS]
-OLDER = "0.0.9+edition.99"
+OLDER, OLD = "0.0.9+edition.99", f"0.0.9+edition.{maker.EDITION - 1}"
 
 
 def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
@@ -103,6 +103,24 @@ def test_a_wrong_digest_of_the_weights_or_the_data_is_seen(changed: Changed, syn
 def test_one_of_another_version_is_held_to_its_facts(changed: Changed, path: str) -> None:
     answer = changed(path, older)
     assert answer.verdict is Verdict.PASS and f"made by glasshouse {OLDER}" in answer.reason
+
+
+def test_an_older_edition_can_tell_less_and_nothing_else(changed: Changed) -> None:
+    def old(*edits: tuple[str, str]) -> Callable[[bytes], bytes]:
+        def edit(data: bytes) -> bytes:
+            for before, after in edits:
+                data = replaced(before, after)(data)
+            return data.replace(maker.OURS.encode(), OLD.encode())
+
+        return edit
+
+    less = ('   "software_packageVersion": "1.0.0",\n', "")
+    told = changed(layout.SPDX, old(less))
+    assert told.verdict is Verdict.PASS and told.reason.endswith("; 1 that are told today are not in it")
+    assert changed(layout.SPDX, old(less, ('"value": "4096"', '"value": "1"'))).verdict is Verdict.FAIL
+    assert changed(layout.SPDX, lambda data: older(replaced(*less)(data))).verdict is Verdict.UNKNOWN
+    unbound = changed(layout.TRAINING_PAGE, old(("| provenance/release.json |", "| provenance/other.json |")))
+    assert unbound.verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("path", PATHS)
