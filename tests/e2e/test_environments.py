@@ -17,7 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from pip._internal.models.index import PyPI
 
 from registry import canonical
 from tests.audited import WALLED
@@ -29,7 +28,7 @@ __all__ = ["key"]
 pytestmark = [pytest.mark.environments, WALLED]
 TOOLS = ROOT / ".environments/bin"
 """Where `make environments` puts Poetry and PDM; uv is in this environment."""
-PYPROJECT = f"""[project]
+PYPROJECT = """[project]
 name = "small"
 version = "1.0.0"
 requires-python = ">=3.11,<3.14"
@@ -38,10 +37,12 @@ dependencies = ["numpy>=2", "safetensors>=0.4"]
 package-mode = false
 [[tool.poetry.source]]
 name = "simple"
-url = "{PyPI.simple_url}/"
+url = "%s/"
 [tool.pdm]
 distribution = false
 """
+SIMPLE = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+"""Prints the index that pip asks; Poetry asks another address of it, unless it is told."""
 TRAIN = """import pathlib
 import numpy
 from safetensors.numpy import save_file
@@ -51,7 +52,6 @@ save_file({"weights": numpy.arange(12, dtype="f4").reshape(3, 4) / 7}, "out/mode
 """
 FILES = {
     "train.py": TRAIN,
-    "pyproject.toml": PYPROJECT,
     "LICENSE": "MIT\n",
     "glasshouse.yaml": "release:\n  repo: org/small\n  license: MIT\n  model: out/model.safetensors\n",
     "dvc.yaml": "stages:\n  train:\n    cmd: glasshouse record -- python train.py\n    deps: [train.py]\n"
@@ -125,7 +125,15 @@ def run(root: Path, words: tuple[str, ...], variables: Mapping[str, str] = Mappi
 
 def released(root: Path, locked: Locked, key: tuple[str, str]) -> Path:
     """A release of the project, locked so."""
-    start(root, {**FILES, ".gitignore": "/.venv/\n/releases/\n/.pdm-python\n/.python-version\n"})
+    index = subprocess.run([sys.executable, "-c", SIMPLE], check=True, capture_output=True, text=True).stdout.strip()
+    start(
+        root,
+        {
+            **FILES,
+            "pyproject.toml": PYPROJECT % index,
+            ".gitignore": "/.venv/\n/releases/\n/.pdm-python\n/.python-version\n",
+        },
+    )
     for words in locked.commands:
         run(root, words)
     if locked.less:
