@@ -31,7 +31,7 @@ from registry.digest import sha256_bytes, sha256_files
 from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.files import readable
 from registry.records.record import Count, Record, Sha256
-from registry.records.tokens import INDEX_ROW, iter_index
+from registry.records.tokens import INDEX_ROW
 
 NAME = "search.json"
 SEPARATOR = b"\xff"
@@ -122,10 +122,8 @@ class TextPart:
     """Its texts."""
     suffixes: mmap.mmap | bytes
     """Its suffix array."""
-    ends: list[int]
-    """Where each document ends."""
-    digests: list[str]
-    """SHA-256 of each."""
+    documents: mmap.mmap | bytes
+    """Where each of its documents ends, and the SHA-256 of each: rows of INDEX_ROW."""
 
     def places(self, passage: bytes) -> range:
         """Which places of the suffix array begin with `passage`: all its occurrences, once each."""
@@ -134,12 +132,18 @@ class TextPart:
     def occurrence(self, place: int) -> Occurrence:
         """The one at a place of the suffix array. Raises VerificationError where the document is another text."""
         start = self._position(place)
-        number = bisect.bisect_right(self.ends, start)
-        begins = self.ends[number - 1] if number else 0
-        text = self.text[begins : self.ends[number] - 1] if number < len(self.ends) else b""
-        if number >= len(self.ends) or sha256_bytes(text) != self.digests[number]:
+        number = bisect.bisect_right(range(len(self.documents) // INDEX_ROW.size), start, key=lambda n: self._row(n)[0])
+        begins, (end, digest) = self._row(number - 1)[0] if number else 0, self._row(number)
+        if not 0 <= begins <= start < end or sha256_bytes(self.text[begins : end - 1]) != digest:
             _differs(f"the text at byte {start} is not the document that it is said to be")
-        return Occurrence(self.digests[number], start - begins)
+        return Occurrence(digest, start - begins)
+
+    def _row(self, number: int) -> tuple[int, str]:
+        """(where document `number` ends, its SHA-256). Raises VerificationError where there is no such document."""
+        if not 0 <= number < len(self.documents) // INDEX_ROW.size:
+            _differs(f"there is no document {number}")
+        end, digest = INDEX_ROW.unpack_from(self.documents, number * INDEX_ROW.size)
+        return int(end), bytes(digest).hex()
 
     def _first(self, passage: bytes, *, before: bool) -> int:
         """The first place whose suffix does not begin with less than `passage`; with `before`, with more."""
@@ -167,17 +171,14 @@ def opened(index: SearchIndex, folder: Path, part: int) -> Iterator[TextPart]:
     sizes = {file.path: file.size for file in index.files}
     with readable(folder, mend=MEND), ExitStack() as files:
         mapped: dict[str, mmap.mmap | bytes] = {}
-        for kind in ("text", "suffixes"):
+        for kind in KINDS:
             stream = files.enter_context((folder / name_of(kind, part)).open("rb"))
             size = stream.seek(0, 2)
             if size != sizes[name_of(kind, part)]:
                 _differs(f"{name_of(kind, part)} has {size} bytes, {NAME} says {sizes[name_of(kind, part)]}")
             memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
             mapped[kind] = files.enter_context(memory) if isinstance(memory, mmap.mmap) else memory
-        rows = list(iter_index(folder / name_of("documents", part)))
-        if (rows[-1][0] if rows else 0) != len(mapped["text"]):
-            _differs(f"{name_of('documents', part)} does not end where its text does")
-        yield TextPart(mapped["text"], mapped["suffixes"], [end for end, _ in rows], [digest for _, digest in rows])
+        yield TextPart(mapped["text"], mapped["suffixes"], mapped["documents"])
 
 
 @dataclass(frozen=True, slots=True)
