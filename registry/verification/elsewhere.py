@@ -72,11 +72,13 @@ def copied(given: Path, folder: Path, accept: Callable[[Path, Manifest], object]
     """The files of the directory `given`, copied to `folder`, which appears when `accept` raised nothing for them.
 
     Notes of `hf download --local-dir` are left out. Raises Malformed and InputError as `walk` does; InputError where
-    what is there cannot be read, or the copy not written.
+    there is no file, or it cannot be read, or the copy not written.
     """
     try:
         with directory_beside(folder) as beside:
-            for path, _ in Downloaded(given).files():
+            if not (files := Downloaded(given).files()):
+                raise InputError(f"{given} holds no file", mend="give the folder that the files lie in")
+            for path, _ in files:
                 place = beside / path
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(given / path, place, follow_symlinks=False)  # a link that came meanwhile is refused

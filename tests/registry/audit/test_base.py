@@ -80,6 +80,9 @@ def test_other_files_are_refused_and_nothing_is_given(signed: tuple[Path, api.Po
         base.have(said, other, NOBODY, tmp_path / "base")
     with pytest.raises(InputError):
         base.have(said, tmp_path / "nowhere", NOBODY, tmp_path / "base")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no file"):
+        base.have(said, tmp_path / "empty", NOBODY, tmp_path / "base")
     assert not os.path.lexists(tmp_path / "base")
 
 
