@@ -63,8 +63,10 @@ def check_open(user: User | None, repo: Repository) -> None:
     if user is None:
         raise Problem(401, f"Access to {repo.name} is restricted: a token is needed", GATED)
     if not AccessGate(repo).lets_in(user.name):
-        words = "and you are not in the authorized list: ask for access with POST "
-        raise Problem(403, f"Access to {repo.name} is restricted, {words}/{repo.name.url_path}/ask-access", GATED)
+        words = (
+            f"Access to {repo.name.kind.removesuffix('s')} {repo.name} is restricted and you are not in the authorized"
+        )
+        raise Problem(403, f"{words} list. Ask for access with POST /{repo.name.url_path}/ask-access", GATED)
 
 
 def check_create(user: User, name: RepoName) -> None:

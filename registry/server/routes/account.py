@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from registry.hub import metadata
 from registry.server.access import publishers
@@ -52,9 +52,15 @@ async def exchange(request: Request) -> JSONResponse:
 
 
 @takes(bodies.ValidateYaml)
-async def validate_yaml(request: Request) -> JSONResponse:
-    """POST /api/validate-yaml: whether the Hub understands the metadata of a README.md. 400 names what is wrong."""
+async def validate_yaml(request: Request) -> Response:
+    """POST /api/validate-yaml: whether the Hub understands the metadata of a README.md. 400 names what is wrong.
+
+    In words, where `Accept` asks for text.
+    """
     body = await receiving.read(request, bodies.ValidateYaml)
     found = await run_in_threadpool(metadata.look_at, body.content.lstrip().encode())
+    if "text/plain" in request.headers.get("accept", ""):
+        lines = [f"- Error: {each}" for each in found.errors] + [f"- Warning: {each}" for each in found.warnings]
+        return PlainTextResponse("\n".join(lines), 400 if found.errors else 200)
     answer = {key: [{"message": each} for each in told] for key, told in asdict(found).items()}
     return JSONResponse(answer, 400 if found.errors else 200)

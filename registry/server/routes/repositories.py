@@ -40,7 +40,7 @@ async def move(request: Request) -> JSONResponse:
     repo = await run_in_threadpool(hub(request).readable, names.RepoName(kind, *_two(body.source)), user)
     new = names.new_repo_name(kind, *_two(body.target))
     if not await in_turn(repo, hub(request).move, repo, user, new):
-        raise Problem(409, f"there is a repository {new} already")
+        raise Problem(409, f"A {kind.removesuffix('s')} repository called {new} already exists")
     await note(request, "repository moved", repo.name.url_path, to=new.url_path)
     return JSONResponse({"url": f"{base_url(request)}/{new.url_path}"})
 

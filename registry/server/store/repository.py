@@ -270,10 +270,10 @@ class Repository:
     def move(self, root: Path, new: RepoName, by: str) -> bool:
         """Give the repository another name, by which it is found as by this one; False where somebody has the new one.
 
-        Raises Problem 403 as `create`.
+        A name that it had before can be had again. Raises Problem 403 as `create`.
         """
         with self.lock():
-            if not self.is_free(root, new):
+            if not self._was_called(root, new) and not self.is_free(root, new):
                 return False
             place = folder_of(root, new)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -283,6 +283,13 @@ class Repository:
         sync_directory(self.folder.parent)
         sync_directory(place.parent)
         return True
+
+    def _was_called(self, root: Path, name: RepoName) -> bool:
+        """Whether this repository had that name once, and nothing else has it now."""
+        told = Tombstone.of(root, name)
+        if told is None or told.moved_to is None or folder_of(root, name).exists():
+            return False
+        return Repository.open(root, name).folder == self.folder
 
     def _refuse_taken(self, name: str) -> None:
         for prefix in (BRANCHES, TAGS):

@@ -111,3 +111,13 @@ def test_gitignore_leaves_files_out(lab: HubInstance, tmp_path: Path) -> None:
     for name in ("lab/sent", "lab/there"):
         api.upload_folder(repo_id=name, folder_path=folder)
         assert set(api.list_repo_files(name)) == {".gitattributes", ".gitignore", "kept.txt", "!odd.txt"}
+
+
+def test_a_card_is_looked_at_in_words_or_in_json(lab: HubInstance) -> None:
+    bad = {"content": "\n---\nlicense: asdf\n---\n", "repoType": "model"}
+    status, _, body = ask(lab, "POST", "/api/validate-yaml", bad, {"Accept": "text/plain"})
+    assert status == 400 and body.startswith(b'- Error: "license" must be one of [')
+    status, _, body = ask(lab, "POST", "/api/validate-yaml", bad)
+    assert status == 400 and len(json.loads(body)["errors"]) == 1 and json.loads(body)["warnings"] == []
+    status, _, body = ask(lab, "POST", "/api/validate-yaml", {"content": "# A model\n"})
+    assert status == 200 and len(json.loads(body)["warnings"]) == 1

@@ -77,6 +77,9 @@ def test_a_moved_repository_is_found_by_both_names(lab: HubInstance, api: HfApi)
             api.move_repo("lab/third", taken)
     with pytest.raises(HfHubHTTPError, match="403"):
         api.move_repo("other/new", "stranger/new")
+    api.move_repo("other/new", "lab/old")  # it may be called again what it was called once
+    assert api.model_info("other/new").id == api.model_info("lab/old").id == "lab/old"
+    api.move_repo("lab/old", "other/new")
     api.update_repo_settings("other/new", visibility="private")
     assert ask(lab, "GET", "/api/models/lab/old", token="")[0] == 404
 

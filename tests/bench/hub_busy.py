@@ -1,0 +1,66 @@
+"""A hundred commits at once to one repository of 8,000 files: whether anybody else waits.
+
+Law: `/healthz` answers within 100 ms (99 of 100 times), and a commit to another repository within twice its idle time.
+What is asked of the busy one comes back as 200, as 412, or, after its turn did not come, as 503.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.hub_instance import HubInstance
+from tests.registry.server.asking import ask, commit, put
+
+FILES = 8_000
+AT_ONCE = 100
+
+
+def main() -> None:
+    """Make the repository, and ask."""
+    options = ("--rate", "10000", "--workers", "2")
+    with tempfile.TemporaryDirectory() as name, HubInstance.start(Path(name) / "hub", options=options) as hub:
+        _measured(hub)
+
+
+def _measured(hub: HubInstance) -> None:
+    for repo in ("busy", "other"):
+        assert ask(hub, "POST", "/api/repos/create", {"name": repo, "organization": "glasshouse"})[0] == 200
+    assert commit(hub, "glasshouse/busy", *(put(f"data/{n:05}.txt", str(n)) for n in range(FILES)))[0] == 200
+    idle = statistics.median(_other(hub, f"idle-{n}") for n in range(10))
+    health, others, done = list[float](), list[float](), threading.Event()
+    with ThreadPoolExecutor(AT_ONCE + 2) as pool:
+        busy = [pool.submit(commit, hub, "glasshouse/busy", put(f"new/{n}.txt")) for n in range(AT_ONCE)]
+        looks = pool.submit(_look, hub, health, done)
+        while not all(one.done() for one in busy):
+            others.append(_other(hub, f"busy-{len(others)}"))
+        done.set()
+        looks.result()
+    health.sort()
+    worst = health[len(health) * 99 // 100]
+    print(f"{AT_ONCE} commits: {dict(Counter(one.result()[0] for one in busy))}")
+    print(f"/healthz, {len(health)} times: {worst * 1e3:.0f} ms at the 99th percentile")
+    print(f"a commit elsewhere: {statistics.median(others) * 1e3:.0f} ms, idle {idle * 1e3:.0f} ms")
+
+
+def _look(hub: HubInstance, health: list[float], done: threading.Event) -> None:
+    while not done.is_set():
+        before = time.perf_counter()
+        assert ask(hub, "GET", "/healthz")[0] == 200
+        health.append(time.perf_counter() - before)
+        time.sleep(0.02)
+
+
+def _other(hub: HubInstance, name: str) -> float:
+    before = time.perf_counter()
+    assert commit(hub, "glasshouse/other", put(f"{name}.txt"))[0] == 200
+    return time.perf_counter() - before
+
+
+if __name__ == "__main__":
+    main()
