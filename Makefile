@@ -2,6 +2,7 @@
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
 #   make bases   fine-tune a release, whole and by an adapter, and verify through both
+#   make evaluate  measure a model by tasks of lm-evaluation-harness, release it, and run the evaluation again
 #   make bench   throughput, as ratios to a named peer
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
@@ -43,7 +44,7 @@ TORCH_CPU_SHA256 := \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
 .PHONY: setup torch-at-hand demo test bases bench fuzz get-started environments kinds layouts npm peers deps docs
-.PHONY: axe browser wheel lock clean
+.PHONY: evaluate axe browser wheel lock clean
 
 setup: $(READY)
 
@@ -92,6 +93,17 @@ test: setup
 
 bases: setup
 	$(BIN)/python -m pytest -m bases tests/e2e/test_fine_tuning.py
+
+# An environment of its own, as an audit needs one: .venv's packages, the harness, and this project.
+HARNESS := .evaluate/.ready
+$(HARNESS): requirements-evaluate.lock $(READY)
+	@$(PYTHON) -m venv .evaluate
+	@$(BIN)/uv pip install --quiet --python .evaluate/bin/python --require-hashes --no-deps -r requirements.lock -r $<
+	@$(BIN)/uv pip install --quiet --python .evaluate/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+evaluate: $(HARNESS)
+	@.evaluate/bin/python -m pytest -m evaluate tests/e2e/test_harness.py
 
 bench: setup
 	@$(BIN)/python -m tests.bench
@@ -177,10 +189,14 @@ lock: setup
 	@cat requirements.lock requirements-cuda.lock | sed '/^torch==.*+cpu/,/[^\\]$$/d' > .venv/all.lock
 	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml $(EXTRAS) $(UPGRADE) --output-file .venv/all.lock
 	@cp tests/kinds/requirements.lock .venv/kinds.lock
+	@cp requirements-evaluate.lock .venv/evaluate.lock
 	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) tests/kinds/requirements.in --constraint .venv/all.lock $(UPGRADE) \
 		--output-file .venv/kinds.lock
-	$(BIN)/python -m tests.split_lock .venv/all.lock --kinds .venv/kinds.lock --torch-cpu $(TORCH_CPU_SHA256)
+	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml --extra evaluate --constraint .venv/all.lock $(UPGRADE) \
+		--output-file .venv/evaluate.lock
+	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256) \
+		--beside .venv/kinds.lock tests/kinds/requirements.lock --beside .venv/evaluate.lock requirements-evaluate.lock
 
 clean:
-	rm -rf .venv .demo .bench .environments .fuzz .kinds .npm .peers .axe .browser build dist docs/site docs/.cache releases mlflow.db \
+	rm -rf .venv .demo .bench .environments .evaluate .fuzz .kinds .npm .peers .axe .browser build dist docs/site docs/.cache releases mlflow.db \
 		mlartifacts

@@ -2,7 +2,8 @@
 
 Only the paths below pipelines/ and registry/ in the `deps` of each stage are replaced; what else stands in the file,
 its order and its comments are kept. Where params.yaml names a base, the stage that fetches it comes first, and the
-stages that read it depend on it; where it names none, both are taken away.
+stages that read it depend on it; where it names none, both are taken away. Where it asks for tasks of the harness,
+their stage comes after `evaluate`, and the release has what it writes; where it does not, there is no such stage.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from pipelines import imports, params, stage
 from registry import strict_yaml, suffixes
 from registry.errors import InputError
 from registry.files import read_text, write_atomic
-from registry.records import folders
+from registry.records import folders, harness
 
 FILE = Path("dvc.yaml")
 STAGE = "base"
 READ = (folders.BASE, folders.BASE_RECORD)
 """What that stage writes."""
-READERS = ("tokenizer", "train", "export", "evaluate")
+READERS = ("tokenizer", "train", "export", "evaluate", "harness")
 """The stages that read it."""
+HARNESS = "harness"
+RESULTS = f"{folders.HARNESS}/{harness.NAME}"
+BEFORE_HARNESS = "evaluate"
 DRAFT = ("registry", "release", "prepare", "--draft")
 DRAFTING = ("registry.release.config", "registry.release.draft")
 """What the command DRAFT calls; the command itself is thin, and imports every other command's words."""
@@ -41,14 +45,17 @@ def main() -> None:
     """Write dvc.yaml anew where its lists are not those of the imports."""
     text = read_text(FILE, mend="run this at the project's root")
     settings = strict_yaml.read(params.PATH, aliases=True) if params.PATH.is_file() else None
-    if (wired := rewritten(text, settings.get("base") if isinstance(settings, dict) else None)) != text:
+    found = settings if isinstance(settings, dict) else {}
+    measured = found.get("evaluate")
+    asked = measured.get("harness") if isinstance(measured, dict) else None
+    if (wired := rewritten(text, found.get("base"), asked)) != text:
         write_atomic(FILE, wired.encode())
 
 
-def rewritten(text: str, base: Mapping[str, Any] | None = None) -> str:
+def rewritten(text: str, base: Mapping[str, Any] | None = None, tasks: Mapping[str, Any] | None = None) -> str:
     """The dvc.yaml `text` with the code that each stage of ours depends on; a stage of others stays as it is.
 
-    base: that section of params.yaml.
+    base: that section of params.yaml.  tasks: evaluate.harness of it.
 
     Raises InputError for a command of ours whose imports cannot be told.
     """
@@ -56,6 +63,7 @@ def rewritten(text: str, base: Mapping[str, Any] | None = None) -> str:
     yaml.preserve_quotes, yaml.width = True, 1 << 20
     yaml.indent(mapping=2, sequence=4, offset=2)
     pipeline = yaml.load(text)
+    _harness_wired(pipeline["stages"], tasks)
     _base_wired(pipeline["stages"], base)
     for body in pipeline["stages"].values():
         if begun := roots(body.get("cmd")):
@@ -86,6 +94,28 @@ def _base_wired(stages: Any, base: Mapping[str, Any] | None) -> None:
             "outs": [*READ, f"build/runs/{STAGE}{suffixes.RUN}"],
         }
         stages.insert(0, STAGE, made)
+
+
+def _harness_wired(stages: Any, tasks: Mapping[str, Any] | None) -> None:
+    """Put the stage of the harness's tasks into `stages`, or take it away, with what the release has of it."""
+    before = stages.pop(HARNESS, {})
+    listed = stages["release"]["deps"] if "release" in stages else CommentedSeq()
+    if RESULTS in listed:
+        listed.remove(RESULTS)
+    if tasks is None or BEFORE_HARNESS not in stages:
+        return
+    own = [tasks["include_path"]] if tasks.get("include_path") else []
+    model, chain = folders.MODEL, f"{folders.TRAINED}/checkpoints.json"
+    made = {
+        "desc": "Tasks of lm-evaluation-harness, on the exported model",
+        "cmd": before.get("cmd", "python -m registry record -- python -m pipelines.harness"),
+        "deps": CommentedSeq([model, chain, *own, "requirements.lock"]),
+        "params": [f"{BEFORE_HARNESS}.harness", "model", "train"],
+        "outs": [f"build/runs/{HARNESS}{suffixes.RUN}"],
+        "metrics": [RESULTS],
+    }
+    stages.insert(list(stages).index(BEFORE_HARNESS) + 1, HARNESS, made)
+    listed.insert(0, RESULTS)
 
 
 def roots(command: object) -> tuple[str, ...]:

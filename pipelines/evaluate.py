@@ -70,8 +70,9 @@ def main() -> None:
         (folder / "evaluation.json").write_bytes(record.to_bytes())
         (folder / "sample.txt").write_text(sample.prompt + sample.text, encoding="utf-8")
         curve.draw(RunFolder(TRAINED).metrics, folder)
-    tracking.evaluated(Chain.read(RunFolder(TRAINED).chain).recipe, record, OUT)
     figures, others = record.metrics, record.baselines
+    shown = {f"evaluation.{name}": float(value) for name, value in figures.as_json().items()}
+    tracking.evaluated(Chain.read(RunFolder(TRAINED).chain).recipe, shown, OUT)
     print(
         f"validation: {figures.bits_per_byte:.4f} bits per byte "
         f"(uniform {others.uniform.bits_per_byte:.4f}, unigram {others.unigram.bits_per_byte:.4f}), "

@@ -16,6 +16,8 @@ from registry import canonical, strict_yaml
 from registry.errors import InputError
 from registry.records import folders
 from registry.records.base_record import ChosenBase
+from registry.records.harness import NAME as HARNESS
+from registry.records.harness import HarnessSettings
 from registry.records.record import validated
 
 PATH = Path("params.yaml")
@@ -338,12 +340,14 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """What evaluation shows beside its figures."""
+    """What evaluation shows beside its figures, and what else is measured."""
 
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     """The model goes on with this text."""
     sample_tokens: int = Field(ge=1, le=10_000)
     """For so many tokens."""
+    harness: HarnessSettings | None = None
+    """Tasks of lm-evaluation-harness, as a stage of their own; None: there is no such stage."""
 
 
 class Params(Section):
@@ -362,6 +366,12 @@ class Params(Section):
     """Read by `glasshouse release`, which has its own law for it."""
 
     @model_validator(mode="after")
+    def _harness_is_released(self) -> Self:
+        if self.evaluate.harness is not None:
+            self._demand_record(f"{folders.HARNESS}/{HARNESS}", "a release says how it did in the tasks")
+        return self
+
+    @model_validator(mode="after")
     def _base_fits(self) -> Self:
         if self.base is None:
             if self.train.adapter is not None:
@@ -369,10 +379,13 @@ class Params(Section):
             return self
         if self.model.config:
             raise ValueError("model.config is the base's own: leave it empty ({})")
-        records = self.release.get("provenance")
-        if isinstance(records, list) and folders.BASE_RECORD not in records:
-            raise ValueError(f"release.provenance has to name {folders.BASE_RECORD}: a release says what it is made of")
+        self._demand_record(folders.BASE_RECORD, "a release says what it is made of")
         return self
+
+    def _demand_record(self, path: str, why: str) -> None:
+        records = self.release.get("provenance")
+        if isinstance(records, list) and path not in records:
+            raise ValueError(f"release.provenance has to name {path}: {why}")
 
 
 def load(path: Path = PATH) -> Params:

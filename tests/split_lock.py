@@ -1,6 +1,6 @@
 """`make lock`, second half: part the locks into what every machine installs, and what only some need.
 
-The CUDA build of torch needs packages of its own, and so does `make kinds`.
+The CUDA build of torch needs packages of its own, and so do `make kinds` and the extra `evaluate`.
 
 The CPU build of torch is on no common registry, so the digests of its wheels are given; the registry's own build goes
 with the CUDA packages into requirements-cuda.lock.
@@ -16,13 +16,14 @@ CUDA = re.compile(r"(nvidia-|cuda-|triton|torch==)")
 
 
 def main() -> None:
-    """Read the whole lock, write requirements.lock, requirements-cuda.lock and tests/kinds/requirements.lock."""
+    """Read the whole lock, write requirements.lock, requirements-cuda.lock, and those that lie beside them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lock", type=Path)
     parser.add_argument("--torch-cpu", required=True, nargs="+", help="SHA-256 of the CPU wheels")
-    parser.add_argument("--kinds", required=True, type=Path, help="the lock of tests/kinds/requirements.in")
+    words = "a lock of more, and where to write what the whole lock has not"
+    parser.add_argument("--beside", required=True, nargs=2, action="append", type=Path, help=words)
     arguments = parser.parse_args()
-    packages, kinds = _packages(arguments.lock), _packages(arguments.kinds)
+    packages = _packages(arguments.lock)
     cuda = [package for package in packages if CUDA.match(package)]
     torch = next(package for package in cuda if package.startswith("torch=="))
     version = torch.split()[0]
@@ -33,8 +34,9 @@ def main() -> None:
     Path("requirements.lock").write_text("\n".join(everywhere) + "\n")
     Path("requirements-cuda.lock").write_text("\n".join(cuda) + "\n")
     there = set(map(_name, packages))
-    beyond = [package for package in kinds if _name(package) not in there]
-    Path("tests/kinds/requirements.lock").write_text("\n".join(beyond) + "\n")
+    for lock, target in arguments.beside:
+        beyond = [package for package in _packages(lock) if _name(package) not in there]
+        target.write_text("\n".join(beyond) + "\n")
 
 
 def _packages(lock: Path) -> list[str]:

@@ -27,6 +27,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry/server": frozenset({"serve"}),
     "registry/server/store/remote.py": frozenset({"serve", "s3"}),
     "pipelines": frozenset({"release", "pipelines"}),
+    "pipelines/harness.py": frozenset({"release", "pipelines", "evaluate"}),
     "tests": EXTRAS,
 }
 """Which extras the code at a path may import from, besides what the bare command needs. The longest path decides."""

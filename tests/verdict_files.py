@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from registry import canonical
-from registry.attest.audits import Challenge, Replay, ReplayedSegment, ReplayVerdict
+from registry.attest.audits import Challenge, Reevaluation, Replay, ReplayedSegment, ReplayVerdict
 from registry.attest.predicates import Rebuild
 from registry.attest.statement import Subject
+from registry.audit import evaluation_verdict
+from registry.audit.evaluation_verdict import EvaluationDetails
 from registry.audit.rebuild_verdict import Details, resting_on
 from registry.audit.replay_verdict import Remade, concluded
 from registry.audit.verdict_file import VerdictFile
@@ -61,3 +63,18 @@ def replay(*verdicts: ReplayVerdict) -> VerdictFile:
     )  # fmt: skip
     statement = canonical.parse(predicate.about([SUBJECT]).to_bytes(), name="x")
     return VerdictFile(statement=statement, details=Report(SUBJECT.name, checks).as_json())
+
+
+def evaluation(verdict: str, found: str | None = None) -> VerdictFile:
+    """The file that an honest auditor's evaluation writes.  found: the digest of what came out, where that is told."""
+    same = {"path": "provenance/evaluation.json", "verdict": verdict, "signed": "a" * 64, "tolerance": 0.0,
+            "found": found or ("a" if verdict == "BITWISE" else "b") * 64, "reason": "", "figures": []}  # fmt: skip
+    facts = {"records": [same], "stages": ["evaluate"], "departs": [], "tolerance": 0.0, "cannot": [],
+             "environment": HERE.as_json(), "profiled": True, "walled": True}  # fmt: skip
+    rests = EvaluationDetails.from_json(facts, name="details")
+    predicate = Reevaluation(
+        **evaluation_verdict.resting_on(rests), source="c" * 40, environment="current", walled=True,
+        profile="portable", machine="a machine", started_at=NOW, finished_at=NOW,
+    )  # fmt: skip
+    statement = canonical.parse(predicate.about([SUBJECT]).to_bytes(), name="x")
+    return VerdictFile(statement=statement, details=rests.as_json())

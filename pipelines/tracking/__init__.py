@@ -18,13 +18,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipelines.checkpoints import RunFolder
 from pipelines.params import Params
 from pipelines.tracking import spool
-from pipelines.tracking.entries import Begun, Ended, Evaluated, Exported, File, Measurements, Status
+from pipelines.tracking.entries import MAX_FIGURES, Begun, Ended, Evaluated, Exported, File, Measurements, Status
 from pipelines.tracking.sending import Sender, sender
 from registry import canonical, variables
 from registry.digest import sha256_file
@@ -32,7 +33,6 @@ from registry.errors import GlasshouseError
 from registry.records import data_manifest, folders
 from registry.records import tracking as names
 from registry.records.checkpoint_chain import Chain
-from registry.records.evaluation import Evaluation
 
 DATA_MANIFEST = Path(folders.CORPUS, data_manifest.SUMMARY)
 DVC_LOCK = Path("dvc.lock")
@@ -64,11 +64,11 @@ def training(params: Params, plan: Chain, folder: RunFolder) -> Iterator[Callabl
         follower.end("FINISHED")
 
 
-def evaluated(recipe: str, evaluation: Evaluation, pictures: Path) -> None:
-    """Add the figures and the pictures of the evaluation to the run of its training."""
+def evaluated(recipe: str, figures: Mapping[str, float], folder: Path) -> None:
+    """Add the figures of an evaluation, and all that it left in `folder`, to the run of its training."""
     if enabled():
-        figures = {f"evaluation.{key}": float(value) for key, value in evaluation.metrics.as_json().items()}
-        _send(Evaluated(recipe=recipe, time=_now(), figures=figures, files=_files(sorted(pictures.iterdir()))))
+        shown = dict(islice(figures.items(), MAX_FIGURES))
+        _send(Evaluated(recipe=recipe, time=_now(), figures=shown, files=_files(sorted(folder.iterdir()))))
 
 
 def registered(recipe: str, name: str, folder: Path, weights: str) -> None:

@@ -12,6 +12,8 @@ from registry.records.record import Count, Record, Sha256, validated
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Status = Literal["FINISHED", "FAILED"]
 Short = Annotated[str, StringConstraints(max_length=6000)]
+MAX_FIGURES = 1000
+"""Figures of one evaluation: as many as MLflow takes at once."""
 
 
 class File(Record):
@@ -71,7 +73,7 @@ class Evaluated(Record):
     """The recipe, by which the run is found."""
     time: Count
     """When, in milliseconds since 1970."""
-    figures: dict[Short, float] = Field(max_length=1000)
+    figures: dict[Short, float] = Field(max_length=MAX_FIGURES)
     """What was measured, by name."""
     files: tuple[File, ...] = Field(max_length=1000)
     """What evaluation wrote."""

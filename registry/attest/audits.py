@@ -1,4 +1,5 @@
-"""What an auditor can say of a release beyond a rebuild: which segments of its training came out the same again.
+"""What an auditor can say of a release beyond a rebuild: which segments of its training came out the same again, and
+which figures.
 
 Laws: as of registry.attest.predicates.
 """
@@ -15,6 +16,10 @@ from registry.records.record import Count, Sha256
 ReplayVerdict = Literal["BITWISE", "TENSORS", "WITHIN", "DIFFERENT", "UNSUPPORTED", "UNAVAILABLE"]
 """Same files; same tensors in other files; within a stated tolerance; not the same; this audit cannot tell; no
 checkpoint to begin with."""
+
+
+ReevaluationVerdict = Literal["BITWISE", "WITHIN", "DIFFERENT", "UNSUPPORTED"]
+"""Same files of figures; figures within a stated tolerance; not the same; this audit cannot tell."""
 
 
 class Challenge(PredicatePart):
@@ -78,6 +83,48 @@ class Replay(Predicate):
     """How far apart, relatively, tensors and losses may be for WITHIN; left out where none was allowed."""
     profile: Text
     """The numeric profile, with its digest."""
+    machine: Text
+    """Processor, system and Python."""
+    started_at: Time
+    """When the audit began."""
+    finished_at: Time
+    """When it ended."""
+
+
+class Reevaluated(PredicatePart):
+    """A file of figures, measured again."""
+
+    path: Text
+    """In the release."""
+    verdict: ReevaluationVerdict
+    """How what came out compares with it."""
+    sha256: Sha256 | None = None
+    """SHA-256 of what came out; left out where nothing did."""
+
+
+class Reevaluation(Predicate):
+    """What came out when somebody else measured the weights again. The subject is the release statement's own."""
+
+    TYPE = BASE + "reevaluation/v1"
+
+    verdict: ReevaluationVerdict
+    """The weakest of all files'."""
+    reason: Text
+    """In words: which figure departs, or why it could not be told; and the digest of the details."""
+    source: GitCommit
+    """The commit whose code was run: the release's."""
+    stages: tuple[Text, ...] = Field(min_length=1, max_length=1000)
+    """The stages that measured."""
+    records: tuple[Reevaluated, ...] | None = Field(None, max_length=10_000)
+    """Every file of figures, by path; left out where nothing was measured."""
+    tolerance: float = Field(ge=0, allow_inf_nan=False)
+    """How far apart, relatively, a figure could be for WITHIN; 0: not at all."""
+    environment: Literal["fresh", "current"]
+    """Packages from the release's own lock, or those that the auditor had."""
+    walled: bool
+    """Whether the code was walled in, so that it could not copy what it was to find."""
+    profile: Text
+    """The numeric profile, with its digest, if the release declares one."""
     machine: Text
     """Processor, system and Python."""
     started_at: Time

@@ -83,19 +83,23 @@ class Provenance(Predicate):
 
 
 class TestResult(Predicate):
-    """How the subjects did in a test (in-toto 0.1). For us: how the weights compare with what knows no context."""
+    """How the subjects did in a test (in-toto 0.1). For us: how the weights compare with what knows no context; and, in
+    a statement of its own, which tasks of lm-evaluation-harness they were put through."""
 
     TYPE = "https://in-toto.io/attestation/test-result/v0.1"
     __test__: ClassVar[bool] = False  # no test of pytest's, whatever its name
 
     result: Literal["PASSED", "WARNED", "FAILED"]
-    """FAILED: no better than guessing. WARNED: no better than counting tokens. PASSED: better than both."""
+    """FAILED: no better than guessing. WARNED: no better than counting tokens. PASSED: better than both. For tasks of
+    the harness, PASSED: each was run over all its documents. WARNED: one was over a part of them."""
     configuration: tuple[Resource, ...]
-    """What it was measured with: parameters and tokens; and evaluation.json, with the figures in its annotations."""
+    """What it was measured with: parameters and tokens; and evaluation.json or harness.json, with the figures in its
+    annotations."""
     url: Text | None = None
     """Where the run can be looked up."""
     passed_tests: tuple[Text, ...] = ()
-    """Names of the tests that passed, such as `bitsPerByte < baselines.unigram.bitsPerByte`."""
+    """Names of the tests that passed, such as `bitsPerByte < baselines.unigram.bitsPerByte`, and of tasks that were run
+    whole."""
     warned_tests: tuple[Text, ...] = ()
     """Those that passed with a warning."""
     failed_tests: tuple[Text, ...] = ()

@@ -40,8 +40,10 @@ MEND = "docs/reference/policy.md describes every field; `glasshouse trust pin RE
 
 Spdx = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:() -]{1,500}$")]
 """An SPDX licence expression."""
-Figure = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
-"""A metric of evaluation.json, such as `bitsPerByte`."""
+Figure = Annotated[
+    str, StringConstraints(pattern=r"^([a-z][A-Za-z0-9]{0,63}|harness:[A-Za-z0-9][A-Za-z0-9._@:+-]{0,290})$")
+]
+"""A metric of evaluation.json, such as `bitsPerByte`, or of harness.json, such as `harness:mmlu.acc`."""
 FigurePlace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@ -]{0,299}$")]
 """A metric of evaluation.json, or of a file of DVC's metrics, such as `metrics.json:accuracy`."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -113,7 +115,8 @@ class Promotion(Record):
 
     figures: dict[FigurePlace, NoWorse] = Field(default_factory=dict, max_length=1000)
     """How far each figure may fall behind the last active release: of evaluation.json by its name (`bitsPerByte`), of
-    DVC's metrics by file and name (`metrics.json:accuracy`)."""
+    harness.json by task and metric (`harness:mmlu.acc`), of DVC's metrics by file and name
+    (`metrics.json:accuracy`)."""
     approvals: Approvals | None = None
     """Who must agree."""
 
@@ -144,7 +147,8 @@ class Policy(Record):
     licenses: Licences = Licences()
     """Which licences are accepted."""
     evaluation: dict[Figure, Bounds] = Field(default_factory=dict, max_length=1000)
-    """Bounds on the figures of provenance/evaluation.json, by their names."""
+    """Bounds on the figures of provenance/evaluation.json, by their names, and of provenance/harness.json, by task and
+    metric: `harness:mmlu.acc`."""
     rebuilders: Rebuilders | None = None
     """Independent rebuilds that must be shown."""
     status: StatusPolicy | None = None

@@ -1,1 +1,1 @@
-"""The auditor's path: replay a stretch of the training, or rebuild all of it, and sign what was seen."""
+"""The auditor's path: replay a stretch of the training, rebuild all of it, or measure again, and sign what was seen."""

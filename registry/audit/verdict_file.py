@@ -6,16 +6,19 @@ NAME.sigstore.json    the statement in a bundle, to be published beside the rele
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 
 from registry import canonical, suffixes
-from registry.attest.audits import Replay
+from registry.attest.audits import Reevaluation, Replay
 from registry.attest.predicates import Predicate, Rebuild
 from registry.attest.signature import Signer
 from registry.attest.statement import Statement
+from registry.audit import evaluation_verdict
+from registry.audit.evaluation_verdict import EvaluationDetails, EvaluationOutcome
 from registry.audit.rebuild_verdict import Details, RebuildOutcome, resting_on
 from registry.audit.replay_verdict import Remade, ReplayOutcome, concluded
 from registry.audit.subject import Audited
@@ -24,7 +27,7 @@ from registry.files import write_atomic
 from registry.records.record import Record
 from registry.report import Check, Step, Verdict
 
-KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay)
+KINDS: tuple[type[Predicate], ...] = (Rebuild, Replay, Reevaluation)
 """What an auditor signs."""
 
 
@@ -39,7 +42,7 @@ class VerdictFile(Record):
     statement: dict[str, Any]
     """The in-toto statement that `audit attest` signs."""
     details: dict[str, Any]
-    """What it rests on. The reason of a rebuild's statement names their digest."""
+    """What it rests on. The reason of a statement on a rebuild or an evaluation names their digest."""
 
     def signable(self) -> Statement:
         """The statement, held to its model and to its details.
@@ -59,6 +62,8 @@ class VerdictFile(Record):
                 _check_rebuild(predicate, self.details)
             case Replay() as predicate:
                 _check_replay(predicate, self.details, statement.subjects[0].name)
+            case Reevaluation() as predicate:
+                _check_evaluation(predicate, self.details)
         return statement
 
 
@@ -97,14 +102,32 @@ class ToldReport(Record):
 
 def _check_rebuild(said: Rebuild, found: dict[str, Any]) -> None:
     """Raise Refused unless the statement says what its details come to."""
-    if not said.reason.endswith(f"sha256:{canonical.digest(found)}"):
-        _refuse("the details are not those that the statement's reason names")
+    _check_named(said.reason, found)
     details = Details.from_json(found, name="the details")
     for output in details.outputs:
         same = output.signed is not None and output.signed == output.found
         if (output.verdict == "BITWISE") is not same:
             _refuse(f"the details call {output.path[:200]} {output.verdict}, and its digests do not")
-    for name, value in resting_on(details).items():
+    _check_resting(said, resting_on(details))
+
+
+def _check_evaluation(said: Reevaluation, found: dict[str, Any]) -> None:
+    """Raise Refused unless the statement says what its details come to."""
+    _check_named(said.reason, found)
+    details = EvaluationDetails.from_json(found, name="the details")
+    for record in details.records:
+        if (record.verdict == "BITWISE") is not (record.signed == record.found):
+            _refuse(f"the details call {record.path[:200]} {record.verdict}, and its digests do not")
+    _check_resting(said, evaluation_verdict.resting_on(details))
+
+
+def _check_named(reason: str, found: dict[str, Any]) -> None:
+    if not reason.endswith(f"sha256:{canonical.digest(found)}"):
+        _refuse("the details are not those that the statement's reason names")
+
+
+def _check_resting(said: Predicate, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
         if getattr(said, name) != value:
             _refuse(f"the statement's {name} is {_shown(getattr(said, name))}, its details come to {_shown(value)}")
 
@@ -142,6 +165,11 @@ def of_rebuild(audited: Audited, outcome: RebuildOutcome) -> VerdictFile:
 def of_replay(audited: Audited, outcome: ReplayOutcome) -> VerdictFile:
     """The verdict of a replay."""
     return _verdict(outcome.statement.about([audited.subject]), outcome.report.as_json())
+
+
+def of_evaluation(audited: Audited, outcome: EvaluationOutcome) -> VerdictFile:
+    """The verdict on an evaluation that was run again."""
+    return _verdict(outcome.statement.about([audited.subject]), outcome.details.as_json())
 
 
 def sign(path: Path, signer: Signer, into: Path | None = None) -> Path:

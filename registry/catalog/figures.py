@@ -1,7 +1,8 @@
 """The figures of a release: what it was measured to reach, by name.
 
-Those of evaluation.json have the names that they have there, such as `bitsPerByte`. Those of DVC's own metrics have the
-name of their file before theirs: `metrics.json:accuracy`, `eval/live.yaml:test.loss`.
+Those of evaluation.json have the names that they have there, such as `bitsPerByte`. Those of the harness's tasks are
+called harness:TASK.METRIC, such as `harness:mmlu.acc`. Those of DVC's own metrics have the name of their file before
+theirs: `metrics.json:accuracy`, `eval/live.yaml:test.loss`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from registry.catalog.entry import ReleaseEntry
 from registry.errors import Unavailable
 from registry.records import layout
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 
 MAX_FIGURES = 10_000
 
@@ -23,6 +25,8 @@ def figures_of(entry: ReleaseEntry) -> dict[str, float]:
     if layout.EVALUATION in entry.listed:
         evaluation = Evaluation.from_bytes(entry.read(layout.EVALUATION), name=layout.EVALUATION)
         found |= {name: float(value) for name, value in evaluation.metrics.as_json().items()}
+    if layout.HARNESS in entry.listed:
+        found |= HarnessEvaluation.from_bytes(entry.read(layout.HARNESS), name=layout.HARNESS).figures
     for path in entry.listed:
         name = path.removeprefix(f"{layout.FIGURES}/")
         if name != path and path.endswith((".json", ".yaml", ".yml")):

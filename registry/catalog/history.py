@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from registry.attest.audits import Replay
+from registry.attest.audits import Reevaluation, Replay
 from registry.attest.policy import Policy
 from registry.attest.predicates import Predicate, Rebuild, Status
 from registry.catalog.entry import ReleaseEntry, Signature, Whom
@@ -24,7 +24,7 @@ from registry.verification import spoken
 from registry.verification.case import Evidence, unverified
 from registry.verification.evidence import BRANCHES
 
-What = Literal["release", "status", "rebuild", "replay", "unread"]
+What = Literal["release", "status", "rebuild", "replay", "reevaluation", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,9 @@ def _word(entry: ReleaseEntry, item: Evidence) -> Iterator[Event]:
     statement = unverified(item.data)
     if list(statement.subjects) != [entry.subject]:
         return
-    kinds: tuple[tuple[What, type[Predicate]], ...] = (("status", Status), ("rebuild", Rebuild), ("replay", Replay))
+    kinds: tuple[tuple[What, type[Predicate]], ...] = (
+        ("status", Status), ("rebuild", Rebuild), ("replay", Replay), ("reevaluation", Reevaluation),
+    )  # fmt: skip
     for what, kind in kinds:
         if kind.is_of(statement):
             predicate = kind.of(statement)
@@ -120,6 +122,9 @@ def _told(predicate: Predicate) -> tuple[str, str]:
         case Replay():
             chosen = f"{len(predicate.replayed)} of {predicate.challenge.segments} segments"
             return predicate.finished_at, f"{predicate.verdict}, {chosen}: {predicate.reason}"
+        case Reevaluation():
+            figures = ", ".join(record.path for record in predicate.records or ()) or "nothing measured"
+            return predicate.finished_at, f"{predicate.verdict}, {figures}: {predicate.reason}"
     raise AssertionError(predicate)
 
 

@@ -1,4 +1,4 @@
-"""`glasshouse audit`: train parts of a release again, rebuild all of it, and sign what was seen."""
+"""`glasshouse audit`: train parts of a release again, rebuild all of it, measure it, and sign what was seen."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from registry.errors import InputError
 if TYPE_CHECKING:
     from registry.attest.verifier import Verifier
     from registry.audit.checkpoint_sources import CheckpointSource
+    from registry.audit.evaluation_verdict import EvaluationOutcome
+    from registry.audit.measures import Plan
     from registry.audit.metrics import Progress
     from registry.audit.rebuild_verdict import RebuildOutcome
     from registry.audit.replay_verdict import ReplayOutcome
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from registry.audit.verdict_file import VerdictFile
     from registry.audit.workshop import Options
 
-app = App(help="Check a release by doing it again: replay, rebuild, and sign what was seen.", no_args_is_help=True)
+app = App(
+    help="Check a release by doing it again: replay, rebuild, evaluate, and sign what was seen.", no_args_is_help=True
+)
 
 SIGNER = "--identity ci@example.org --issuer https://issuer.example"
 CODES = "Exit codes: 0 it came out the same, 1 it did not, 2 bad input, 3 it cannot be told here."
@@ -83,6 +87,7 @@ Keep = Annotated[
 Tolerance = Annotated[
     float, typer.Option(help="How far tensors and figures may be apart, relatively, for WITHIN.", min=0.0)
 ]
+Apart = Annotated[float, typer.Option(help="How far a figure may be apart, relatively, for WITHIN.", min=0.0)]
 VerdictOption = Annotated[Path, typer.Option("--output", help="Where to write the verdict.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
 VERDICT = Path("verdict.json")
@@ -199,6 +204,48 @@ def rebuild(
         )
         made = verdict_file.of_rebuild(audited, outcome)
     _finish(made, verdict, as_json, lambda: _show_rebuild(outcome))
+
+
+@app.command(epilog=f"Example: glasshouse audit evaluate hf://org/model@v1.0.0 {SIGNER}. {CODES}")
+@signing.grouped
+def evaluate(
+    reference: Ref,
+    tolerance: Apart = 0.0,
+    source: SourceOption = None,
+    environment: EnvironmentOption = "fresh",
+    python: PythonOption = sys.executable,
+    data: Data = None,
+    accelerator: Accelerator = False,
+    no_sandbox: NoSandbox = False,
+    hours: Hours = WEEK,
+    keep: Keep = None,
+    verdict: VerdictOption = VERDICT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
+    *,
+    trust: Verifying,
+    endpoint: Endpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the released weights again, and compare every figure. Runs the release's code, once it verifies.
+
+    What is run is the stages that measured them: the evaluation, tasks of lm-evaluation-harness, DVC's own metrics.
+    """
+    from registry.audit import evaluating, verdict_file
+
+    walled = dry_run or _walled(no_sandbox, False)
+    options = _options(source, environment, walled, hours, keep, verdict, python, data=data, accelerator=accelerator)
+    checker = trust.verifier()
+    with _admitted(reference, checker, endpoint, replays=False) as audited:
+        if dry_run:
+            _show_plan(evaluating.planned(audited), as_json)
+            return
+
+        def stage(name: str) -> None:
+            output.say(f"running the stage {output.printable(name)}")
+
+        outcome = evaluating.evaluate(audited, options, tolerance=tolerance, stage=stage, say=output.say)
+        made = verdict_file.of_evaluation(audited, outcome)
+    _finish(made, verdict, as_json, lambda: _show_evaluation(outcome))
 
 
 def _walled(no_sandbox: bool, sandbox: bool) -> bool:
@@ -338,6 +385,31 @@ def _show_rebuild(outcome: RebuildOutcome) -> None:
         print(f"  {output.printable(words)}")
     if outcome.details.base is not None:
         print(f"{'given':10} the base {output.printable(outcome.details.base)}")
+    print(f"{outcome.statement.verdict}: {output.printable(outcome.statement.reason)}")
+
+
+def _show_plan(plan: Plan, as_json: bool) -> None:
+    """What an evaluation would run."""
+    if as_json:
+        output.data(
+            {"stages": plan.stages, "makers": plan.makers, "laid": dict(plan.laid), "compared": dict(plan.compared)}
+        )
+        return
+    for name in plan.makers:
+        print(f"would run   {output.printable(name)}, for what the release does not have")
+    for name in plan.stages:
+        print(f"would run   {output.printable(name)}, which measures")
+    for path in plan.compared:
+        print(f"would compare {output.printable(path)}")
+
+
+def _show_evaluation(outcome: EvaluationOutcome) -> None:
+    for record in outcome.details.records:
+        print(f"{record.verdict:11} {output.printable(record.path)}  {output.printable(record.reason)}".rstrip())
+        for figure in record.figures:
+            mark = " " if figure.signed == figure.found else "!"
+            shown = [f"{value:.10g}" if value is not None else "none" for value in (figure.signed, figure.found)]
+            print(f"  {mark} {output.printable(figure.name)}: {shown[0]} as signed, {shown[1]} here")
     print(f"{outcome.statement.verdict}: {output.printable(outcome.statement.reason)}")
 
 

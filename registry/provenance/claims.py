@@ -18,6 +18,7 @@ from registry.records import data_manifest, layout
 from registry.records.addresses import slug
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 from registry.records.openness_record import OpennessRecord
 from registry.records.record import validated
 from registry.records.release_record import ReleaseRecord
@@ -113,6 +114,24 @@ def _evaluation(root: Path, record: ReleaseRecord, digests: Digests) -> Statemen
     ).about(Subject(file.path, file.sha256) for file in record.weights)
 
 
+def _harness(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
+    """PASSED where each task was run over all its documents, WARNED where one was over a part of them."""
+    evaluation = HarnessEvaluation.read(need(root, layout.HARNESS))
+    told = {"lmEval": evaluation.lm_eval, "tasks": {one.task: one.hash for one in evaluation.tasks}}
+    partly = tuple(one.task for one in evaluation.tasks if not one.whole)
+    return TestResult(
+        result="WARNED" if partly else "PASSED",
+        configuration=(
+            *(_resource(digests, path) for path in (layout.PARAMS,) if path in digests),
+            _resource(digests, layout.HARNESS).model_copy(
+                update={"annotations": told | {"figures": evaluation.figures}}
+            ),
+        ),
+        passed_tests=tuple(one.task for one in evaluation.tasks if one.whole),
+        warned_tests=partly,
+    ).about(Subject(file.path, file.sha256) for file in record.weights)
+
+
 def _card(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
     data, evaluation = root / layout.DATA_SUMMARY, root / layout.EVALUATION
     figures = sorted(path for path in digests if path.startswith(f"{layout.FIGURES}/"))
@@ -151,6 +170,7 @@ CLAIMS: Mapping[str, Claim] = {
     "data": _data,
     "checkpoints": _checkpoints,
     "evaluation": _evaluation,
+    "harness": _harness,
     "card": _card,
     "openness": _openness,
 }
@@ -159,6 +179,7 @@ NEEDED = ("provenance", "data", "card")
 """Those without which there is no release; of `data`, where it has the record."""
 RECORDS: Mapping[str, str] = {
     "data": layout.DATA_SUMMARY, "checkpoints": layout.CHECKPOINTS, "evaluation": layout.EVALUATION,
+    "harness": layout.HARNESS,
     "openness": layout.OPENNESS,
 }  # fmt: skip
 """Short name -> the record that it speaks of. A release without that record makes no such claim."""

@@ -31,6 +31,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 from registry.records.kinds import TOKENIZERS
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import directory_digest
@@ -51,7 +52,7 @@ NOT_STATED = {
 """Each record that a release can do without -> what nobody knows then."""
 PAIR = ("pipeline", "lock")
 """What a release has of each folder that stages stand in: its dvc.yaml, and its dvc.lock."""
-RESTATED = ("data", "checkpoints", "evaluation", "card", "openness")
+RESTATED = ("data", "checkpoints", "evaluation", "harness", "card", "openness")
 """Statements that follow from the records, and are made again to compare them."""
 
 
@@ -69,6 +70,7 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         (layout.TOKENS, ("tokens <- data manifest", lambda: _data(root, digests))),
         (layout.DATA_SUMMARY, ("data manifest <- its rows", lambda: _rows(root))),
         (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, line, digests))),
+        (layout.HARNESS, ("harness <- weights", lambda: _harness(root, line, digests))),
         (layout.BASE, ("weights <- base", lambda: _base(root, line))),
     )
     claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
@@ -170,11 +172,24 @@ def _rows(root: Path) -> str:
 def _evaluation(root: Path, line: Line, digests: Digests) -> str:
     """The figures are of these weights, on these tokens."""
     evaluation = Evaluation.read(need(root, layout.EVALUATION))
-    weights = {path: _digest(digests, path) for path in sorted(line.weights)}
-    found = next(iter(weights.values()), "none") if len(weights) == 1 else directory_digest(weights)
-    _same("the weights evaluated", evaluation.weights, found)
+    _same("the weights evaluated", evaluation.weights, _weights(line, digests))
     _same("the tokens evaluated on", evaluation.tokens, _digest(digests, layout.TOKENS))
     return f"{evaluation.metrics.bits_per_byte:.3f} bits per byte, measured on these weights"
+
+
+def _harness(root: Path, line: Line, digests: Digests) -> str:
+    """The figures of the harness's tasks are of these weights."""
+    evaluation = HarnessEvaluation.read(need(root, layout.HARNESS))
+    _same("the weights evaluated", evaluation.weights, _weights(line, digests))
+    partly = [one.task for one in evaluation.tasks if not one.whole]
+    words = f", {len(partly)} of them over a part of their documents" if partly else ""
+    return f"{len(evaluation.tasks)} tasks of lm_eval {evaluation.lm_eval} on these weights{words}"
+
+
+def _weights(line: Line, digests: Digests) -> str:
+    """The digest by which a record names what it is of: of the file of weights, or of the directory of several."""
+    weights = {path: _digest(digests, path) for path in sorted(line.weights)}
+    return next(iter(weights.values()), "none") if len(weights) == 1 else directory_digest(weights)
 
 
 def _base(root: Path, line: Line) -> str:

@@ -78,6 +78,7 @@ TOKEN_COUNTS = "provenance/token-counts.jsonl"
 SEARCH = "provenance/search.json"
 CHECKPOINTS = "provenance/checkpoints.json"
 EVALUATION = "provenance/evaluation.json"
+HARNESS = "provenance/harness.json"
 CURVE = "provenance/loss.png"
 BASE = "provenance/base.json"
 OPENNESS = "provenance/openness.json"
@@ -118,7 +119,7 @@ STAGE = "stage-"
 
 RELEASE_ATTESTATION = attestation("release")
 
-CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, PARAMS, RECORD)
+CARD_RECORDS = (DATA_SUMMARY, TOKENS, CHECKPOINTS, EVALUATION, HARNESS, PARAMS, RECORD)
 """What the model card is rendered from, beside the weights' header."""
 
 NOT_THE_MODEL = frozenset((CARD, *LICENCE_FILES, SIGNATURE, GIT_ATTRIBUTES))

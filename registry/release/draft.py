@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
@@ -15,6 +18,7 @@ from registry.manifest import walk
 from registry.project import dvc_links
 from registry.records import layout
 from registry.records.evaluation import Evaluation
+from registry.records.harness import UNFILTERED, HarnessEvaluation, HarnessTask, HubData
 from registry.records.kinds import ModelFolder
 from registry.release import card, found, weights
 from registry.release import scope as scopes
@@ -66,6 +70,8 @@ def _write(root: Path, config: ReleaseConfig, output: Path, scope: Scope) -> Pat
         for name in config.datasets:
             if (draft / layout.EVALUATION).is_file():
                 write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
+        if (draft / layout.HARNESS).is_file() and (told := _harness_results(draft)):
+            write_atomic(draft / layout.RESULTS / "harness.yaml", told)
         card.write(root, config, draft, version=None)
     return output
 
@@ -144,6 +150,29 @@ def _results(draft: Path, data_set: str) -> bytes:
         f"  value: {evaluation.metrics.bits_per_byte!r}\n"
         f"  notes: bits per byte on {documents} validation documents; {layout.EVALUATION} has the rest\n"
     ).encode()
+
+
+def _harness_results(draft: Path) -> bytes:
+    """The first figure of each task whose documents a Hub has, as the Hub shows it beside them; empty for no such task.
+
+    The Hub shows one figure of a task: the metric that the task names first by the alphabet. harness.json has the rest.
+    """
+    evaluation = HarnessEvaluation.read(draft / layout.HARNESS)
+    rows = [_result(one, one.data, evaluation.lm_eval) for one in evaluation.tasks if one.data is not None]
+    return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=1000).encode() if rows else b""
+
+
+def _result(task: HarnessTask, data: HubData, version: str) -> dict[str, Any]:
+    figure = task.figures[0]
+    revision = {"revision": data.revision} if data.revision else {}
+    filtered = "" if figure.answers == UNFILTERED else f", answers through {figure.answers}"
+    part = "" if task.whole else f", {task.documents} of {task.of} documents"
+    how = f"{figure.name}{filtered}, {task.shots}-shot{part}, by lm_eval {version}"
+    return {
+        "dataset": {"id": data.repo, "task_id": task.task, **revision},
+        "value": figure.value,
+        "notes": f"{how}; {layout.HARNESS} has the rest",
+    }
 
 
 def _copy(source: Path, target: Path) -> None:

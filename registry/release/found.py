@@ -23,6 +23,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 from registry.records.tokens import Tokens
 
 MAX_PLOT = 8 << 20
@@ -34,6 +35,7 @@ READERS: Mapping[str, Callable[[Path], object]] = {
     layout.TOKENS: Tokens.read,
     layout.CHECKPOINTS: Chain.read,
     layout.EVALUATION: Evaluation.read,
+    layout.HARNESS: HarnessEvaluation.read,
     layout.ENVIRONMENT: Environment.read,
     layout.BASE: Base.read,
     layout.EMISSIONS: energy.read,

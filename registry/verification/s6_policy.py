@@ -20,6 +20,7 @@ from registry.openness.assessment import called
 from registry.openness.framework import is_as_open
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
+from registry.records.harness import FIGURES, HarnessEvaluation
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
@@ -128,10 +129,13 @@ def _allowed(found: set[str], allowed: tuple[str, ...]) -> str:
 
 
 def _figure(case: Case, figure: str, bounds: Bounds) -> str:
-    metrics = Evaluation.read(case.trusted(layout.EVALUATION)).metrics.as_json()
-    if figure not in metrics:
-        raise _unknown(f"{layout.EVALUATION} has no such figure; it has {', '.join(sorted(metrics))}")
-    value = float(metrics[figure])
+    if figure.startswith(FIGURES):
+        path, figures = layout.HARNESS, HarnessEvaluation.read(case.trusted(layout.HARNESS)).figures
+    else:
+        path, figures = layout.EVALUATION, Evaluation.read(case.trusted(layout.EVALUATION)).metrics.as_json()
+    if figure not in figures:
+        raise _unknown(f"{path} has no such figure; it has {', '.join(sorted(figures)[:10])}")
+    value = float(figures[figure])
     low, high = bounds.min, bounds.max
     asked = [f"{word} {bound:g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None]
     words = f"{value:g}; asked for {' and '.join(asked) or 'any'}"

@@ -45,6 +45,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 from registry.records.openness_record import OpennessRecord
 from registry.records.project import Project
 from registry.records.record import Record
@@ -59,7 +60,7 @@ from tests.registry.openness.test_energy import CSV
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
-    layout.EVALUATION: Evaluation, layout.STAGES: Stages, layout.BASE: Base,
+    layout.EVALUATION: Evaluation, layout.HARNESS: HarnessEvaluation, layout.STAGES: Stages, layout.BASE: Base,
     layout.OPENNESS: OpennessRecord,
 }  # fmt: skip
 ATTESTATIONS = (

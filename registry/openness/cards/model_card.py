@@ -27,6 +27,7 @@ from registry.openness.told import NamedSigner
 from registry.records import data_manifest, layout
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
+from registry.records.harness import HarnessEvaluation
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Stages, TrackedBy
@@ -126,6 +127,7 @@ def text(folder: Path, about: About, version: str | None) -> str:
         "tokens": read_if_there(folder, layout.TOKENS, Tokens.read),
         "chain": read_if_there(folder, layout.CHECKPOINTS, Chain.read),
         "evaluation": read_if_there(folder, layout.EVALUATION, Evaluation.read),
+        "harness": read_if_there(folder, layout.HARNESS, HarnessEvaluation.read),
     }
     return environment().get_template(TEMPLATE).render(
         about=about,
@@ -157,7 +159,7 @@ def _missing(folder: Path, about: About, told: Mapping[str, Any], stages: Stages
         yield "Which documents it was trained on: there is no data manifest."
     if told["chain"] is None:
         yield "The checkpoints of its training: there is no chain of them."
-    if told["evaluation"] is None and not figures.read(folder):
+    if told["evaluation"] is None and told["harness"] is None and not figures.read(folder):
         yield "How well it does: there is no evaluation, and no metrics."
     if not (folder / layout.ENVIRONMENT).is_file():
         yield "The machine that trained it."

@@ -22,7 +22,7 @@ from registry.server.routes import asking
 
 MAX_RELEASES = 100
 """The newest releases that are read."""
-KINDS = ("release", "status", "rebuild", "replay", "unread")
+KINDS = ("release", "status", "rebuild", "replay", "reevaluation", "unread")
 
 
 def log(site: Site, request: Request) -> Page:

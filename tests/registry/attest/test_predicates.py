@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.attest import audits, intoto, namespace, predicates
-from registry.attest.audits import Challenge, Replay, ReplayedSegment
+from registry.attest.audits import Challenge, Reevaluated, Reevaluation, Replay, ReplayedSegment
 from registry.attest.intoto import (
     BuildDefinition,
     Builder,
@@ -130,6 +130,20 @@ EXAMPLES: list[Predicate] = [
         source="0" * 40,
         environment="fresh",
         outputs=(Rebuilt(path="model.safetensors", verdict="BITWISE", sha256=SHA),),
+    ),
+    Reevaluation(
+        verdict="WITHIN",
+        reason="every figure within 0.01, relative",
+        source="0" * 40,
+        stages=("evaluate",),
+        records=(Reevaluated(path="provenance/evaluation.json", verdict="WITHIN", sha256=SHA),),
+        tolerance=0.01,
+        environment="fresh",
+        walled=True,
+        profile=f"portable sha256:{SHA}",
+        machine="a processor, Linux, Python 3.11",
+        started_at="2026-01-02T00:00:00Z",
+        finished_at="2026-01-02T00:02:00Z",
     ),
     Replay(
         verdict="BITWISE",

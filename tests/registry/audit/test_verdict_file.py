@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
-from registry.attest.audits import Replay, ReplayVerdict
+from registry.attest.audits import Reevaluation, Replay, ReplayVerdict
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.predicates import Rebuild, Status
@@ -22,7 +22,7 @@ from registry.audit.rebuild_verdict import Details
 from registry.audit.verdict_file import VerdictFile, sign
 from registry.errors import GlasshouseError, InputError, Malformed, Refused
 from registry.report import Verdict
-from tests.verdict_files import OTHER, SAME, SUBJECT, details, rebuild, replay
+from tests.verdict_files import OTHER, SAME, SUBJECT, details, evaluation, rebuild, replay
 
 
 def edited(file: VerdictFile, **changes: Any) -> VerdictFile:
@@ -167,3 +167,15 @@ def test_round_trip() -> None:
 )  # fmt: skip
 def test_what_a_verdict_says(verdict: str, expected: Verdict) -> None:
     assert answer(verdict) is expected
+
+
+def test_an_evaluation_that_was_edited_is_refused() -> None:
+    honest, good = evaluation("DIFFERENT"), evaluation("BITWISE")
+    assert Reevaluation.of(good.signable()).verdict == "BITWISE"
+    assert Reevaluation.of(honest.signable()).verdict == "DIFFERENT"
+    with pytest.raises(Refused, match="the statement's verdict is 'BITWISE', its details come to 'DIFFERENT'"):
+        edited(honest, verdict="BITWISE").signable()
+    with pytest.raises(Refused, match="the details are not those that the statement's reason names"):
+        honest.model_copy(update={"details": good.details}).signable()
+    with pytest.raises(Refused, match="and its digests do not"):
+        evaluation("BITWISE", found="b" * 64).signable()
