@@ -33,7 +33,7 @@ _PLACES = ("config_source",)
 """Parts of a task's metadata that say where on a disk it lies."""
 _OURS = ("custom_dataset", "dataset_kwargs")
 """Parts of the configuration of a project's own task that this pipeline puts there, or that its files bind."""
-MEND = "report it: glasshouse reads what lm_eval 0.4.13 writes"
+MEND = "report it: what lm_eval 0.4.13 writes can be read"
 
 
 def record(

@@ -40,7 +40,7 @@ PANELS = {
         "site": "Make pages of releases for any static host.",
     },
     "To audit": {
-        "audit": "Check a release by doing it again: replay, rebuild, and sign what was seen.",
+        "audit": "Check a release by doing it again: replay, rebuild, evaluate, and sign what was seen.",
         "trust": "Get to know the signers of releases.",
         "data": "Ask what a model was trained on.",
     },
