@@ -3,7 +3,7 @@
 Only the paths below pipelines/ and registry/ in the `deps` of each stage are replaced; what else stands in the file,
 its order and its comments are kept. Where params.yaml names a base, the stage that fetches it comes first, and the
 stages that read it depend on it; where it names none, both are taken away. Where it asks for tasks of the harness,
-their stage comes after `evaluate`, and the release has what it writes; where it does not, there is no such stage.
+their stage comes after `evaluate`, and the release has what it writes; where it does not, the project has none.
 """
 
 from __future__ import annotations

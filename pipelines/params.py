@@ -347,7 +347,7 @@ class Evaluate(Section):
     sample_tokens: int = Field(ge=1, le=10_000)
     """For so many tokens."""
     harness: HarnessSettings | None = None
-    """Tasks of lm-evaluation-harness, as a stage of their own; None: there is no such stage."""
+    """Tasks of lm-evaluation-harness, as a stage of their own; None: the project has no such stage."""
 
 
 class Params(Section):

@@ -37,7 +37,7 @@ class TextFigures:
 
     @property
     def letters(self) -> float:
-        """The share of words that have a letter; 1 where there is no word."""
+        """The share of words that have a letter; 1 for a text without words."""
         with_letters = sum(any(map(str.isalpha, word)) for word in self.words)
         return with_letters / len(self.words) if self.words else 1.0
 

@@ -6,15 +6,14 @@ Law: what a statement says of the verdict, and why, follows from its details alo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from registry import canonical
 from registry.attest.audits import Reevaluated, Reevaluation, ReevaluationVerdict
-from registry.audit.rebuild_verdict import MAX_REASON
+from registry.audit.rebuild_verdict import MAX_REASON, done_in
 from registry.audit.remeasured import RemeasuredRecord
 from registry.audit.sandbox import BARE
-from registry.audit.subject import rfc3339
 from registry.audit.workshop import Workshop
 from registry.records.environment import Environment
 from registry.records.record import Record
@@ -78,18 +77,7 @@ def resting_on(details: EvaluationDetails) -> dict[str, Any]:
 
 def outcome(place: Workshop, details: EvaluationDetails, started: datetime) -> EvaluationOutcome:
     """The verdict on what was measured in `place`.  started: when that began."""
-    profile = place.audited.chain.profile if place.profiled else None
-    statement = Reevaluation(
-        **resting_on(details),
-        profile=f"{profile.name} sha256:{profile.digest}" if profile else "none is declared",
-        machine=place.machine[:MAX_REASON],
-        started_at=rfc3339(started),
-        finished_at=rfc3339(datetime.now(UTC)),
-        source=place.audited.record.source.commit,
-        environment=place.setup.kind,
-        walled=place.sandbox.bubblewrap,
-    )
-    return EvaluationOutcome(statement, details)
+    return EvaluationOutcome(Reevaluation(**resting_on(details), **done_in(place, started)), details)
 
 
 def _reason(details: EvaluationDetails) -> str:

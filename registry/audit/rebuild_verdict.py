@@ -89,19 +89,26 @@ def resting_on(details: Details) -> dict[str, Any]:
     }
 
 
+def done_in(place: Workshop, started: datetime) -> dict[str, Any]:
+    """The fields of a statement that follow from where and when it was done: in `place`, from `started` until now."""
+    profile = place.audited.chain.profile if place.profiled else None
+    return {
+        "profile": f"{profile.name} sha256:{profile.digest}" if profile else "none is declared",
+        "machine": place.machine[:MAX_REASON],
+        "started_at": rfc3339(started),
+        "finished_at": rfc3339(datetime.now(UTC)),
+        "source": place.audited.record.source.commit,
+        "environment": place.setup.kind,
+        "walled": place.sandbox.bubblewrap,
+    }
+
+
 def outcome(place: Workshop, details: Details, started: datetime) -> RebuildOutcome:
     """The verdict on what was rebuilt in `place`.  started: when that began."""
-    profile = place.audited.chain.profile if place.profiled else None
     packages = place.audited.packages
     statement = Rebuild(
         **resting_on(details),
-        profile=f"{profile.name} sha256:{profile.digest}" if profile else "none is declared",
-        machine=place.machine[:MAX_REASON],
-        started_at=rfc3339(started),
-        finished_at=rfc3339(datetime.now(UTC)),
-        source=place.audited.record.source.commit,
-        environment=place.setup.kind,
-        walled=place.sandbox.bubblewrap,
+        **done_in(place, started),
         command=stages.command(place),
         packages=packages.words if packages else None,
     )

@@ -19,12 +19,12 @@ from registry.digest import Digests
 from registry.errors import GlasshouseError, Unavailable, Unsupported
 from registry.files import read_bytes
 from registry.hub.reference import HubReference, Reference
-from registry.openness.released import ReleaseFiles
 from registry.records import layout
 from registry.report import Step
 from registry.verification.tree import Tree
 
 if TYPE_CHECKING:
+    from registry.openness.released import ReleaseFiles
     from registry.verification.memory import Memory
     from registry.verification.spoken import Heard
 
@@ -160,6 +160,8 @@ class Case:
     @cached_property
     def shown(self) -> ReleaseFiles:
         """The files of the release that a verified release statement lists, and that are as it lists them."""
+        from registry.openness.released import ReleaseFiles  # most of what is verified asks for none of it
+
         listed = {file.path: file.sha256 for file in self.signed.files} if self.signed else {}
         digests = {path: sha for path, sha in listed.items() if path in self.found and path not in self.altered}
         return ReleaseFiles(str(self.reference), digests, lambda path, most: read_bytes(self.trusted(path), most))

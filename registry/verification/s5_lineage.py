@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from registry.openness import statement as openness
-from registry.openness.documents import agreement
 from registry.provenance import lineage
 from registry.records import layout
 from registry.report import Check, Step, Verdict, ask
@@ -25,6 +23,11 @@ def checks(case: Case) -> Iterator[Check]:
         return
     statements = {short(path): verified.statement for path, verified in case.verified.items()}
     yield from lineage.checks(case.root, statements, case.sha256)
-    yield from agreement.checks(case.root, case.sha256)
+    if any(path in case.sha256 for path in layout.DOCUMENTS):
+        from registry.openness.documents import agreement  # which takes as long to load as small files to verify
+
+        yield from agreement.checks(case.root, case.sha256)
     if layout.OPENNESS in case.found:
+        from registry.openness import statement as openness
+
         yield ask(Step.LINEAGE, "openness <- its evidence", lambda: openness.check_record(case.shown))

@@ -15,9 +15,6 @@ from registry.attest.predicates import DataManifest, Openness, Rebuild
 from registry.attest.signature import SignedBy, Verified, people
 from registry.attest.verifier import Verifier
 from registry.errors import GlasshouseError, Unavailable, VerificationError
-from registry.openness import statement as openness
-from registry.openness.assessment import called
-from registry.openness.framework import is_as_open
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
 from registry.records.harness import FIGURES, HarnessEvaluation
@@ -87,6 +84,10 @@ def _present(case: Case, name: str) -> str:
 
 
 def _openness(case: Case, policy: Policy) -> str:
+    from registry.openness import statement as openness  # few policies ask
+    from registry.openness.assessment import called
+    from registry.openness.framework import is_as_open
+
     path = layout.attestation("openness")
     asked = f"the policy asks for class {policy.openness} or better"
     _signed(case)
