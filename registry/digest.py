@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from blake3 import blake3
 
@@ -27,6 +27,12 @@ CHUNK = 1 << 20
 AHEAD = 2 << 20
 """Bytes read at a time of a larger one, while those before them are hashed. Measured with BLAKE3 on two cores: half the
 time of reading and hashing by turns; 1 MiB and 8 MiB are slower."""
+
+BATCH = 64
+"""Small files that a thread is handed at a time. Measured with 1,000 of 4 KiB on two cores: twice the CPU by ones."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Algorithm = Literal["sha256", "blake3"]
 BOTH: frozenset[Algorithm] = frozenset(("sha256", "blake3"))
@@ -73,7 +79,7 @@ def sha256_file(path: Path, progress: Progress | None = None) -> str:
 
 def sha256_files(paths: Iterable[Path], progress: Progress | None = None, workers: int | None = None) -> list[str]:
     """The SHA-256 of each of `paths`, in their order, hashed by `workers` threads (default: one per core)."""
-    return for_each(sha256_file, paths, progress, workers)
+    return _each(sha256_file, paths, lambda path: path, progress, workers)
 
 
 def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progress | None = None) -> Digests:
@@ -126,4 +132,40 @@ def measure_files(
     files: Iterable[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, workers: int | None = None
 ) -> list[Digests]:
     """`measure` of each of `files`, in their order, by `workers` threads (default: one per core)."""
-    return for_each(lambda file, told: measure(file[0], file[1], told), files, progress, workers)
+    return _each(lambda file, told: measure(file[0], file[1], told), files, lambda file: file[0], progress, workers)
+
+
+def _each(
+    work: Callable[[T, Progress], R],
+    items: Iterable[T],
+    path: Callable[[T], Path],
+    progress: Progress | None,
+    workers: int | None,
+) -> list[R]:
+    """`work` of each of `items`, by threads: small files many at a time, for handing one over costs more than it."""
+    batches = list(_batches(items, path))
+    done = for_each(lambda batch, told: [work(item, told) for item in batch], batches, progress, workers)
+    return [result for results in done for result in results]
+
+
+def _batches(items: Iterable[T], path: Callable[[T], Path]) -> Iterator[list[T]]:
+    """`items`, in their order, in runs of at most BATCH files and about CHUNK bytes."""
+    batch: list[T] = []
+    room = CHUNK
+    for item in items:
+        size = _size(path(item))
+        if batch and (size > room or len(batch) == BATCH):
+            yield batch
+            batch, room = [], CHUNK
+        batch.append(item)
+        room -= size
+    if batch:
+        yield batch
+
+
+def _size(path: Path) -> int:
+    """Bytes of the file at `path`, not followed; 0 where there is none: whoever reads it says so."""
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0

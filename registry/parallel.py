@@ -35,7 +35,10 @@ def for_each(
         if progress is not None:
             progress(count)
 
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    items = list(items)
+    if len(items) < 2:
+        return [work(item, told) for item in items]
+    with ThreadPoolExecutor(min(workers or os.cpu_count() or 1, len(items))) as pool:
         jobs = [pool.submit(work, item, told) for item in items]
         try:
             done, _ = wait(jobs, return_when=FIRST_EXCEPTION)

@@ -11,7 +11,19 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.digest import AHEAD, BOTH, CHUNK, Digests, is_sha256, measure, measure_files, sha256_file
+from registry.digest import (
+    AHEAD,
+    BATCH,
+    BOTH,
+    CHUNK,
+    Digests,
+    _batches,
+    is_sha256,
+    measure,
+    measure_files,
+    sha256_file,
+    sha256_files,
+)  # fmt: skip
 
 EMPTY_BLAKE3 = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 """Of no bytes: the first test vector of BLAKE3's authors."""
@@ -71,3 +83,15 @@ def test_many_files_come_in_their_order(tmp_path_factory: pytest.TempPathFactory
         (folder / str(number)).write_bytes(data)
     found = measure_files((folder / str(number), BOTH) for number in range(len(contents)))
     assert [one.sha256 for one in found] == [hashlib.sha256(data).hexdigest() for data in contents]
+
+
+def test_small_files_are_handed_over_many_at_a_time_and_a_large_one_alone(tmp_path: Path) -> None:
+    sizes = [10] * (2 * BATCH) + [CHUNK + 1] + [CHUNK // 2] * 3 + [0]
+    paths = [tmp_path / str(number) for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        path.write_bytes(path.name.encode().ljust(size, b"x")[:size])
+    batches = list(_batches([*paths, tmp_path / "not-there"], lambda path: path))
+    assert [len(batch) for batch in batches] == [BATCH, BATCH, 1, 2, 3]
+    assert sha256_files(paths) == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    with pytest.raises(FileNotFoundError):
+        sha256_files([*paths, tmp_path / "not-there"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from registry.attest.bundle import MAX_BYTES
 from registry.attest.policy import CertificateHolder, Policy, SigstoreIdentity
-from registry.attest.signature import Signer
+from registry.attest.signature import Signer, Verified
+from registry.attest.statement import Statement
 from registry.attest.verifier import Verifier
+from registry.errors import VerificationError
 from registry.hub.reference import DirectoryReference, Reference
 from registry.openness.documents import every
 from registry.records import layout
@@ -22,6 +25,8 @@ from tests import synthetic_release
 from tests.authority import SIGNER, Authority, Holder, StandingClock, root_pem
 from tests.sigstore_instance.tsa import TimestampAuthority
 
+MAX_KNOWN = 1 << 20
+"""Bytes of a bundle that is remembered."""
 PAIR = ("provenance/first.txt", "provenance/other.txt")
 """Two files of one size."""
 
@@ -83,6 +88,46 @@ class World:
         return self.holder.own.not_valid_after_utc
 
 
+class Remembering(Verifier):
+    """Verifies each bundle once: most cases leave most bundles as they were."""
+
+    _known: dict[tuple[bytes, str | None], Verified | VerificationError]
+
+    @classmethod
+    def like(cls, verifier: Verifier) -> Remembering:
+        """By the policy and root of `verifier`."""
+        remembering = cls(verifier.policy, trust=verifier.trust, now=verifier.now)
+        remembering._known = {}
+        return remembering
+
+    def verify(self, data: bytes, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
+        if len(data) > MAX_KNOWN:
+            return super().verify(data, name=name, max_bytes=max_bytes)
+        if (data, name) not in self._known:
+            try:
+                self._known[data, name] = super().verify(data, name=name, max_bytes=max_bytes)
+            except VerificationError as problem:
+                self._known[data, name] = problem
+        known = self._known[data, name]
+        if isinstance(known, VerificationError):
+            raise known
+        return known
+
+
+@dataclass(frozen=True)
+class SigningOnce:
+    """Signs each statement once, by `signer`: most of a release that is signed anew says what it said before."""
+
+    signer: Signer
+    known: dict[bytes, bytes] = field(default_factory=dict)
+
+    def sign(self, statement: Statement) -> bytes:
+        payload = statement.to_bytes()
+        if payload not in self.known:
+            self.known[payload] = self.signer.sign(statement)
+        return self.known[payload]
+
+
 @dataclass(frozen=True)
 class Attempt:
     """How the spoilt copy is verified, where not as usual."""
@@ -116,6 +161,7 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
     assert isinstance(expected, SigstoreIdentity)
     site = Authority(scratch / "site")
     holder, clock = site.issue("stamped"), TimestampAuthority(site.folder / "clock")
+    signer = SigningOnce(signer)
     doubles = {
         "later": signer, "timed": timed, "foreign": foreign, "paired": signer, "certified": site.issue().signer,
         "stamped": holder.stamped(StandingClock(clock)),
@@ -135,7 +181,7 @@ def world(good: Path, scratch: Path, *, signer: Signer, timed: Signer, foreign: 
         signing.sign(folder, by)
     return World(
         good, **{name: scratch / name for name in doubles}, site=site, holder=holder, clock=clock, signer=signer,
-        verifier=verifier,
+        verifier=Remembering.like(verifier),
         identity=expected.identity, issuer=expected.issuer,
     )  # fmt: skip
 
