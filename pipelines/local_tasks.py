@@ -33,7 +33,7 @@ from registry.records.record import validated
 from registry.records.run import ProjectPath
 
 MAX_FILES = 10_000
-MAX_DATA = 1 << 30
+MAX_DATA = 1 << 28
 """Bytes of one file of data."""
 MAX_TASK = 1 << 20
 JSON_LINES = "json"

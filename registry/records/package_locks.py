@@ -119,7 +119,8 @@ def _pin(row: Mapping[str, Any], marker: Any) -> tuple[Any, Any, Any]:
 
 def _pip(data: bytes, name: str) -> Iterator[re.Match[str]]:
     """Each requirement of a file of pip's. Raises Malformed for any other line."""
-    text = re.sub(r"[ \t]*\\\n[ \t]*", " ", _text(data, name).replace("\r\n", "\n"))
+    spaced = re.sub(r"[ \t]+", " ", _text(data, name).replace("\r\n", "\n"))  # or a long run takes time in its square
+    text = re.sub(r" ?\\\n ?", " ", spaced)
     for line in text.split("\n"):
         words = re.sub(r"(^|\s)#.*", "", line).strip()
         if words and words not in ("--require-hashes", "--no-deps"):

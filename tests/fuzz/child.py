@@ -12,6 +12,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,7 @@ from tests.fuzz.inputs import inputs
 from tests.fuzz.parsers import PARSERS
 
 MEMORY = 1 << 30
-"""Bytes that a parser may take beyond what the process has after its first valid inputs."""
+"""Bytes that a parser may take beyond what the process has when it is given its input."""
 LIMIT = 10
 """Seconds of work for one input: by the process's own clock, for others may use the machine, too."""
 WAIT = 120
@@ -48,7 +50,7 @@ def _feed(name: str, seconds: float, folder: Path, at_hand: FileIO) -> None:
     seeds = PARSERS[name].seeds()
     answered = [answers(name, data, folder) for data in seeds]
     assert any(answered), f"{name} refuses every valid input"
-    _bound_memory()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     count, end = 0, time.monotonic() + seconds
 
     def feed(data: bytes) -> None:
@@ -58,7 +60,8 @@ def _feed(name: str, seconds: float, folder: Path, at_hand: FileIO) -> None:
             at_hand.seek(0)
             at_hand.truncate()
             at_hand.write(data)
-            answers(name, data, folder)
+            with _bounded():
+                answers(name, data, folder)
 
     once = settings(
         max_examples=ROUND, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
@@ -90,13 +93,16 @@ def _too_long(number: int, frame: FrameType | None) -> None:
     raise TooLong(f"more than {LIMIT} seconds")
 
 
-def _bound_memory() -> None:
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Within: no more than MEMORY is taken beyond what the process has now. What makes inputs is not bounded."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    for kind, most in (
-        (resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + MEMORY),
-        (resource.RLIMIT_FSIZE, MEMORY),
-    ):
-        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, chdir, suppress
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 
 from huggingface_hub.utils import _http
 
+from pipelines import local_tasks
 from registry import canonical, strict_yaml, suffixes, tensors
 from registry.attest import oms, predicates, timestamp, x509_path
 from registry.attest.bundle import Bundle
@@ -27,8 +29,9 @@ from registry.attest.policy import Policy
 from registry.attest.signers import load_public_key
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
-from registry.audit import metrics
+from registry.audit import metrics, remeasured
 from registry.audit.verdict_file import VerdictFile
+from registry.digest import sha256_bytes
 from registry.errors import GlasshouseError
 from registry.formats import carried_code
 from registry.formats.known import identify
@@ -37,31 +40,34 @@ from registry.hub.client import HubClient, bounds
 from registry.lint import reading, rules
 from registry.manifest import Manifest
 from registry.openness import energy
+from registry.openness.cards.figures import read as read_figures
 from registry.openness.documents import agreement, every
 from registry.openness.told import Told
 from registry.project import dvc_lock, dvc_yaml
-from registry.records import data_manifest, layout
+from registry.records import data_manifest, layout, package_locks, search_index, token_counts, tokens
 from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.harness import HarnessEvaluation
+from registry.records.harness import HarnessEvaluation, HarnessGroup
 from registry.records.openness_record import OpennessRecord
 from registry.records.project import Project
 from registry.records.record import Record
 from registry.records.release_record import ReleaseRecord
 from registry.records.run import Stages
+from registry.records.search_index import IndexFile, SearchIndex, TextPart
 from registry.records.tokens import Tokens
 from registry.verification.inclusion import Proof
-from tests import lying_hub, verdict_files
+from tests import harness_tasks, lying_hub, verdict_files
 from tests.goldens.make_releases import FOLDER, goldens
 from tests.registry.formats.test_skops import scaled
 from tests.registry.openness.test_energy import CSV
+from tests.registry.records import test_package_locks, test_token_counts
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
     layout.EVALUATION: Evaluation, layout.HARNESS: HarnessEvaluation, layout.STAGES: Stages, layout.BASE: Base,
-    layout.OPENNESS: OpennessRecord,
+    layout.OPENNESS: OpennessRecord, layout.SEARCH: SearchIndex,
 }  # fmt: skip
 ATTESTATIONS = (
     predicates.DataManifest, predicates.Checkpoints, predicates.ModelCard, predicates.Release, predicates.Openness,
@@ -261,7 +267,22 @@ def policies(data: bytes, folder: Path) -> None:
 # Records.
 
 
-@parser(_ending(*RECORDS))
+def _records() -> list[bytes]:
+    """Those of the golden releases, and of the kinds that none of them has."""
+    size = len(PART.text)
+    sizes = {"documents": len(PART.documents), "suffixes": len(PART.suffixes), "text": size}
+    files = [IndexFile(path=search_index.name_of(kind, 0), sha256=ZERO, size=sizes[kind]) for kind in sizes]
+    task = harness_tasks.task("gsm8k", harness_tasks.figure(0.5, "exact_match", "strict"), data=harness_tasks.HUB)
+    group = HarnessGroup(group="mmlu", figures=(harness_tasks.figure(),))
+    more = (
+        harness_tasks.record(harness_tasks.task(), task, groups=(group,)),
+        Base(repo="org/base", commit="b" * 40, sha256=ZERO, files=3, size=99, verification=None),
+        SearchIndex(tokens=ZERO, documents=2, files=tuple(files)),
+    )
+    return [*_ending(*RECORDS)(), *(one.to_bytes() for one in more)]
+
+
+@parser(_records)
 def records(data: bytes, folder: Path) -> None:
     """A record: the one that its schema names, else any of them."""
     value = canonical.parse(data)
@@ -289,6 +310,62 @@ def training_metrics(data: bytes, folder: Path) -> None:
         pass
 
 
+@parser(lambda: [b"".join(map(token_counts.line, test_token_counts.COUNTS))])
+def counts_of_tokens(data: bytes, folder: Path) -> None:
+    """How many tokens each document became: held to the rows and the record, and each line by itself."""
+    following = token_counts.from_counts(io.BytesIO(data))
+    for _ in range(data.count(b"\n") + (not data.endswith(b"\n"))):
+        following("train")
+    following = token_counts.from_counts(io.BytesIO(data))
+    list(token_counts.placed(test_token_counts.rows(), test_token_counts.record(), following))
+
+
+TEXTS = (b"glass and sand", b"panes of glass")
+PART = TextPart(
+    text=(text := b"".join(one + search_index.SEPARATOR for one in TEXTS)),
+    suffixes=b"".join(map(search_index.PLACE.pack, sorted(range(len(text)), key=lambda place: text[place:]))),
+    documents=b"".join(
+        tokens.INDEX_ROW.pack(end, bytes.fromhex(sha256_bytes(one)))
+        for one, end in zip(TEXTS, accumulate(len(one) + 1 for one in TEXTS), strict=True)
+    ),
+)
+"""A part of an index of passages, of two documents."""
+
+
+@parser(lambda: [bytes(each) for each in (PART.text, PART.suffixes, PART.documents)])
+def passages(data: bytes, folder: Path) -> None:
+    """Each file of an index of passages, searched beside the others' good ones."""
+    problem = None
+    for kind in search_index.KINDS:
+        part = replace(PART, **{kind: data})
+        try:
+            if len(part.suffixes) != search_index.PLACE.size * len(part.text):
+                continue  # which the record does not let by
+            for place in part.places(b"glass")[:10]:
+                part.occurrence(place)
+        except GlasshouseError as found:
+            problem = found
+    if problem is not None:
+        raise problem
+
+
+HARNESS = harness_tasks.record().to_bytes()
+FIGURES = (b'{"test": {"accuracy": 0.75}}', b"test: {accuracy: 0.75}\n", b"[test]\naccuracy = 0.75\n")
+
+
+@parser(lambda: [*FIGURES, HARNESS, *_ending(layout.EVALUATION)()])
+def figures(data: bytes, folder: Path) -> None:
+    """What came out where a release was measured again, and what was signed, by each format of figures."""
+    goods = dict(zip((f"{layout.FIGURES}/m.{end}" for end in ("json", "yaml", "toml")), FIGURES, strict=True))
+    goods |= {layout.EVALUATION: next(iter(_ending(layout.EVALUATION)())), layout.HARNESS: HARNESS}
+    for name, good in goods.items():
+        paths = _put(folder, f"signed/{name}", good), _put(folder, f"found/{name}", data)
+        for signed, found in (paths, paths[::-1]):
+            with suppress(GlasshouseError):
+                remeasured.compared(name, signed, found, 0.1)
+    read_figures(folder / "found/provenance")
+
+
 def _proofs() -> list[bytes]:
     row = json.loads(next(iter(_ending(layout.DATA_ROWS)())).splitlines()[0])
     body = {"schema": "glasshouse.inclusion/v1", "root": ZERO, "rows": 2, "index": 0, "row": row, "path": [ZERO]}
@@ -314,6 +391,28 @@ def verdicts(data: bytes, folder: Path) -> None:
 def lock_files(data: bytes, folder: Path) -> None:
     """dvc.lock."""
     dvc_lock.read_lock(_put(folder, "dvc.lock", data))
+
+
+@parser(lambda: [
+    getattr(test_package_locks, name).encode() for name in ("PIP", "PYLOCK", "POETRY", "UV", "PIPFILE")
+])  # fmt: skip
+def locks_of_packages(data: bytes, folder: Path) -> None:
+    """A lock of packages, by each tool's format."""
+    for kind in test_package_locks.TOOLS:
+        for read in (package_locks.requirements, package_locks.pinned):
+            with suppress(GlasshouseError):
+                read(kind, data, "lock")
+
+
+@parser(lambda: [harness_tasks.COLOURS.encode(), harness_tasks.GOES_ON.encode()])
+def tasks_of_the_harness(data: bytes, folder: Path) -> None:
+    """A task of a project's own."""
+    harness_tasks.write(folder)
+    (folder / harness_tasks.FOLDER / "goes-on.yaml").unlink()
+    _put(folder, f"{harness_tasks.FOLDER}/colours.yaml", data)
+    with chdir(folder):
+        for task in local_tasks.found(harness_tasks.FOLDER).values():
+            task.config(), task.rows(), task.files, task.hub
 
 
 @parser(_ending("dvc.yaml"))

@@ -189,6 +189,8 @@ def test_of_any_tables_the_lines_only_pin(rows: list[dict[str, object]], kind: L
 @example(b"[" * 100_000, "uv")
 @example(b"a = " + b"[" * 100_000, "poetry")
 @example(b"{" * 100_000, "pipenv")
+@example(b" " * 1_000_000, "pip")
+@example(b"a==1 ;" + b" " * 1_000_000 + b"-", "pip")
 def test_of_any_bytes_nothing_else_is_raised(data: bytes, kind: LockTool) -> None:
     _told(lambda: package_locks.requirements(kind, data, "lock"))
     _told(lambda: str(package_locks.pinned(kind, data, "lock")))
