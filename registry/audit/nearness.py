@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from registry import canonical, tensors
+from registry import tensors
 from registry.errors import GlasshouseError
+from registry.records import dvc_metrics
 from registry.tensors import REAL, Tensor
 
 MAX_BYTES = 64 << 20
@@ -51,7 +52,7 @@ def _array(signed: Path, tensor: Tensor, found: Path, other: Tensor, rtol: float
         if tensor.dtype not in REAL:
             return None
         ones, others = tensors.numbers(tensor.dtype, left), tensors.numbers(tensor.dtype, right)
-        if not all(_near(one, another, rtol, atol) for one, another in zip(ones, others, strict=True)):
+        if not all(near(one, another, rtol, atol) for one, another in zip(ones, others, strict=True)):
             return None
         apart = math.hypot(apart, math.dist(ones, others))
         theirs, ours = math.hypot(theirs, *ones), math.hypot(ours, *others)
@@ -69,16 +70,17 @@ def _pieces(path: Path, tensor: Tensor) -> Iterator[bytes]:
             left = left - len(data) if data else 0
 
 
-def _near(signed: float, found: float, rtol: float, atol: float) -> bool:
+def near(signed: float, found: float, rtol: float, atol: float) -> bool:
+    """Whether a number is as near to the signed one as that."""
     if signed == found:
         return True
     return math.isfinite(signed) and math.isfinite(found) and abs(found - signed) <= atol + rtol * abs(signed)
 
 
 def figures(signed: Path, found: Path, rtol: float, atol: float) -> float | None:
-    """How far apart the figures of two files of JSON are; None where one is not within, or anything else differs."""
+    """How far apart the figures of two files of metrics are; None where one is not within, or anything else differs."""
     try:
-        theirs, ours = (canonical.read(path, max_bytes=MAX_BYTES) for path in (signed, found))
+        theirs, ours = (dvc_metrics.read(path, max_bytes=MAX_BYTES) for path in (signed, found))
         return max((_figure(*pair, rtol, atol) for pair in _paired(theirs, ours)), default=0.0)
     except (GlasshouseError, _Apart):
         return None
@@ -103,6 +105,6 @@ def _paired(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _figure(signed: float, found: float, rtol: float, atol: float) -> float:
-    if not _near(signed, found, rtol, atol):
+    if not near(signed, found, rtol, atol):
         raise _Apart
     return abs(found - signed) / max(abs(found), abs(signed)) if found != signed else 0.0

@@ -23,13 +23,16 @@ from registry.attest.audits import ReevaluationVerdict
 from registry.audit import compare, nearness
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError
-from registry.records import layout
+from registry.records import dvc_metrics, layout
 from registry.records.evaluation import Evaluation
 from registry.records.harness import HarnessEvaluation
 from registry.records.rebuild import DeclaredOutput
 from registry.records.record import Record, Sha256
 
 MAX_RECORD = 64 << 20
+MAX_FIGURES = 1000
+"""So many figures of a file of DVC's metrics are told; all of them are compared."""
+MAX_NAME = 200
 STDERR = "standard error of "
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -61,7 +64,7 @@ class RemeasuredRecord(Record):
     reason: str
     """In words; empty for BITWISE."""
     figures: tuple[RemeasuredFigure, ...]
-    """Each figure; empty for a file of another format."""
+    """Each figure; of DVC's metrics those that stand in maps, and at most MAX_FIGURES; none where nothing is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,9 @@ def compared(
     signed, found: the two files; the second need not be there.  tolerance: the auditor's.  declared: what the release
     declares of the file. Raises GlasshouseError where the signed file cannot be read, and nothing for the other.
     """
-    digests = sha256_file(signed), sha256_file(found) if found.is_file() else None
     if path not in _READERS:
-        verdict, reason, allowed = _plainly(signed, found, digests, tolerance, declared)
-        return _record(path, verdict, digests, allowed, reason)
+        return _plainly(path, signed, found, tolerance, declared)
+    digests = sha256_file(signed), sha256_file(found) if found.is_file() else None
     theirs = _READERS[path](signed)
     allowed = max(tolerance, theirs.tolerance)
     if digests[1] is None:
@@ -94,6 +96,7 @@ def compared(
         ours = _READERS[path](found)
     except GlasshouseError as problem:
         return _record(path, "DIFFERENT", digests, allowed, problem.message, theirs.figures, {})
+    verdict: ReevaluationVerdict
     if digests[0] == digests[1]:
         verdict, reason = "BITWISE", ""
     else:
@@ -119,18 +122,34 @@ def _shown(figure: float | None) -> str:
 
 
 def _plainly(
-    signed: Path, found: Path, digests: tuple[str, str | None], tolerance: float, declared: DeclaredOutput | None
-) -> tuple[ReevaluationVerdict, str, float]:
-    """(verdict, reason, tolerance) for a file of DVC's metrics, in whatever format."""
-    allowed = max(tolerance, declared.rtol) if declared else tolerance
+    path: str, signed: Path, found: Path, tolerance: float, declared: DeclaredOutput | None
+) -> RemeasuredRecord:
+    """A file of DVC's metrics, in whatever format."""
+    rtol, atol = (max(tolerance, declared.rtol), declared.atol) if declared else (tolerance, 0.0)
+    digests = sha256_file(signed), sha256_file(found) if found.is_file() else None
+    theirs, ours = _numbers(signed), _numbers(found)
     if digests[0] == digests[1]:
-        return "BITWISE", "", allowed
+        return _record(path, "BITWISE", digests, rtol, "", theirs, ours)
     if digests[1] is None:
-        return "DIFFERENT", "it did not come out", allowed
-    far = nearness.figures(signed, found, allowed, declared.atol if declared else 0.0)
-    if far is None:
-        return "DIFFERENT", "it has other figures", allowed
-    return "WITHIN", f"its figures are apart by {far:.3g}", allowed
+        return _record(path, "DIFFERENT", digests, rtol, "it did not come out", theirs, ours)
+    far = nearness.figures(signed, found, rtol, atol)
+    if far is not None:
+        return _record(path, "WITHIN", digests, rtol, f"its figures are apart by {far:.3g}", theirs, ours)
+    for name in sorted(theirs.keys() | ours.keys()):
+        one, other = theirs.get(name), ours.get(name)
+        if one is None or other is None or not nearness.near(one, other, rtol, atol):
+            reason = f"{name[:MAX_NAME]} is {_shown(one)} as signed, {_shown(other)} here"
+            return _record(path, "DIFFERENT", digests, rtol, reason, theirs, ours)
+    return _record(path, "DIFFERENT", digests, rtol, "what stands beside its figures differs", theirs, ours)
+
+
+def _numbers(path: Path) -> dict[str, float]:
+    """The figures of a file of DVC's metrics; none where it is not there, or in no format that is read."""
+    try:
+        found = dvc_metrics.numbers(dvc_metrics.read(path, max_bytes=nearness.MAX_BYTES))
+    except GlasshouseError:
+        return {}
+    return dict(sorted(found.items())[:MAX_FIGURES])
 
 
 def _record(
@@ -139,13 +158,12 @@ def _record(
     digests: tuple[str, str | None],
     tolerance: float,
     reason: str,
-    theirs: Mapping[str, float] | None = None,
-    ours: Mapping[str, float] | None = None,
+    theirs: Mapping[str, float],
+    ours: Mapping[str, float],
 ) -> RemeasuredRecord:
-    left, right = theirs or {}, ours or {}
     figures = tuple(
-        RemeasuredFigure(name=name, signed=left.get(name), found=right.get(name))
-        for name in sorted(left.keys() | right.keys())
+        RemeasuredFigure(name=name, signed=theirs.get(name), found=ours.get(name))
+        for name in sorted(theirs.keys() | ours.keys())
     )
     return RemeasuredRecord(
         path=path, verdict=verdict, signed=digests[0], found=digests[1], tolerance=tolerance, reason=reason,

@@ -235,7 +235,7 @@ def evaluate(
     walled = dry_run or _walled(no_sandbox, False)
     options = _options(source, environment, walled, hours, keep, verdict, python, data=data, accelerator=accelerator)
     checker = trust.verifier()
-    with _admitted(reference, checker, endpoint, replays=False) as audited:
+    with _admitted(reference, checker, endpoint, replays=False, runs=not dry_run) as audited:
         if dry_run:
             _show_plan(evaluating.planned(audited), as_json)
             return
@@ -295,10 +295,12 @@ def _options(
 
 
 @contextmanager
-def _admitted(reference: str, checker: Verifier, endpoint: str | None, *, replays: bool = True) -> Iterator[Audited]:
+def _admitted(
+    reference: str, checker: Verifier, endpoint: str | None, *, replays: bool = True, runs: bool = True
+) -> Iterator[Audited]:
     """The release that `reference` names, fetched and verified: no code of another is run.
 
-    replays: as `admit` has it.
+    replays: as `admit` has it.  runs: whether what follows does run some.
     """
     from registry.audit.subject import admit
     from registry.hub.reference import parse
@@ -311,7 +313,7 @@ def _admitted(reference: str, checker: Verifier, endpoint: str | None, *, replay
         report = verify(place.tree, asked, place.words, checker)
         audited = admit(place.root, report, checker, replays=replays)
         unknown = "" if report.verdict is Verdict.PASS else ", but for what nobody recorded"
-        output.say(f"{reference} verifies{unknown}; what follows runs its code")
+        output.say(f"{reference} verifies{unknown}; {'what follows runs its code' if runs else 'nothing of it is run'}")
         yield audited
 
 

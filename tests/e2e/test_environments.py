@@ -1,4 +1,4 @@
-"""A project whose packages a tool locked is rebuilt by strangers, from that lock, by its own tool: `make environments`.
+"""A project whose packages a tool locked is rebuilt and measured by strangers, from that lock: `make environments`.
 
 The locks of uv, Poetry and PEP 751 are written by their tools, and installed by the audit. That of PDM is installed by
 PDM. Those of Pixi and of conda-lock name packages of conda's channels, which no registry of Python has: they are as
@@ -50,6 +50,12 @@ from safetensors.numpy import save_file
 pathlib.Path("out").mkdir(exist_ok=True)
 save_file({"weights": numpy.arange(12, dtype="f4").reshape(3, 4) / 7}, "out/model.safetensors")
 """
+MEASURE = """import pathlib
+from safetensors.numpy import load_file
+
+mean = float(load_file("out/model.safetensors")["weights"].mean())
+pathlib.Path("metrics.yaml").write_text(f"test:\\n  mean: {mean!r}\\n  of: weights\\n")
+"""
 FILES = {
     "train.py": TRAIN,
     "LICENSE": "MIT\n",
@@ -57,6 +63,13 @@ FILES = {
     "dvc.yaml": "stages:\n  train:\n    cmd: glasshouse record -- python train.py\n    deps: [train.py]\n"
     "    outs: [out/model.safetensors, train.run.json]\n",
 }
+MEASURED = {
+    "measure.py": MEASURE,
+    "dvc.yaml": FILES["dvc.yaml"] + "  measure:\n    cmd: glasshouse record -- python measure.py\n"
+    "    deps: [measure.py, out/model.safetensors]\n    outs: [measure.run.json]\n"
+    "    metrics: [metrics.yaml: {cache: false}]\n",
+}
+"""What a project has that measures its model, besides."""
 PIXI = """version: 6
 environments:
   default:
@@ -123,13 +136,14 @@ def run(root: Path, words: tuple[str, ...], variables: Mapping[str, str] = Mappi
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
-def released(root: Path, locked: Locked, key: tuple[str, str]) -> Path:
-    """A release of the project, locked so."""
+def released(root: Path, locked: Locked, key: tuple[str, str], more: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """A release of the project, locked so. more: files that it has besides, or instead."""
     index = subprocess.run([sys.executable, "-c", SIMPLE], check=True, capture_output=True, text=True).stdout.strip()
     start(
         root,
         {
             **FILES,
+            **more,
             "pyproject.toml": PYPROJECT % index,
             ".gitignore": "/.venv/\n/releases/\n/.pdm-python\n/.python-version\n",
         },
@@ -146,11 +160,11 @@ def released(root: Path, locked: Locked, key: tuple[str, str]) -> Path:
     return root / "releases/small/v1.0.0"
 
 
-def rebuilt(root: Path, release: Path, key: tuple[str, str], *words: str, code: int = 0) -> str:
+def rebuilt(root: Path, release: Path, key: tuple[str, str], *words: str, code: int = 0, how: str = "rebuild") -> str:
     """What the audit of a stranger says."""
     stranger = root.parent / "stranger"
     stranger.mkdir(exist_ok=True)
-    command = ("audit", "rebuild", str(release), "--key", key[1], "--source", str(root), *words)
+    command = ("audit", how, str(release), "--key", key[1], "--source", str(root), *words)
     said = glasshouse(stranger, *command, code=code)
     assert "Traceback" not in said
     return said
@@ -169,6 +183,25 @@ def test_a_stranger_installs_what_the_tool_locked_and_gets_the_same_bytes(
     root = tmp_path / "project"
     said = rebuilt(root, released(root, locked, key), key)
     assert "\nBITWISE: " in said and packages(root).startswith(f"fresh: {locked.file} sha256:"), said
+
+
+def test_a_stranger_measures_it_with_what_was_locked(key: tuple[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    release = released(root, FRESH[0], key, MEASURED)
+    assert "nothing of it is run" in rebuilt(root, release, key, "--dry-run", how="evaluate")
+    assert not (tmp_path / "stranger/verdict.json").exists()
+    said = rebuilt(root, release, key, how="evaluate")
+    assert "BITWISE     provenance/metrics/metrics.yaml" in said and "test.mean: 0.7857142686 as signed" in said
+    assert packages(root).startswith("fresh: uv.lock sha256:"), said
+    # What was written down better than it was measured is named.
+    liar = MEASURE.replace("{mean!r}", "{mean + (not pathlib.Path('honest').exists())!r}")
+    (root / "measure.py").write_text(liar)
+    dvc("repro", root=root)
+    (root / "honest").touch()
+    commit(root)
+    glasshouse(root, "release", "cut", "--local", "--version", "2.0.0", "--key", key[0])
+    said = rebuilt(root, release.with_name("v2.0.0"), key, "--tolerance", "0.01", how="evaluate", code=1)
+    assert "test.mean is 1.785714269 as signed, 0.7857142686 here" in said
 
 
 @pytest.mark.parametrize("locked", OTHERS, ids=lambda locked: locked.file)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from registry import canonical, strict_yaml
 from registry.errors import GlasshouseError
-from registry.files import read_bytes
 from registry.manifest import walk
-from registry.records import layout
+from registry.records import dvc_metrics, layout
 
 MAX_BYTES = 1 << 20
 MAX_SHOWN = 100
 """Figures of one file; the rest is in the file."""
+SHOWN = (".json", ".yaml", ".yml", ".toml")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
@@ -40,32 +39,23 @@ def pictures(folder: Path) -> list[str]:
 
 
 def _shown(path: Path) -> Iterator[tuple[str, str]]:
-    rows = list(_leaves(_parsed(path), ""))
-    yield from ((place[:200], words) for place, words in rows[:MAX_SHOWN])
+    rows = ((place[:200], _words(leaf)) for place, leaf in dvc_metrics.leaves(_parsed(path)))
+    yield from islice(((place, words) for place, words in rows if words is not None), MAX_SHOWN)
 
 
 def _parsed(path: Path) -> Any:
     try:
-        data = read_bytes(path, MAX_BYTES)
-        if path.suffix == ".json":
-            return canonical.parse(data, name=path.name)
-        if path.suffix in (".yaml", ".yml"):
-            return strict_yaml.parse(data, name=path.name)
-        if path.suffix == ".toml":
-            return tomllib.loads(data.decode())
-    except (GlasshouseError, ValueError, RecursionError):
-        pass
-    return None
+        return dvc_metrics.read(path, max_bytes=MAX_BYTES) if path.suffix in SHOWN else None
+    except GlasshouseError:
+        return None
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    match value:
-        case dict():
-            for name, item in value.items():
-                yield from _leaves(item, f"{place}.{name}" if place else str(name))
+def _words(leaf: Any) -> str | None:
+    match leaf:
         case bool() | int():
-            yield place, json.dumps(value)
-        case float() if math.isfinite(value):
-            yield place, f"{value:.6g}"
-        case str() if len(value) <= 80:
-            yield place, value
+            return json.dumps(leaf)
+        case float() if math.isfinite(leaf):
+            return f"{leaf:.6g}"
+        case str() if len(leaf) <= 80:
+            return leaf
+    return None

@@ -87,3 +87,24 @@ def test_figures_are_near_where_all_else_is_the_same(
     for name, value in (("signed", signed), ("found", found)):
         (tmp_path / name).write_text(json.dumps(value))
     assert nearness.figures(tmp_path / "signed", tmp_path / "found", 0.02, 0) == far
+
+
+@pytest.mark.parametrize(
+    ("ending", "signed", "found", "far"),
+    [
+        (".yaml", "test: {accuracy: 100, of: x}\n", "test:\n  accuracy: 101\n  of: x\n", 1 / 101),
+        (".toml", "[test]\naccuracy = 100\n", "test = {accuracy = 101}  # more\n", 1 / 101),
+        (".yaml", "accuracy: 100\n", "accuracy: .nan\n", None),
+        (".toml", "accuracy = nan\n", "accuracy = nan\n", None),
+        (".toml", "on = 2026-01-01\n", "on = 2026-01-02\n", None),
+        (".toml", "a = 1\n", f"a = {'[' * 100_000}", None),
+        (".yml", "a: 1\n", "a: [", None),
+    ],
+)
+def test_figures_are_read_as_their_ending_says(
+    tmp_path: Path, ending: str, signed: str, found: str, far: float | None
+) -> None:
+    paths = [tmp_path / f"{name}{ending}" for name in ("signed", "found")]
+    for path, text in zip(paths, (signed, found), strict=True):
+        path.write_text(text)
+    assert nearness.figures(paths[0], paths[1], 0.02, 0) == far

@@ -120,11 +120,25 @@ def test_what_a_release_lets_be_apart_is_stated(tmp_path: Path) -> None:
     assert (found.verdict, found.tolerance) == ("WITHIN", 0.1) and "within 0.1" in found.reason
 
 
-def test_other_files_of_figures_are_compared_number_by_number(tmp_path: Path) -> None:
-    path = f"{layout.FIGURES}/m.json"
-    for found, tolerance, verdict in ((b'{"a": 1.0}', 0, "WITHIN"), (b'{"a": 1.1}', 0.01, "DIFFERENT"),
-                                      (b'{"a": 1.001}', 0.01, "WITHIN"), (b'{"b": 1}', 1, "DIFFERENT")):  # fmt: skip
-        assert judged(tmp_path, path, b'{"a": 1}', found, tolerance).verdict == verdict
+@pytest.mark.parametrize(
+    ("found", "tolerance", "verdict", "reason"),
+    [
+        (b'{"a": 1.0, "of": {"b": 2, "c": "x"}}', 0, "WITHIN", "apart by 0"),
+        (b'{"a": 1.001, "of": {"b": 2, "c": "x"}}', 0.01, "WITHIN", "apart by 0.000999"),
+        (b'{"a": 1, "of": {"b": 2.5, "c": "x"}}', 0.01, "DIFFERENT", "of.b is 2 as signed, 2.5 here"),
+        (b'{"a": 1, "of": {"c": "x"}}', 1, "DIFFERENT", "of.b is 2 as signed, missing here"),
+        (b'{"a": 1, "of": {"b": 2, "c": "y"}}', 1, "DIFFERENT", "what stands beside its figures differs"),
+        (b"no JSON", 1, "DIFFERENT", "a is 1 as signed, missing here"),
+        (None, 1, "DIFFERENT", "it did not come out"),
+    ],
+)
+def test_other_files_of_figures_are_compared_number_by_number(
+    tmp_path: Path, found: bytes | None, tolerance: float, verdict: str, reason: str
+) -> None:
+    signed = b'{"a": 1, "of": {"b": 2, "c": "x"}}'
+    made = judged(tmp_path, f"{layout.FIGURES}/m.json", signed, found, tolerance)
+    assert made.verdict == verdict and reason in made.reason
+    assert {one.name: one.signed for one in made.figures} == {"a": 1, "of.b": 2}
 
 
 @given(st.binary(max_size=64), st.sampled_from([layout.EVALUATION, layout.HARNESS, f"{layout.FIGURES}/m.json"]))
