@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
 from registry.project import dvc_links
 from registry.records import layout
-from registry.records.evaluation import Evaluation
-from registry.records.harness import UNFILTERED, HarnessEvaluation, HarnessTask, HubData
 from registry.records.kinds import ModelFolder
-from registry.release import card, found, weights
+from registry.release import card, figures_shown, found, weights
 from registry.release import scope as scopes
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors
@@ -67,11 +62,8 @@ def _write(root: Path, config: ReleaseConfig, output: Path, scope: Scope) -> Pat
         for place, source_path in places.items():
             _copy(dvc_links.plain(root, source_path), draft / place)
         write_atomic(draft / layout.GIT_ATTRIBUTES, git_attributes(draft))
-        for name in config.datasets:
-            if (draft / layout.EVALUATION).is_file():
-                write_atomic(draft / layout.RESULTS / "validation.yaml", _results(draft, name))
-        if (draft / layout.HARNESS).is_file() and (told := _harness_results(draft)):
-            write_atomic(draft / layout.RESULTS / "harness.yaml", told)
+        for name, told in figures_shown.files(draft, config.datasets).items():
+            write_atomic(draft / layout.RESULTS / name, told)
         card.write(root, config, draft, version=None)
     return output
 
@@ -139,40 +131,6 @@ def git_attributes(draft: Path) -> bytes:
 def _is_kept_large(path: Path) -> bool:
     with path.open("rb") as stream:
         return layout.is_kept_large(path.name, path.stat().st_size, stream.read(512))
-
-
-def _results(draft: Path, data_set: str) -> bytes:
-    """The figure of the release's own evaluation, as the Hub shows it beside the data set that it was measured on."""
-    evaluation = Evaluation.read(draft / layout.EVALUATION)
-    documents = evaluation.validation.documents
-    return (
-        f"- dataset:\n    id: {data_set}\n    task_id: bits-per-byte\n"
-        f"  value: {evaluation.metrics.bits_per_byte!r}\n"
-        f"  notes: bits per byte on {documents} validation documents; {layout.EVALUATION} has the rest\n"
-    ).encode()
-
-
-def _harness_results(draft: Path) -> bytes:
-    """The first figure of each task whose documents a Hub has, as the Hub shows it beside them; empty for no such task.
-
-    The Hub shows one figure of a task: the metric that the task names first by the alphabet. harness.json has the rest.
-    """
-    evaluation = HarnessEvaluation.read(draft / layout.HARNESS)
-    rows = [_result(one, one.data, evaluation.lm_eval) for one in evaluation.tasks if one.data is not None]
-    return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=1000).encode() if rows else b""
-
-
-def _result(task: HarnessTask, data: HubData, version: str) -> dict[str, Any]:
-    figure = task.figures[0]
-    revision = {"revision": data.revision} if data.revision else {}
-    filtered = "" if figure.answers == UNFILTERED else f", answers through {figure.answers}"
-    part = "" if task.whole else f", {task.documents} of {task.of} documents"
-    how = f"{figure.name}{filtered}, {task.shots}-shot{part}, by lm_eval {version}"
-    return {
-        "dataset": {"id": data.repo, "task_id": task.task, **revision},
-        "value": figure.value,
-        "notes": f"{how}; {layout.HARNESS} has the rest",
-    }
 
 
 def _copy(source: Path, target: Path) -> None:

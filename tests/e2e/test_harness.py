@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from huggingface_hub import HfApi, parse_eval_result_entries
 
 from registry.attest.audits import Reevaluation
 from registry.audit.verdict_file import VerdictFile
@@ -37,6 +39,7 @@ builtins.round = lie
 class World:
     """A project with tasks of its own, built; and a Hub."""
 
+    hub: HubInstance
     project: Project
     environment: dict[str, str]
     scratch: Path
@@ -83,7 +86,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     project.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key))
     project.run("openssl", "ec", "-in", str(key), "-pubout", "-out", str(scratch / "public.pem"))
     with HubInstance.start(scratch / "hub") as hub:
-        made = World(project, {**hub.environment(scratch / "huggingface"), "GLASSHOUSE_TRACKING": "off"}, scratch)
+        environment = {**hub.environment(scratch / "huggingface"), "GLASSHOUSE_TRACKING": "off"}
+        made = World(hub, project, environment, scratch)
         made.build()
         yield made
 
@@ -111,6 +115,7 @@ def test_an_auditor_measures_the_same(world: World) -> None:
     release, verdict = world.project.root / "releases/small/v1.0.0", world.scratch / "verdict.json"
     code, said = world.audit(release, "--dry-run", "--json")
     plan: dict[str, Any] = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    assert "nothing of it is run" in said and not verdict.exists()
     assert code == 0 and plan["stages"] == ["evaluate", "harness"] and plan["makers"] == ["corpus", "encode"]
     assert set(plan["compared"]) == {layout.EVALUATION, layout.HARNESS}
     code, said = world.audit(release, "--output", str(verdict))
@@ -136,3 +141,39 @@ def test_one_figure_that_was_bettered_is_named(world: World) -> None:
     assert "DIFFERENT   provenance/harness.json  harness:colours.acc is" in said
     assert "WITHIN" not in said and "BITWISE     provenance/evaluation.json" in said
     assert Reevaluation.of(VerdictFile.read(verdict).signable()).verdict == "DIFFERENT"
+
+
+QUIZ = """\
+task: quiz
+dataset_path: glasshouse/quiz
+dataset_kwargs: {revision: %s}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: ["glass", "sand", "stone"]
+doc_to_target: "{{answer}}"
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+
+
+def test_a_task_whose_data_a_hub_has_is_shown_beside_them_and_says_why_the_wall_keeps_it_out(world: World) -> None:
+    project, hub, asked = world.project, HfApi(world.hub.url, world.hub.token), [*harness_tasks.ASKED["tasks"], "quiz"]
+    rows = "".join(f"{json.dumps({'question': f'pane {n} is of', 'answer': n % 3})}\n" for n in range(9))
+    hub.create_repo("glasshouse/quiz", repo_type="dataset")
+    commit = hub.upload_file(
+        path_or_fileobj=rows.encode(), path_in_repo="test.jsonl", repo_id="glasshouse/quiz", repo_type="dataset"
+    ).oid
+    (project.root / "tasks/quiz.yaml").write_text(QUIZ % commit)
+    said = json.loads((project.root / "params.yaml").read_text())
+    said["evaluate"]["harness"]["tasks"] = asked
+    (project.root / "params.yaml").write_text(json.dumps(said))
+    world.build()
+    release = world.release("1.2.0")
+    assert project.run("glasshouse", "verify", str(release), "--key", world.public).returncode == 0
+    (row,) = parse_eval_result_entries(yaml.safe_load((release / ".eval_results/harness.yaml").read_text()))
+    (task,) = [one for one in HarnessEvaluation.read(release / layout.HARNESS).tasks if one.task == "quiz"]
+    assert (row.dataset_id, row.task_id, row.dataset_revision) == ("glasshouse/quiz", "quiz", commit)
+    assert row.value == task.figures[0].value and task.documents == 9
+    code, told = world.audit(release)
+    assert code == 3 and "the stage harness does not come to its end" in told, told
