@@ -44,6 +44,19 @@ def serve(
         list[str] | None,
         typer.Option(help="Believe X-Forwarded-For of this address or network; may be given several times."),
     ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Copy what is not here from this Hub when it is asked for, such as https://huggingface.co."),
+    ] = None,
+    mirror_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Fetch its files from this host, too; `.example.org` is all below; may be given several times."
+        ),
+    ] = None,
+    mirror_size: Annotated[
+        int | None, typer.Option(help="Bytes of all that is kept of it.", show_default="the disk, but for 1 GiB")
+    ] = None,
     xet: Annotated[
         bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
     ] = True,
@@ -87,6 +100,9 @@ def serve(
         url=url,
         origins=tuple(origin or ()),
         proxies=tuple(proxy or ()),
+        mirror=mirror,
+        mirror_hosts=tuple(mirror_host or ()),
+        mirror_size=mirror_size,
         limits=limits,
     )
 

@@ -29,13 +29,18 @@ def main() -> int:
     parser.add_argument(
         "--proxy", dest="proxies", action="append", default=[], help="whose X-Forwarded-For is believed"
     )
+    parser.add_argument("--mirror", help="a Hub whose repositories are copied when they are asked for")
+    parser.add_argument(
+        "--mirror-host", dest="mirror_hosts", action="append", default=[], help="from which else it hands out files"
+    )
+    parser.add_argument("--mirror-size", type=int, help="bytes of all that is kept of it")
     parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
     defaults = asdict(ServerLimits())
     for name, value in defaults.items():
         kind = int if value is None else type(value)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, help="see ServerLimits")
     options = vars(parser.parse_args())
-    for name in ("origins", "proxies"):
+    for name in ("origins", "proxies", "mirror_hosts"):
         options[name] = tuple(options[name])
     limits = ServerLimits(**{name: options.pop(name) for name in defaults})
     try:

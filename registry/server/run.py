@@ -19,12 +19,14 @@ import uvicorn
 
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
+from registry.hub.client.upstream import Upstream
 from registry.server.access.limits import ServerLimits
 from registry.server.figures import Figures
 from registry.server.pages.table import pages_of
 from registry.server.protocol import prompt
 from registry.server.routes.app import create_app
 from registry.server.state import Hub
+from registry.variables import MIRROR_TOKEN
 
 GRACE_SECONDS = 10
 _URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]+(/[A-Za-z0-9._~/-]*)?")
@@ -48,6 +50,9 @@ def serve(
     url: str | None = None,
     origins: tuple[str, ...] = (),
     proxies: tuple[str, ...] = (),
+    mirror: str | None = None,
+    mirror_hosts: tuple[str, ...] = (),
+    mirror_size: int | None = None,
     limits: ServerLimits | None = None,
 ) -> None:
     """Serve the repositories below `root` until SIGTERM or Ctrl-C, which let requests under way finish.
@@ -57,6 +62,9 @@ def serve(
     blobs: URL of the store of large files, for fsspec; without it, the folder.  xet: whether uploads by Xet are taken.
     url: where clients reach it, behind a proxy.  origins: whose pages browsers may ask from, `*` for anybody's.
     proxies: addresses, or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    mirror: the address of a Hub whose repositories are copied when they are asked for, by the token in
+    GLASSHOUSE_MIRROR_TOKEN, else by none.  mirror_hosts: from which else it hands out files.  mirror_size: bytes of all
+    that is kept of it.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
     Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
     """
@@ -72,9 +80,11 @@ def serve(
             ip_network(proxy)
         except ValueError as problem:
             raise InputError(f"{proxy!r} is not an address: {problem}", mend="such as --proxy 10.0.0.0/8") from problem
+    upstream = Upstream(mirror, os.environ.get(MIRROR_TOKEN) or None, mirror_hosts) if mirror is not None else None
     hub = Hub.open(
-        root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"), origins=origins, proxies=proxies
-    )
+        root, limits, blobs_url=blobs, xet=xet, url=url and url.rstrip("/"), origins=origins, proxies=proxies,
+        upstream=upstream, mirror_size=mirror_size,
+    )  # fmt: skip
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:

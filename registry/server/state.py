@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.hub.client.upstream import Upstream
 from registry.server.access import rights
 from registry.server.access.audit_log import AuditLog
 from registry.server.access.auth import Links
@@ -18,6 +19,7 @@ from registry.server.store import format as folder_format
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
+from registry.server.store.mirror import Mirror
 from registry.server.store.placement import GIT_ATTRIBUTES
 from registry.server.store.places import REPOSITORIES, UPLOADS
 from registry.server.store.pulls import PULLS, Pull
@@ -64,6 +66,8 @@ class Hub:
     """Addresses and networks of those who say truly for whom they ask."""
     index: RepositoryIndex
     """What the lists say, and this process's own."""
+    mirror: Mirror | None = None
+    """Copies of another Hub's repositories; None where it mirrors none."""
 
     @classmethod
     def open(
@@ -76,10 +80,13 @@ class Hub:
         url: str | None = None,
         origins: tuple[str, ...] = (),
         proxies: tuple[str, ...] = (),
+        upstream: Upstream | None = None,
+        mirror_size: int | None = None,
     ) -> Hub:
         """The server over the folder `root`, made if missing, after what a power cut left in it was swept away.
 
-        blobs_url: where large files are kept, if not in the folder. Raises as `blob_store` and `format.settle` do.
+        blobs_url: where large files are kept, if not in the folder.  upstream: the Hub that it mirrors, and in how many
+        bytes.  Raises as `blob_store` and `format.settle` do.
         """
         limits = limits or ServerLimits()
         root.mkdir(parents=True, exist_ok=True)
@@ -90,8 +97,20 @@ class Hub:
         sweep(root / REPOSITORIES)
         large = LargeFiles(root, blobs, uploads, Quota(root, limits.quota))
         index = RepositoryIndex(root / REPOSITORIES, blobs)
+        mirror = Mirror.of(root, upstream, mirror_size) if upstream is not None else None
         return cls(
-            root, limits, xet, url, TokenStore(root), Links(root), large, AuditLog(root), origins, proxies, index
+            root,
+            limits,
+            xet,
+            url,
+            TokenStore(root),
+            Links(root),
+            large,
+            AuditLog(root),
+            origins,
+            proxies,
+            index,
+            mirror,
         )
 
     @property
@@ -108,9 +127,18 @@ class Hub:
         stamp.touch()
         self.large.uploads.collect(STALE_UPLOAD_SECONDS)
 
+    def shelves(self, name: RepoName) -> Path:
+        """The folder in which a repository of that name is looked for: this server's own, or the mirror's copies."""
+        mirrored = self.mirror is not None and self.mirror.is_for(name)
+        return self.mirror.repositories if self.mirror is not None and mirrored else self.repositories
+
+    def large_of(self, repo: Repository) -> LargeFiles:
+        """The large files among which those of `repo` are."""
+        return self.large if self.mirror is None or repo.upstream is None else self.mirror.files
+
     def readable(self, name: RepoName, user: User | None) -> Repository:
         """The repository of that name. Raises Problem 404 where there is none that `user` may read."""
-        return rights.readable(self.repositories, name, user)
+        return rights.readable(self.shelves(name), name, user)
 
     def find(self, user: User | None, wanted: Wanted) -> list[Seen]:
         """The repositories that fit, in order, as far as `user` may read them. Raises Problem 503 as the index does."""

@@ -41,7 +41,7 @@ class AskedFor:
     def at(self, site: Site, revision: str) -> StoreShelf:
         """Another revision of the same repository. Raises Problem 404 where there is none."""
         commit = self.repo.resolve(names.revision(revision))
-        return shelf_of(self.repo, site.hub.large, revision, commit, self.heads)
+        return shelf_of(self.repo, site.hub.large_of(self.repo), revision, commit, self.heads)
 
     def release(self, site: Site) -> Expected:
         """The release. Raises Problem 404 where there is none that can be read."""
@@ -59,7 +59,8 @@ def place(site: Site, request: Request) -> AskedFor:
     asked = request.path_params.get("revision")
     revision = names.revision(asked) if asked else newest(site, repo, tags)
     commit = tags.get(revision) or repo.resolve(revision)
-    return AskedFor(repo, revision, heads, tags, shelf_of(repo, site.hub.large, revision, commit, heads))
+    large = site.hub.large_of(repo)
+    return AskedFor(repo, revision, heads, tags, shelf_of(repo, large, revision, commit, heads))
 
 
 def newest(site: Site, repo: Repository, tags: dict[str, str]) -> str:

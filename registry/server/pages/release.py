@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.store.facts import front_of
 from registry.server.store.git import TreeRow
+from registry.server.store.large_files import read_all
+from registry.server.store.repository import Repository
 
 MAX_FILES = 1_000
 """Files that a page shows."""
@@ -64,11 +67,18 @@ def blob(site: Site, request: Request) -> Response:
     return RedirectResponse(f"{place.address}/resolve/{quote(place.revision, safe='')}/{quote(path)}", 302)
 
 
+def _mirrored(repo: Repository) -> dict[str, Any] | None:
+    """Whose copy it is, and how many seconds ago that was asked; None for what is not a copy."""
+    upstream = repo.upstream
+    return {"of": upstream, "age": max(0, int(time.time() - repo.asked))} if upstream is not None else None
+
+
 def about(place: AskedFor) -> dict[str, Any]:
     """What every page of a repository says of it."""
     return {
         "id": str(place.repo.name), "kind": place.repo.name.kind, "address": place.address,
         "revision": place.revision, "commit": place.shelf.commit, "versions": list(place.tags), "marks": [],
+        "mirror": _mirrored(place.repo),
     }  # fmt: skip
 
 
@@ -141,8 +151,8 @@ def _file(row: TreeRow, known: Expected | None) -> dict[str, Any]:
 def _card(site: Site, place: AskedFor) -> tuple[str | None, dict[str, Any]]:
     """The card's text and what stands before it; None and nothing where there is none."""
     try:
-        content = site.hub.large.content(place.repo, place.shelf.commit, layout.CARD)
+        content = site.hub.large_of(place.repo).content(place.repo, place.shelf.commit, layout.CARD)
     except Problem:
         return None, {}
-    data = b"".join(content.read(0, min(content.size, MAX_READ)))
+    data = read_all(content, 0, min(content.size, MAX_READ))
     return after_front_matter(data).decode("utf-8", "replace"), front_of(data)

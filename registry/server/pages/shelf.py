@@ -14,7 +14,7 @@ from registry.errors import InputError, Unavailable
 from registry.hub.reference import DATASETS, HubReference
 from registry.server.problems import Problem
 from registry.server.store import git
-from registry.server.store.large_files import LargeFiles
+from registry.server.store.large_files import LargeFiles, read_all
 from registry.server.store.repository import Repository
 from registry.verification.case import Evidence
 from registry.verification.evidence import BRANCHES, MAX_BUNDLES
@@ -95,4 +95,4 @@ def _read(repo: Repository, large: LargeFiles, commit: str, path: str, max_bytes
         raise kind(f"{repo.name}: {problem.message}", mend="ask the maintainer for it") from problem
     if content.size > max_bytes:
         raise InputError(f"{path} has {content.size} bytes, more than the {max_bytes} that are read", mend="clone it")
-    return b"".join(content.read(0, content.size))
+    return read_all(content, 0, content.size)

@@ -42,6 +42,7 @@ from registry.server.routes import (
 from registry.server.routes.answers import declined
 from registry.server.routes.asking import hub
 from registry.server.routes.middleware import Limited, Observed, Strict
+from registry.server.routes.mirroring import Mirrored
 from registry.server.state import Hub
 from registry.server.store import holdings
 
@@ -103,6 +104,7 @@ def create_app(
             *_browsers(served.origins),
             Middleware(Limited, limits=served.limits),
             Middleware(Strict),
+            Middleware(Mirrored, mirror=served.mirror),
         ],
         exception_handlers={
             Problem: _problem,
@@ -127,7 +129,7 @@ def _browsers(origins: Sequence[str]) -> list[Middleware]:
     if not origins:
         return []
     told = ["ETag", "Link", "Content-Range", "Accept-Ranges", "Retry-After", "X-Repo-Commit", "X-Linked-Etag",
-            "X-Linked-Size", "X-Error-Code", "X-Error-Message", "X-Request-Id"]  # fmt: skip
+            "X-Linked-Size", "X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Mirror-Of", "Age"]  # fmt: skip
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
     return [
         Middleware(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
@@ -58,7 +59,10 @@ def repository(request: Request) -> Repository:
     """
     params = request.path_params
     name = RepoName(params.get("kind", "models"), params["owner"], params["name"].removesuffix(".git"))
-    return hub(request).readable(name, user(request))
+    found = hub(request).readable(name, user(request))
+    if (upstream := found.upstream) is not None and "seen" in request.scope:
+        request.scope["seen"] |= {"mirror": upstream, "age": max(0, int(time.time() - found.asked))}
+    return found
 
 
 def opened(request: Request) -> Repository:
@@ -85,7 +89,7 @@ def cloned(request: Request) -> Repository:
 def writable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
     asking = member(request)
-    found = repository(request)
+    found = _own(repository(request))
     rights.check_write(asking, found)
     return found, asking
 
@@ -93,14 +97,22 @@ def writable(request: Request) -> tuple[Repository, User]:
 def proposable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
     asking = member(request)
-    found = opened(request)
+    found = _own(opened(request))
     rights.check_propose(asking)
     return found, asking
 
 
 def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
     """The repository that a link was signed for. Raises Problem 404 where it has gone since."""
-    return Repository.open(hub(request).repositories, RepoName(*claims["repo"].split("/")))
+    name = RepoName(*claims["repo"].split("/"))
+    return Repository.open(hub(request).shelves(name), name)
+
+
+def _own(repo: Repository) -> Repository:
+    """The same. Raises Problem 403 for a copy of another Hub's: what it holds is said there."""
+    if repo.upstream is not None:
+        raise Problem(403, f"{repo.name} is a copy of {repo.upstream}, and is changed there")
+    return repo
 
 
 async def note(request: Request, event: str, about: object, **facts: object) -> None:

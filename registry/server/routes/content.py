@@ -26,7 +26,7 @@ def resolve(request: Request) -> Response:
     The ETag is the SHA-256 of a large file, git's SHA-1 of any other. What is served can run no script in a browser.
     """
     repo, commit, path = _place(request)
-    content = hub(request).large.content(repo, commit, path)
+    content = hub(request).large_of(repo).content(repo, commit, path)
     if request.method == "GET" and path in COUNTED[repo.name.kind]:
         repo.downloaded()
     return _answer(request, commit, path, content)

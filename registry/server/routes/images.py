@@ -20,7 +20,8 @@ _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 def manifest(request: Request) -> Response:
     """GET /v2/{owner}/{name}/manifests/{tag}: which GGUF file of main `tag` stands for, by how its name ends."""
     repo = opened(request)
-    found = gguf_images.image(repo, repo.resolve(names.MAIN), request.path_params["tag"], hub(request).large)
+    large = hub(request).large_of(repo)
+    found = gguf_images.image(repo, repo.resolve(names.MAIN), request.path_params["tag"], large)
     answer = JSONResponse(found.manifest(), media_type=gguf_images.MANIFEST, headers=_VERSION)
     answer.headers["Docker-Content-Digest"] = f"sha256:{sha256_bytes(bytes(answer.body))}"
     return answer
@@ -29,11 +30,11 @@ def manifest(request: Request) -> Response:
 def blob(request: Request) -> Response:
     """GET /v2/{owner}/{name}/blobs/{digest}: the file, or its configuration; ranges are answered."""
     repo, digest = opened(request), request.path_params["digest"]
-    sha256, large = digest.removeprefix("sha256:"), hub(request).large
+    sha256, large = digest.removeprefix("sha256:"), hub(request).large_of(repo)
     if not digest.startswith("sha256:") or not is_sha256(sha256):
         raise Problem(404, f"{digest[:100]!r} is not a digest", ENTRY_NOT_FOUND)
     if large.here(repo, [sha256]):
-        return serving.file(request, large.blob(sha256), _VERSION, BYTES)
+        return serving.file(request, large.blob(repo, sha256), _VERSION, BYTES)
     config = gguf_images.config_of(repo, repo.resolve(names.MAIN), sha256, large)
     content = Content(sha256, len(config), lambda start, end: iter((config[start:end],)), large=False)
     return serving.file(request, content, _VERSION, BYTES)

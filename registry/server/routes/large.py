@@ -37,7 +37,7 @@ async def batch(request: Request) -> JSONResponse:
 
 def _batch(request: Request, repo: Repository, body: bodies.Batch, user: str) -> JSONResponse:
     hub(request).collect()
-    large = hub(request).large
+    large = hub(request).large_of(repo)
     here = large.here(repo, (item.oid for item in body.objects))
     if body.operation == "upload":
         large.quota.check(repo.name.owner, sum(item.size for item in body.objects if item.oid not in here))
@@ -94,8 +94,9 @@ async def verify(request: Request) -> JSONResponse:
 @takes(query=_LINK)
 def get(request: Request) -> Response:
     """GET /lfs/object?…: an object, by a signed link; ranges are answered."""
-    oid = hub(request).links.claims(request.query_params, "get")["oid"]
-    return serving.file(request, hub(request).large.blob(oid), {}, BYTES)
+    claims = hub(request).links.claims(request.query_params, "get")
+    repo = claimed(request, claims)
+    return serving.file(request, hub(request).large_of(repo).blob(repo, claims["oid"]), {}, BYTES)
 
 
 def _object(

@@ -45,7 +45,7 @@ class Observed:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", seen["id"].encode())]
+                message["headers"] = [*message.get("headers", ()), *_more(seen)]
             await send(message)
             seen["sent"] += len(message.get("body", b""))
 
@@ -69,6 +69,14 @@ class Observed:
                 **seen,
             }
             print(json.dumps(row), file=self._log, flush=True)
+
+
+def _more(seen: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer; of a copy, whose it is, and how long ago that was asked (RFC 9111, section 5.1)."""
+    found = [(b"x-request-id", seen["id"].encode())]
+    if "mirror" in seen:
+        found += [(b"x-mirror-of", seen["mirror"].encode()), (b"age", str(seen["age"]).encode())]
+    return found
 
 
 class Limited:

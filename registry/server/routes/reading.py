@@ -40,7 +40,7 @@ def info(request: Request) -> JSONResponse:
     repo = repository(request)
     commit = repo.resolve(names.revision(request.path_params.get("revision", names.MAIN)))
     rows = [row for row in repo.rows(commit, recursive=True) if not row.directory]
-    told = facts_of(repo, hub(request).large.blobs, commit)
+    told = facts_of(repo, hub(request).large_of(repo).blobs, commit)
     answer = summaries.summary(repo, repo.created, repo.downloads, told) | summaries.more(told)
     answer["siblings"] = [_sibling(row, paging.flag(request, "blobs")) for row in rows]
     answer["usedStorage"] = sum(repo.contents.read().values())

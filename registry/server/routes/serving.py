@@ -6,6 +6,7 @@ allows.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from registry.server.problems import Problem
-from registry.server.store.large_files import Content
+from registry.server.store.large_files import PAUSE, Content
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -60,8 +61,11 @@ def _range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
 async def _chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The same, read outside the event loop; let go of at the end, also where the client goes away."""
     try:
-        while chunk := await run_in_threadpool(next, chunks, b""):
-            yield chunk
+        while (chunk := await run_in_threadpool(next, chunks, None)) is not None:
+            if chunk:
+                yield chunk
+            else:
+                await asyncio.sleep(PAUSE)
     finally:
         if hasattr(chunks, "close"):
             chunks.close()

@@ -20,7 +20,7 @@ from registry.formats import gguf_header
 from registry.formats.protobuf import OtherFormat
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
 from registry.server.store.git import TreeRow
-from registry.server.store.large_files import LargeFiles
+from registry.server.store.large_files import LargeFiles, read_all
 from registry.server.store.repository import Repository
 
 USUAL = ("Q4_K_M", "Q4_0", "Q8_0", "F16")
@@ -89,7 +89,7 @@ def _kind_of(path: str) -> str:
 def _image(repo: Repository, commit: str, row: TreeRow, large: LargeFiles) -> GgufImage:
     assert row.sha256 is not None
     content = large.content(repo, commit, row.path)
-    head = BytesIO(b"".join(content.read(0, min(content.size, MAX_HEAD))))
+    head = BytesIO(read_all(content, 0, min(content.size, MAX_HEAD)))
     try:
         family = gguf_header.architecture(head, content.size) or "unknown"
     except OtherFormat as problem:

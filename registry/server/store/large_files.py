@@ -5,6 +5,7 @@ Law: what is entered in a repository's ledger is whole in the store of blobs, an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from registry.server.store.repository import Repository
 from registry.server.store.uploads import Uploads
 
 Read = Callable[[int, int], Iterator[bytes]]
-"""(start, end) to the bytes from `start` up to `end`, a chunk at a time."""
+"""(start, end) to the bytes from `start` up to `end`, a chunk at a time; an empty one where the next is on its way."""
+PAUSE = 0.05
+"""Seconds to wait for it, each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class LargeFiles:
         row, data = _read(repo, commit, path)
         return _plain(row, data) if row.sha256 is None else self._linked(repo, row, row.sha256)
 
-    def blob(self, sha256: str) -> Content:
-        """A large file, of whatever repository. Raises Problem 404 where it is not here."""
+    def blob(self, repo: Repository, sha256: str) -> Content:
+        """A large file that `repo` has a right to. Raises Problem 404 where it is not here."""
         size = self.blobs.size(sha256)
         if size is None:
             raise missing(sha256)
@@ -109,6 +112,16 @@ class LargeFiles:
         if size is None:
             raise Problem(404, f"the content of {row.path} is lost", ENTRY_NOT_FOUND)
         return Content(sha256, size, partial(self.blobs.read, sha256), large=True)
+
+
+def read_all(content: Content, start: int, end: int) -> bytes:
+    """The bytes from `start` up to `end`, once all have come."""
+    found = bytearray()
+    for chunk in content.read(start, end):
+        found += chunk
+        if not chunk:
+            time.sleep(PAUSE)
+    return bytes(found)
 
 
 def in_git(repo: Repository, commit: str, path: str) -> Content:

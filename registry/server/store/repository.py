@@ -47,6 +47,8 @@ PRIVATE = "private"
 GATE = "gated"
 """A repository whose folder holds a file of this name lets in to its files who asked; the file says how."""
 GateKind = Literal["auto", "manual"]
+UPSTREAM = "upstream"
+"""A file in the folder of a copy of another Hub's repository: its address there. Its time tells when that was asked."""
 MARK = "changes"
 """A file in the folder of repositories, which grows by a byte whenever one of them has changed."""
 DOWNLOADS = "downloads"
@@ -119,6 +121,19 @@ class Repository:
             return "auto" if (self.folder / GATE).read_bytes() == b"auto" else "manual"
         except FileNotFoundError:
             return None
+
+    @property
+    def upstream(self) -> str | None:
+        """The address of what it is a copy of, on another Hub; None for a repository of this one."""
+        try:
+            return (self.folder / UPSTREAM).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def asked(self) -> float:
+        """When its upstream was asked last, and answered: seconds since 1970."""
+        return (self.folder / UPSTREAM).stat().st_mtime
 
     def set_private(self, private: bool) -> None:
         """Close it to all but its owners, or open it."""
