@@ -181,7 +181,7 @@ wheel: $(BIN)/uv
 
 UNIVERSAL := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet \
 	--find-links ""
-EXTRAS := --extra pipelines --extra gguf --extra serve --extra s3 --extra dev
+EXTRAS := --extra data --extra languages --extra pipelines --extra gguf --extra serve --extra s3 --extra dev
 CUDA := ^(nvidia-|cuda-|triton)
 
 # Pins that stand are kept; `make lock UPGRADE=--upgrade` takes the newest of everything.

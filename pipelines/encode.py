@@ -94,7 +94,7 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     """
     summary_data, tokenizer_data = _read(corpus / data_manifest.SUMMARY), _read(tokenizer)
     summary = Summary.from_bytes(summary_data, name=data_manifest.SUMMARY)
-    data_manifest.verify(summary, corpus / data_manifest.ROWS)
+    data_manifest.verify(summary, corpus / summary.stored_in)
     bpe, end = _load(tokenizer_data, tokenizer_stage.end_of_text(tokenizer.parent))
     vocabulary = bpe.get_vocab_size()
     dtype: Literal["uint16", "uint32"] = "uint16" if vocabulary <= 1 << 16 else "uint32"
@@ -102,7 +102,7 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     with directory_beside(out) as folder, ExitStack() as files, stage.progress("encode: documents", used) as advance:
         writers = {split: SplitWriter(folder, split, dtype, shard_tokens, files) for split in tokens.SPLITS}
         counts = files.enter_context((folder / token_counts.NAME).open("wb"))
-        for document, numbers in _encoded(corpus, bpe, end):
+        for document, numbers in _encoded(corpus, summary.stored_in, bpe, end):
             writers[document.use].add(document, numbers)
             counts.write(token_counts.line(len(numbers)))
             advance(1)
@@ -121,12 +121,13 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     return record
 
 
-def _encoded(corpus: Path, bpe: BpeTokenizer, end: int) -> Iterator[tuple[parquet.Text, NDArray[np.int64]]]:
-    """Each used document with its tokens and `end`, in the manifest's order, each checked against its row there.
+def _encoded(corpus: Path, name: str, bpe: BpeTokenizer, end: int) -> Iterator[tuple[parquet.Text, NDArray[np.int64]]]:
+    """Each used document with its tokens and `end`, in the manifest's order, each checked against its row in its file
+    `name`.
 
     A row group is encoded at once: the library's threads share it, which was faster than processes of our own.
     """
-    rows = (row for row in data_manifest.iter_rows(corpus / data_manifest.ROWS) if row.reason is None)
+    rows = (row for row in data_manifest.iter_rows(corpus / name) if row.reason is None)
     path = corpus / parquet.NAME
     for group in range(parquet.groups(path)):
         documents = parquet.read_group(path, group)

@@ -16,6 +16,7 @@ from registry import canonical, strict_yaml
 from registry.errors import InputError
 from registry.records import folders
 from registry.records.base_record import ChosenBase
+from registry.records.data_manifest import TABLE, RowsForm, SourceStatus
 from registry.records.harness import NAME as HARNESS
 from registry.records.harness import HarnessSettings
 from registry.records.record import validated
@@ -50,6 +51,8 @@ class Installed(Section):
     """Globs over the paths in RECORD; `*` stays within a folder, `**` does not."""
     exclude: tuple[Glob, ...] = Field(default=(), max_length=100)
     """Globs of what to leave out all the same."""
+    status: SourceStatus = "exact"
+    """How others get it: `exact`, `rebuildable`, or `withdrawn`."""
 
     @property
     def id(self) -> str:
@@ -69,6 +72,8 @@ class Files(Section):
     """SPDX expression that covers them all."""
     url: Url
     """Where they come from."""
+    status: SourceStatus = "rebuildable"
+    """How others get it: `exact`, `rebuildable`, or `withdrawn`."""
 
     @property
     def id(self) -> str:
@@ -95,8 +100,12 @@ class RowFiles(Section):
     license: Licence | None = None
     """SPDX expression for every row, or else `license_column`."""
     license_column: Column | None = None
+    origin_column: Column | None = None
+    """The column that says where a row comes from, such as a URL."""
     url: Url
     """Where they come from."""
+    status: SourceStatus = "rebuildable"
+    """How others get it: `exact`, `rebuildable`, or `withdrawn`."""
 
     @property
     def id(self) -> str:
@@ -126,6 +135,10 @@ class HuggingFace(Section):
     license: Licence | None = None
     """SPDX expression for every row, or else `license_column`."""
     license_column: Column | None = None
+    origin_column: Column | None = None
+    """The column that says where a row comes from, such as a URL."""
+    status: SourceStatus = "exact"
+    """How others get it: `exact`, `rebuildable`, or `withdrawn`."""
     limit: int | None = Field(default=None, ge=1)
     """At most this many rows of each split."""
 
@@ -191,6 +204,13 @@ class Quality(Section):
     """A larger share of lines that stand above already: `repeated-lines`."""
 
 
+class Languages(Section):
+    """Each document's language is told in its row, as py3langid finds it. Needs the extra `languages`."""
+
+    allowed: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")], ...] = Field(default=(), max_length=200)
+    """The languages that are kept, by their tags, such as `en`; `und` where nothing tells it. None: all are kept."""
+
+
 class Decontamination(Section):
     """Documents that hold passages of the evaluation sets are left out.
 
@@ -216,6 +236,8 @@ class Corpus(Section):
     filters: Filters
     quality: Quality | None = None
     """What a text must be like, beside that; None: nothing more is asked."""
+    languages: Languages | None = None
+    """Which languages documents may be in; None: nobody looks."""
     scrub: tuple[Literal["emails", "secrets"], ...] = Field(default=(), max_length=2)
     """What is replaced in texts: addresses of e-mail by `<EMAIL>`, keys and passwords that detect-secrets knows by
     `<SECRET>`. A row tells the digest of the original."""
@@ -223,6 +245,8 @@ class Corpus(Section):
     """Which evaluation sets no document may hold; None: it is not asked."""
     near_duplicates: NearDuplicates | None = None
     """Whether documents that are nearly alike are left out; None: only those that are the same."""
+    manifest: RowsForm = "jsonl"
+    """In which form the rows of the data manifest are written: `jsonl`, or `parquet` where there are millions."""
     validation_fraction: float = Field(gt=0, lt=1)
     """The share of documents, chosen by their digests, that is kept from training."""
     chat_template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
@@ -231,7 +255,7 @@ class Corpus(Section):
     @property
     def heavy(self) -> bool:
         """Whether the rules take long enough to share them among processes."""
-        return bool(self.scrub or self.quality or self.decontaminate or self.near_duplicates)
+        return bool(self.scrub or self.quality or self.languages or self.decontaminate or self.near_duplicates)
 
     @model_validator(mode="after")
     def _no_source_twice(self) -> Self:
@@ -369,6 +393,12 @@ class Params(Section):
     def _harness_is_released(self) -> Self:
         if self.evaluate.harness is not None:
             self._demand_record(f"{folders.HARNESS}/{HARNESS}", "a release says how it did in the tasks")
+        return self
+
+    @model_validator(mode="after")
+    def _manifest_is_released(self) -> Self:
+        if self.corpus.manifest == "parquet":
+            self._demand_record(f"{folders.CORPUS}/{TABLE}", "corpus.manifest says that the rows stand there")
         return self
 
     @model_validator(mode="after")

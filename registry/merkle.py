@@ -45,6 +45,28 @@ class RootBuilder:
         self._stack.append(node)
         self.count += 1
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Append all of `leaves`: 2 ** n of them level by level, where a multiple of so many stands before them.
+
+        Law: the root is that of adding them one by one.
+        """
+        size = len(leaves)
+        if size < 2 or size & (size - 1) or self.count % size:
+            for leaf in leaves:
+                self.add(leaf)
+            return
+        sha256 = hashlib.sha256
+        level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+        while len(level) > 1:
+            pairs = iter(level)
+            level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        node, full = level[0], self.count // size
+        while full & 1:
+            node = inner_hash(self._stack.pop(), node)
+            full >>= 1
+        self._stack.append(node)
+        self.count += size
+
     def root(self) -> str:
         """The root over the leaves so far, as hex."""
         if not self._stack:

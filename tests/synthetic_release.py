@@ -27,7 +27,8 @@ from registry.project import dvc_lock
 from registry.records import data_manifest, layout
 from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
-from registry.records.data_manifest import DataSource, Row, Summary, Use
+from registry.records.data_manifest import DataSource, RowsForm, Summary
+from registry.records.data_row import Row, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release_record import Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
@@ -78,6 +79,7 @@ def write(
     declared: tuple[Declared, ...] = (),
     chain: Callable[[Path], Chain] | None = None,
     opened: StatedLicences | None = None,
+    form: RowsForm = "jsonl",
 ) -> ReleaseRecord:
     """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
 
@@ -86,6 +88,7 @@ def write(
     declared: what the record says of unusual files.
     opened: the licences that its record states. It has code in its commit, data that anybody can get, a card of the
     data, a technical report, and the record of how open it is.
+    form: in which form the rows of its data manifest stand; in a table, they say how their licences are known.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
     for path, data in {
@@ -104,9 +107,9 @@ def write(
         write_atomic(folder / path, data)
     if layout.GIT_ATTRIBUTES not in extra:
         write_atomic(folder / layout.GIT_ATTRIBUTES, git_attributes(folder))
-    plan = _plan(folder, opened is not None)
+    plan = _in_form(_plan(folder, opened is not None), form)
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
-    _records(folder, plan, chain or _chain, "installed" if opened else "files")
+    _records(folder, plan, chain or _chain, "installed" if opened else "files", form)
     return _record(folder, repo, version, declared, opened)
 
 
@@ -140,10 +143,13 @@ def rows() -> Iterable[Row]:
         )  # fmt: skip
 
 
-def _records(folder: Path, plan: Plan, chain: Callable[[Path], Chain], kind: Literal["installed", "files"]) -> None:
+def _records(
+    folder: Path, plan: Plan, chain: Callable[[Path], Chain], kind: Literal["installed", "files"], form: RowsForm
+) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
-    provenance = folder / layout.PROVENANCE
-    summary = data_manifest.write(provenance, rows(), [DataSource(id="files:texts", kind=kind, license=None)])
+    told = rows() if form == "jsonl" else (row.model_copy(update={"license_basis": "declared"}) for row in rows())
+    source = DataSource(id="files:texts", kind=kind, license=None, status=None if form == "jsonl" else "rebuildable")
+    summary = data_manifest.write(folder / layout.PROVENANCE, told, [source], form)
     write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
     write_atomic(folder / layout.CHECKPOINTS, chain(folder).to_bytes())
     evaluation = Evaluation(
@@ -245,6 +251,14 @@ def _plan(folder: Path, coded: bool) -> Plan:
         return STAGES
     deps, outs = STAGES["train"]
     return {"base": ((), (BASE, layout.BASE)), **STAGES, "train": ((BASE, *deps), outs)}
+
+
+def _in_form(plan: Plan, form: RowsForm) -> Plan:
+    rows = layout.DATA_ROWS if form == "jsonl" else layout.DATA_TABLE
+    return {
+        name: (deps, tuple(rows if path == layout.DATA_ROWS else path for path in outs))
+        for name, (deps, outs) in plan.items()
+    }
 
 
 def code(stage: str) -> str:

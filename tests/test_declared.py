@@ -24,9 +24,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry/project/mlflow.py": frozenset({"release"}),
     "registry/project/mlflow_versions.py": frozenset({"release"}),
     "registry/release/gguf_file.py": frozenset({"gguf"}),
+    "registry/records/row_table.py": frozenset({"data"}),
     "registry/server": frozenset({"serve"}),
     "registry/server/store/remote.py": frozenset({"serve", "s3"}),
     "pipelines": frozenset({"release", "pipelines"}),
+    "pipelines/corpus/languages.py": frozenset({"release", "pipelines", "languages"}),
     "pipelines/harness.py": frozenset({"release", "pipelines", "evaluate"}),
     "tests": EXTRAS,
 }

@@ -19,7 +19,8 @@ from pipelines.params import Files, HuggingFace, Installed, Params, RowFiles
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
 from registry.records import data_manifest
-from registry.records.data_manifest import Row, Summary
+from registry.records.data_manifest import Summary
+from registry.records.data_row import Row
 
 
 def write(settings: Params, root: Path, out: Path) -> Summary:
@@ -38,7 +39,7 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
         rows = _rows(readers, judge, writer, settings, advance)
         if template is not None:
             write_atomic(folder / NAME, template.encode())
-        summary = data_manifest.write(folder, rows, [reader.source for reader in readers])
+        summary = data_manifest.write(folder, rows, [reader.source for reader in readers], settings.corpus.manifest)
         for name, split in (("train", summary.splits.train), ("validation", summary.splits.validation)):
             if not split.documents:
                 raise InputError(

@@ -6,6 +6,7 @@ which the filters leave out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -14,8 +15,9 @@ from pipelines.corpus.chat import ChatTemplate
 from pipelines.corpus.documents import Document
 from pipelines.params import HuggingFace, RowFiles
 from registry.errors import InputError
-from registry.records.data_manifest import NO_LICENCE
+from registry.records.data_row import ID, NO_LICENCE, LicenceBasis
 
+_ORIGIN = re.compile(ID)
 CHAT = frozenset({"role", "content"})
 """What each message of a chat has."""
 
@@ -32,6 +34,7 @@ def documents_of(
     where: what errors call the table that the rows are of.  chat: writes chats, where `wanted` names a column of them.
     """
     stated = licences.normal(wanted.license) if wanted.license else None
+    basis: LicenceBasis = "declared" if wanted.license_column is not None else "asserted"
     for number, row in enumerate(rows):
         place = f"{where}, row {number + 1}"
         if wanted.messages is not None and chat is not None:
@@ -40,7 +43,8 @@ def documents_of(
             text = _cell(row, wanted.text, place)
         if wanted.license_column is not None:
             stated = licences.normal(_cell(row, wanted.license_column, place))
-        yield Document.of_text(f"{folder}/{number:012d}", stated or NO_LICENCE, text)
+        origin = _origin(row, wanted.origin_column, place) if wanted.origin_column is not None else None
+        yield Document.of_text(f"{folder}/{number:012d}", stated or NO_LICENCE, text, basis, origin)
 
 
 def _cell(row: Mapping[str, Any], column: str, place: str) -> str:
@@ -51,6 +55,17 @@ def _cell(row: Mapping[str, Any], column: str, place: str) -> str:
     if not isinstance(value, str):
         _refuse(f"{place}: column {column!r} holds {_described(value)}, not text")
     return value
+
+
+def _origin(row: Mapping[str, Any], column: str, place: str) -> str | None:
+    """Where a row says that it comes from; None where it does not. Raises InputError for what a manifest cannot say."""
+    found = _cell(row, column, place)
+    if found and not _ORIGIN.fullmatch(found):
+        raise InputError(
+            f"{place}: column {column!r} holds {found[:80]!r}, not a line of at most 500 characters",
+            mend="leave origin_column out of params.yaml, or mend the row",
+        )
+    return found or None
 
 
 def _value(row: Mapping[str, Any], column: str, place: str) -> object:

@@ -15,6 +15,7 @@ from registry.digest import CHUNK, sha256_bytes
 from registry.errors import InputError
 from registry.manifest import check_path
 from registry.records.data_manifest import DataSource
+from registry.records.data_row import LicenceBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,27 @@ class Document:
     """SHA-256 of its bytes."""
     data: bytes | None
     """The bytes; None where there are more than were asked for."""
+    basis: LicenceBasis = "asserted"
+    """How its licence is known, where it has one."""
+    origin: str | None = None
+    """Where its source has it from, where that says so."""
 
     @classmethod
-    def of_text(cls, path: str, license: str, text: str) -> Document:  # noqa: A002
+    def of_text(
+        cls,
+        path: str,
+        license: str,  # noqa: A002
+        text: str,
+        basis: LicenceBasis = "asserted",
+        origin: str | None = None,
+    ) -> Document:
         """A document of text that did not come from a file."""
         data = text.encode("utf-8", "surrogatepass")
-        return cls(path, license, len(data), sha256_bytes(data), data)
+        return cls(path, license, len(data), sha256_bytes(data), data, basis, origin)
+
+    def scrubbed(self, text: str) -> Document:
+        """The same document, of which `text` is kept."""
+        return Document.of_text(self.path, self.license, text, self.basis, self.origin)
 
 
 class Reader(Protocol):
@@ -50,7 +66,13 @@ class Reader(Protocol):
         """Its documents, in ascending order of path; `data` is None beyond `max_bytes`. Raises GlasshouseError."""
 
 
-def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # noqa: A002
+def read(
+    root: Path,
+    path: str,
+    license: str,  # noqa: A002
+    max_bytes: int,
+    basis: LicenceBasis = "asserted",
+) -> Document:
     """The document in the file at `path` below `root`, read once, in memory of about `max_bytes`.
 
     Raises InputError as `opened` does.
@@ -62,7 +84,7 @@ def read(root: Path, path: str, license: str, max_bytes: int) -> Document:  # no
             size += len(chunk)
             if size <= max_bytes:
                 chunks.append(chunk)
-    return Document(path, license, size, digest.hexdigest(), b"".join(chunks) if size <= max_bytes else None)
+    return Document(path, license, size, digest.hexdigest(), b"".join(chunks) if size <= max_bytes else None, basis)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pipelines.corpus.project import TABLES, selected
 from pipelines.corpus.tables import reader_of
 from pipelines.params import Decontamination
 from registry.errors import InputError
-from registry.records.data_manifest import Overlap
+from registry.records.data_row import Overlap
 
 MIN_WORDS = 8
 MAX_FILE = 256 << 20

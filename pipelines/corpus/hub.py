@@ -42,7 +42,7 @@ class HubReader:
         wanted = self.wanted
         stated = licences.required(wanted.license, f"the licence of {wanted.id}") if wanted.license else None
         url = f"https://huggingface.co/datasets/{wanted.dataset}/tree/{wanted.commit}"
-        return DataSource(id=wanted.id, kind="huggingface", license=stated, url=url)
+        return DataSource(id=wanted.id, kind="huggingface", license=stated, url=url, status=wanted.status)
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The rows as documents named SPLIT/NUMBER.

@@ -46,7 +46,8 @@ class InstalledReader:
     @property
     def source(self) -> DataSource:
         """How the manifest describes it."""
-        return DataSource(id=self.wanted.id, kind="installed", license=licences.of_package(self.found.metadata))
+        return DataSource(id=self.wanted.id, kind="installed", license=licences.of_package(self.found.metadata),
+                          status=self.wanted.status)  # fmt: skip
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The files, by path. Raises InputError for one that is not what RECORD declares, and where there are none."""
@@ -56,7 +57,7 @@ class InstalledReader:
             _refuse(self.wanted, f"no file of {self.wanted.package} has a path that params.yaml includes")
         root, package_licence = Path(str(self.found.locate_file(""))), licences.of_package(self.found.metadata)
         for path, declared in sorted(recorded.items()):
-            document = read(root, path, package_licence, max_bytes)
+            document = read(root, path, package_licence, max_bytes, "declared")
             if document.sha256 != declared:
                 _refuse(self.wanted, f"{path} is sha256:{document.sha256}, its wheel declares {declared}")
             yield document

@@ -12,7 +12,7 @@ from pipelines.corpus.documents import Document
 from pipelines.corpus.near_duplicates import Neighbours
 from pipelines.corpus.rules import RuledDocument, Rules
 from pipelines.params import Corpus
-from registry.records.data_manifest import Reason, Row, Use
+from registry.records.data_row import Reason, Row, Use
 
 
 class Judge:
@@ -40,6 +40,7 @@ class Judge:
             use = "validation" if share(self._seed, "split", document.sha256) < self._fraction else "train"
         return Row(
             source=source, path=document.path, sha256=document.sha256, size=document.size, license=looked.license,
+            license_basis=looked.basis, origin=document.origin, language=looked.language,
             use=use, reason=reason, cluster=cluster, overlap=looked.overlap, original=looked.original,
             scrubbed=looked.scrubbed or None,
         )  # fmt: skip

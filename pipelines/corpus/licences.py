@@ -16,7 +16,7 @@ import license_expression
 from license_expression import ExpressionError, LicenseExpression, Licensing
 
 from registry.errors import InputError
-from registry.records.data_manifest import NO_LICENCE
+from registry.records.data_row import NO_LICENCE
 
 _WORDINGS = {
     "apache 2.0": "Apache-2.0",
@@ -76,10 +76,10 @@ def of_package(metadata: PackageMetadata) -> str:
     return named[0] if len(named) == 1 and named[0] else NO_LICENCE
 
 
-def of_file(data: bytes, otherwise: str) -> str:
-    """The licence that a file's first lines state by SPDX-License-Identifier; `otherwise` where they are silent."""
+def of_file(data: bytes) -> str | None:
+    """The licence that a file's first lines state by SPDX-License-Identifier; None where they are silent."""
     if (match := _IN_FILE.search(data[:_HEAD])) is None:
-        return otherwise
+        return None
     return normal(match[1].decode("ascii").strip()) or NO_LICENCE
 
 

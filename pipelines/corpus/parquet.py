@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.errors import InputError
-from registry.records.data_manifest import DOCUMENTS, Row
+from registry.records.data_manifest import DOCUMENTS
+from registry.records.data_row import Row
 
 NAME = DOCUMENTS
 GROUP_BYTES = 2 << 20

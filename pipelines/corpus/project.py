@@ -13,7 +13,8 @@ from pipelines.corpus.globs import selects
 from pipelines.params import Files
 from registry import suffixes
 from registry.errors import InputError
-from registry.records.data_manifest import NO_LICENCE, DataSource
+from registry.records.data_manifest import DataSource
+from registry.records.data_row import NO_LICENCE
 
 TABLES = (".jsonl", ".csv", suffixes.PARQUET)
 """How the names of files end whose rows are documents: they are read as a source of kind `rows`."""
@@ -32,7 +33,8 @@ class ProjectReader:
     def source(self) -> DataSource:
         """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
         stated = licences.required(self.wanted.license, f"the licence of {self.wanted.id}")
-        return DataSource(id=self.wanted.id, kind="files", license=stated, url=self.wanted.url)
+        return DataSource(id=self.wanted.id, kind="files", license=stated, url=self.wanted.url,
+                          status=self.wanted.status)  # fmt: skip
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The files, by path. Folders that are links are not entered; a file that is one is an InputError."""

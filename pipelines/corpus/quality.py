@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipelines.params import Quality
-from registry.records.data_manifest import Reason
+from registry.records.data_row import Reason
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,21 @@
 """What the rules say of one document by itself, whatever came before it: so any process can look at any document.
 
-The rules ask in this order, and the first that objects is the reason: size, license, encoding, quality, contaminated.
+The rules ask in this order, and the first that objects is the reason: size, license, encoding, quality, language,
+contaminated.
 Where none objects, what is to be scrubbed is replaced, and the signature is made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.corpus import licences, near_duplicates, quality, scrub
+from pipelines.corpus import languages, licences, near_duplicates, quality, scrub
 from pipelines.corpus.documents import Document
 from pipelines.corpus.evaluation_sets import EvaluationSets
 from pipelines.corpus.near_duplicates import Signature
 from pipelines.params import Corpus
-from registry.records.data_manifest import OriginalDigest, Overlap, Reason, Scrubbed
+from registry.records.data_row import NO_LICENCE, LicenceBasis, OriginalDigest, Overlap, Reason, Scrubbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,12 @@ class RuledDocument:
     """What is kept of it; of one that is left out, the document as it was met."""
     license: str
     """The licence that it states itself, else its source's."""
+    basis: LicenceBasis
+    """How that is known."""
     reason: Reason | None = None
     """Which rule objects; None: no rule of this module."""
+    language: str | None = None
+    """Which language it is in, where that is asked."""
     overlap: Overlap | None = None
     """What it has in common with the evaluation sets."""
     original: OriginalDigest | None = None
@@ -43,6 +48,8 @@ class Rules:
     def __init__(self, corpus: Corpus, evaluation: EvaluationSets | None = None) -> None:
         self._corpus, self._evaluation = corpus, evaluation
         self._allows = licences.allows(corpus.filters.licenses)
+        if corpus.languages is not None:
+            languages.check(corpus.languages.allowed)
 
     @classmethod
     def read(cls, corpus: Corpus, root: Path) -> Rules:
@@ -56,34 +63,39 @@ class Rules:
 
     def look(self, document: Document) -> RuledDocument:
         """What the rules say of a document."""
-        data = document.data
-        stated = document.license if data is None else licences.of_file(data, document.license)
-        filters = self._corpus.filters
+        data, filters = document.data, self._corpus.filters
+        detected = None if data is None else licences.of_file(data)
+        stated = detected or document.license
+        basis: LicenceBasis = "none" if stated == NO_LICENCE else "detected" if detected else document.basis
+        met = RuledDocument(document, stated, basis)
         if data is None or not filters.min_bytes <= document.size <= filters.max_bytes:
-            return RuledDocument(document, stated, "size")
+            return replace(met, reason="size")
         if not self._allows(stated):
-            return RuledDocument(document, stated, "license")
+            return replace(met, reason="license")
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
-            return RuledDocument(document, stated, "encoding")
+            return replace(met, reason="encoding")
         if "\0" in text:
-            return RuledDocument(document, stated, "encoding")
-        return self._look_at_text(document, stated, text)
+            return replace(met, reason="encoding")
+        return self._look_at_text(met, text)
 
-    def _look_at_text(self, document: Document, stated: str, text: str) -> RuledDocument:
-        corpus = self._corpus
+    def _look_at_text(self, met: RuledDocument, text: str) -> RuledDocument:
+        corpus, document = self._corpus, met.document
         if corpus.quality is not None and (reason := quality.objection(text, corpus.quality)) is not None:
-            return RuledDocument(document, stated, reason)
-        overlap = self._evaluation.overlap(text) if self._evaluation else None
-        if overlap is not None and corpus.decontaminate and overlap.ngrams > corpus.decontaminate.allowed:
-            return RuledDocument(document, stated, "contaminated", overlap)
-        original, replaced = None, dict[Scrubbed, int]()
+            return replace(met, reason=reason)
+        if corpus.languages is not None:
+            met = replace(met, language=languages.identifier().of(text))
+            if corpus.languages.allowed and met.language not in corpus.languages.allowed:
+                return replace(met, reason="language")
+        met = replace(met, overlap=self._evaluation.overlap(text) if self._evaluation else None)
+        if met.overlap is not None and corpus.decontaminate and met.overlap.ngrams > corpus.decontaminate.allowed:
+            return replace(met, reason="contaminated")
+        replaced = dict[Scrubbed, int]()
         if corpus.scrub:
             text, replaced = scrub.scrubbed(text, corpus.scrub)
         if replaced:
             original = OriginalDigest(sha256=document.sha256, size=document.size)
-            document = Document.of_text(document.path, document.license, text)
+            met = replace(met, document=document.scrubbed(text), original=original, scrubbed=replaced)
         nearly = corpus.near_duplicates
-        signature = near_duplicates.signature(text, nearly) if nearly else None
-        return RuledDocument(document, stated, None, overlap, original, replaced, signature)
+        return replace(met, signature=near_duplicates.signature(text, nearly) if nearly else None)

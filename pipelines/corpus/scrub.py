@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from functools import cache
 
-from registry.records.data_manifest import Scrubbed
+from registry.records.data_row import Scrubbed
 
 MARKS: Mapping[Scrubbed, str] = {"emails": "<EMAIL>", "secrets": "<SECRET>"}
 """What stands in the text afterwards."""

@@ -55,7 +55,7 @@ class TableReader:
         """How the manifest describes it. Raises InputError for a licence that SPDX does not know."""
         wanted = self.wanted
         stated = licences.required(wanted.license, f"the licence of {wanted.id}") if wanted.license else None
-        return DataSource(id=wanted.id, kind="files", license=stated, url=wanted.url)
+        return DataSource(id=wanted.id, kind="files", license=stated, url=wanted.url, status=wanted.status)
 
     def documents(self, max_bytes: int) -> Iterator[Document]:
         """The rows as documents named FILE/NUMBER, file by file. Raises InputError for a file without rows."""

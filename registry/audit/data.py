@@ -12,7 +12,8 @@ from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
 from registry.records import layout
-from registry.records.data_manifest import Row, iter_rows
+from registry.records.data_manifest import iter_rows
+from registry.records.data_row import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def check(place: Workshop) -> tuple[str, ...]:
     where the source does not make one.
     """
     project, root = place.audited.project, place.audited.root
-    known = (layout.DATA_ROWS, layout.DATA_SUMMARY, *project.replay.made)
+    known = (layout.DATA_ROWS, layout.DATA_TABLE, layout.DATA_SUMMARY, *project.replay.made)
     made = (*(there for there in known if (root / there).is_file()), layout.TOKENS)
     for there in made:
         here = project.source_of(there)
@@ -68,7 +69,7 @@ def check(place: Workshop) -> tuple[str, ...]:
                 mend="ask its maintainer to say so in release.provenance or release.replay: docs/reference/replay.md",
             )
         if not _alike(found, root / there):
-            where = f": {_row(found, root / there)}" if there == layout.DATA_ROWS else ""
+            where = f": {_row(found, root / there)}" if there in (layout.DATA_ROWS, layout.DATA_TABLE) else ""
             raise VerificationError(
                 f"{here} of the source is not {there} as it was signed{where}",
                 mend="report the release: its data are not what its source says",

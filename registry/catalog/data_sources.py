@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.catalog.training_data import TrainingData
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ def as_json(data: TrainingData, found: Shares) -> dict[str, Any]:
                 "id": source,
                 "kind": kinds[source].kind if source in kinds else None,
                 "url": kinds[source].url if source in kinds else None,
+                "status": kinds[source].status if source in kinds else None,
                 "license": licence,
                 "use": use,
                 "reason": reason,

@@ -15,7 +15,7 @@ from registry.catalog.entry import ReleaseEntry
 from registry.catalog.figures import figures_of
 from registry.errors import GlasshouseError
 from registry.records import data_manifest, layout
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 from registry.records.run import Stages
 
 Kind = Literal["added", "removed", "changed", "unknown"]
@@ -74,7 +74,14 @@ def compare(first: ReleaseEntry, second: ReleaseEntry) -> Iterator[ReleaseChange
         yield from documents(first, second)
     except GlasshouseError as problem:
         yield _unknown("data", first, second, problem)
-    known = {layout.RECORD, layout.DATA_ROWS, layout.DATA_SUMMARY, layout.REQUIREMENTS, layout.PARAMS}
+    known = {
+        layout.RECORD,
+        layout.DATA_ROWS,
+        layout.DATA_TABLE,
+        layout.DATA_SUMMARY,
+        layout.REQUIREMENTS,
+        layout.PARAMS,
+    }
     files = [{path: digest[:16] for path, digest in each.listed.items() if path not in known and path not in
               each.release.weights} for each in (first, second)]  # fmt: skip
     yield from _compared("files", *files)
@@ -149,10 +156,11 @@ def documents(first: ReleaseEntry, second: ReleaseEntry) -> Iterator[ReleaseChan
 
     Raises GlasshouseError where one of them cannot be read, or is not the one that was signed.
     """
-    signed = [each.listed.get(layout.DATA_ROWS) for each in (first, second)]
+    places = [layout.data_rows(each.listed) for each in (first, second)]
+    signed = [each.listed.get(place) for each, place in zip((first, second), places, strict=True)]
     if signed[0] == signed[1] and signed[0] is not None:
         return
-    with first.file(layout.DATA_ROWS) as old, second.file(layout.DATA_ROWS) as new:
+    with first.file(places[0]) as old, second.file(places[1]) as new:
         yield from _documents(data_manifest.iter_rows(old), data_manifest.iter_rows(new))
 
 

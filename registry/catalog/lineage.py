@@ -229,7 +229,7 @@ def _data(entry: ReleaseEntry, drawn: _Drawn, commit: str) -> None:
     for each in summary.sources:
         note = f"{each.documents} documents, {each.license or 'licences by document'}"
         drawn.link(data, drawn.add("source", each.id, None, note))
-    rows = {entry.listed.get(layout.DATA_SUMMARY), entry.listed.get(layout.DATA_ROWS)}
+    rows = {entry.listed.get(layout.DATA_SUMMARY), entry.listed.get(layout.data_rows(entry.listed))}
     with suppress(GlasshouseError):
         for known in Stages.from_bytes(entry.read(layout.STAGES), name=layout.STAGES).stages:
             for out in known.run.outs:

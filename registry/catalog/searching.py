@@ -19,7 +19,7 @@ from registry.digest import sha256_bytes
 from registry.errors import VerificationError
 from registry.files import read_bytes
 from registry.records import layout, search_index
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 from registry.records.search_index import Occurrences, SearchIndex
 
 MAX_INDEX = 64 << 20

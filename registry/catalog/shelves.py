@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from registry.errors import GlasshouseError, InputError, Unavailable
@@ -111,7 +111,7 @@ class HubShelf:
         """As ReleaseShelf: downloaded, and removed when the block ends."""
         opened = self.hub.files.source(self.reference.repository, self.commit)
         with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
-            there, size = Path(folder) / "file", 0
+            there, size = Path(folder) / PurePosixPath(path).name, 0
             with there.open("wb") as stream, opened(path, 0) as (_, chunks):
                 for chunk in chunks:
                     size += len(chunk)

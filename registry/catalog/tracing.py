@@ -16,7 +16,7 @@ from typing import Any
 from registry.catalog.training_data import TrainingData
 from registry.digest import is_sha256
 from registry.errors import InputError
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 from registry.records.order import window
 from registry.records.token_counts import PlacedRow
 

@@ -1,6 +1,6 @@
 """What one release was trained on: its records of the data, each held to the release statement and to one another.
 
-    1  data-manifest.json, .jsonl   are listed in the statement; the summary names these very rows
+    1  data-manifest.json, and rows are listed in the statement; the summary names these very rows
     2  tokens.json                  was made from that summary
     3  token-counts.jsonl           with the rows leads to the indexes that tokens.json names, at the end of `placed`
     4  checkpoints.json             was trained on that tokens.json; its checkpoints used as many rows as its steps take
@@ -21,7 +21,8 @@ from registry.catalog.entry import ReleaseEntry, Signature
 from registry.errors import Unavailable, VerificationError
 from registry.records import data_manifest, layout, token_counts
 from registry.records.checkpoint_chain import Chain
-from registry.records.data_manifest import Row, Summary
+from registry.records.data_manifest import Summary
+from registry.records.data_row import Row
 from registry.records.order import Sampling
 from registry.records.project import Project
 from registry.records.token_counts import PlacedRow
@@ -38,7 +39,7 @@ class TrainingData:
     summary: Summary
     """Its data-manifest.json."""
     manifest: Path
-    """Where its data-manifest.jsonl lies."""
+    """Where the rows of its data manifest lie."""
     counts: Path | None
     """Where its token-counts.jsonl lies; None where it has none."""
     folder: Path | None
@@ -68,7 +69,7 @@ class TrainingData:
             with self.counts.open("rb") as stream:
                 yield from token_counts.placed(self.rows(), self.tokens, token_counts.from_counts(stream))
                 if stream.read(1):
-                    _contradicts(layout.TOKEN_COUNTS, layout.DATA_ROWS)
+                    _contradicts(layout.TOKEN_COUNTS, layout.data_rows(self.entry.listed))
         elif self.folder is not None:
             yield from token_counts.placed(self.rows(), self.tokens, token_counts.from_indexes(self.folder))
         else:
@@ -104,10 +105,11 @@ def read(entry: ReleaseEntry, folder: Path | None = None) -> Iterator[TrainingDa
     Raises Unavailable where it has no data manifest, DigestMismatch and VerificationError as the laws above say.
     """
     summary = Summary.from_bytes(entry.read(layout.DATA_SUMMARY), name=layout.DATA_SUMMARY)
-    if summary.rows_sha256 != entry.listed.get(layout.DATA_ROWS):
-        _contradicts(layout.DATA_SUMMARY, layout.DATA_ROWS)
+    rows = f"{layout.PROVENANCE}/{summary.stored_in}"
+    if summary.rows_sha256 != entry.listed.get(rows):
+        _contradicts(layout.DATA_SUMMARY, rows)
     with ExitStack() as files:
-        manifest = files.enter_context(entry.file(layout.DATA_ROWS))
+        manifest = files.enter_context(entry.file(rows))
         has = layout.TOKEN_COUNTS in entry.listed and folder is None
         counts = files.enter_context(entry.file(layout.TOKEN_COUNTS)) if has else None
         yield TrainingData(entry, summary, manifest, counts, folder)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from registry.catalog.entry import ReleaseEntry
     from registry.catalog.tracing import SeenAt
     from registry.catalog.training_data import TrainingData
-    from registry.records.data_manifest import Row
+    from registry.records.data_row import Row
 
 app = App(help="Ask what a model was trained on.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ app = App(help="Ask what a model was trained on.", no_args_is_help=True)
 def prove(
     document: Annotated[str, typer.Argument(metavar="DOC", help="Its path as in the manifest, or its SHA-256.")],
     manifest: Annotated[
-        Path, typer.Option("--manifest", help="The folder with data-manifest.json and data-manifest.jsonl.")
+        Path, typer.Option("--manifest", help="The folder with data-manifest.json, and the rows beside it.")
     ],
 ) -> None:
     """Print a proof, as JSON, that a document is among the rows of a data manifest."""
@@ -63,9 +63,16 @@ def check(
     if as_json:
         output.data({"root": signed, "rows": rows, "row": row.as_json(), "trainedOn": trained})
         return
-    print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {row.license}, {row.use})"))
+    print(output.printable(f"{row.source}/{row.path} (sha256:{row.sha256}, {_licence(row)}, {row.use})"))
+    if row.origin is not None:
+        print(output.printable(f"from {row.place}"))
     print(f"is one of the {'' if rows is None else f'{rows} '}rows under the root {signed}")
     print(output.printable(f"and {_use(row)}"))
+
+
+def _licence(row: Row) -> str:
+    """Its licence, and how that is known."""
+    return row.license if row.license_basis is None else f"{row.license} ({row.license_basis})"
 
 
 def _trained_on(row: Row) -> bool | None:
@@ -192,7 +199,7 @@ def sources(
     endpoint: verify.Endpoint = None,
     as_json: Json = False,
 ) -> None:
-    """List where the data came from, under which licences: documents, bytes and tokens, used and excluded.
+    """List where the data came from, how others get it, under which licences: documents, bytes and tokens, used or not.
 
     Ends in 3 where nobody was named who would have signed the release.
     """
@@ -203,9 +210,11 @@ def sources(
         if as_json:
             output.data({"release": _signed(data.entry), **data_sources.as_json(data, found)})
         else:
+            statuses = {each.id: each.status or "" for each in data.summary.sources}
             output.rows(
                 (
                     source,
+                    statuses.get(source, ""),
                     licence,
                     f"{use} ({reason})" if reason else use,
                     f"{share.documents:,} documents",

@@ -22,7 +22,8 @@ from registry.openness.assessment import MEND, Assessment, Judged, licensed, mis
 from registry.openness.roles import Roles
 from registry.records import kinds, layout
 from registry.records.checkpoint_chain import Chain
-from registry.records.data_manifest import NO_LICENCE, Summary
+from registry.records.data_manifest import Summary
+from registry.records.data_row import NO_LICENCE
 from registry.records.evaluation import Evaluation
 from registry.records.openness_record import EvidenceFile
 from registry.records.record import Record, validated
@@ -207,7 +208,7 @@ class _Release:
 
     def _documents(self, name: str, words: str) -> Judged:
         """A component that is documents of the data manifest, each under its own licence."""
-        found = self.files.some(layout.DATA_SUMMARY, layout.DATA_ROWS)
+        found = self.files.some(layout.DATA_SUMMARY, layout.data_rows(self.files.digests))
         if self.data is None or len(found) != 2:
             return missing(name, "the release has no data manifest", files=found)
         if untold := self.data.licenses.get(NO_LICENCE):

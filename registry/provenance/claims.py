@@ -79,7 +79,7 @@ def _data(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
         bytes=summary.size,
         licenses={spdx: tally.documents for spdx, tally in summary.licenses.items()},
         rows_sha256=summary.rows_sha256,
-    ).about(_files(digests, layout.DATA_SUMMARY, layout.DATA_ROWS))
+    ).about(_files(digests, layout.DATA_SUMMARY, f"{layout.PROVENANCE}/{summary.stored_in}"))
 
 
 def _checkpoints(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:

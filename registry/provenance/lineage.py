@@ -26,7 +26,7 @@ from registry.project import dvc_lock
 from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, expected, need
 from registry.provenance.stage_lineage import Gap, Line, Link
-from registry.records import data_manifest, layout
+from registry.records import data_manifest, layout, token_counts
 from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
@@ -69,6 +69,7 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         (layout.CHECKPOINTS, ("checkpoints <- tokens", lambda: _tokens(root, digests))),
         (layout.TOKENS, ("tokens <- data manifest", lambda: _data(root, digests))),
         (layout.DATA_SUMMARY, ("data manifest <- its rows", lambda: _rows(root))),
+        (layout.TOKEN_COUNTS, ("tokens <- their counts", lambda: _token_counts(root))),
         (layout.EVALUATION, ("evaluation <- weights", lambda: _evaluation(root, line, digests))),
         (layout.HARNESS, ("harness <- weights", lambda: _harness(root, line, digests))),
         (layout.BASE, ("weights <- base", lambda: _base(root, line))),
@@ -165,8 +166,17 @@ def _data(root: Path, digests: Digests) -> str:
 def _rows(root: Path) -> str:
     """The rows give the root that was signed."""
     summary = data_manifest.read_summary(need(root, layout.DATA_SUMMARY))
-    data_manifest.verify(summary, need(root, layout.DATA_ROWS))
+    data_manifest.verify(summary, need(root, f"{layout.PROVENANCE}/{summary.stored_in}"))
     return f"{summary.rows} rows, counted anew, give the root"
+
+
+def _token_counts(root: Path) -> str:
+    """With the data manifest, the counts lead to the indexes that the tokens have."""
+    summary = data_manifest.read_summary(need(root, layout.DATA_SUMMARY))
+    used = data_manifest.iter_used(need(root, f"{layout.PROVENANCE}/{summary.stored_in}"))
+    with need(root, layout.TOKEN_COUNTS).open("rb") as stream:
+        count = token_counts.verify(used, Tokens.read(need(root, layout.TOKENS)), stream)
+    return f"{count} documents, and how many tokens each became"
 
 
 def _evaluation(root: Path, line: Line, digests: Digests) -> str:

@@ -32,8 +32,8 @@ from registry.records.run import Measured, Run, StageRun, Stages, directory_dige
 Link = tuple[str, Callable[[], str]]
 """What is linked with what, and a function that says what was found or raises."""
 RECORDS = (
-    layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT,
-    layout.EVALUATION, layout.HARNESS, layout.BASE,
+    layout.DATA_SUMMARY, layout.DATA_ROWS, layout.DATA_TABLE, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS,
+    layout.ENVIRONMENT, layout.EVALUATION, layout.HARNESS, layout.BASE,
 )  # fmt: skip
 """Files of a release that some stage must have written, beside the weights."""
 HOW = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -72,6 +72,8 @@ PLOTS = "provenance/plots"
 ENVIRONMENT = "provenance/environment.json"
 DATA_SUMMARY = "provenance/data-manifest.json"
 DATA_ROWS = "provenance/data-manifest.jsonl"
+DATA_TABLE = "provenance/data-manifest.parquet"
+"""The same rows, where there are millions: a release has one of the two."""
 METRICS = "provenance/metrics.jsonl"
 TOKENS = "provenance/tokens.json"
 TOKEN_COUNTS = "provenance/token-counts.jsonl"
@@ -101,6 +103,11 @@ TRAINING_PAGE = "provenance/training-summary.md"
 """The same, for people."""
 DOCUMENTS = (BOM, SPDX, CROISSANT, TRAINING_SUMMARY, TRAINING_PAGE)
 """What others read of a release, in formats of theirs: rendered from its records when it is prepared."""
+
+
+def data_rows(paths: Container[str]) -> str:
+    """Where the rows of the data manifest stand in a release of the files `paths`."""
+    return DATA_TABLE if DATA_TABLE in paths else DATA_ROWS
 
 
 def of_project(path: str) -> str:

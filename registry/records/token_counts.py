@@ -20,7 +20,7 @@ from typing import BinaryIO, NoReturn
 from registry import canonical
 from registry.errors import Malformed, VerificationError
 from registry.records import tokens
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 from registry.records.tokens import INDEX_ROW, SPLITS, Tokens
 
 NAME = "token-counts.jsonl"
@@ -84,20 +84,50 @@ def placed(rows: Iterable[Row], record: Tokens, following: Next) -> Iterator[Pla
 
     Raises VerificationError, at the end, unless rows and counts lead to the indexes of tokens.json.
     """
-    ends = dict.fromkeys(SPLITS, 0)
-    indexes = {split: hashlib.sha256() for split in SPLITS}
+    indexes = _Indexes(record, following)
     for row in rows:
-        if row.use == "excluded":
-            continue
-        start, end = ends[row.use], ends[row.use] + following(row.use)
-        if end > record.splits.named(row.use).tokens:
-            _differs(f"the documents of {row.use} have more tokens than {tokens.NAME} says")
-        indexes[row.use].update(INDEX_ROW.pack(end, bytes.fromhex(row.sha256)))
-        ends[row.use] = end
-        yield PlacedRow(row, start, end)
-    for split in SPLITS:
-        if indexes[split].hexdigest() != record.index(split).sha256:
-            _differs(f"with the data manifest they lead to another {split}.index")
+        if row.use != "excluded":
+            yield PlacedRow(row, *indexes.add(row.use, row.sha256))
+    indexes.check()
+
+
+def verify(used: Iterable[tuple[str, str]], record: Tokens, stream: BinaryIO) -> int:
+    """How many documents the counts in `stream` are of, which are those of `used`: (use, SHA-256) of each, in order.
+
+    Raises VerificationError unless they lead to the indexes of tokens.json, Malformed for other bytes.
+    """
+    indexes, count = _Indexes(record, from_counts(stream)), 0
+    for use, sha256 in used:
+        indexes.add(use, sha256)
+        count += 1
+    indexes.check()
+    if stream.read(1):
+        _differs(f"{NAME} has more lines than the data manifest has documents that are used")
+    return count
+
+
+class _Indexes:
+    """The index of each split, made anew document by document."""
+
+    def __init__(self, record: Tokens, following: Next) -> None:
+        self._record, self._following = record, following
+        self._ends = dict.fromkeys(SPLITS, 0)
+        self._hashes = {split: hashlib.sha256() for split in SPLITS}
+
+    def add(self, split: str, sha256: str) -> tuple[int, int]:
+        """Where the tokens of the next document of `split` begin and end."""
+        start, end = self._ends[split], self._ends[split] + self._following(split)
+        if end > self._record.splits.named(split).tokens:
+            _differs(f"the documents of {split} have more tokens than {tokens.NAME} says")
+        self._hashes[split].update(INDEX_ROW.pack(end, bytes.fromhex(sha256)))
+        self._ends[split] = end
+        return start, end
+
+    def check(self) -> None:
+        """Raise VerificationError unless they are those of tokens.json."""
+        for split in SPLITS:
+            if self._hashes[split].hexdigest() != self._record.index(split).sha256:
+                _differs(f"with the data manifest they lead to another {split}.index")
 
 
 def _refuse(found: str) -> NoReturn:

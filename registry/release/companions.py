@@ -152,9 +152,11 @@ def _data(
 ) -> PlannedCompanion:
     """The texts and their manifest, with a card and Croissant made from them."""
     records = draft / layout.PROVENANCE
+    rows = layout.data_rows([path for path in (layout.DATA_ROWS, layout.DATA_TABLE) if (draft / path).is_file()])
+    name = rows.removeprefix(f"{layout.PROVENANCE}/")
     files: dict[str, Source] = {
         data_manifest.DOCUMENTS: dvc_links.plain(root, root / asked.documents),
-        data_manifest.ROWS: records / data_manifest.ROWS,
+        name: draft / rows,
         data_manifest.SUMMARY: records / data_manifest.SUMMARY,
     }
     for path, source in files.items():
@@ -173,7 +175,7 @@ def _data(
         rai=config.rai,
     )
     licences = sorted(summary.licenses)
-    licence = metadata.licence(licences[0]) if len(licences) == 1 else _MIXED
+    licence = metadata.licence(licences[0]) if len(licences) == 1 else _MIXED | {"license_link": name}
     made = {
         layout.CARD: data_set.card(data, licence).encode(),
         CROISSANT: canonical.dumps(data_set.for_machines(data)),
@@ -181,7 +183,7 @@ def _data(
     return PlannedCompanion(asked.repo, files | made)
 
 
-_MIXED = {"license": "other", "license_name": "each-its-own", "license_link": data_manifest.ROWS}
+_MIXED = {"license": "other", "license_name": "each-its-own"}
 
 
 def _gguf(draft: Path, config: ReleaseConfig, asked: GgufCompanion, version: str, commit: str) -> PlannedCompanion:

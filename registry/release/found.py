@@ -117,5 +117,6 @@ def _ours(root: Path, out: str) -> Iterator[tuple[str, Path]]:
         except GlasshouseError:
             continue
         yield place, file
-        if place == layout.DATA_SUMMARY and (rows := file.with_name(data_manifest.ROWS)).is_file():
-            yield layout.DATA_ROWS, rows
+        if place == layout.DATA_SUMMARY:
+            rows = file.with_name(data_manifest.read_summary(file).stored_in)
+            yield from [(f"{layout.PROVENANCE}/{rows.name}", rows)] if rows.is_file() else []

@@ -27,7 +27,7 @@ from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.merkle import root, root_of_proof
 from registry.records import data_manifest, layout
-from registry.records.data_manifest import Row
+from registry.records.data_row import Row
 from registry.records.record import Count, Record, Sha256
 from registry.verification.case import mistaken
 from registry.verification.evidence import read_bundle
@@ -59,9 +59,9 @@ def prove(folder: Path, wanted: str) -> Proof:
     not those of the summary.
     """
     summary = data_manifest.read_summary(folder / data_manifest.SUMMARY)
-    rows = folder / data_manifest.ROWS
+    rows = folder / summary.stored_in
     index, row = _find(rows, wanted)
-    lines = data_manifest.iter_lines(rows)
+    lines = data_manifest.iter_leaves(rows)
     siblings = _siblings(index, summary.rows)
     roots, taken = {}, 0
     for start, end in sorted(siblings):
@@ -145,7 +145,7 @@ def _find(rows: Path, wanted: str) -> tuple[int, Row]:
     hint = canonical.dumps(wanted.rpartition("/")[2])[1:-1]  # a row that it names has this in its line
     found = [
         (index, row)
-        for index, line in enumerate(data_manifest.iter_lines(rows))
+        for index, line in enumerate(data_manifest.iter_leaves(rows))
         if hint in line
         and wanted in _names(row := Row.from_canonical(line, name=f"{rows.name}, line {index + 1}"), is_sha256(wanted))
     ]

@@ -17,7 +17,7 @@ MAX_WEIGHTS_BYTES = 8 << 40
 
 def limit(path: str) -> int:
     """The most bytes that the file at `path` of a release may have."""
-    if path == layout.DATA_ROWS:
+    if path in (layout.DATA_ROWS, layout.DATA_TABLE):
         return MAX_ROWS_BYTES
     if path.startswith((f"{layout.PROVENANCE}/", f"{layout.ATTESTATIONS}/")) or path in (layout.SIGNATURE, layout.CARD):
         return MAX_RECORD_BYTES

@@ -1,6 +1,6 @@
 """Rows of a data manifest: written, verified, and one proven, as many as ROWS names; time and memory.
 
-ROWS=1000000,10000000 python -m tests.bench manifest
+ROWS=1000000,10000000 FORM=parquet python -m tests.bench manifest
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROWS = os.environ.get("ROWS", "1000000,10000000")
+FORM = os.environ.get("FORM", "parquet")
+"""In which form the rows stand: `parquet`, or `jsonl`."""
 ONE = """
 import resource, sys
 from pathlib import Path
@@ -37,9 +39,10 @@ def main() -> None:
                 process.returncode = os.waitstatus_to_exitcode(status)
                 if process.returncode:
                     raise SystemExit(f"{what} of {count} rows ends in {process.returncode}")
+                name = f"{count:,} rows, {FORM}, {what}"
                 cpu, took = usage.ru_utime + usage.ru_stime, time.perf_counter() - started
                 print(
-                    f"{count:,} rows, {what}: {took:.0f} s, {cpu:.0f} s of CPU, {1e6 * cpu / count:.1f} us a row, "
+                    f"{name}: {took:.0f} s, {cpu:.0f} s of CPU, {1e6 * cpu / count:.1f} us a row, "
                     f"{said.strip()} MiB at most",
                     flush=True,
                 )
@@ -48,7 +51,8 @@ def main() -> None:
 def write(folder: Path, count: int) -> None:
     """Write a manifest of `count` rows."""
     from registry.records import data_manifest
-    from registry.records.data_manifest import DataSource, Row
+    from registry.records.data_manifest import DataSource
+    from registry.records.data_row import Row
 
     source = "hf://datasets/org/data@" + "0" * 40
 
@@ -60,7 +64,7 @@ def write(folder: Path, count: int) -> None:
                 license="CC-BY-4.0", use="train" if used else "excluded", reason=None if used else "license",
             )  # fmt: skip
 
-    data_manifest.write(folder, rows(), [DataSource(id=source, kind="huggingface", license=None)])
+    data_manifest.write(folder, rows(), [DataSource(id=source, kind="huggingface", license=None)], FORM)  # type: ignore[arg-type]  # one of the two
 
 
 def verify(folder: Path, count: int) -> None:
@@ -68,7 +72,7 @@ def verify(folder: Path, count: int) -> None:
     from registry.records import data_manifest
 
     summary = data_manifest.read_summary(folder / data_manifest.SUMMARY)
-    data_manifest.verify(summary, folder / data_manifest.ROWS)
+    data_manifest.verify(summary, folder / summary.stored_in)
     assert summary.rows == count
 
 

@@ -63,6 +63,7 @@ from tests.goldens.make_releases import FOLDER, goldens
 from tests.registry.formats.test_skops import scaled
 from tests.registry.openness.test_energy import CSV
 from tests.registry.records import test_package_locks, test_token_counts
+from tests.registry.records.test_row_table import table_of
 
 RECORDS: dict[str, type[Record]] = {
     layout.RECORD: ReleaseRecord, layout.CHECKPOINTS: Chain, layout.ENVIRONMENT: Environment, layout.TOKENS: Tokens,
@@ -298,6 +299,13 @@ def records(data: bytes, folder: Path) -> None:
 def data_rows(data: bytes, folder: Path) -> None:
     """The rows of a data manifest."""
     for _ in data_manifest.iter_rows(_put(folder, "rows.jsonl", data)):
+        pass
+
+
+@parser(lambda: [table_of()])
+def data_tables(data: bytes, folder: Path) -> None:
+    """The rows of a data manifest in a Parquet file."""
+    for _ in data_manifest.iter_rows(_put(folder, "rows.parquet", data)):
         pass
 
 

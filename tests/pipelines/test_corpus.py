@@ -24,6 +24,7 @@ from pipelines.corpus.project import ProjectReader
 from pipelines.params import Files, HuggingFace, Installed
 from registry.errors import InputError
 from registry.records import data_manifest
+from registry.records.data_row import Row
 from tests.pipelines.small_project import write_project
 
 PACKAGE = {
@@ -60,7 +61,8 @@ def installed(**changed: Any) -> Installed:
 
 def test_an_installed_package_gives_what_its_record_declares(site: Path) -> None:
     reader = InstalledReader.open(installed())
-    assert reader.source.as_json() == {"id": "pkg:pypi/pretend@1.0", "kind": "installed", "license": "MIT", "url": None}
+    assert reader.source.as_json() == {"id": "pkg:pypi/pretend@1.0", "kind": "installed", "license": "MIT", "url": None,
+                                         "status": "exact"}  # fmt: skip
     documents = list(reader.documents(1000))
     assert [document.path for document in documents] == ["pretend/__init__.py", "pretend/more.py"]
     assert [document.data for document in documents] == [PACKAGE[document.path] for document in documents]
@@ -238,7 +240,7 @@ def test_a_damaged_parquet_file_raises_our_error_and_no_other(
 
 
 def test_large_documents_share_no_row_group_and_come_back_whole(tmp_path: Path) -> None:
-    row = data_manifest.Row(
+    row = Row(
         source="files:x", path="a", sha256="0" * 64, size=parquet.GROUP_BYTES, license="MIT", use="train", reason=None
     )
     with parquet.Writer(tmp_path / parquet.NAME) as writer:

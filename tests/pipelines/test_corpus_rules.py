@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import params
-from pipelines.corpus import build, near_duplicates, parquet, quality, scrub
+from pipelines.corpus import build, languages, near_duplicates, parquet, quality, scrub
 from pipelines.corpus.evaluation_sets import EvaluationSets
 from pipelines.params import Decontamination, NearDuplicates, Quality
 from registry.digest import sha256_bytes
 from registry.errors import InputError
 from registry.manifest import Manifest
 from registry.records import data_manifest
-from registry.records.data_manifest import Row, Summary
+from registry.records.data_manifest import Summary
+from registry.records.data_row import LANGUAGE, Row
 from tests.pipelines.small_project import write_project
 
 WORDS = [
@@ -39,6 +42,8 @@ SOURCE = {
     "name": "rows",
     "include": ["rows/*.jsonl"],
     "license_column": "license",
+    "origin_column": "where",
+    "status": "withdrawn",
     "url": "https://e.org/",
 }
 TEXTS = {
@@ -60,6 +65,7 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "few": ("MIT", "two words here, no more than that"),
     "lines": ("MIT", prose(12) + "the same line\n" * 80),
     "same": ("MIT", prose(1)),
+    "stated": ("MIT", f"# SPDX-License-Identifier: CC0-1.0\n{prose(14)}"),
 }
 LATIN = "Grüße, und mehr als zehn Wörter stehen hier in dieser kleinen Datei."
 RULES = {
@@ -76,7 +82,10 @@ def project(root: Path) -> Path:
     write_project(root, documents=0, corpus=corpus)
     for folder in ("rows", "evaluation"):
         (root / folder).mkdir()
-    lines = [json.dumps({"license": licence, "text": text}) for licence, text in ROWS.values()]
+    lines = [
+        json.dumps({"license": licence, "text": text, "where": "" if name == "stated" else f"https://e.org/{number}"})
+        for number, (name, (licence, text)) in enumerate(ROWS.items())
+    ]
     (root / "rows/planted.jsonl").write_text("\n".join(lines))
     (root / "evaluation/quiz.jsonl").write_text(json.dumps({"text": PASSAGE}))
     (root / "texts/latin.txt").write_bytes(
@@ -136,7 +145,72 @@ def test_rows_tell_what_a_document_was_like(built: tuple[Summary, dict[str, Row]
         row, original = rows[name], ROWS[name][1].encode()
         assert row.scrubbed == count and row.original is not None
         assert (row.original.sha256, row.original.size) == (sha256_bytes(original), len(original))
-    assert rows["good"].to_bytes().count(b'":') == 7, "a row says no more than it did before there were rules"
+    assert rows["good"].to_bytes().count(b'":') == 9, "a row says what every row does, and no more"
+
+
+def test_rows_and_sources_tell_how_much_is_known_of_them(built: tuple[Summary, dict[str, Row], Path]) -> None:
+    summary, rows, _ = built
+    bases = {name: rows[name].license_basis for name in ("good", "without", "stated", "texts/003.txt")}
+    assert bases == {"good": "declared", "without": "none", "stated": "detected", "texts/003.txt": "asserted"}
+    assert (rows["stated"].license, rows["stated"].origin) == ("CC0-1.0", None)
+    assert rows["good"].origin == rows["good"].place == "https://e.org/0"
+    assert rows["texts/003.txt"].place == "files:texts/texts/003.txt"
+    used = {basis: tally.documents for basis, tally in (summary.license_bases or {}).items()}
+    assert used == {"declared": 3, "detected": 1, "asserted": 20}
+    assert [(source.id, source.status) for source in summary.sources] == [
+        ("files:rows", "withdrawn"), ("files:texts", "rebuildable")
+    ]  # fmt: skip
+
+
+def test_documents_in_other_languages_are_left_out_and_each_tells_its_own(tmp_path: Path) -> None:
+    said = {
+        "en": "The house stands on a hill, and from its windows you can see the river and the sea behind it.",
+        "de": "Das Haus steht auf einem Hügel, und aus seinen Fenstern sieht man den Fluss und dahinter das Meer.",
+        "fr": "La maison se trouve sur une colline, et de ses fenêtres on voit la rivière et la mer derrière elle.",
+        "zxx": "0123 4567 8901 2345 6789",
+    }
+    texts = {**TEXTS, "license": "MIT"}
+    wanted: dict[str, Any] = {
+        "sources": [texts], "filters": RULES["filters"], "validation_fraction": 0.4, "manifest": "parquet",
+        "languages": {"allowed": ["de", "en"]},
+    }  # fmt: skip
+    root = tmp_path / "project"
+    write_project(root, documents=0, corpus=wanted)
+    for name, text in said.items():
+        (root / f"texts/{name}.txt").write_text(text)
+        (root / f"texts/{name}-2.txt").write_text(f"{text} {text}")
+    summary = build.write(params.load(root / "params.yaml"), root, root / "out")
+    rows = list(data_manifest.iter_rows(root / "out" / data_manifest.TABLE))
+    assert {row.path: row.language for row in rows} == {
+        f"texts/{name}{end}.txt": name for name in said for end in ("", "-2")
+    }
+    assert summary.excluded == {"language": 4}
+    assert {name: tally.documents for name, tally in (summary.languages or {}).items()} == {"en": 2, "de": 2}
+    data_manifest.verify(summary, root / "out" / summary.stored_in)
+    (root / "params.yaml").write_text((root / "params.yaml").read_text().replace('["de", "en"]', '["tlh"]'))
+    with pytest.raises(InputError, match="'tlh' is not a language"):
+        build.write(params.load(root / "params.yaml"), root, root / "never")
+
+
+@given(st.text())
+def test_a_language_is_told_as_the_library_tells_it(text: str) -> None:
+    """Where its rounding leaves no doubt."""
+    from py3langid.langid import LanguageIdentifier
+
+    found = languages.identifier().of(text)
+    library = _library()
+    assert isinstance(library, LanguageIdentifier)
+    first, second, *_ = library.rank(text[: languages.MAX_CHARACTERS])
+    if first[1] - second[1] > 0.01 and first[1] > -1e30:
+        assert found == first[0]
+    assert re.fullmatch(LANGUAGE, found)
+
+
+@cache
+def _library() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
 def test_what_is_used_has_no_secret_and_no_address(built: tuple[Summary, dict[str, Row], Path]) -> None:

@@ -26,8 +26,8 @@ from registry.records.tokens import Tokens
 TEMPLATES = {layout.DATA_CARD: "release_data.md.j2", layout.TECHNICAL_REPORT: "technical_report.md.j2"}
 """Where each stands in a release, and what it is rendered by."""
 CITED = (
-    layout.RECORD, layout.STAGES, layout.PARAMS, layout.SETTINGS, layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS,
-    layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT, layout.EVALUATION,
+    layout.RECORD, layout.STAGES, layout.PARAMS, layout.SETTINGS, layout.DATA_SUMMARY, layout.DATA_ROWS,
+    layout.DATA_TABLE, layout.TOKENS, layout.CHECKPOINTS, layout.METRICS, layout.ENVIRONMENT, layout.EVALUATION,
     *(f"{layout.PROVENANCE}/{name}" for name in layout.PACKAGE_LOCKS),
 )  # fmt: skip
 """The records that a report names by their digests, where the release has them."""

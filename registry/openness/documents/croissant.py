@@ -17,7 +17,7 @@ from registry.openness.documents import expressions, maker, preparation
 from registry.openness.documents.facts import ReleaseFacts
 from registry.openness.told import Rai
 from registry.records import layout
-from registry.records.data_manifest import Summary
+from registry.records.data_manifest import SourceTally, Summary
 
 TEXT, INTEGER = "sc:Text", "sc:Integer"
 ROWS = "rows"
@@ -30,8 +30,15 @@ COLUMNS = {
     "use": ("train, validation, or excluded", TEXT),
     "reason": ("why it was excluded", TEXT),
 }
-"""The columns of data-manifest.jsonl."""
-SOURCES = (layout.DATA_ROWS, layout.DATA_SUMMARY, layout.RECORD, layout.PARAMS, layout.SETTINGS)
+"""What every row of a data manifest says, in lines."""
+NEW_COLUMNS = {
+    "licenseBasis": ("how the licence is known: declared, detected, asserted, or none", TEXT),
+    "origin": ("where the source has it from, where it says so", TEXT),
+    "language": ("which language it was found to be in", TEXT),
+    "cluster": ("SHA-256 of the document that stays of those nearly alike", TEXT),
+}
+"""What each row of a table says, too, and a row in lines that has it."""
+SOURCES = (layout.DATA_ROWS, layout.DATA_TABLE, layout.DATA_SUMMARY, layout.RECORD, layout.PARAMS, layout.SETTINGS)
 """The records behind the document, as far as they are there."""
 FORMATS = {
     "parquet": "application/x-parquet", "jsonl": "application/jsonlines", "json": "application/json",
@@ -88,7 +95,7 @@ class Described:
 
 def render(facts: ReleaseFacts, version: str) -> dict[str, Any] | None:
     """The document of a release, as the maker of that version writes it; None where it has no data manifest."""
-    if facts.data is None or layout.DATA_ROWS not in facts.digests:
+    if facts.data is None or layout.data_rows(facts.digests) not in facts.digests:
         return None
     record = facts.record
     return described(
@@ -102,7 +109,7 @@ def render(facts: ReleaseFacts, version: str) -> dict[str, Any] | None:
             languages=facts.told.languages,
             summary=facts.data,
             files=tuple(file(_name(path), facts.digests[path]) for path in SOURCES if path in facts.digests),
-            records=record_set(ROWS, ["source", "path"], _name(layout.DATA_ROWS), COLUMNS),
+            records=record_set(ROWS, ["source", "path"], facts.data.stored_in, _columns(facts.data)),
             rai=facts.told.rai,
         ),
         version,
@@ -127,7 +134,7 @@ def described(data: Described, version: str) -> dict[str, Any]:
         "creator": {"@type": "Organization", "name": owner},
         "sdPublisher": {"@type": "Organization", "name": maker.NAME},
         "sdVersion": version,
-        "isBasedOn": [_origin(source.id, source.license) for source in data.summary.sources],
+        "isBasedOn": [_origin(source) for source in data.summary.sources],
         "distribution": list(data.files),
         "recordSet": [data.records],
         **_responsible(data.summary, data.rai or Rai()),
@@ -192,9 +199,15 @@ def _licence(expression: str) -> str:
     return f"https://spdx.org/licenses/{expression}" if plain else expression
 
 
-def _origin(name: str, licence: str | None) -> dict[str, str]:
-    known = {"license": licence} if licence else {}
-    return {"@type": "CreativeWork", "identifier": name, **known}
+def _origin(source: SourceTally) -> dict[str, str]:
+    known = {"license": source.license, "creativeWorkStatus": source.status}
+    told = {name: value for name, value in known.items() if value}
+    return {"@type": "CreativeWork", "identifier": source.id, **told}
+
+
+def _columns(summary: Summary) -> dict[str, tuple[str, str]]:
+    """A table has all; lines of edition 1 have none of the new ones."""
+    return COLUMNS | (NEW_COLUMNS if summary.rows_file else {})
 
 
 def _responsible(summary: Summary, told: Rai) -> dict[str, Any]:

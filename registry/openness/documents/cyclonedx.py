@@ -164,7 +164,7 @@ def _data(facts: ReleaseFacts) -> Iterator[dict[str, Any]]:
         "version": facts.record.version,
         **_hash(facts.digests[layout.DATA_SUMMARY]),
         **_licences(expressions.together(data.licenses)),
-        "data": [{"type": "dataset", "name": name, "contents": {"url": layout.DATA_ROWS.rpartition("/")[2]}}],
+        "data": [{"type": "dataset", "name": name, "contents": {"url": data.stored_in}}],
         "components": [_origin(source) for source in data.sources],
         "properties": _properties({**_counts(data), **tokens}),
     }
@@ -187,7 +187,9 @@ def _origin(source: SourceTally) -> dict[str, Any]:
         "name": source.id,
         **({"purl": place} if place else {}),
         **_licences(source.license),
-        "properties": _properties({f"{OUR}documents": source.documents, f"{OUR}bytes": source.size}),
+        "properties": _properties(
+            {f"{OUR}documents": source.documents, f"{OUR}bytes": source.size, f"{OUR}status": source.status}
+        ),
     }
 
 

@@ -29,8 +29,9 @@ Found = TypeVar("Found")
 LOCKS = tuple(f"{layout.PROVENANCE}/{name}" for name in layout.PACKAGE_LOCKS)
 """Where a lock of packages stands: the first that is there counts."""
 RECORDS = (
-    layout.RECORD, layout.STAGES, layout.PARAMS, layout.SETTINGS, layout.DATA_SUMMARY, layout.DATA_ROWS, layout.TOKENS,
-    layout.CHECKPOINTS, layout.EVALUATION, layout.ENVIRONMENT, layout.BASE, layout.EMISSIONS, CONFIG, PIPELINE,
+    layout.RECORD, layout.STAGES, layout.PARAMS, layout.SETTINGS, layout.DATA_SUMMARY, layout.DATA_ROWS,
+    layout.DATA_TABLE, layout.TOKENS, layout.CHECKPOINTS, layout.EVALUATION, layout.ENVIRONMENT, layout.BASE,
+    layout.EMISSIONS, CONFIG, PIPELINE,
 )  # fmt: skip
 """What documents are rendered from, beside a lock of packages and the project's own files of metrics."""
 

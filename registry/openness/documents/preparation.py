@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from registry.records.data_manifest import Summary
+from registry.records.data_manifest import SourceStatus, Summary
+
+STATUS: Mapping[SourceStatus, str] = {
+    "exact": "exact: whoever fetches it has the same bytes",
+    "rebuildable": "rebuildable: what made it makes it anew",
+    "withdrawn": "withdrawn: it can neither be fetched nor made anew",
+}
+"""How others get a source, in words."""
 
 
 def left_out(data: Summary) -> Iterator[str]:
@@ -22,4 +29,6 @@ def lines(data: Summary) -> list[str]:
     return [
         *(f"documents left out, {row}" for row in left_out(data)),
         *(f"replaced in the texts, {row}" for row in replaced(data)),
+        *(f"licences {basis}: {tally.documents:,}" for basis, tally in sorted((data.license_bases or {}).items())),
+        *(f"found to be in {name}: {tally.documents:,}" for name, tally in sorted((data.languages or {}).items())),
     ]

@@ -195,6 +195,7 @@ def _data(graph: _Graph) -> Iterator[dict[str, Any]]:
             name=source.id,
             software_packageUrl=purl.of_source(source.id),
             software_homePage=source.url,
+            comment=preparation.STATUS[source.status] if source.status else None,
             software_primaryPurpose="data",
         )
         yield from graph.relation(f"source/{source.id}", "hasDeclaredLicense", _refs([source.license]))

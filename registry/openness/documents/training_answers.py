@@ -231,4 +231,5 @@ def _listed(facts: ReleaseFacts, rows: Iterable[str]) -> Value:
 def _described(source: SourceTally) -> str:
     licence = f"licence {source.license}" if source.license else "each document under its own licence"
     link = f", {source.url}" if source.url else ""
-    return f"{source.id}{link}: {source.documents:,} documents, {source.size:,} bytes, {licence}"
+    status = f", {preparation.STATUS[source.status]}" if source.status else ""
+    return f"{source.id}{link}: {source.documents:,} documents, {source.size:,} bytes, {licence}{status}"

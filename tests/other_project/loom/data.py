@@ -10,7 +10,8 @@ from pathlib import Path
 
 from registry.digest import sha256_bytes, sha256_file
 from registry.records import data_manifest, tokens
-from registry.records.data_manifest import DataSource, Row, Use
+from registry.records.data_manifest import DataSource
+from registry.records.data_row import Row, Use
 
 TEXTS = Path("texts")
 YARN = Path("out/yarn")

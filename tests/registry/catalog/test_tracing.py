@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from registry.attest.verifier import Trust
+from registry.attest.policy import Policy
+from registry.attest.verifier import Trust, Verifier
 from registry.catalog import data_sources, entry, shelves, tracing, training_data
 from registry.catalog.entry import Whom
 from registry.catalog.training_data import TrainingData
 from registry.cli import main
 from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable, VerificationError
+from registry.hub.reference import DirectoryReference
 from registry.records import layout
 from registry.records.order import row, window
+from registry.report import Verdict
 from tests import synthetic_release
 from tests.synthetic_release import TOKENS
 
@@ -160,3 +163,49 @@ def test_the_commands_answer_by_who_signed(
         ended, said = run(*asked)
         assert ended == code, said
         assert isinstance(said, dict) and "error" not in said
+
+
+def test_rows_in_a_table_are_told_alike(signed: Signed, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    lines, table = (signed(form, extra=extra(), form=form) for form in ("jsonl", "parquet"))
+    with opened(lines) as one, opened(table) as other:
+        assert [row.path for row in one.rows()] == [row.path for row in other.rows()]
+        seen = [[each.documents[0].row.path for each in tracing.at_step(data, 3)] for data in (one, other)]
+        assert seen[0] == seen[1]
+        shares = [data_sources.shares(data) for data in (one, other)]
+        assert shares[0] == shares[1]
+        assert data_sources.as_json(other, shares[1])["sources"][0]["status"] == "rebuildable"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sys.argv", ["glasshouse", "data", "sources", str(table)])
+        main()
+    assert "rebuildable" in capsys.readouterr().out
+    (table / layout.DATA_TABLE).write_bytes((table / layout.DATA_TABLE).read_bytes()[:-1] + b"x")
+    with pytest.raises(DigestMismatch), opened(table):
+        pass
+
+
+SWAPPED = b"%d\n%d\n%d\n" % (TOKENS, TOKENS + 1, TOKENS - 1) + COUNTS[6:]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("counts", "code", "words"),
+    [
+        (COUNTS, 0, "how many tokens each became"),
+        (SWAPPED, 1, "another train.index"),
+        (COUNTS + b"1\n", 1, "more lines"),
+    ],
+)
+def test_verify_counts_the_tokens_of_each_document_anew(
+    signed: Signed, tmp_path: Path, form: str, counts: bytes, code: int, words: str
+) -> None:
+    """The records that are signed contradict one another: whoever signed them, step 5 says so."""
+    from registry.attest.localkey import KeySigner
+    from registry.verification.steps import verify
+
+    folder = signed(extra=extra(counts), form=form)
+    public = KeySigner(tmp_path / "model.pem").public_key
+    verifier = Verifier(Policy(signers=(public,)))
+    found = verify(folder, DirectoryReference(folder), "a copy", verifier)
+    (check,) = [each for each in found.checks if each.subject == "tokens <- their counts"]
+    assert check.verdict.exit_code == code and words in check.reason
+    assert [each.verdict for each in found.checks if each.subject == "data manifest <- its rows"] == [Verdict.PASS]

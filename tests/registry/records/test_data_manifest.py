@@ -13,7 +13,9 @@ from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.merkle import root
 from registry.records import data_manifest
-from registry.records.data_manifest import ROWS, SUMMARY, DataSource, PlainRow, Row, Summary
+from registry.records.data_manifest import ROWS, SUMMARY, DataSource, Summary
+from registry.records.data_row import Row
+from registry.records.row_lines import PlainRow
 
 SOURCES = (
     DataSource(id="files:notes", kind="files", license="MIT", url="https://example.org/notes"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from registry.digest import sha256_bytes
 from registry.errors import InputError, VerificationError
 from registry.records import token_counts
-from registry.records.data_manifest import Row, Use
+from registry.records.data_row import Row, Use
 from registry.records.token_counts import Next, PlacedRow, from_counts, from_indexes
 from registry.records.tokens import INDEX_ROW, SPLITS, Split, Tokens
 from tests.registry.records.test_tokens import record as tokens_record

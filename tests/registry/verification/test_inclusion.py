@@ -18,7 +18,8 @@ from registry.attest.verifier import Verifier
 from registry.errors import DigestMismatch, InputError, SignerError, VerificationError
 from registry.hub.reference import DirectoryReference, parse
 from registry.records import data_manifest, layout
-from registry.records.data_manifest import DataSource, Row
+from registry.records.data_manifest import DataSource
+from registry.records.data_row import Row
 from registry.release.signing import sign
 from registry.verification import inclusion
 from registry.verification.inclusion import Proof
