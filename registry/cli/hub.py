@@ -9,12 +9,94 @@ from typing import Annotated
 
 import typer
 
+from registry import variables
 from registry.cli import output, tokens
+from registry.cli.signing import grouped
 from registry.cli.tree import App
+from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
 app = App(help="Look after a Hub of your own.", no_args_is_help=True)
 app.add_typer(tokens.app, name="token")
+
+
+OTHER = (
+    "The Hub on the other side. Where it needs a token, "
+    f"{variables.OTHER_HUB} names it, too, and {variables.OTHER_TOKEN} is the token."
+)
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Verify the release, say what would be carried, change nothing.")
+]
+Release = Annotated[str, typer.Argument(metavar="REF", help="hf://org/model@v1.0.0, a published release.")]
+
+
+@app.command(epilog="Example: glasshouse hub push hf://org/model@v1.0.0 --to https://hub.example.org --key lab.pem")
+@grouped
+def push(
+    reference: Release,
+    trust: Verifying,
+    to: Annotated[str, typer.Option("--to", envvar=variables.OTHER_HUB, help=OTHER)],
+    endpoint: Endpoint = None,
+    dry_run: DryRun = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Carry a release from your Hub to another, with its tag, checkpoints, audits and status; verified at both."""
+    _carry(reference, trust, endpoint, to, dry_run=dry_run, as_json=as_json)
+
+
+@app.command(epilog="Example: glasshouse hub pull hf://org/model@v1.0.0 --from https://huggingface.co --key lab.pem")
+@grouped
+def pull(
+    reference: Release,
+    trust: Verifying,
+    source: Annotated[str, typer.Option("--from", envvar=variables.OTHER_HUB, help=OTHER)],
+    to: Annotated[
+        str | None, typer.Option("--to", envvar=variables.HF_ENDPOINT, help="Your Hub; by default the public one.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Carry a release from another Hub to yours, with its tag, checkpoints, audits and status; verified at both."""
+    _carry(reference, trust, source, to, dry_run=dry_run, as_json=as_json)
+
+
+def _carry(
+    reference: str, trust: Verifying, source: str | None, target: str | None, *, dry_run: bool, as_json: bool
+) -> None:
+    import tempfile
+
+    from registry import api
+    from registry.hub.client import HubClient
+    from registry.hub.reference import HubReference, parse
+    from registry.release import copying
+
+    asked, checker = parse(reference), trust.verifier()
+    if not isinstance(asked, HubReference):
+        raise InputError(f"{reference} is a directory", mend="glasshouse release publish DIR puts it on a Hub")
+    here, there = HubClient(source), HubClient(target)
+    if here.endpoint == there.endpoint:
+        raise InputError(f"{here.endpoint} is both Hubs", mend="name the other one: --from, or --to")
+
+    def verified(endpoint: str, into: Path | None = None) -> None:
+        with output.progress(f"verifying at {endpoint}") as progress:
+            api.verify(
+                reference, checker.policy, trust=checker.trust_root, endpoint=endpoint, into=into, progress=progress
+            ).require()
+
+    with tempfile.TemporaryDirectory(prefix="glasshouse-") as scratch:
+        folder = Path(scratch) / "release"
+        verified(here.endpoint, folder)
+        wanted = copying.plan(asked, folder, here, there)
+        if not dry_run:
+            output.say(str(wanted))
+            with output.progress("sending", wanted.size) as progress:
+                copying.carry(wanted, folder, here, there, progress)
+    if not dry_run:
+        verified(there.endpoint)
+    if as_json:
+        output.data(wanted.as_json() | {"verified": not dry_run, "dryRun": dry_run})
+    else:
+        print(f"would carry {wanted}" if dry_run else f"{asked} verifies at {there.endpoint} as at {here.endpoint}")
 
 
 @app.command(epilog="Example: glasshouse hub usage --root ./hub")

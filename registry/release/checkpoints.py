@@ -76,7 +76,7 @@ def read(chain: Chain, folder: Path, progress: Progress | None = None) -> tuple[
     not those of the chain, VerificationError for a chain that does not hold.
     """
     chain.verify()
-    return tuple(_local(entry, folder / step_name(entry.step), progress) for entry in chain.entries)
+    return tuple(laid_out(entry, folder / step_name(entry.step), progress) for entry in chain.entries)
 
 
 def plan(hub: HubClient, repo: str, checkpoints: tuple[Local, ...]) -> CheckpointPlan:
@@ -117,7 +117,8 @@ def _stands(hub: HubClient, repo: str, commit: str, local: Local) -> bool:
     return not hub.trees.compare(repo, commit, local.manifest, keep=(GIT_ATTRIBUTES,))
 
 
-def _local(entry: Checkpoint, folder: Path, progress: Progress | None) -> Local:
+def laid_out(entry: Checkpoint, folder: Path, progress: Progress | None = None) -> Local:
+    """The checkpoint of `entry`, whose files are in `folder`, hashed. Raises as `read` does."""
     manifest = Manifest.of_directory(folder, progress)
     found = manifest.by_path()
     if found.keys() != {WEIGHTS, OPTIMIZER, STATE}:

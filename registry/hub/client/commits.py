@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,14 @@ class Commits:
     def make(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
         """Upload what is large, then make the one commit upon `parent`; its id. branch: or `refs/pr/N`."""
         return commit_id(self._made(repo, operations, message, parent, branch).oid)
+
+    def add(self, repo: str, files: Mapping[str, bytes], message: str, parent: str, branch: str) -> str:
+        """One commit that adds `files`; its id. Raises Refused where `parent` is not the branch's head any more."""
+        from huggingface_hub import CommitOperationAdd
+
+        return self.make(
+            repo, [CommitOperationAdd(path, data) for path, data in files.items()], message, parent, branch
+        )
 
     def propose(self, repo: str, operations: Changes, message: str, parent: str, branch: str) -> str:
         """The same as a pull request to `branch`; its address."""

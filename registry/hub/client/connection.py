@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from registry.errors import InputError, Unavailable
 from registry.hub.faults import asking, reaching, setting_up
 from registry.hub.reference import DATASETS, check_repository, is_commit
-from registry.variables import HF_ENDPOINT
+from registry.variables import HF_ENDPOINT, OTHER_HUB, OTHER_TOKEN
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -25,14 +25,14 @@ class Connection:
     endpoint: its address; None takes HF_ENDPOINT, or the public Hub.
     token: None takes the one that `hf auth login` or HF_TOKEN left, or that the Hub gives for a workflow's identity
     (HF_OIDC_RESOURCE), but only where the endpoint is the one that HF_ENDPOINT names (else the public Hub): a stored
-    token is never sent to another server.
+    token is never sent to another server. The one in GLASSHOUSE_OTHER_TOKEN is for GLASSHOUSE_OTHER_HUB alone.
     Raises InputError for an endpoint that is not an address.
     """
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         ambient = (os.environ.get(HF_ENDPOINT) or PUBLIC_HUB).rstrip("/")
         self.endpoint = (endpoint or ambient).rstrip("/")
-        self.token: str | bool | None = token if token is not None else (None if self.endpoint == ambient else False)
+        self.token: str | bool | None = token if token is not None else _token_for(self.endpoint, ambient)
         if not self.endpoint.startswith(("https://", "http://")):
             raise InputError(f"{self.endpoint!r} is not the address of a Hub", mend="give https://HOST as the endpoint")
 
@@ -61,6 +61,14 @@ class Connection:
     def reaching(self, subject: str) -> AbstractContextManager[None]:
         """Around a request of our own about `subject`: what goes wrong on the way, in our words."""
         return reaching(self.endpoint, subject)
+
+
+def _token_for(endpoint: str, ambient: str) -> str | bool | None:
+    """The token that the environment has for that Hub, None for the library's own, False for none at all."""
+    if endpoint == ambient:
+        return None
+    other = (os.environ.get(OTHER_HUB) or "").rstrip("/")
+    return (endpoint == other and os.environ.get(OTHER_TOKEN)) or False
 
 
 def named(repo: str) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def test_what_can_be_chosen_is_listed_completed_and_all_there_is(
 
 
 def test_commands_are_completed_but_for_those_that_are_called_something_else_now() -> None:
-    assert completed("", "ver") == ["verify"] and completed("hub", "") == ["usage", "log", "token"]
+    assert completed("", "ver") == ["verify"] and completed("hub", "") == ["push", "pull", "usage", "log", "token"]
     assert "token" not in completed("", "") and {"release", "audit"} <= set(completed("", ""))
 
 
