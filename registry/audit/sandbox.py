@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import registry
+from registry import variables
 from registry.audit import hostile, index, view, warden
 from registry.errors import GlasshouseError, InputError, Unavailable, VerificationError
 from registry.project.git import NOBODY, PROTOCOLS
@@ -206,6 +207,7 @@ class Sandbox:
             "DVC_SYSTEM_CONFIG_DIR": str(room.home),
             TRACKING: "off",
             "PYTHONDONTWRITEBYTECODE": "1",
+            variables.REHASH: "1",
         }
 
     def wrapped(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from registry import variables
 from registry.cli.tree import App
 
 EXAMPLE = "Example: glasshouse record -- python train.py (as the cmd of a stage in dvc.yaml)"
@@ -34,6 +35,10 @@ def record(
             help="Remove what a run with other inputs left in outputs that dvc keeps (persist), instead of stopping.",
         ),
     ] = False,
+    rehash: Annotated[
+        bool,
+        typer.Option("--rehash", envvar=variables.REHASH, help="Hash also what has not changed since it was hashed."),
+    ] = False,
 ) -> None:
     """Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.
 
@@ -49,8 +54,8 @@ def record(
             mend="glasshouse record --help",
         )
     if begin:
-        recorder.begin(recorder.project(), discard=discard)
+        recorder.begin(recorder.project(), discard=discard, rehash=rehash)
     elif end:
-        recorder.end(recorder.project())
-    elif code := recorder.record(recorder.project(), command or [], discard=discard):
+        recorder.end(recorder.project(), rehash=rehash)
+    elif code := recorder.record(recorder.project(), command or [], discard=discard, rehash=rehash):
         raise typer.Exit(code)

@@ -29,6 +29,10 @@ Endpoint = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done, change nothing.")]
+Rehash = Annotated[
+    bool,
+    typer.Option("--rehash", envvar=variables.REHASH, help="Hash also what has not changed since it was recorded."),
+]
 Local = Annotated[bool, typer.Option("--local", help="Ask and tell no Hub: the release stays in releases/.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A prepared release, such as releases/NAME/v1.0.0.")]
 Checkpoints = Annotated[
@@ -55,6 +59,7 @@ def prepare(
         bool, typer.Option("--draft", help="Only what the records decide: the last stage of dvc.yaml runs this.")
     ] = False,
     local: Local = False,
+    rehash: Rehash = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +72,7 @@ def prepare(
         folder = project / config.output if dry_run else drafts.write(project, config)
         _told(as_json, f"draft of {config.repo} in {folder}", draft=str(folder))
         return
-    planned = _planned(project, config, version, None if local else _hub(endpoint))
+    planned = _planned(project, config, version, None if local else _hub(endpoint), rehash)
     folder = _prepared(project, config, planned, dry_run)
     words = f"{'would prepare' if dry_run else 'prepared'} {config.repo} {planned.record.tag} in {folder}"
     _told(as_json, words, folder=str(folder), record=planned.record.as_json())
@@ -128,6 +133,7 @@ def cut(
     who: signing.Signing,
     checkpoints: Checkpoints = False,
     local: Local = False,
+    rehash: Rehash = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -141,7 +147,7 @@ def cut(
     from registry.release.signing import is_signed, sign
 
     config, hub = configs.load(project, name), None if local else _hub(endpoint)
-    planned = _planned(project, config, version, hub)
+    planned = _planned(project, config, version, hub, rehash)
     if hub and version is None and (tag := cutting.unchanged_since(hub, planned.record, config.derived)):
         _told(as_json, f"nothing changed since {tag}: nothing to release", unchanged=tag)
         return
@@ -173,7 +179,9 @@ def _hub(endpoint: str | None) -> HubClient:
     return HubClient(endpoint)
 
 
-def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: HubClient | None) -> ReleasePlan:
+def _planned(
+    project: Path, config: ReleaseConfig, version: str | None, hub: HubClient | None, rehash: bool
+) -> ReleasePlan:
     """What would be prepared: the version asked for, if it is new, else the next.
 
     Without a Hub only the releases that stand in the project count, and one that is named may be prepared again.
@@ -184,7 +192,7 @@ def _planned(project: Path, config: ReleaseConfig, version: str | None, hub: Hub
     released = cutting.versions(hub, config.repo) if hub else cutting.signed_here(project / RELEASES / config.name)
     if hub and version is not None:
         cutting.check_is_new(released, version)
-    return plan(project, config, version or cutting.next_version(released))
+    return plan(project, config, version or cutting.next_version(released), rehash=rehash)
 
 
 def _prepared(project: Path, config: ReleaseConfig, planned: ReleasePlan, dry_run: bool) -> Path:

@@ -5,6 +5,7 @@ Files of all directories are hashed at once, on every core; memory grows with th
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from registry.errors import InputError, Refused
 from registry.files import readable
 from registry.manifest import MAX_FILES, check_path, walk
 from registry.project import git
+from registry.project.known_digests import KnownDigests, PlainFile
 from registry.records.run import MAX_LISTED, Measured, directory_digest
 
 DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
@@ -24,17 +26,18 @@ NO_INDEX = ".dvc/tmp/no-index"
 MEND = "mend it, and dvc repro"
 
 
-def measure_paths(root: Path, paths: Iterable[str]) -> dict[str, Measured]:
-    """Each of `paths`, files or directories below `root`, measured.
+def measure_paths(root: Path, paths: Iterable[str], *, known: KnownDigests | None = None) -> dict[str, Measured]:
+    """Each of `paths`, files or directories below `root`, measured. known: what need not be hashed again.
 
     A path that is a link counts as what it leads to, and so does a link to a file inside a directory: DVC can keep
     outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
     devices that git lists, names that `check_path` refuses, and a million files or more.
     """
     found = {path: files(root, path) for path in sorted(set(paths))}
-    every = [root / path / name if name else root / path for path, names in found.items() for name in names]
+    every = [f"{root}/{path}/{name}" if name else f"{root}/{path}" for path, names in found.items() for name in names]
     with readable(root, mend=MEND):
-        digests = iter(sha256_files([_plain(path) for path in every]))
+        plain = [_plain(path) for path in every]
+        digests = iter(known.sha256(plain) if known else sha256_files(Path(file.path) for file in plain))
     return {path: _measured(path, names, digests) for path, names in found.items()}
 
 
@@ -72,13 +75,15 @@ def _is_bytecode(name: str) -> bool:
     return name.endswith(".pyc") and name.split("/")[-2:-1] == ["__pycache__"]
 
 
-def _plain(path: Path) -> Path:
+def _plain(path: str) -> PlainFile:
     """Where the bytes of `path` are: itself, or the file it is a link to."""
-    target = path.resolve() if path.is_symlink() else path
-    kind = target.stat().st_mode
-    if not stat.S_ISREG(kind):
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        path = os.path.realpath(path)
+        found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode):
         raise InputError(
             f"{path} is a link to a directory, a repository or a device",
             mend="put plain files there; name what must not count in .dvcignore",
         )
-    return target
+    return PlainFile(path, found)

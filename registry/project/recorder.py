@@ -30,6 +30,7 @@ from registry import suffixes, variables
 from registry.errors import GlasshouseError, InputError, Refused
 from registry.files import write_atomic
 from registry.project import dvc_lock, dvc_yaml, git, templates, wrapping
+from registry.project.known_digests import KnownDigests
 from registry.project.measure import measure_paths
 from registry.records import addresses
 from registry.records.record import Record, Sha256
@@ -62,11 +63,12 @@ def project() -> Path:
     raise InputError(f"{here} is not in a DVC project", mend="dvc init, or go to the project")
 
 
-def record(root: Path, command: Sequence[str], *, discard: bool = False) -> int:
+def record(root: Path, command: Sequence[str], *, discard: bool = False, rehash: bool = False) -> int:
     """Run `command`, the command of the stage that DVC is running, and write its record; the command's exit code.
 
-    discard: remove what a run of other inputs left, instead of refusing to start. Where the command fails there is no
-    record. Raises Refused where a dependency changed while it ran, InputError where dvc.yaml or a path is not fit.
+    discard: remove what a run of other inputs left, instead of refusing to start.  rehash: hash also what has not
+    changed since it was hashed. Where the command fails there is no record. Raises Refused where a dependency changed
+    while it ran, InputError where dvc.yaml or a path is not fit.
     """
     stage = _stage(root)
     if len(stage.commands) > 1:
@@ -80,25 +82,26 @@ def record(root: Path, command: Sequence[str], *, discard: bool = False) -> int:
             mend=f"write its cmd as a list: [glasshouse record {BEGIN}, COMMAND, glasshouse record {END}]; "
             "docs/how-to/record.md shows it",
         )
-    before = _begin(root, stage, discard)
+    known = KnownDigests(root, anew=rehash)
+    before = _begin(root, stage, discard, known)
     if code := _child(command):
         return code
-    _finish(root, stage, before)
+    _finish(root, stage, before, known)
     return 0
 
 
-def begin(root: Path, *, discard: bool = False) -> None:
-    """Measure what goes into the stage that DVC is running, as its first command. discard: as in `record`."""
+def begin(root: Path, *, discard: bool = False, rehash: bool = False) -> None:
+    """Measure what goes into the stage that DVC is running, as its first command. discard, rehash: as in `record`."""
     stage = _stage(root)
     if BEGIN not in stage.commands[0].split() or END not in stage.commands[-1].split():
         raise InputError(
             f"the stage {stage.name} has commands that would not be measured",
             mend=f"let `glasshouse record {BEGIN}` be its first command and `glasshouse record {END}` its last",
         )
-    _begin(root, stage, discard)
+    _begin(root, stage, discard, KnownDigests(root, anew=rehash))
 
 
-def end(root: Path) -> None:
+def end(root: Path, *, rehash: bool = False) -> None:
     """Measure what came out of the stage that `begin` began, as its last command, and write its record.
 
     Raises Refused where it did not begin, or where dvc.yaml or a dependency changed meanwhile.
@@ -110,7 +113,7 @@ def end(root: Path) -> None:
             f"the stage {stage.name} ends, and nothing was measured when it began",
             mend=f"make `glasshouse record {BEGIN}` its first command",
         )
-    _finish(root, stage, note.begun)
+    _finish(root, stage, note.begun, KnownDigests(root, anew=rehash))
 
 
 def ran_here(root: Path, run: Run) -> bool:
@@ -196,10 +199,10 @@ def _record_path(stage: dvc_yaml.DeclaredStage) -> str:
     return found[0]
 
 
-def _inputs(root: Path, stage: dvc_yaml.DeclaredStage) -> Run:
+def _inputs(root: Path, stage: dvc_yaml.DeclaredStage, known: KnownDigests) -> Run:
     """The record of a run of `stage` as of now, but for its outputs."""
     paths = dvc_yaml.deps(stage)
-    found = measure_paths(root, paths)
+    found = measure_paths(root, paths, known=known)
     return Run(
         stage=stage.name,
         command=stage.command,
@@ -222,9 +225,9 @@ def _changed(before: Run, after: Run) -> list[str]:
     return sorted(changed)
 
 
-def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool) -> Run:
+def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool, known: KnownDigests) -> Run:
     """What goes in, noted, once nothing is left of a run with other inputs."""
-    before = _inputs(root, stage)
+    before = _inputs(root, stage, known)
     note = _note(root, stage.name)
     left = [path for path in stage.kept if (root / path).exists()]
     if left and (note is None or note.inputs != before.digest):
@@ -239,15 +242,15 @@ def _begin(root: Path, stage: dvc_yaml.DeclaredStage, discard: bool) -> Run:
     return before
 
 
-def _finish(root: Path, stage: dvc_yaml.DeclaredStage, before: Run) -> None:
+def _finish(root: Path, stage: dvc_yaml.DeclaredStage, before: Run, known: KnownDigests) -> None:
     """Write the record of a run that `before` went into. Raises Refused where that has changed."""
-    if changed := _changed(before, _inputs(root, stage)):
+    if changed := _changed(before, _inputs(root, stage, known)):
         raise Refused(
             f"{stage.name}: {', '.join(changed[:5])} changed while it ran, so what it used is not known",
             mend=f"leave its dependencies alone while it runs, and run it again: dvc repro {stage.name}",
         )
     into = _record_path(stage)
-    outs = measure_paths(root, written := [path for path in stage.outs if path != into])
+    outs = measure_paths(root, written := [path for path in stage.outs if path != into], known=known)
     run = before.model_copy(update={"outs": tuple(outs[path] for path in written)})
     write_atomic(root / into, run.to_bytes())
     _write_note(root, stage.name, StageNote(inputs=before.digest, run=run.digest))

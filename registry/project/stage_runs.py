@@ -16,6 +16,7 @@ from registry.errors import Refused
 from registry.project import dvc_lock, dvc_yaml, templates
 from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
+from registry.project.known_digests import KnownDigests
 from registry.project.makers import Makers
 from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
@@ -27,12 +28,13 @@ MAX_FOLDERS = 8
 """More directories than this, in which a stage can have worked, are not gone through."""
 
 
-def gather(root: Path, folders: Iterable[str] = ("",)) -> Stages:
+def gather(root: Path, folders: Iterable[str] = ("",), *, rehash: bool = False) -> Stages:
     """Every stage of the project at `root` that writes something, with the run that made its outputs.
 
-    folders: where the dvc.yaml files are whose stages are meant. Everything that a stage read or wrote is hashed again,
-    but for what is not in the project. Raises Refused, with the mend, where a record is not of the
-    present command, settings, dependencies or outputs, or a dependency is not as the commit has it.
+    folders: where the dvc.yaml files are whose stages are meant. Everything in the project that a stage read or wrote
+    is hashed again; without `rehash`, a file that has not changed since it was hashed is not. Raises Refused, with the
+    mend, where a record is not of the present command, settings, dependencies or outputs, or a dependency is not as the
+    commit has it.
     """
     lock = dvc_lock.merged(dvc_lock.read_lock(root / folder / dvc_lock.LOCK, folder) for folder in folders)
     plan = dvc_yaml.resolved(root, lock.stages)
@@ -41,11 +43,12 @@ def gather(root: Path, folders: Iterable[str] = ("",)) -> Stages:
     runs = {stage.name: recorded(root, stage) for stage in stages}
     paths = {path for stage in stages for path in (*read(stage), *written(stage))}
     paths |= {item.path for run in runs.values() if run for item in (*run.deps, *run.outs)}
-    now, held = measure_paths(root, paths), Committed.at_head(root)
+    now, held = measure_paths(root, paths, known=KnownDigests(root, anew=rehash)), Committed.at_head(root)
     held.check({path for stage in stages for path in read(stage)})
     tracked = Tracked(root, held)
     every = ((stage, *_stage_run(root, plan, stage, runs[stage.name], now)) for stage in stages)
-    return Stages(stages=tuple(_known(stage, evidence, run, held, tracked) for stage, evidence, run in every))
+    known = tuple(_known(stage, evidence, run, held, tracked) for stage, evidence, run in every)
+    return Stages(stages=known, kept=None if rehash else True)
 
 
 def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:

@@ -198,11 +198,15 @@ class Stages(Record):
     """The format, with its version."""
     stages: tuple[StageRun, ...] = Field(max_length=1000)
     """Every stage of the pipeline, by name."""
+    kept: Literal[True] | None = None
+    """Whether a file that had not changed since it was hashed was not hashed again for the release; left out of the
+    JSON where all were."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""
         value = super().as_json()
-        return value | {"stages": [_without_nothing(stage) for stage in value["stages"]]}
+        kept = {"kept": True} if value.pop("kept") else {}
+        return value | kept | {"stages": [_without_nothing(stage) for stage in value["stages"]]}
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:

@@ -56,8 +56,10 @@ class ReleasePlan:
     """The files of git that say how the model was built."""
 
 
-def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
+def plan(root: Path, config: ReleaseConfig, version: str, *, rehash: bool = False) -> ReleasePlan:
     """Check everything that must hold before a release of `version` is prepared; write its draft, if no stage does.
+
+    rehash: hash also what stages read and wrote and what has not changed since.
 
     Raises Refused, with the mend, for a dirty tree, a lock that is not committed or that DVC calls stale, a dependency
     that is not as the commit has it, a stage whose record is not of the files as they are, weights that are not
@@ -99,7 +101,7 @@ def plan(root: Path, config: ReleaseConfig, version: str) -> ReleasePlan:
         licenses=config.licenses,
         rebuild=rebuildable.declared(root, config, scope),
     )
-    stages = stage_runs.gather(root, scope.folders)
+    stages = stage_runs.gather(root, scope.folders, rehash=rehash)
     replayable.check(root, [one.run.stage for one in stages.stages])
     folder = root / RELEASES / config.name / record.tag
     return ReleasePlan(
