@@ -64,13 +64,16 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT, *, mend: str = CHECK) -> st
         raise Malformed(f"{path} is not UTF-8 text: {problem.reason} at byte {problem.start}", mend=mend) from problem
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to the disk, and rename it into place. Parents are made."""
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write `data` beside `path`, flush it to the disk, and rename it into place. Parents are made.
+
+    mode: who may read and write the file.
+    """
     with _beside(path, directory=False) as (beside, descriptor):
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
         os.fsync(descriptor)
-        os.fchmod(descriptor, 0o644)
+        os.fchmod(descriptor, mode)
         beside.replace(path)
     sync_directory(path.parent)
 

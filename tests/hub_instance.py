@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.server.access.tokens import Role, TokenStore
+from registry.server.access.accounts import Accounts
+from registry.server.access.tokens import Role
 
 START_SECONDS = 60
 _NUMBERS = itertools.count()
@@ -50,7 +51,7 @@ class HubInstance:
         xet: whether it takes uploads by Xet, which the library prefers.
         options: more of the server's own, such as `--workers`, `2`.  before: code that it runs first.
         """
-        TokenStore(folder).create("builder", Role.WRITE, organizations, token=token)
+        Accounts.of(folder).issue("builder", Role.WRITE, organizations, token=token)
         port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
         code = f"{before}\nimport sys\nfrom registry.server.__main__ import main\nsys.exit(main())"
@@ -83,9 +84,9 @@ class HubInstance:
             "NO_PROXY": "127.0.0.1",
         }
 
-    def user(self, name: str, role: Role, *namespaces: str) -> str:
-        """The token of a new user."""
-        return TokenStore(self.root).create(name, role, namespaces)[1]
+    def user(self, name: str, role: Role, *namespaces: str, only: tuple[str, ...] | None = None) -> str:
+        """The token of a user, made if missing, and made a member of these organisations. only: what it is for."""
+        return Accounts.of(self.root).issue(name, role, namespaces, only=only)[1]
 
     def blob(self, sha256: str) -> Path:
         """Where the server keeps that large file."""

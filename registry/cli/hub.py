@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from registry import variables
-from registry.cli import output, tokens
+from registry.cli import organisations, output, tokens, users
+from registry.cli.folder import Root
 from registry.cli.signing import grouped
 from registry.cli.tree import App
 from registry.cli.verify import Endpoint, Verifying
 from registry.errors import InputError
 
 app = App(help="Look after a Hub of your own.", no_args_is_help=True)
+app.add_typer(users.app, name="user")
+app.add_typer(organisations.app, name="org")
 app.add_typer(tokens.app, name="token")
 
 
@@ -101,7 +104,7 @@ def _carry(
 
 @app.command(epilog="Example: glasshouse hub usage --root ./hub")
 def usage(
-    root: Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")],
+    root: Root,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show how many bytes each namespace and each repository holds, as a quota counts them."""
@@ -125,7 +128,7 @@ def usage(
 
 @app.command(epilog="Example: glasshouse hub log --root ./hub --head")
 def log(
-    root: Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")],
+    root: Root,
     head: Annotated[
         bool, typer.Option("--head", help="Print the digest that seals the log alone; note it down elsewhere.")
     ] = False,

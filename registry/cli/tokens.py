@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from registry.cli import output
+from registry.cli.folder import Json, Root, accounts_in
 from registry.cli.tree import App
 
 app = App(help="Give out and take away the tokens of `glasshouse serve`.", no_args_is_help=True)
@@ -17,45 +17,50 @@ TRUST = (
     "Example: glasshouse hub token trust --root ./hub --repo org/model --audience https://hub.example.org "
     "--issuer https://token.actions.githubusercontent.com --subject repo:org/project:environment:release"
 )
-Root = Annotated[Path, typer.Option("--root", help="The server's folder, as `glasshouse serve --root` has it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
-@app.command(epilog="Example: glasshouse hub token create ci --root ./hub --namespace lab --days 90")
+@app.command(epilog="Example: glasshouse hub token create ci --root ./hub --namespace lab --only lab/model --days 90")
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is; also their own namespace.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is: a user, made if missing.")],
     root: Root,
     role: Annotated[Literal["read", "write", "admin"], typer.Option(help="What it lets its holder do.")] = "write",
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", help="Besides their own; may be given several times.")
+        list[str] | None,
+        typer.Option("--namespace", help="Make them a member of it, made if missing; may be given several times."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="What alone it is for: lab, or lab/model; several times.", show_default="all"),
+    ] = None,
+    label: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
     days: Annotated[int | None, typer.Option(help="How long it lives.", min=1, show_default="for ever")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this once: the server keeps only its hash. It holds at the next request."""
-    from registry.server.access.tokens import Role, TokenStore
+    from registry.server.access.tokens import Role
 
     seconds = None if days is None else days * 86_400
-    made, token = TokenStore(root).create(name, Role(role), tuple(namespace or ()), seconds=seconds)
+    made, token = accounts_in(root).issue(
+        name, Role(role), tuple(namespace or ()), only=tuple(only) if only else None, label=label, seconds=seconds
+    )
     if as_json:
-        output.data({"id": made.id, "name": made.name, "role": str(made.role), "token": token})
+        output.data({"id": made.id, "name": made.name, "role": str(made.role), "only": made.only, "token": token})
         return
-    output.say(f"token {made.id} of {made.name}, {made.role} on {', '.join((made.name, *made.namespaces))}:")
+    output.say(f"token {made.id} of {made.name}, {made.role} on {_places(made.only)}:")
     print(token)
 
 
 @app.command("list", epilog="Example: glasshouse hub token list --root ./hub")
 def listing(root: Root, as_json: Json = False) -> None:
-    """Show every token's id, owner, role and namespaces; the tokens themselves are not kept."""
-    from registry.server.access.tokens import TokenStore
-
-    tokens = TokenStore(root).list()
+    """Show every token's id, user, role, and what it is for; the tokens themselves are not kept."""
+    tokens = accounts_in(root).tokens.list()
     if as_json:
         output.data([token.as_json() | {"sha256": None} for token in tokens])
         return
     for token in tokens:
         until = "for ever" if token.expires is None else time.strftime("until %Y-%m-%d", time.gmtime(token.expires))
-        print(f"{token.id}  {token.role:5}  {token.name}  {','.join(token.namespaces) or '-'}  {until}")
+        words = f"{token.id}  {token.role:5}  {token.name}  {_places(token.only)}  {until}  {token.label}"
+        print(output.printable(words.rstrip()))
 
 
 @app.command(epilog="Example: glasshouse hub token revoke 3f2a9c11d0b7 --root ./hub")
@@ -65,9 +70,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take a token away. Every worker of a running server declines it from its next request on."""
-    from registry.server.access.tokens import TokenStore
-
-    gone = TokenStore(root).revoke(token_id)
+    gone = accounts_in(root).tokens.revoke(token_id)
     if as_json:
         output.data({"id": gone.id, "name": gone.name})
     else:
@@ -93,3 +96,7 @@ def trust(
         output.data(made.as_json())
     else:
         print(f"{subject} of {issuer} may publish to {repo}")
+
+
+def _places(only: tuple[str, ...] | None) -> str:
+    return "all that is theirs" if only is None else ", ".join(only)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from registry.errors import InputError
 from registry.files import sync_directory
+from registry.server import format as folder_format
 from registry.server.check import answering
 from registry.server.locks import locked
-from registry.server.store import format as folder_format
 from registry.server.store.blobs import shard
 from registry.server.store.holdings import folders
 from registry.server.store.ledger import Ledger
@@ -25,7 +25,8 @@ from registry.server.store.places import BLOBS, BLOBS_URL, BOOKED, COLLECT_LOCK,
 from registry.server.store.repository import LOCK
 from registry.server.store.stores import blob_store
 
-BESIDES = ("tokens.json", "publishers.json", "audit.jsonl", "secret", BLOBS_URL, folder_format.FILE, "trust", BOOKED)
+BESIDES = ("people.json", "tokens.json", "publishers.json", "oidc.json", "audit.jsonl", "secret", BLOBS_URL,
+           folder_format.FILE, "trust", BOOKED)  # fmt: skip
 """What else is copied: files, and folders whole."""
 
 

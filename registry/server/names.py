@@ -23,7 +23,7 @@ _GITS_OWN = re.compile(r"(?i)(\.git|git~[0-9]+)[ .]*(:.*)?")
 """Git's own folder, on disks that fold case, shorten names, end them early, or do not see some letters of them."""
 RESERVED = frozenset(
     {"api", "models", "datasets", "spaces", "lfs", "healthz", "metrics", "oauth", "openapi.json", "v2", "xet",
-     "sign-in", "signer", "favicon.svg", "glasshouse-licences.txt"}
+     "settings", "sign-in", "sign-out", "signer", "favicon.svg", "glasshouse-licences.txt"}
 )  # fmt: skip
 """What no namespace can be called."""
 

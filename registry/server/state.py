@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.hub.client.upstream import Upstream
+from registry.server import format as folder_format
 from registry.server.access import rights
+from registry.server.access.accounts import Accounts
 from registry.server.access.audit_log import AuditLog
 from registry.server.access.auth import Links
 from registry.server.access.limits import ServerLimits
-from registry.server.access.tokens import TokenStore, User
+from registry.server.access.rights import User
 from registry.server.names import RepoName, pull_number
 from registry.server.store import copies, git, pulls, putting_away
-from registry.server.store import format as folder_format
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
 from registry.server.store.large_files import LargeFiles
@@ -52,7 +53,7 @@ class Hub:
     """Whether uploads by Xet are taken."""
     url: str | None
     """Where clients reach it, behind a proxy; without a slash at the end."""
-    tokens: TokenStore
+    accounts: Accounts
     """Who is who."""
     links: Links
     """Signs links, and knows its own."""
@@ -103,7 +104,7 @@ class Hub:
             limits,
             xet,
             url,
-            TokenStore(root),
+            Accounts.of(root),
             Links(root),
             large,
             AuditLog(root),
@@ -168,7 +169,7 @@ class Hub:
         What somebody proposes who may not write is booked to them. Raises Problem 403 where it is not theirs to make,
         or beyond the quota; else as `Repository.commit`.
         """
-        quota, own = self.large.quota, user.may_write(repo.name)
+        quota, own = self.large.quota, rights.may_write(user, repo)
         payer = repo.name.owner if own else user.name
         try:
             with self.large.staying(repo, asked.large), quota.spending(payer, asked.size):
@@ -207,7 +208,7 @@ class Hub:
 
 def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> NewCommit:
     if proposed:
-        rights.check_propose(user)
+        rights.check_propose(user, repo)
         summary, words = asked.summary, asked.description
         pull, oid = pulls.propose(repo, user.name, revision, asked.parent, asked.changes, summary, words)
         return NewCommit(oid, pull)

@@ -15,13 +15,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from registry.files import write_atomic
-from registry.server.access.tokens import TokenStore, User
+from registry.server.access.accounts import Accounts
+from registry.server.access.rights import User
 from registry.server.problems import Problem
 
 LINK_SECONDS = 3600
 
 
-def user(tokens: TokenStore, authorization: str | None) -> User | None:
+def user(accounts: Accounts, authorization: str | None) -> User | None:
     """Who sent that header; None for nobody. `Basic` is git's way: any user name, the token as the password.
 
     Raises Problem 401 for a token that is not known.
@@ -37,7 +38,7 @@ def user(tokens: TokenStore, authorization: str | None) -> User | None:
                 token = ""
         case _:
             return None
-    found = tokens.user(token)
+    found = accounts.holder(token)
     if found is None:
         raise Problem(401, "Invalid credentials in Authorization header")
     return found

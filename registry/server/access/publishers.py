@@ -111,7 +111,9 @@ def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Ex
             claims = _verify(identity, publisher)
             _use_up(root, signed, int(claims["exp"]))
             name = resource.removeprefix(DATASETS).split("/")[0]
-            _, token = tokens.create(name, Role.WRITE, seconds=SECONDS, repo=resource, by=publisher.subject)
+            _, token = tokens.create(
+                name, Role.WRITE, seconds=SECONDS, only=(resource,), workflow=publisher.subject, by=publisher.subject
+            )
             return Exchanged(token, SECONDS)
     raise Problem(403, f"nobody of that identity may publish to {resource[:200]}")
 

@@ -1,8 +1,10 @@
-"""Who has a token, and what it lets them do. `tokens.json` in the server's folder; tokens themselves are not in it.
+"""Tokens of users, and what each may do at most. `tokens.json` in the server's folder; the tokens are not in it.
 
-    read    reads private repositories of its owner and namespaces
-    write   also writes them, and proposes changes to whatever it can read
-    admin   everything, and alone: deletes repositories
+    read    reads what its user may read
+    write   also writes what its user may write, and proposes changes to whatever it can read
+    admin   everything, where its user is an admin
+
+A token can be for some namespaces and repositories alone. It never lets its holder do what its user may not do now.
 
 Law: a token that is revoked is declined by every worker at its next request.
 """
@@ -12,8 +14,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,16 +21,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from registry.errors import InputError
-from registry.files import write_atomic
-from registry.hub.reference import is_name
-from registry.records.record import Record, Sha256
+from registry.hub.reference import DATASETS, check_repository, is_name
+from registry.records.record import Given, Record, Sha256, absent
 from registry.server.access.audit_log import OPERATOR, AuditLog
-from registry.server.locks import locked
-from registry.server.names import RepoName
+from registry.server.access.kept import KeptRecord
 
 FILE = "tokens.json"
-MAX_BYTES = 8 << 20
 MIN_LENGTH = 8
+MAX_OF_ONE = 100
+"""Tokens of one user that hold at once."""
 PREFIX = "hf_"
 """Some clients refuse tokens that begin in another way; those that this server made before are still known."""
 
@@ -43,78 +42,63 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody with a token. namespaces: those whose repositories it is for, besides their own.
-
-    repo: the one repository that it is for, as `owner/name` or `datasets/owner/name`; None for no such limit.
-    token: the id of the token: two of one name may have other rights.
-    """
-
-    name: str
-    namespaces: tuple[str, ...] = ()
-    role: Role = Role.WRITE
-    repo: str | None = None
-    token: str = field(default="", compare=False)
-
-    def may_read(self, name: RepoName) -> bool:
-        """Whether that repository, should it be private, is theirs to read."""
-        if self.repo is not None and self.repo != name.url_path:
-            return False
-        return self.role is Role.ADMIN or name.owner == self.name or name.owner in self.namespaces
-
-    def may_write(self, name: RepoName) -> bool:
-        """Whether that repository is theirs to write."""
-        return self.role is not Role.READ and self.may_read(name)
-
-    @property
-    def may_propose(self) -> bool:
-        """Whether they may open pull requests where they can read."""
-        return self.role is not Role.READ
-
-
 class Token(Record):
     """One token, as it is stored."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     """What `glasshouse hub token list` shows and `revoke` takes."""
     name: str
-    """Whose it is."""
+    """Whose it is: a user; for a workflow, the namespace that it publishes to."""
     sha256: Sha256
     """The digest of the token."""
     role: Annotated[Role, Field(strict=False)]
     """What it lets them do."""
-    namespaces: tuple[str, ...]
-    """Whose repositories it is for, besides their own."""
-    repo: str | None = None
-    """The one repository that it is for; None for no such limit."""
+    only: tuple[str, ...] | None = absent()
+    """The namespaces and repositories that it is for; None for all that its user may reach."""
+    label: Annotated[str, Field(max_length=100)] = ""
+    """What it is for, in its user's words."""
+    workflow: Annotated[str | None, Given] = absent()
+    """Which trusted publisher's it is; None for a user's."""
     created: int
     """Seconds since 1970."""
     expires: int | None
     """Seconds since 1970; None for never."""
 
-    @field_validator("name", "namespaces")
+    @field_validator("only")
     @classmethod
-    def _are_names(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for name in (value,) if isinstance(value, str) else value:
-            if not is_name(name):
-                raise ValueError(f"{name[:100]!r} is not the name of a user or a namespace")
+    def _are_places(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for place in value or ():
+            if not is_place(place):
+                raise ValueError(f"{place[:100]!r} is not a namespace, nor OWNER/NAME of a repository")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError(f"{value[:100]!r} is not the name of a user or a namespace")
         return value
 
     def expired(self, now: float) -> bool:
         """Whether its time is over at `now`."""
         return self.expires is not None and self.expires <= now
 
-    @property
-    def user(self) -> User:
-        """Whom it stands for."""
-        return User(self.name, self.namespaces, self.role, self.repo, self.id)
+
+def is_place(text: str) -> bool:
+    """Whether a token can be for it: `lab`, `lab/model`, `datasets/lab/texts`."""
+    if "/" not in text:
+        return is_name(text)
+    try:
+        check_repository(text)
+    except InputError:
+        return False
+    return text.count("/") == 1 + text.startswith(DATASETS)
 
 
-class _Tokens(Record):
+class KeptTokens(Record):
     """tokens.json."""
 
-    schema_: Literal["glasshouse.tokens/v1"] = Field("glasshouse.tokens/v1", alias="schema")
+    schema_: Literal["glasshouse.tokens/v2"] = Field("glasshouse.tokens/v2", alias="schema")
     tokens: tuple[Token, ...] = ()
 
 
@@ -122,38 +106,41 @@ class TokenStore:
     """The tokens of the server whose folder is `root`. Read again whenever the file has changed."""
 
     def __init__(self, root: Path) -> None:
-        self._path = root / FILE
-        self._seen: tuple[int, int, int] | None = None
+        self._kept = KeptRecord(root / FILE, KeptTokens())
+        self._log = AuditLog(root)
+        self._indexed: KeptTokens | None = None
         self._by_digest: dict[str, Token] = {}
 
-    def user(self, token: str) -> User | None:
-        """Whose token that is; None for one that is not known, revoked, or expired. Raises InputError as `list`."""
-        self._refresh()
-        found = self._by_digest.get(_digest(token))
-        if found is None or found.expired(time.time()):
-            return None
-        return found.user
+    def find(self, secret: str) -> Token | None:
+        """That token; None for one that is not known, revoked, or expired. Raises InputError as `list`."""
+        known = self._kept.read()
+        if known is not self._indexed:
+            self._by_digest = {token.sha256: token for token in known.tokens}
+            self._indexed = known
+        found = self._by_digest.get(_digest(secret))
+        return None if found is None or found.expired(time.time()) else found
 
-    def list(self) -> tuple[Token, ...]:
-        """Every token. Raises InputError for a file that says anything else."""
-        return self._read().tokens
+    def list(self, name: str | None = None) -> tuple[Token, ...]:
+        """Every token, or those of one user. Raises InputError for a file that says anything else."""
+        return tuple(each for each in self._kept.read().tokens if name in (None, each.name))
 
     def create(
         self,
         name: str,
         role: Role,
-        namespaces: tuple[str, ...] = (),
         *,
+        only: tuple[str, ...] | None = None,
+        label: str = "",
         seconds: int | None = None,
-        repo: str | None = None,
+        workflow: str | None = None,
         token: str | None = None,
         by: str = OPERATOR,
     ) -> tuple[Token, str]:
         """(what is stored, the token itself, which is told this once). seconds: how long it lives; None for ever.
 
-        repo: the one repository that it is for.  token: chosen by the caller, where it must be known before.
+        only, label, workflow: as `Token` has them.  token: chosen by the caller, where it must be known before.
         by: who makes it, for the audit log.
-        Raises InputError for a bad name or token.
+        Raises InputError for a bad name, place or token, and for one token too many.
         """
         secret = token or PREFIX + secrets.token_urlsafe(32)
         if len(secret) < MIN_LENGTH or not secret.isascii() or not secret.isprintable() or " " in secret:
@@ -164,52 +151,43 @@ class TokenStore:
             "name": name,
             "sha256": _digest(secret),
             "role": str(role),
-            "namespaces": list(namespaces),
-            "repo": repo,
+            "label": label,
             "created": now,
             "expires": None if seconds is None else now + seconds,
+            **({} if only is None else {"only": list(only)}),
+            **({} if workflow is None else {"workflow": workflow}),
         }
         made = Token.from_json(row, name="the token")
-        with self._lock():
-            others = tuple(each for each in self._read().tokens if each.sha256 != made.sha256 and not each.expired(now))
-            self._write(_Tokens(tokens=(*others, made)))
-        told = {"namespaces": list(made.namespaces), "role": str(made.role), "repo": made.repo, "expires": made.expires}
-        AuditLog(self._path.parent).add("token created", by, f"{made.name} {made.id}", told)
+
+        def work(known: KeptTokens) -> KeptTokens:
+            others = tuple(each for each in known.tokens if each.sha256 != made.sha256 and not each.expired(now))
+            if sum(each.name == name for each in others) >= MAX_OF_ONE:
+                raise InputError(f"{name} has {MAX_OF_ONE} tokens", mend="revoke those that are not needed")
+            return KeptTokens(tokens=(*others, made))
+
+        self._kept.change(work)
+        told = {"role": str(made.role), "only": made.only and list(made.only), "expires": made.expires}
+        self._log.add("token created", by, f"{made.name} {made.id}", told)
         return made, secret
 
-    def revoke(self, token_id: str) -> Token:
-        """Take a token away. Raises InputError where there is none of that id."""
-        with self._lock():
-            tokens = self._read().tokens
-            gone = next((token for token in tokens if token.id == token_id), None)
-            if gone is None:
+    def revoke(self, token_id: str, *, of: str | None = None, by: str = OPERATOR) -> Token:
+        """Take a token away. of: the user whose it must be. Raises InputError where there is none of that id."""
+        gone: list[Token] = []
+
+        def work(known: KeptTokens) -> KeptTokens:
+            gone[:] = [each for each in known.tokens if each.id == token_id and of in (None, each.name)]
+            if not gone:
                 raise InputError(f"there is no token {token_id[:40]!r}", mend="glasshouse hub token list --root DIR")
-            self._write(_Tokens(tokens=tuple(token for token in tokens if token is not gone)))
-        AuditLog(self._path.parent).add("token revoked", OPERATOR, f"{gone.name} {gone.id}", {})
-        return gone
+            return KeptTokens(tokens=tuple(each for each in known.tokens if each not in gone))
 
-    def _refresh(self) -> None:
-        try:
-            info = self._path.stat()
-        except FileNotFoundError:
-            self._seen, self._by_digest = None, {}
-            return
-        now = (info.st_ino, info.st_mtime_ns, info.st_size)
-        if now != self._seen:
-            self._by_digest = {token.sha256: token for token in self._read().tokens}
-            self._seen = now
+        self._kept.change(work)
+        self._log.add("token revoked", by, f"{gone[0].name} {gone[0].id}", {})
+        return gone[0]
 
-    def _read(self) -> _Tokens:
-        if not self._path.exists():
-            return _Tokens()
-        return _Tokens.read(self._path, max_bytes=MAX_BYTES)
-
-    def _write(self, tokens: _Tokens) -> None:
-        write_atomic(self._path, tokens.to_bytes())
-
-    def _lock(self) -> AbstractContextManager[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        return locked(self._path.with_suffix(".lock"))
+    def revoke_all(self, name: str, *, by: str = OPERATOR) -> None:
+        """Take away every token of a user."""
+        for each in self.list(name):
+            self.revoke(each.id, by=by)
 
 
 def _digest(token: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,8 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from registry.hub import metadata
 from registry.server.access import publishers
-from registry.server.access.tokens import Role
-from registry.server.routes import bodies, receiving
+from registry.server.routes import bodies, people, receiving
 from registry.server.routes.asking import hub, member
 from registry.server.routes.declared import takes
 
@@ -19,7 +19,7 @@ from registry.server.routes.declared import takes
 async def whoami(request: Request) -> JSONResponse:
     """GET /api/whoami-v2."""
     user = member(request)
-    may = "read" if user.role is Role.READ else "write"
+    orgs = [{**people.organisation(name), "roleInOrg": people.ROLES[role]} for name, role in user.roles.items()]
     return JSONResponse(
         {
             "type": "user",
@@ -27,8 +27,8 @@ async def whoami(request: Request) -> JSONResponse:
             "name": user.name,
             "fullname": user.name,
             "isPro": False,
-            "orgs": [{"type": "org", "name": name, "roleInOrg": may} for name in user.namespaces],
-            "auth": {"type": "access_token", "accessToken": {"displayName": user.name, "role": may}},
+            "orgs": orgs,
+            "auth": {"type": "access_token", "accessToken": people.told_of_token(user)},
         }
     )
 
@@ -38,7 +38,8 @@ async def exchange(request: Request) -> JSONResponse:
     """POST /oauth/token: a token for the identity token of a workflow that is trusted with a repository."""
     body = await receiving.read(request, bodies.Exchange)
     here = hub(request)
-    bought = await run_in_threadpool(publishers.exchange, here.root, here.tokens, body.subject_token, body.resource)
+    buy = partial(publishers.exchange, here.root, here.accounts.tokens)
+    bought = await run_in_threadpool(buy, body.subject_token, body.resource)
     kind = "urn:ietf:params:oauth:token-type:access_token"
     return JSONResponse(
         {

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from registry.server.access import auth, rights
-from registry.server.access.tokens import User
+from registry.server.access.rights import User
 from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.state import Hub
@@ -38,7 +38,7 @@ def user(request: Request) -> User | None:
     origin = request.headers.get("origin")
     if header[:6].lower() == "basic " and origin is not None and not f"{base_url(request)}/".startswith(f"{origin}/"):
         raise Problem(403, "a password is not taken from another site's page")
-    found = auth.user(hub(request).tokens, request.headers.get("authorization"))
+    found = auth.user(hub(request).accounts, request.headers.get("authorization"))
     if found is not None and "seen" in request.scope:
         request.scope["seen"]["user"] = found.name
     return found
@@ -98,7 +98,7 @@ def proposable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
     asking = member(request)
     found = _own(opened(request))
-    rights.check_propose(asking)
+    rights.check_propose(asking, found)
     return found, asking
 
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from registry.errors import InputError
-from registry.hub.reference import is_name
 from registry.server.problems import Problem
 from registry.server.routes import bodies, paging, receiving
 from registry.server.routes.asking import base_url, hub, member, note, repository, writable
@@ -69,7 +68,7 @@ async def grant(request: Request) -> JSONResponse:
     repo, _ = writable(request)
     body = await receiving.read(request, bodies.GrantAccess)
     try:
-        known = is_name(body.user) and any(token.name == body.user for token in hub(request).tokens.list())
+        known = hub(request).accounts.people.read().user(body.user) is not None
     except InputError as problem:
         raise Problem(400, problem.message) from problem
     if not known:

@@ -76,7 +76,7 @@ async def delete(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.DeleteRepository)
     name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
     repo = await run_in_threadpool(hub(request).readable, name, user)
-    rights.check_delete(user)
+    rights.check_delete(user, repo)
     await in_turn(repo, repo.delete, hub(request).repositories, user.name)
     await note(request, "repository deleted", repo.name.url_path)
     return JSONResponse({})

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from registry.server import names
 from registry.server.access import rights
-from registry.server.access.tokens import User
+from registry.server.access.rights import User
 from registry.server.problems import Problem
 from registry.server.routes import bodies, proposing, receiving
 from registry.server.routes.asking import base_url, hub, proposable, writable
@@ -59,7 +59,7 @@ async def commit(request: Request) -> JSONResponse:
     with hub(request).large.uploads.one(rights.max_commit(user, repo), mark_of(user.name)) as upload:
         await receiving.spool(request, upload)
         upload.close()
-        payer = repo.name.owner if user.may_write(repo.name) else user.name
+        payer = repo.name.owner if rights.may_write(user, repo) else user.name
         check = partial(hub(request).large.quota.check, payer)
         asked = await run_in_threadpool(commits.read, upload.path, repo, check)
     try:

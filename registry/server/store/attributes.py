@@ -41,7 +41,12 @@ def asked_for(folder: Path, commit: str, paths: Sequence[str]) -> set[str]:
 
 
 def merged(folder: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
-    """(the tree of both commits together, the files at which they conflict). Source: git-merge-tree(1)."""
+    """(the tree of both commits together, the files at which they conflict). Source: git-merge-tree(1).
+
+    Where they have no commit in common, for a history was made anew, every file of `theirs` conflicts.
+    """
+    if not git.run(folder, "merge-base", ours, theirs, allowed=(0, 1)):
+        return ours, [row.path for row in git.tree(folder, theirs)]
     with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
         union = Path(scratch) / "attributes"
         union.write_text(_UNION)

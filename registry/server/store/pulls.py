@@ -225,7 +225,7 @@ def _new(repo: Repository, author: str, title: str, words: str, branch: str, sta
 
 
 def _is_ancestor(repo: Repository, older: str, newer: str) -> bool:
-    return git.run(repo.folder, "merge-base", older, newer).decode().strip() == older
+    return git.run(repo.folder, "merge-base", older, newer, allowed=(0, 1)).decode().strip() == older
 
 
 def _is_there(pull: Pull, refs: Mapping[str, str]) -> bool:

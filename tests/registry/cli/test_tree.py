@@ -14,6 +14,7 @@ from registry import canonical
 from registry.attest.predicates import Standing
 from registry.audit.packages import EnvironmentKind
 from registry.cli.tree import OUTPUT, RENAMED
+from registry.server.access.people import NamespaceRole
 from registry.server.access.tokens import Role
 from registry.verification.case import DigestMode
 from tests.goldens.make_releases import goldens
@@ -77,6 +78,7 @@ def test_verifying_loads_nothing_that_it_does_not_need(tmp_path: Path, name: str
         ("audit rebuild", "--environment", get_args(EnvironmentKind)),
         ("release status", "--say", get_args(Standing)),
         ("hub token create", "--role", tuple(Role)),
+        ("hub org member", "--role", (*NamespaceRole, "none")),
     ],
 )
 def test_what_can_be_chosen_is_listed_completed_and_all_there_is(
@@ -90,7 +92,8 @@ def test_what_can_be_chosen_is_listed_completed_and_all_there_is(
 
 
 def test_commands_are_completed_but_for_those_that_are_called_something_else_now() -> None:
-    assert completed("", "ver") == ["verify"] and completed("hub", "") == ["push", "pull", "usage", "log", "token"]
+    assert completed("", "ver") == ["verify"]
+    assert completed("hub", "") == ["push", "pull", "usage", "log", "user", "org", "token"]
     assert "token" not in completed("", "") and {"release", "audit"} <= set(completed("", ""))
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from registry.errors import InputError
 from registry.server import check
+from registry.server import format as folder_format
 from registry.server.access.tokens import Role
 from registry.server.backup import back_up
 from registry.server.state import Hub
-from registry.server.store import format as folder_format
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, commit, put, upload
 

@@ -13,7 +13,9 @@ import pytest
 
 from registry.hub.client import HubClient
 from registry.server import check, collecting
-from registry.server.access.tokens import Role, User
+from registry.server.access.people import NamespaceRole
+from registry.server.access.rights import User
+from registry.server.access.tokens import Role
 from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.state import Hub
@@ -84,7 +86,7 @@ def test_a_commit_does_not_name_what_was_just_taken_away(tmp_path: Path) -> None
     repo = Repository.open(hub.repositories, name)
     asked = commits.Asked("A commit", "", None, (), 0, {"a" * 64: 5}, tmp_path / "apart")
     with pytest.raises(Problem, match="does not exist"):
-        hub.commit(repo, User("alice", ("lab",)), "main", asked, proposed=False)
+        hub.commit(repo, User("alice", {"lab": NamespaceRole.WRITE}), "main", asked, proposed=False)
 
 
 def test_after_half_is_deleted_the_disk_holds_the_other_half(lab: HubInstance) -> None:

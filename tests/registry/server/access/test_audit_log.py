@@ -33,11 +33,13 @@ def test_what_is_done_with_rights_is_written_down(tmp_path: Path) -> None:
     TokenStore(root).revoke(TokenStore(root).list()[0].id)
     rows = list(AuditLog(root).lines())
     assert [(row["event"], row["by"]) for row in rows] == [
-        ("token created", "operator"), ("token created", "operator"), ("repository created", "builder"),
+        ("user created", "operator"), ("organisation created", "operator"), ("role given", "operator"),
+        ("token created", "operator"), ("user created", "operator"), ("token created", "operator"),
+        ("repository created", "builder"),
         ("settings changed", "builder"), ("tag deleted", "builder"), ("repository deleted", "root"),
         ("token revoked", "operator"),
     ]  # fmt: skip
-    settings = rows[3]
+    settings = rows[7]
     assert settings["about"] == "lab/one" and settings["facts"]["private"] and settings["facts"]["gated"] == "auto"
     assert settings["facts"]["request"] == headers["x-request-id"]
     assert headers["x-request-id"] in {json.loads(line)["id"] for line in log.read_text().splitlines()}

@@ -13,7 +13,9 @@ import pytest
 from registry.errors import CredentialsError, InputError
 from registry.hub.client import HubClient
 from registry.server.access import rights
-from registry.server.access.tokens import Role, User
+from registry.server.access.people import NamespaceRole
+from registry.server.access.rights import User
+from registry.server.access.tokens import Role
 from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.store import pulls
@@ -133,10 +135,17 @@ def test_nobody_writes_without_a_token(hub: HubInstance, repo: str, token: str, 
     ("user", "may"),
     [
         (User("owner"), "propose write"),
-        (User("other", ("owner",)), "propose write"),
+        (User("other", {"owner": NamespaceRole.WRITE}), "propose write"),
+        (User("other", {"owner": NamespaceRole.OWNER}), "propose write"),
+        (User("other", {"owner": NamespaceRole.READ}), "propose"),
+        (User("other", {"owner": NamespaceRole.WRITE}, Role.READ), ""),
         (User("other"), "propose"),
         (User("owner", role=Role.READ), ""),
-        (User("owner", repo="owner/another"), "propose"),
+        (User("owner", only=("owner/another",)), ""),
+        (User("owner", only=("owner/model",)), "propose write"),
+        (User("other", only=("owner",)), "propose"),
+        (User("OWNER"), "propose"),
+        (User("root", role=Role.ADMIN, only=("other",)), ""),
         (User("root", role=Role.ADMIN), "propose write delete"),
     ],
 )
@@ -145,9 +154,9 @@ def test_each_right_is_a_problem_for_whom_it_is_not(tmp_path: Path, user: User, 
     Repository.create(tmp_path, name, "owner", {"a.txt": b"text"})
     repo = Repository.open(tmp_path, name)
     checks: dict[str, Callable[[], None]] = {
-        "propose": lambda: rights.check_propose(user),
+        "propose": lambda: rights.check_propose(user, repo),
         "write": lambda: rights.check_write(user, repo),
-        "delete": lambda: rights.check_delete(user),
+        "delete": lambda: rights.check_delete(user, repo),
     }
     for right, check in checks.items():
         if right in may.split():

@@ -14,39 +14,82 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.server.access.tokens import Role, TokenStore, User
+from registry.server.access import rights, tokens
+from registry.server.access.accounts import Accounts
+from registry.server.access.people import NamespaceRole
+from registry.server.access.rights import Right, User
+from registry.server.access.tokens import Role, TokenStore
+from registry.server.names import RepoName
 
 COMMAND = Path(sys.executable).parent / "glasshouse"
 
 
 def test_tokens_live_until_they_are_revoked(tmp_path: Path) -> None:
-    store, worker = TokenStore(tmp_path), TokenStore(tmp_path)
-    made, token = store.create("ci", Role.WRITE, ("lab",))
-    assert worker.user(token) == User("ci", ("lab",), Role.WRITE)
+    here, worker = Accounts.of(tmp_path), Accounts.of(tmp_path)
+    made, token = here.issue("ci", Role.WRITE, ("lab",))
+    assert worker.holder(token) == User("ci", {"lab": NamespaceRole.WRITE}, Role.WRITE)
     assert token not in (tmp_path / "tokens.json").read_text()
-    _, other = store.create("guest", Role.READ)
-    assert worker.user(other) == User("guest", (), Role.READ)
-    assert store.revoke(made.id).name == "ci"
-    assert worker.user(token) is None and worker.user(other) is not None
+    _, other = here.issue("guest", Role.READ)
+    assert worker.holder(other) == User("guest", {}, Role.READ)
     with pytest.raises(InputError, match="no token"):
-        store.revoke(made.id)
+        here.tokens.revoke(made.id, of="guest")
+    assert here.tokens.revoke(made.id).name == "ci"
+    assert worker.holder(token) is None and worker.holder(other) is not None
+    with pytest.raises(InputError, match="no token"):
+        here.tokens.revoke(made.id)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("tokens.json", "people.json")} == {0o600}
 
 
 def test_tokens_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = TokenStore(tmp_path)
-    _, token = store.create("ci", Role.WRITE, seconds=60)
-    assert store.user(token) is not None
+    here = Accounts.of(tmp_path)
+    _, token = here.issue("ci", Role.WRITE, seconds=60)
+    assert here.holder(token) is not None
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
-    assert store.user(token) is None
+    assert here.holder(token) is None
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "a--b", "x" * 97])
+def test_a_token_never_does_more_than_its_user_may_now(tmp_path: Path) -> None:
+    here, lab = Accounts.of(tmp_path), RepoName("models", "lab", "one")
+    _, token = here.issue("alice", Role.ADMIN, ("lab",))
+    _, limited = here.issue("alice", Role.WRITE, only=("lab/two", "datasets/lab/one"))
+
+    def may(secret: str, right: Right, name: RepoName = lab) -> bool:
+        return rights.may(here.holder(secret), right, name)
+
+    assert may(token, Right.DELETE) and may(token, Right.WRITE, RepoName("models", "other", "one"))
+    assert not may(limited, Right.READ) and may(limited, Right.WRITE, RepoName("datasets", "lab", "one"))
+    here.people.change_user("alice", event="user changed", admin=False)
+    assert may(token, Right.WRITE) and not may(token, Right.DELETE)
+    here.people.set_role("lab", "alice", NamespaceRole.READ)
+    assert may(token, Right.READ) and not may(token, Right.WRITE)
+    here.people.set_role("lab", "alice", None)
+    assert not may(token, Right.READ) and not may(limited, Right.READ, RepoName("models", "lab", "two"))
+    here.remove("alice")
+    assert here.holder(token) is None and here.tokens.list() == ()
+
+
+def test_a_user_has_a_bounded_number_of_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MAX_OF_ONE", 2)
+    here = Accounts.of(tmp_path)
+    for name in ("a", "a", "b"):
+        here.issue(name, Role.READ)
+    with pytest.raises(InputError, match="has 2 tokens"):
+        here.issue("a", Role.READ)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "a--b", "x" * 97, "settings"])
 def test_names_are_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError):
-        TokenStore(tmp_path).create(name, Role.READ)
+        Accounts.of(tmp_path).issue(name, Role.READ)
     with pytest.raises(InputError):
-        TokenStore(tmp_path).create("ci", Role.READ, (name,))
+        Accounts.of(tmp_path).issue("ci", Role.READ, (name,))
+
+
+@pytest.mark.parametrize("place", ["", "/", "lab/", "a/b/c", "models/a/b", "../x", "a b", "lab/*"])
+def test_what_a_token_is_for_is_a_namespace_or_a_repository(tmp_path: Path, place: str) -> None:
+    with pytest.raises(InputError, match="namespace"):
+        Accounts.of(tmp_path).issue("ci", Role.READ, only=(place,))
 
 
 @given(st.binary(max_size=80))
@@ -55,7 +98,7 @@ def test_any_file_of_tokens_is_read_or_refused(tmp_path_factory: pytest.TempPath
     root.mkdir(exist_ok=True)
     (root / "tokens.json").write_bytes(data)
     try:
-        assert TokenStore(root).user("a-token") is None
+        assert TokenStore(root).find("a-token") is None
     except InputError:
         return
 
@@ -65,9 +108,10 @@ def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
         done = subprocess.run([COMMAND, "token", *words, "--root", tmp_path, "--json"], capture_output=True, check=True)
         return json.loads(done.stdout)
 
-    made = run("create", "ci", "--role", "read", "--namespace", "lab", "--days", "3")
-    assert TokenStore(tmp_path).user(made["token"]) == User("ci", ("lab",), Role.READ)
+    made = run("create", "ci", "--role", "read", "--namespace", "lab", "--days", "3", "--only", "lab/model")
+    held = Accounts.of(tmp_path).holder(made["token"])
+    assert held == User("ci", {"lab": NamespaceRole.READ}, Role.READ, ("lab/model",))
     (row,) = run("list")
-    assert (row["id"], row["sha256"], row["namespaces"]) == (made["id"], None, ["lab"])
+    assert (row["id"], row["sha256"], row["only"]) == (made["id"], None, ["lab/model"])
     assert run("revoke", made["id"])["name"] == "ci"
     assert run("list") == []

@@ -190,7 +190,7 @@ def test_xorbs_have_proper_names(hub: HubInstance, bearer: dict[str, str], name:
 
 def test_two_tokens_of_one_name_do_not_share_what_they_sent(hub: HubInstance) -> None:
     """One of them may be for a namespace whose repositories are private."""
-    lab, other = hub.user("ci", Role.WRITE, "lab"), hub.user("ci", Role.WRITE, "other")
+    lab, other = (hub.user("ci", Role.WRITE, owner, only=(owner,)) for owner in ("lab", "other"))
     for owner, token in (("lab", lab), ("other", other)):
         body = {"name": "one", "organization": owner, "private": owner == "lab"}
         assert ask(hub, "POST", "/api/repos/create", body, token=token)[0] in (200, 409)

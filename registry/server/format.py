@@ -12,6 +12,7 @@ from pathlib import Path
 
 from registry.errors import InputError
 from registry.files import write_atomic
+from registry.server.access.takeover import take_over
 from registry.server.locks import locked
 from registry.server.store.places import UPLOADS, XORB_MAPS
 from registry.server.store.uploads import PACKED
@@ -29,7 +30,7 @@ def _to_1(root: Path) -> None:
     (root / "quota.lock").unlink(missing_ok=True)
 
 
-UPGRADES: tuple[Callable[[Path], None], ...] = (_to_1,)
+UPGRADES: tuple[Callable[[Path], None], ...] = (_to_1, take_over)
 """What brings a folder of format N to N + 1, by N."""
 FORMAT = len(UPGRADES)
 
