@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from registry.attest.audits import Challenge
 from registry.audit import chain_checks, checkpoint_checks
 from registry.audit.checkpoint_sources import Shelf
 from registry.audit.subject import Audited
 from registry.errors import Unavailable
+from registry.records.checkpoint_chain import Checkpoint
 from registry.report import Check, Step, ask
 
 
@@ -45,12 +47,19 @@ def _chain(audited: Audited) -> Iterator[Check]:
 def _checkpoints(audited: Audited, asked: Challenge, shelf: Shelf) -> Iterator[Check]:
     moments = chain_checks.second_moments(audited.root, audited.chain, audited.project)
     folders = shelf.at_hand()
+    last: tuple[Checkpoint, Path] | None = None
     for number, entry in enumerate(audited.chain.entries):
         try:
             folder = (shelf if number in asked.chosen else folders).find(entry)
         except Unavailable:
+            last = None
             continue
         where = f"where segment {number} begins" if number < asked.segments else f"where segment {number - 1} ends"
         is_adamw, sum_ = audited.project.replay.adamw is not None, moments.get(entry.step)
         question = partial(checkpoint_checks.plausible, entry, folder, is_adamw=is_adamw, moments=sum_)
         yield ask(Step.CHAIN, f"checkpoint at step {entry.step}, {where}", question)
+        if last is not None and (adamw := audited.project.adamw) is not None:
+            _, beta2 = adamw
+            question = partial(checkpoint_checks.descend, last[0], entry, (last[1], folder), beta2)
+            yield ask(Step.CHAIN, f"second moments from step {last[0].step} to step {entry.step}", question)
+        last = entry, folder

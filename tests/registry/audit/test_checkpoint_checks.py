@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from registry.audit.checkpoint_checks import plausible
+from registry.audit.checkpoint_checks import descend, plausible
 from registry.digest import sha256_file
 from registry.errors import Unavailable, VerificationError
 from registry.records.checkpoint_chain import Checkpoint, FileDigests, Positions
@@ -111,3 +111,26 @@ def test_a_type_that_is_not_looked_into_is_unknown(tmp_path: Path) -> None:
     save_file({name: array.astype("i4") for name, array in weights.items()}, tmp_path / "c" / WEIGHTS)
     with pytest.raises(Unavailable, match="I32"):
         plausible(entry(tmp_path / "c", 2), tmp_path / "c")
+
+
+def test_a_second_moment_falls_no_faster_than_forgetting_lets_it(tmp_path: Path) -> None:
+    """AdamW by hand, in float32: what a step leaves is enough, and a little less is named; with its tensor."""
+    beta2, steps = 0.95, 40
+    before, after = checkpoint(tmp_path / "before", 2), checkpoint(tmp_path / "after", 2 + steps)
+    random = np.random.default_rng(0)
+    state = load_file(tmp_path / "before" / OPTIMIZER)
+    moments_ = random.lognormal(-20, 20, (3, 4)).astype("f4")
+    moments_[0, 0], moments_[0, 1] = 0, 1e-38
+    state["a.weight.exp_avg_sq"] = moments_
+    save_file(state, tmp_path / "before" / OPTIMIZER)
+    folders = (tmp_path / "before", tmp_path / "after")
+    later = load_file(folders[1] / OPTIMIZER)
+    for _ in range(steps):
+        moments_ = (moments_ * np.float32(beta2)).astype("f4")
+    later["a.weight.exp_avg_sq"] = moments_
+    save_file(later, folders[1] / OPTIMIZER)
+    assert f"0.95^{steps}" in descend(before, after, folders, beta2)
+    moments_[2, 3] *= np.float32(0.999)
+    save_file(later, folders[1] / OPTIMIZER)
+    with pytest.raises(VerificationError, match=f"a.weight.exp_avg_sq falls from .* in {steps} steps"):
+        descend(before, after, folders, beta2)
