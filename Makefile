@@ -1,6 +1,7 @@
 # Everything a newcomer types:
 #   make demo    rebuild the default model, release, sign, publish and verify it, in a clone of its own (.demo/)
 #   make test    the whole check: ruff, mypy --strict, import-linter, pytest
+#   make slow    what make test leaves out because a shorter run proves nearly as much: more kills, processes, builds
 #   make bases   fine-tune a release, whole and by an adapter, and verify through both
 #   make evaluate  measure a model by tasks of lm-evaluation-harness, release it, and run the evaluation again
 #   make bench   throughput, as ratios to a named peer
@@ -43,7 +44,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test bases bench fuzz get-started environments kinds layouts npm peers deps docs
+.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts npm peers deps docs
 .PHONY: evaluate axe browser wheel lock clean
 
 setup: $(READY)
@@ -90,6 +91,9 @@ test: setup
 	@echo "$(BIN)/mypy, beside the tests"; $(BIN)/mypy > .venv/mypy.log 2>&1 & types=$$!; \
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder; tests=$$?; \
 	wait $$types; types=$$?; cat .venv/mypy.log; exit $$((tests | types))
+
+slow: setup
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 bases: setup
 	$(BIN)/python -m pytest -m bases tests/e2e/test_fine_tuning.py

@@ -163,7 +163,7 @@ def check(profile: Profile) -> NumericProfile:
     from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
     torch.set_num_threads(profile.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second to load a compiler
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
     torch.backends.cudnn.set_flags(_enabled=True, _benchmark=False, _deterministic=True)  # type: ignore[no-untyped-call]

@@ -32,12 +32,13 @@ def main() -> None:
     """Export the model that params.yaml in the current directory describes."""
     settings = params.load()
     determinism.apply(determinism.named(settings.train.profile))
-    from pipelines import fine_tuning  # it loads torch, which has to come after the profile
-
-    trained, name = RunFolder(TRAINED), fine_tuning.exported_weights(settings)
+    trained = RunFolder(TRAINED)
     chain = Chain.read(trained.chain)
     entry = last(settings, chain)
     trained.verify(entry)
+    from pipelines import fine_tuning  # it loads torch, which has to come after the profile
+
+    name = fine_tuning.exported_weights(settings)
     with directory_beside(OUT) as folder:
         shutil.copyfile(trained.checkpoint(entry.step) / WEIGHTS, folder / name)
         for path in sorted(TOKENIZER.iterdir()):

@@ -30,6 +30,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        gc.freeze()  # else Python searches all that torch loaded once more before it ends, for a second or more
 
 
 @contextmanager

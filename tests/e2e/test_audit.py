@@ -99,33 +99,35 @@ def work(place: Workshop, asked: Challenge, checkpoints: Path, effort: Effort) -
 
 
 @dataclasses.dataclass(frozen=True)
-class Departed:
-    """What came of segment 0, trained on the signed data, beside the checkpoints of the poisoned training."""
+class Lie:
+    """Every segment of a forged chain, trained on the signed data, beside the checkpoints that the chain tells of."""
 
     work: Segments
-    segment: ReplayedSegment
+    altered: str
+    """The tensor of the optimizer at step 3 in which a number is another."""
+    found: dict[int, ReplayedSegment]
+    """What came of each, by its number."""
 
-    def with_effort(self, effort: Effort) -> ReplayedSegment:
-        """What came of it, compared anew."""
-        return dataclasses.replace(self.work, effort=effort).result(0, 1.0)
-
-    def where_bits_differ(self, why: str) -> Departed:
-        """As on a machine on which the same bits are not promised."""
+    def where_bits_differ(self, why: str, effort: Effort = SOONEST) -> ReplayedSegment:
+        """What came of segment 4, compared anew, as on a machine on which the same bits are not promised."""
         place = dataclasses.replace(self.work.place, cannot=(why,))
-        work = dataclasses.replace(self.work, data=dataclasses.replace(self.work.data, place=place))
-        return Departed(work, work.result(0, 1.0))
+        data = dataclasses.replace(self.work.data, place=place)
+        return dataclasses.replace(self.work, data=data, effort=effort).result(4, 1.0)
 
 
 @pytest.fixture(scope="module")
-def departed(opened: Workshop, poisoned: Project, tmp_path_factory: pytest.TempPathFactory) -> Departed:
-    """Trained once for all who look at it."""
-    folder = poisoned.root / CHECKPOINTS
-    lie = with_chain(opened.audited, relinked(opened.audited.chain, folder))
-    place = elsewhere(opened, lie, tmp_path_factory.mktemp("departed"))
-    asked = Challenge(head=lie.chain.head, segments=len(lie.chain.entries) - 1, chosen=(0,))
-    begun = work(place, asked, folder, SOONEST)
-    (segment,) = begun.replay()
-    return Departed(begun, segment)
+def lie(opened: Workshop, released: Released, poisoned: Project, tmp_path_factory: pytest.TempPathFactory) -> Lie:
+    """Honest to step 2; at 3 the optimizer is altered, at 9 stands another training. Trained once for all who look."""
+    root = tmp_path_factory.mktemp("lie")
+    folder = Path(shutil.copytree(released.project.root / CHECKPOINTS, root / "checkpoints"))
+    altered = forging.alter(folder, 3)
+    forging.replace(folder, 9, poisoned.root / CHECKPOINTS)
+    forged = with_chain(opened.audited, relinked(opened.audited.chain, folder))
+    forged.chain.verify()
+    count = len(forged.chain.entries) - 1
+    asked = Challenge(head=forged.chain.head, segments=count, chosen=tuple(range(count)))
+    begun = work(elsewhere(opened, forged, root / "scratch"), asked, folder, SOONEST)
+    return Lie(begun, altered, {segment.number: segment for segment in begun.replay()})
 
 
 @pytest.fixture
@@ -134,46 +136,41 @@ def forged(released: Released, tmp_path: Path) -> Path:
     return Path(shutil.copytree(released.project.root / CHECKPOINTS, tmp_path / "forged"))
 
 
-def test_every_segment_of_an_honest_release_comes_out_the_same(
-    opened: Workshop, released: Released, tmp_path: Path
-) -> None:
-    count = len(opened.audited.chain.entries) - 1
-    place = elsewhere(opened, opened.audited, tmp_path / "scratch")
-    found = segments(place, tuple(range(count)), released.project.root / CHECKPOINTS)
-    assert [segment.verdict for segment in found.values()] == ["BITWISE"] * count
-    for segment, entry in zip(found.values(), opened.audited.chain.entries[1:], strict=True):
-        assert (segment.weights, segment.optimizer) == (entry.weights.file, entry.optimizer.file)
+def test_what_begins_at_an_honest_checkpoint_comes_out_the_same(opened: Workshop, lie: Lie) -> None:
+    for number in (0, 1, 2, 4):
+        segment, honest = lie.found[number], opened.audited.chain.entries[number + 1]
+        assert (segment.weights, segment.optimizer) == (honest.weights.file, honest.optimizer.file)
+    assert [number for number, segment in lie.found.items() if segment.verdict == "BITWISE"] == [0, 1]
 
 
-def test_a_checkpoint_trained_on_other_data_is_named(
-    opened: Workshop, poisoned: Project, forged: Path, tmp_path: Path
-) -> None:
-    """It stands between segments 3 (to step 6) and 4 (from step 6): both fail, the one before does not."""
-    forging.replace(forged, 6, poisoned.root / CHECKPOINTS)
-    lie = with_chain(opened.audited, relinked(opened.audited.chain, forged))
-    lie.chain.verify()
-    found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 3, 4), forged)
-    assert {number: segment.verdict for number, segment in found.items()} == {
-        2: "BITWISE", 3: "DIFFERENT", 4: "DIFFERENT"
-    }  # fmt: skip
-    assert "model.safetensors: the first tensor that differs is" in found[3].reason
-    assert "step 7 is the first whose loss or gradient departs" in found[4].reason
+def test_a_checkpoint_trained_on_other_data_is_named(lie: Lie) -> None:
+    """It stands between segments 4 (to step 9) and 5 (from step 9). Data and tokens are signed as they should be."""
+    assert (lie.found[4].verdict, lie.found[5].verdict) == ("DIFFERENT", "DIFFERENT")
+    assert "model.safetensors: the first tensor that differs is" in lie.found[4].reason
+    assert "step 10 is the first whose loss or gradient departs" in lie.found[5].reason
 
 
-def test_an_altered_optimizer_state_is_named_beside_one_that_cannot_be_loaded(
+def test_an_altered_optimizer_state_is_named(lie: Lie) -> None:
+    """It stands between segments 2 (to step 3) and 3 (from step 3)."""
+    chain, folder = lie.work.chain, lie.work.shelf.find(lie.work.chain.entries[3])
+    assert plausible(chain.entries[3], folder)
+    assert (lie.found[2].verdict, lie.found[3].verdict) == ("DIFFERENT", "DIFFERENT")
+    assert "model.safetensors" not in lie.found[2].reason
+    assert f"optimizer.safetensors: the first tensor that differs is {lie.altered}" in lie.found[2].reason
+    assert "is the first whose loss or gradient departs" in lie.found[3].reason
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_loaded_keeps_no_other_from_being_trained(
     opened: Workshop, forged: Path, tmp_path: Path
 ) -> None:
     """Segment 4 comes first, being longer, and ends its process, at which segment 2 is trained by another."""
-    altered = forging.alter(forged, 3)
     broken = forged / step_name(6) / OPTIMIZER
     save_file({name: array for name, array in load_file(broken).items() if not name.endswith(".step")}, broken)
     lie = with_chain(opened.audited, relinked(opened.audited.chain, forged))
-    assert plausible(lie.chain.entries[3], forged / step_name(3))
     found = segments(elsewhere(opened, lie, tmp_path / "scratch"), (2, 4), forged)
     assert found[4].verdict in ("UNAVAILABLE", "DIFFERENT") and found[4].weights is None, found[4].reason
-    assert found[2].verdict == "DIFFERENT" and "model.safetensors" not in found[2].reason
-    assert f"optimizer.safetensors: the first tensor that differs is {altered}" in found[2].reason
-    assert found[2].seconds > 0
+    assert found[2].verdict == "BITWISE" and found[2].seconds > 0
 
 
 def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, forged: Path, tmp_path: Path) -> None:
@@ -191,13 +188,6 @@ def test_two_swapped_checkpoints_are_named_and_no_code_is_run(audited: Audited, 
     assert sum(subject.startswith("checkpoint") for subject in said) == 2
     assert "falls from" in said["second moments from step 3 to step 6"]
     assert "checkpoint at step 3" in outcome.statement.reason
-
-
-def test_a_training_on_a_document_that_nobody_was_told_of_is_seen(opened: Workshop, departed: Departed) -> None:
-    """Data and tokens are signed as they should be; the weights saw one document more."""
-    segment = departed.segment
-    assert segment.verdict == "DIFFERENT" and "the first tensor that differs is" in segment.reason
-    assert segment.weights == opened.audited.chain.entries[1].weights.file  # what honest data give
 
 
 def test_a_document_in_the_source_that_was_not_signed_is_named(opened: Workshop, poisoned: Project) -> None:
@@ -245,13 +235,12 @@ def test_a_spoilt_copy_of_a_checkpoint_accuses_nobody(opened: Workshop, forged: 
     assert found[1].verdict == "UNAVAILABLE" and "found sha256:" in found[1].reason
 
 
-def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(departed: Departed) -> None:
+def test_on_a_machine_of_another_kind_a_difference_accuses_nobody(lie: Lie) -> None:
     """It is told how far apart the two are; whoever states a tolerance beforehand is told that they are within it."""
-    there = departed.where_bits_differ("CPU: 'A' there, 'B' here")
-    segment = there.segment
+    segment = lie.where_bits_differ("CPU: 'A' there, 'B' here")
     assert segment.verdict == "UNSUPPORTED" and "CPU: 'A' there, 'B' here" in segment.reason
     assert "the farthest is" in segment.reason
-    within = there.with_effort(Effort(tolerance=100.0))
+    within = lie.where_bits_differ("CPU: 'A' there, 'B' here", Effort(tolerance=100.0))
     assert within.verdict == "WITHIN" and within.reason.startswith("within 100, relative")
 
 
@@ -279,18 +268,16 @@ def test_a_source_that_is_not_the_signed_one_is_refused(audited: Audited, releas
 
 
 def test_the_source_runs_behind_bubblewrap(
-    audited: Audited, released: Released, monkeypatch: pytest.MonkeyPatch
+    opened: Workshop, released: Released, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its packages, and torch; without the auditor's secrets, files and network."""
     for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "SIGSTORE_ID_TOKEN"):
         monkeypatch.setenv(name, "hunter2")
-    options = Options(source=str(released.project.root), setup=Setup("current"), bubblewrap=True)
     look = "import os, pathlib, socket; print(dict(os.environ), [name for _, name in socket.if_nameindex()], "
     look += f"pathlib.Path({str(released.folder)!r}).exists(), pathlib.Path('dvc.yaml').exists())"
-    with workshop.opened(audited, options) as place:
-        assert place.here is not None and place.cannot == ()
-        place.run(["python", "-c", look], log="look")
-        said = place.sandbox.log("look").read_text()
+    assert opened.here is not None and opened.cannot == ()
+    opened.run(["python", "-c", look], log="look")
+    said = opened.sandbox.log("look").read_text()
     assert "hunter2" not in said and said.strip().endswith("['lo'] False True")
 
 

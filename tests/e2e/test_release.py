@@ -189,6 +189,7 @@ def test_a_key_signs_where_there_is_no_identity(released: Released, tmp_path: Pa
     assert project.run("glasshouse", "verify", str(folder), *released.signer, check=False).returncode == 1
 
 
+@pytest.mark.slow  # a rebuild shows it, too: test_audit_command.py
 def test_two_builds_from_scratch_give_the_same_bytes(built: Project, tmp_path: Path) -> None:
     """In another place, with another hash seed, and with nothing told to MLflow."""
     again = new_project(tmp_path / "elsewhere")

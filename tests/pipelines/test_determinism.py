@@ -14,6 +14,7 @@ from registry.errors import InputError
 
 def said(code: str, *, emulated: str | None = None, **variables: str) -> str:
     """What a fresh Python prints. emulated: on another CPU."""
+    code = f"import atexit, gc\natexit.register(gc.freeze)  # as in pipelines.stage\n{code}"
     command = [sys.executable, "-c", code]
     if emulated:
         python = str(Path(sys.executable).resolve())
@@ -59,6 +60,7 @@ def test_a_profile_that_does_not_hold_is_not_claimed(variable: str, value: str, 
 EMULATOR = shutil.which("qemu-x86_64-static")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(EMULATOR is None, reason="qemu-x86_64-static (Debian: qemu-user-static) is not installed here")
 def test_a_cpu_without_avx2_is_told_before_it_ends_at_an_instruction_it_has_not() -> None:
     """Told by a variable to take its path for AVX2, torch says that it does, on any CPU."""

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipelines import tracking
+from pipelines.tracking import sending, spool
 from registry import canonical
 from registry.digest import sha256_file
 from registry.records.checkpoint_chain import Chain
@@ -69,9 +70,12 @@ def test_the_model_is_registered_as_candidate(built: Project) -> None:
     assert version.run_id == runs(built.root)[0].info.run_id
 
 
-def test_stages_run_again_double_nothing(built: Project, place: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [("train",), pytest.param(("train", "export", "evaluate"), marks=pytest.mark.slow)], ids=len
+)
+def test_stages_run_again_double_nothing(built: Project, place: Path, names: tuple[str, ...]) -> None:
     shutil.rmtree(place / "build/train/checkpoints/step-000010")
-    for name in ("train", "export", "evaluate"):
+    for name in names:
         stage(built, place, name)
     (run,) = runs(place)
     assert run.info.status == "FINISHED"
@@ -81,18 +85,19 @@ def test_stages_run_again_double_nothing(built: Project, place: Path) -> None:
 
 
 def test_the_uri_of_the_environment_is_respected(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what the stage `export` calls at its end."""
+    """By what the stage `export` calls at its end: twice, and the second time nothing is registered once more."""
     (place / "mlflow.db").unlink()
     monkeypatch.chdir(place)
     monkeypatch.setenv("PYTHONPATH", str(place))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'other.db'}")
     recipe = Chain.read(place / "build/train/checkpoints.json").recipe
-    tracking.registered(recipe, "small", Path("build/model"), sha256_file(place / "build/model/model.safetensors"))
-    assert not (place / "mlflow.db").exists()
-    version = MlflowClient(tracking_uri=f"sqlite:///{place / 'other.db'}").get_model_version_by_alias(
-        "small", "candidate"
-    )
-    assert str(version.version) == "1"
+    for starts in (lambda _: None, sending.Sender.start):  # the first waits, and is sent with the second
+        monkeypatch.setattr(sending.Sender, "start", starts)
+        tracking.registered(recipe, "small", Path("build/model"), sha256_file(place / "build/model/model.safetensors"))
+    assert not (place / "mlflow.db").exists() and not spool.waiting()
+    other = MlflowClient(tracking_uri=f"sqlite:///{place / 'other.db'}")
+    (version,) = other.search_model_versions("name = 'small'")
+    assert str(version.version) == str(other.get_model_version_by_alias("small", "candidate").version) == "1"
 
 
 def test_mlflow_loads_a_version_by_its_own_words(

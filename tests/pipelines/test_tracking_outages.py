@@ -6,12 +6,13 @@ import http.server
 import json
 import os
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -97,29 +98,58 @@ def until_sent() -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def led_to(port: int) -> Iterator[str]:
+    """A port of its own that leads to another one until the end of the block, and then nowhere."""
+
+    ends: list[socket.socket] = []
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as far:
+                ends.extend((self.request, far))
+                back = threading.Thread(target=pour, args=(far, self.request), daemon=True)
+                back.start()
+                pour(self.request, far)
+                back.join()
+
+    def pour(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way, bind_and_activate=True) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+    for end in ends:
+        with suppress(OSError):  # it is closed already
+            end.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_server_keeps_each_version_and_what_it_missed_is_sent_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setattr(tracking, "EVERY_SECONDS", 0.0)
-    with ExitStack() as server:
-        server.enter_context(mlflow_server(tmp_path / "server", port))
+    with mlflow_server(tmp_path / "server", port := free_port()) as uri, ExitStack() as way:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", way.enter_context(led_to(port)))
         first = export("the first weights")
         assert "warning" not in capfd.readouterr().err
 
-        def stopped_half_way() -> None:
+        def cut_off_half_way() -> None:
             until_sent()
-            server.close()
+            way.close()
 
-        train(8, stopped_half_way)
-    said = capfd.readouterr().err
-    assert said.count("warning") == 1 and ONE_WARNING in said and "python -m pipelines.tracking" in said
-    monkeypatch.setattr(sending.Sender, "start", lambda _: None)
-    export("the second weights")
-    third = export("the third weights")
+        train(8, cut_off_half_way)
+        said = capfd.readouterr().err
+        assert said.count("warning") == 1 and ONE_WARNING in said and "python -m pipelines.tracking" in said
+        monkeypatch.setattr(sending.Sender, "start", lambda _: None)
+        export("the second weights")
+        third = export("the third weights")
 
-    with mlflow_server(tmp_path / "server", port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         done = command()
         assert done.returncode == 0 and "left to send: 0" in done.stdout, done.stderr
         assert "build/model/model.safetensors is another file" in done.stdout  # the second, which is no longer there

@@ -80,12 +80,10 @@ def alive(pid: int) -> bool:
     return stat.is_file() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_byte(place: Place, undisturbed: Manifest) -> None:
-    """Four, where the shared project was trained by one."""
-    (place.root / "a #1?").mkdir()
-    where = {"TMPDIR": str(place.root / "a #1?")}
-    found = place.train({"GLASSHOUSE_PROCESSES": "4", "PYTHONHASHSEED": "4", **where})
-    assert not compare(undisturbed, found)
+    """Four, where the shared project was trained by one. Two: what is killed below, and what torchrun starts."""
+    assert not compare(undisturbed, place.train({"GLASSHOUSE_PROCESSES": "4", "PYTHONHASHSEED": "4"}))
 
 
 def test_torchrun_gives_the_same_bytes(place: Place, undisturbed: Manifest) -> None:
@@ -94,10 +92,13 @@ def test_torchrun_gives_the_same_bytes(place: Place, undisturbed: Manifest) -> N
     assert not compare(undisturbed, found)
 
 
-def test_killed_at_random_it_ends_in_the_same_bytes(place: Place, undisturbed: Manifest) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_killed_at_random_it_ends_in_the_same_bytes(place: Place, undisturbed: Manifest, kills: int) -> None:
+    """The first time the supervisor, then any of its processes, too."""
     chance = random.Random(time.time_ns())
-    for attempt in range(3):
-        process = place.start({"GLASSHOUSE_PROCESSES": "2"})
+    (place.root / "a #1?").mkdir()
+    for attempt in range(kills):
+        process = place.start({"GLASSHOUSE_PROCESSES": "2", "TMPDIR": str(place.root / "a #1?")})
         wanted = chance.randrange(min(place.lines(), 9), 10)  # it may have been done before it was killed
         while process.poll() is None and place.lines() < max(wanted, 1):
             time.sleep(0.005)
@@ -138,28 +139,21 @@ def test_what_is_written_speaks_of_one_another(built: Project) -> None:
     assert environment.profile.digest == chain.profile.digest
 
 
-def test_other_settings_train_afresh(place: Place, built: Project) -> None:
+def test_other_settings_train_afresh_and_another_profile_gives_other_bits(place: Place, built: Project) -> None:
+    """What was trained by other settings lies in the folder, and nothing of it is left."""
     shutil.copytree(built.root / "build/train", place.out)
-    place.set(learning_rate=0.02, steps=3)
-    found = place.train(ALONE)
-    chain = Chain.read(place.out / "checkpoints.json")
-    assert [entry.step for entry in chain.entries] == [0, 1, 2, 3]
-    assert chain.recipe != Chain.read(built.root / "build/train/checkpoints.json").recipe
-    assert "checkpoints/step-000006/model.safetensors" not in found.by_path()
-
-
-def test_native_gives_other_bits_and_says_so(place: Place, built: Project) -> None:
     place.set(profile="native", steps=3)
-    place.train(ALONE)
-    native, portable = (
-        Chain.read(place.out / "checkpoints.json"),
-        Chain.read(built.root / "build/train/checkpoints.json"),
-    )
-    assert native.profile.name == "native"
+    found = place.train(ALONE)
+    native, portable = (Chain.read(root / "checkpoints.json") for root in (place.out, built.root / "build/train"))
+    assert [entry.step for entry in native.entries] == [0, 1, 2, 3]
+    assert native.profile.name == "native" and native.recipe != portable.recipe
+    assert "checkpoints/step-000006/model.safetensors" not in found.by_path()
     assert native.entries[0].weights == portable.entries[0].weights, "first weights depend on the seed alone"
+    assert native.entries[0].optimizer == portable.entries[0].optimizer
     assert native.entries[3].weights != portable.entries[3].weights
 
 
+@pytest.mark.slow
 def test_step_0_follows_from_the_seed_under_another_profile(place: Place, built: Project) -> None:
     """Under the same one, a replay makes it anew: tests/e2e/test_audit_command.py."""
     first = Chain.read(built.root / "build/train/checkpoints.json").entries[0]

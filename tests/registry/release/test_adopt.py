@@ -82,7 +82,9 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(private), str(public)
 
 
-@pytest.mark.parametrize("kind", ["onnx", "peft", "diffusers"])
+@pytest.mark.parametrize(
+    "kind", ["onnx", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("peft", "diffusers"))]
+)
 def test_a_project_that_records_its_stages_passes(tmp_path: Path, key: tuple[str, str], kind: str) -> None:
     root = project(tmp_path / "project", kind)
     said = glasshouse(root, "release", "cut", "--local", "--key", key[0])

@@ -67,7 +67,9 @@ def test_an_order_to_stop_is_heard_whenever_it_comes(tmp_path: Path, moment: str
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+@pytest.mark.parametrize(
+    "delay", [0.0, 0.1, *(pytest.param(more, marks=pytest.mark.slow) for more in (0.05, 0.15, 0.2, 0.3))]
+)
 def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Path, delay: float) -> None:
     (folder / "model.safetensors").write_bytes(os.urandom(8 << 20))
     name, root = "glasshouse/model", tmp_path / "hub"

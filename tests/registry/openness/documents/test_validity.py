@@ -8,11 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import mlcroissant
 import pytest
-import spdx_python_model
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from registry import canonical
 from registry.openness.documents import cyclonedx
@@ -25,6 +21,9 @@ def read(path: Path) -> Any:
 
 
 def test_the_bill_of_materials_is_cyclonedx(release: Path) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = (release / layout.BOM).read_text()
     strict = JsonStrictValidator(SchemaVersion.V1_7)
     assert strict.validate_str(text) is None
@@ -43,6 +42,8 @@ def test_the_bill_of_materials_is_cyclonedx(release: Path) -> None:
 
 
 def test_the_other_one_is_spdx(release: Path, tmp_path: Path) -> None:
+    import spdx_python_model
+
     model, elements = spdx_python_model.load(release / layout.SPDX)
     model.JSONLDSerializer().write(elements, io.BytesIO())  # raises where something that is required is not there
     assert elements.missing_ids == set()
@@ -56,6 +57,8 @@ def test_the_other_one_is_spdx(release: Path, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_data_set_is_croissant_and_its_rows_are_read(release: Path) -> None:
+    import mlcroissant
+
     data = mlcroissant.Dataset(jsonld=str(release / layout.CROISSANT))
     issues = data.metadata.ctx.issues
     assert (list(issues.errors), list(issues.warnings)) == ([], [])
