@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,6 +13,7 @@ from registry.cli.catalog import Json, whom_of
 from registry.cli.signing import grouped
 from registry.cli.tree import App
 from registry.cli.verify import Endpoint, Verifying
+from registry.files import write_atomic
 
 if TYPE_CHECKING:
     from registry.catalog.openness import OpennessLook
@@ -37,6 +39,9 @@ def openness(
         typer.Option("--at-least", help="End in 1 where it is of a less open class, in 3 where that is not known."),
     ] = None,
     endpoint: Endpoint = None,
+    badge: Annotated[
+        Path | None, typer.Option("--badge", help="Write a badge of the class to this file, as SVG, for a README.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say of each component why, and its files.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +53,8 @@ def openness(
     from registry.catalog.openness import look
 
     found = look(reference, whom_of(trust), endpoint=endpoint)
+    if badge is not None:
+        write_atomic(badge, _badge(found).encode())
     if as_json:
         output.data(found.as_json())
     else:
@@ -66,6 +73,21 @@ def _code(found: OpennessLook, at_least: Literal["I", "II", "III"] | None) -> in
     if at_least is None or is_as_open(shown.reached, at_least):
         return Verdict.PASS.exit_code
     return (Verdict.UNKNOWN if is_as_open(shown.at_most, at_least) else Verdict.FAIL).exit_code
+
+
+def _badge(found: OpennessLook) -> str:
+    """The class that is reached. Beside it stands whatever makes it less than known."""
+    from registry.openness import badge
+    from registry.report import Verdict
+
+    shown, signature = found.assessment, found.signature
+    if found.contradiction is not None:
+        return badge.of_class(shown.reached, fault="its record differs")
+    if signature is not None and signature.verdict is Verdict.FAIL:
+        return badge.of_class(shown.reached, fault="signature fails")
+    if signature is None or signature.verdict is Verdict.UNKNOWN:
+        return badge.of_class(shown.reached, doubt="not signed" if signature is None else "signer not known")
+    return badge.of_class(shown.reached)
 
 
 def _table(found: OpennessLook, verbose: bool) -> Iterator[str]:

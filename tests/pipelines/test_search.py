@@ -15,11 +15,13 @@ from pipelines import encode, params, search, tokenizer
 from pipelines.corpus import OUT as CORPUS
 from pipelines.corpus import build, parquet
 from pipelines.search import write_part
+from registry.attest.localkey import KeySigner
 from registry.attest.verifier import Trust
 from registry.catalog import entry, searching, shelves, training_data
 from registry.catalog.entry import Whom
 from registry.catalog.searching import PassageIndex, Presence
 from registry.catalog.training_data import TrainingData
+from registry.cli import main
 from registry.digest import sha256_file
 from registry.errors import DigestMismatch, InputError, VerificationError
 from registry.manifest import Manifest
@@ -27,6 +29,7 @@ from registry.records import layout, search_index
 from registry.records.search_index import SearchIndex
 from tests import synthetic_release
 from tests.pipelines.small_project import write_project
+from tests.registry.attest.conftest import write_key
 from tests.registry.catalog.conftest import signed
 
 __all__ = ["signed"]
@@ -163,6 +166,40 @@ def test_absent_is_said_by_a_signed_index_alone(
     found = asked(TRAINED, signs=signs, quick=quick)
     assert presence(found, "text 13") is Presence.FOUND
     assert presence(found, "text 12") is absent  # it is of the validation split
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "last"),
+    [
+        (["--key", "public.pem"], 0, "ABSENT"), (["--key", "public.pem", "--quick"], 3, "UNKNOWN"),
+        (["--key", "stranger.pem"], 1, "ABSENT"), ([], 3, "ABSENT"),
+    ],
+)  # fmt: skip
+def test_the_command_answers_a_person_and_a_program(
+    asked: Callable[..., tuple[TrainingData, PassageIndex]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], more: list[str], code: int, last: str,
+) -> None:  # fmt: skip
+    """From the index that a stage wrote, beside the release that signs it, to the exit code."""
+    asked(TRAINED, signs=True)
+    write_key(tmp_path / "other.pem")
+    for name, key in (("public", "model"), ("stranger", "other")):
+        (tmp_path / f"{name}.pem").write_text(KeySigner(tmp_path / f"{key}.pem").public_key.pem)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*further: str) -> str:
+        words = ["data", "search", "model", "text 13", "text 12", "--index", "index", *more, *further]
+        monkeypatch.setattr("sys.argv", ["glasshouse", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert int(ended.value.code or 0) == code
+        return capsys.readouterr().out
+
+    lines = run().splitlines()
+    assert lines[0] == "FOUND, 1 times: text 13" and lines[1].startswith("  files:texts/texts/013.txt (sha256:")
+    assert lines[2:] == [f"{last}, 0 times: text 12"]
+    told = json.loads(run("--json"))
+    assert [each["presence"] for each in told["passages"]] == ["FOUND", last]
+    assert told["passages"][0]["documents"][0]["path"] == "texts/013.txt"
 
 
 def test_an_index_of_other_documents_is_seen(asked: Callable[..., tuple[TrainingData, PassageIndex]]) -> None:

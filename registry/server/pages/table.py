@@ -20,6 +20,7 @@ from registry.server.pages import (
     in_browser,
     lineage,
     listing,
+    openness,
     release,
     signer,
     training,
@@ -79,6 +80,7 @@ def pages_of(hub: Hub) -> list[Route]:
             page(f"{repo}/tree/{at}", release.shown),
             page(f"{repo}/blob/{at}/{{path:rest}}", release.blob),
             page(f"{repo}/badge.svg", badge.picture),
+            page(f"{repo}/openness.svg", openness.picture),
             page(f"{repo}/history", history.log),
             page(f"{repo}/history.atom", history.feed),
             page(f"{repo}/compare", compare.two),
@@ -92,6 +94,7 @@ def pages_of(hub: Hub) -> list[Route]:
                 page(f"{repo}/training{tail}", training.told),
                 page(f"{repo}/check{tail}", in_browser.offered),
                 page(f"{repo}/data{tail}", data.told),
+                page(f"{repo}/openness{tail}", openness.told),
                 page(f"{repo}/audits{tail}", audits.told),
             ]
     return found

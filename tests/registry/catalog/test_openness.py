@@ -172,7 +172,9 @@ def release(folder: Path, version: str = "1.0.0", **lie: Any) -> Path:
 
 def test_a_release_is_judged_by_its_records_before_and_after_it_is_signed(tmp_path: Path) -> None:
     folder = release(tmp_path / "signed")
-    found = json.loads(run(str(folder), "--at-least", "II", "--json", code=0))
+    picture = tmp_path / "badge.svg"
+    found = json.loads(run(str(folder), "--at-least", "II", "--json", "--badge", str(picture), code=0))
+    assert "openness: II Open Tooling, signer not known" in picture.read_text()
     assert (found["class"], found["signature"]["verdict"], found["contradiction"]) == ("II", "UNKNOWN", None)
     assert found["lacking"] == ["model-parameters-intermediate", "research-paper"] and found["osaid"]["met"] is True
     synthetic_release.write(tmp_path / "prepared", opened=STATED)
@@ -183,7 +185,8 @@ def test_a_release_is_judged_by_its_records_before_and_after_it_is_signed(tmp_pa
 
 
 def test_a_release_whose_record_says_more_ends_in_1(tmp_path: Path) -> None:
-    text = run(str(release(tmp_path / "lying", reached="I")), code=1)
+    text = run(str(release(tmp_path / "lying", reached="I")), "--badge", str(tmp_path / "badge.svg"), code=1)
+    assert "openness: its record differs" in (tmp_path / "badge.svg").read_text()
     assert "FAIL: provenance/openness.json is not what the release shows" in text and "class II" in text
 
 

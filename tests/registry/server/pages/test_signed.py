@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import api
+from registry.openness.badge import drawn
 from registry.report import Verdict
-from registry.server.pages import badge, marks, training
 from registry.server.pages import data as data_page
+from registry.server.pages import marks, training
 from registry.server.pages.checking import KeptReport
 from tests.registry.server.asking import ask
 from tests.registry.server.pages.conftest import Pages, write
@@ -195,8 +196,8 @@ def test_a_badge_says_what_is_known(pages: Pages) -> None:
 
 
 def test_a_badge_escapes_what_it_shows() -> None:
-    drawn = badge.drawn('"><script>', marks.FAILS)
-    assert "<script" not in drawn and ElementTree.fromstring(drawn) is not None
+    picture = drawn('"><script>', marks.FAILS.word, marks.FAILS.tone)
+    assert "<script" not in picture and ElementTree.fromstring(picture) is not None
 
 
 REPORT = KeptReport("key", "2026-01-01", True, "somebody", Verdict.PASS, (), ())
