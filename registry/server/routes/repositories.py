@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from registry.server import names
 from registry.server.access import rights
@@ -99,8 +100,16 @@ async def settings(request: Request) -> JSONResponse:
 
 
 def nameless(request: Request) -> Response:
-    """A repository without an owner, such as `gpt2` on the public Hub: 404, in the way that clients understand."""
-    raise Problem(404, f"Repository not found: {request.path_params['name'][:100]} has no owner", REPO_NOT_FOUND)
+    """A repository without an owner, such as `gpt2` on the public Hub: 404, in the way that clients understand.
+
+    307 to its whole name, where a Hub is mirrored that knows it, and nobody here has that.
+    """
+    kind, short, mirror = request.path_params.get("kind", "models"), request.path_params["name"], hub(request).mirror
+    whole = mirror.full_name(kind, short) if mirror is not None and request.method in ("GET", "HEAD") else None
+    if whole is None or mirror is None or not mirror.is_for(names.RepoName(kind, *_two(whole))):
+        raise Problem(404, f"Repository not found: {short[:100]} has no owner", REPO_NOT_FOUND)
+    path = request.url.path.replace(f"/{short}", f"/{quote(whole)}", 1)
+    return RedirectResponse(f"{path}?{request.url.query}" if request.url.query else path, 307)
 
 
 def auth_check(request: Request) -> JSONResponse:

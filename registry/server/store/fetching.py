@@ -31,8 +31,6 @@ MAX_SAID = 1_000
 """Bytes of what git says, the other side's own words among them, that are passed on."""
 REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PASSED_ON = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_DIR")
-_BOUNDED = f'ulimit -f {MAX_PACK // 512}; ulimit -v {MAX_MEMORY // 1024}; exec "$@"'
-"""In the shell's units: blocks of 512 bytes, and 1,024 bytes."""
 
 
 def fetch(folder: Path, url: str, token: str | None) -> None:
@@ -48,7 +46,8 @@ def fetch(folder: Path, url: str, token: str | None) -> None:
     )  # fmt: skip
     words = ("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--update-head-ok", "--no-auto-gc",
              "--no-recurse-submodules", "--end-of-options", url, *REFSPECS)  # fmt: skip
-    command = ["sh", "-c", _BOUNDED, "sh", *git.command(folder, *words, more=more)]
+    bounded = f'ulimit -f {MAX_PACK // 512}; ulimit -v {MAX_MEMORY // 1024}; exec "$@"'  # in the shell's own units
+    command = ["sh", "-c", bounded, "sh", *git.command(folder, *words, more=more)]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         env=git.environment(_environment(url, token)),

@@ -22,7 +22,7 @@ from pathlib import Path
 from registry.errors import Unavailable
 from registry.files import write_atomic
 from registry.hub.client.upstream import ToldOf, Upstream
-from registry.hub.reference import is_commit
+from registry.hub.reference import is_commit, is_name
 from registry.server.locks import locked
 from registry.server.names import KINDS, RepoName
 from registry.server.problems import REPO_NOT_FOUND, Problem
@@ -32,7 +32,7 @@ from registry.server.store.mirrored_files import MirroredFiles
 from registry.server.store.named import Tombstone, spelled
 from registry.server.store.places import BLOBS, COMING, MIRROR, REPOSITORIES
 from registry.server.store.quota import Quota
-from registry.server.store.repository import PRIVATE, UPSTREAM, Repository
+from registry.server.store.repository import PRIVATE, UPSTREAM, Repository, sweep
 from registry.server.store.uploads import Uploads
 
 FRESH_SECONDS = 60.0
@@ -54,6 +54,7 @@ class Mirror:
     """Their large files."""
     _absent: OrderedDict[RepoName, float] = field(default_factory=OrderedDict)
     _tried: dict[RepoName, float] = field(default_factory=dict)
+    _short: OrderedDict[tuple[str, str], tuple[float, str | None]] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(cls, root: Path, upstream: Upstream, most: int | None) -> Mirror:
@@ -61,6 +62,7 @@ class Mirror:
         place = root / MIRROR
         for name in (REPOSITORIES, COMING):
             (place / name).mkdir(parents=True, exist_ok=True)
+        sweep(place / REPOSITORIES)
         uploads = Uploads(place / COMING)
         files = MirroredFiles(
             place, LocalBlobs(place / BLOBS), uploads, Quota(place, None), upstream=upstream, most=most
@@ -79,6 +81,25 @@ class Mirror:
     def find(self, name: RepoName) -> Repository:
         """The copy of that name. Raises Problem 404 where there is none."""
         return Repository.open(self.repositories, name)
+
+    def full_name(self, kind: str, short: str) -> str | None:
+        """What upstream calls a repository that is asked for without an owner, such as `gpt2`; None for none.
+
+        Raises Problem 503 where it does not answer.
+        """
+        if not is_name(short):
+            return None
+        known = self._short.get((kind, short), (float("-inf"), None))
+        if known[0] < time.monotonic() - PINNED_SECONDS:
+            try:
+                told = self.files.upstream.about(kind, short)
+            except Unavailable as problem:
+                raise Problem(503, problem.message, headers={"Retry-After": "10"}) from problem
+            whole = told.name if told is not None and "/" in told.name else None
+            known = self._short[kind, short] = time.monotonic(), whole
+            while len(self._short) > MAX_ABSENT:
+                self._short.popitem(last=False)
+        return known[1]
 
     def refresh(self, name: RepoName, revision: str | None) -> None:
         """Have the copy of that name, and as fresh as `revision` asks for. It takes as long as upstream takes.

@@ -19,9 +19,11 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
 from registry import api
+from registry.errors import Unavailable
 from registry.report import Verdict
 from registry.server.access.tokens import Role
 from registry.server.routes.mirroring import asked_for
+from registry.server.store import fetching, git
 from tests import synthetic_release
 from tests.go_between import Answer, GoBetween, honest, standing_before
 from tests.hub_instance import HubInstance
@@ -291,6 +293,46 @@ def test_what_is_kept_has_a_bound(world: World, tmp_path: Path) -> None:
         assert len(kept) == 2
         large = world.repo(os.urandom(3 * size))
         assert ask(mirror, "GET", f"/{large}/resolve/main/weights.bin", token="")[0] == 403
+
+
+def test_a_name_without_an_owner_leads_to_the_whole_one(world: World, tmp_path: Path) -> None:
+    repo = world.repo()
+
+    def legacy(path: str, answer: Answer) -> Answer:
+        if path.startswith("/api/models/gpt9"):
+            return 307, {"location": path.replace("gpt9", repo)}, b""
+        return answer
+
+    world.between.twist = legacy
+    options: Any = {"endpoint": world.mirror.url, "token": False, "cache_dir": tmp_path}
+    assert Path(hf_hub_download("gpt9", "config.json", **options)).read_text() == "{}"
+    assert HfApi(world.mirror.url, token=False).model_info("gpt9").id == repo
+    assert world.get("/api/models/gpt8")[0] == 404
+
+
+def test_what_git_would_not_take_does_not_come_in(world: World) -> None:
+    repo = world.repo()
+    folder = world.upstream.root / "repos" / "models" / f"{repo}.git"
+    blob = git.run(folder, "hash-object", "-w", "--stdin", given=b"[core]").decode().strip()
+    tree = git.run(folder, "mktree", given=f"100644 blob {blob}\t.git\n".encode()).decode().strip()
+    who = {f"GIT_{role}_{key}": "x" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    made = git.run(folder, "commit-tree", tree, given=b"x", extra=who).decode().strip()
+    git.run(folder, "update-ref", "refs/heads/other", made)
+    status, _, words = world.get(f"/api/models/{repo}")
+    assert status == 503 and b"hasDotgit" in words
+    assert not (world.mirror.root / "mirror" / "repos" / "models" / f"{repo}.git").exists()
+
+
+def test_git_ends_at_its_bound_of_bytes(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = world.repo()
+    assert commit(world.upstream, repo, put("large.txt", os.urandom(400_000).hex()))[0] == 200
+    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path], check=True)
+    monkeypatch.setattr(fetching, "MAX_PACK", 100_000)
+    with pytest.raises(Unavailable, match="git cannot fetch"):
+        fetching.fetch(tmp_path, f"{world.upstream.url}/{repo}", None)
+    monkeypatch.setattr(fetching, "MAX_PACK", 10_000_000)
+    fetching.fetch(tmp_path, f"{world.upstream.url}/{repo}", None)
+    assert "refs/heads/main" in git.refs(tmp_path)
 
 
 @pytest.mark.parametrize(
