@@ -22,6 +22,7 @@ from registry.files import write_atomic
 from registry.hub.client.upstream import Upstream
 from registry.server.access.limits import ServerLimits
 from registry.server.figures import Figures
+from registry.server.pages.sites import Site
 from registry.server.pages.table import pages_of
 from registry.server.protocol import prompt
 from registry.server.routes.app import create_app
@@ -103,10 +104,11 @@ def serve(
 
 def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
     """Answer requests until told to stop."""
-    Thread(target=hub.index.make, name="index", daemon=True).start()  # the first who asks for a list waits less
+    site = Site.of(hub)
+    Thread(target=site.make, name="index", daemon=True).start()  # the first who asks for a list waits less
     log = _log(access_log)
     config = uvicorn.Config(
-        create_app(hub, figures, log, pages_of),
+        create_app(hub, figures, log, lambda served: pages_of(served, site)),
         http=prompt(hub.limits, hub.proxies),
         limit_concurrency=hub.limits.connections,
         log_level="warning",

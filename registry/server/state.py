@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry.hub.client.upstream import Upstream
@@ -144,6 +144,12 @@ class Hub:
     def find(self, user: User | None, wanted: Wanted) -> list[Seen]:
         """The repositories that fit, in order, as far as `user` may read them. Raises Problem 503 as the index does."""
         return [seen for seen in self.index.find(wanted) if rights.may_read(user, seen)]
+
+    def seen_by(self, user: User | None, wanted: Wanted) -> Wanted:
+        """The same, of the private ones only those that `user` may read. Raises Problem 503 as the index does."""
+        closed = replace(wanted, private=True)
+        theirs = tuple(seen.folder for seen in self.index.find(closed) if rights.may_read(user, seen))
+        return replace(wanted, among=theirs)
 
     def create(self, name: RepoName, user: User, *, private: bool) -> bool:
         """Make a repository; False where there is one. Raises Problem 403 for a name that is not theirs to give."""

@@ -8,6 +8,7 @@ is rendered by a process of its own, within bounds of time and memory.
     sites.py      what all pages of a server share
     asked.py      what a request asks for: HTML or JSON, of which repository, at which revision
     answered.py   how a page is answered: its templates, its headers
+    snapshots.py  what stands at a commit, read once
     shelf.py      a release in this server's store, as registry.catalog reads releases
     expected.py   whose signature is expected: whom the operator named, else whom the release itself shows
     index.py      what the lists need of each repository, kept until its refs change

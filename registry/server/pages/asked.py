@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,8 +11,8 @@ from registry.errors import GlasshouseError
 from registry.server import names
 from registry.server.names import MAIN
 from registry.server.pages.expected import Expected
-from registry.server.pages.index import refs_of
-from registry.server.pages.shelf import StoreShelf, shelf_of
+from registry.server.pages.index import IndexRow
+from registry.server.pages.shelf import StoreShelf
 from registry.server.pages.sites import Site
 from registry.server.problems import REVISION_NOT_FOUND, Problem
 from registry.server.routes import asking
@@ -26,10 +27,8 @@ class AskedFor:
     """The repository."""
     revision: str
     """The revision: the one that was asked for, else the newest release, else main."""
-    heads: dict[str, str]
-    """{branch: commit}."""
-    tags: dict[str, str]
-    """{version: commit}, the newest first."""
+    row: IndexRow
+    """Its releases."""
     shelf: StoreShelf
     """Its release, should there be one."""
 
@@ -38,10 +37,14 @@ class AskedFor:
         """The address of the repository's page, without a slash at the end."""
         return f"/{self.repo.name.url_path}"
 
-    def at(self, site: Site, revision: str) -> StoreShelf:
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """{version: commit}, the newest first."""
+        return self.row.tags
+
+    def at(self, revision: str) -> StoreShelf:
         """Another revision of the same repository. Raises Problem 404 where there is none."""
-        commit = self.repo.resolve(names.revision(revision))
-        return shelf_of(self.repo, site.hub.large_of(self.repo), revision, commit, self.heads)
+        return _at(self.row, names.revision(revision))
 
     def release(self, site: Site) -> Expected:
         """The release. Raises Problem 404 where there is none that can be read."""
@@ -55,23 +58,22 @@ class AskedFor:
 def place(site: Site, request: Request) -> AskedFor:
     """What the request asks for. Raises Problem 404 for what is not there, or not theirs to read."""
     repo = asking.opened(request)
-    heads, tags = refs_of(repo)
-    asked = request.path_params.get("revision")
-    revision = names.revision(asked) if asked else newest(site, repo, tags)
-    commit = tags.get(revision) or repo.resolve(revision)
-    large = site.hub.large_of(repo)
-    return AskedFor(repo, revision, heads, tags, shelf_of(repo, large, revision, commit, heads))
-
-
-def newest(site: Site, repo: Repository, tags: dict[str, str]) -> str:
-    """The newest release that was not taken back; of what has none, the newest version, else main."""
     row = site.index.row(repo)
-    if row.released is not None and row.released.tag in tags:
-        return row.released.tag
-    return next(iter(tags), MAIN)
+    asked = request.path_params.get("revision")
+    revision = names.revision(asked) if asked else newest(row)
+    return AskedFor(repo, revision, row, _at(row, revision))
 
 
-def two(request: Request, tags: list[str]) -> tuple[str, str]:
+def newest(row: IndexRow) -> str:
+    """The newest release that was not taken back; of what has none, the newest version, else main."""
+    return row.released.tag if row.released is not None else next(iter(row.tags), MAIN)
+
+
+def _at(row: IndexRow, revision: str) -> StoreShelf:
+    return row.shelf(revision, row.tags.get(revision) or row.repo.resolve(revision))
+
+
+def two(request: Request, tags: Sequence[str]) -> tuple[str, str]:
     """The revisions that are to be compared: by themselves, the two newest. Raises Problem 404 where there is one."""
     before, after = (request.query_params.get(key, "") for key in ("before", "after"))
     if not before and not after and len(tags) > 1:

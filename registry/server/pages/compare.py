@@ -28,7 +28,7 @@ def two(site: Site, request: Request) -> Page:
     sides = []
     for revision in (before, after):
         try:
-            sides.append(site.release(place.at(site, revision)).entry)
+            sides.append(site.release(place.at(revision)).entry)
         except GlasshouseError as problem:
             raise Problem(404, f"{revision} is not a release that can be read: {problem.message}") from problem
     first, second = sides

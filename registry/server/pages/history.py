@@ -62,7 +62,7 @@ def _events(site: Site, place: AskedFor) -> tuple[list[Event], list[dict[str, st
     unread = []
     for tag in list(place.tags)[:MAX_RELEASES]:
         try:
-            entries.append(site.release(place.at(site, tag)))
+            entries.append(site.release(place.at(tag)))
         except GlasshouseError as problem:
             unread.append({"release": tag, "problem": problem.message})
     with site.turn():

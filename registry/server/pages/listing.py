@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
 
+from registry.openness import framework
 from registry.server.pages import marks
 from registry.server.pages.answered import Page
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
 from registry.server.routes import asking
 from registry.server.store import git
-from registry.server.store.index import Listed, Order, Seen, Wanted
+from registry.server.store.index import Facet, Listed, Order, Wanted
 
 PAGE = 30
 MAX_FACETS = 100
@@ -26,6 +27,28 @@ SORTS: Mapping[str, tuple[str, Order, bool]] = {
     "loved": ("Most downloaded", "downloads", True),
 }
 """By the word in the query: what a reader is told, what is compared, and whether the greatest comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A choice among values that are found."""
+
+    key: Facet
+    """The word in the query, and what it filters by."""
+    title: str
+    """What a reader is told that it is."""
+    any: str
+    """What stands for no choice."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """What a value is called, where it is not called by itself."""
+
+
+FILTERS = (
+    Filter("license", "Licence", "Any licence"),
+    Filter("task", "Task", "Any task"),
+    Filter("openness", "Openness", "Any class", {name: f"{name} {title}" for name, title in framework.TITLES.items()}),
+)
+KEYS = tuple(each.key for each in FILTERS)
 TITLES = {"models": "Models", "datasets": "Data sets"}
 
 
@@ -48,34 +71,35 @@ def owner(site: Site, request: Request) -> Page:
 
 
 def _list(site: Site, request: Request, kind: str, owner: str | None = None) -> Page:
-    asked = {key: request.query_params.get(key, "")[:100] for key in ("q", "license", "task", "sort")}
-    reader = asking.user(request)
+    asked = {key: request.query_params.get(key, "")[:100] for key in ("q", "sort", *KEYS)}
     sort = asked["sort"] if asked["sort"] in SORTS else "new"
     _, order, last_first = SORTS[sort]
-    known = site.hub.find(reader, Wanted(kind, owner))
-    found = site.hub.find(reader, Wanted(
-        kind, owner, tuple(asked["q"].split()), (), asked["license"] or None, asked["task"] or None,
-        order=order, descending=last_first,
-    ))  # fmt: skip
+    readable = site.hub.seen_by(asking.user(request), Wanted(kind, owner))
+    known, facets = site.hub.index.facets(readable, KEYS, MAX_FACETS)
     number = _number(request)
+    found = site.hub.index.page(replace(
+        readable, words=tuple(asked["q"].split()), order=order, descending=last_first,
+        license=asked["license"] or None, task=asked["task"] or None, openness=asked["openness"] or None,
+    ), (number - 1) * PAGE, PAGE)  # fmt: skip
     facts = {
-        "kind": kind, "owner": owner, "known": len(known), "count": len(found), "page": number,
-        "pages": -(-len(found) // PAGE),
-        "items": items(site, found[(number - 1) * PAGE : number * PAGE]),
+        "kind": kind, "owner": owner, "known": known, "count": found.count, "page": number,
+        "pages": -(-found.count // PAGE),
+        "items": items(site, found.rows),
     }  # fmt: skip
     shown = {
         "title": owner or TITLES[kind], "asked": {**asked, "sort": sort},
         "sorts": {word: told[0] for word, told in SORTS.items()},
-        "licenses": _facets(each.license for each in known), "tasks": _facets(each.task for each in known),
+        "filters": [{**asdict(each), "found": facets[each.key]} for each in FILTERS if facets[each.key]],
+        "filtered": any(asked[each.key] for each in FILTERS),
     }  # fmt: skip
     return Page("list.html", facts, shown)
 
 
-def items(site: Site, seen: Iterable[Seen]) -> list[dict[str, Any]]:
+def items(site: Site, listed: Iterable[Listed]) -> list[dict[str, Any]]:
     """What a list says of each; one that has gone since, or cannot be read, is left out."""
     found = []
-    for row in site.hub.index.rows(list(seen)):
-        with suppress(Problem, git.GitFailed, FileNotFoundError):
+    for row in listed:
+        with suppress(Problem, git.GitFailed):
             found.append(_item(site, row))
     return found
 
@@ -86,15 +110,11 @@ def _item(site: Site, row: Listed) -> dict[str, Any]:
     new = known.released
     return {
         "id": str(known.name), "kind": known.name.kind, "title": facts.title,
-        "versions": [tag for tag, _ in known.commits], "license": (new and new.license) or facts.license,
+        "versions": list(known.tags), "license": (new and new.license) or facts.license,
         "task": facts.task, "changed": facts.changed, "downloads": row.downloads, "release": new and new.as_json(),
         "parameters": (new and new.parameters) or sum(facts.parameters.values()) or None,
         "marks": [mark.as_json() for mark in marks.of_row(known, site.report(known))],
     }  # fmt: skip
-
-
-def _facets(values: Any) -> list[tuple[str, int]]:
-    return sorted(Counter(value for value in values if value).most_common(MAX_FACETS))
 
 
 def _number(request: Request) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from registry.openness.framework import TITLES
+from registry.records.openness_record import OpennessClass
 from registry.report import Verdict
 from registry.server.pages.checking import KeptReport
 from registry.server.pages.index import IndexRow
@@ -67,6 +69,14 @@ def rebuilt_of(times: int | None, differs: bool) -> Mark | None:
     return Mark("good", words, "by rebuilders whom this server's operator names, none of whom signed the release")
 
 
+def openness_of(reached: OpennessClass | None, holds: bool, named: bool) -> Mark | None:
+    """The class that the signed record says; None where it says none, or the signature does not hold."""
+    if reached is None or not holds:
+        return None
+    words = f"{TITLES[reached]} by the Model Openness Framework, as the signed record says"
+    return Mark("good" if named else "seen", f"class {reached}", words)
+
+
 def of_row(row: IndexRow, report: KeptReport | None) -> list[Mark]:
     """What is said of the newest release of a repository, the gravest first."""
     new = row.released
@@ -76,5 +86,6 @@ def of_row(row: IndexRow, report: KeptReport | None) -> list[Mark]:
         standing_of(new.standing),
         signature_of(new.holds, new.named, report),
         rebuilt_of(new.rebuilt, new.differs),
+        openness_of(new.openness, new.holds, new.named),
     )
     return [mark for mark in found if mark is not None]

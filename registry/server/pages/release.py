@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,15 +14,14 @@ from registry.errors import GlasshouseError
 from registry.hub.metadata import after_front_matter
 from registry.records import layout
 from registry.server import names
-from registry.server.pages import asked, card, marks
+from registry.server.pages import asked, card, marks, snapshots
 from registry.server.pages.answered import Page
 from registry.server.pages.asked import AskedFor
 from registry.server.pages.expected import Expected
+from registry.server.pages.index import class_of
 from registry.server.pages.sites import Site
-from registry.server.problems import Problem
 from registry.server.store.facts import front_of
 from registry.server.store.git import TreeRow
-from registry.server.store.large_files import read_all
 from registry.server.store.repository import Repository
 
 MAX_FILES = 1_000
@@ -34,7 +34,7 @@ MAX_READ = 2 << 20
 def shown(site: Site, request: Request) -> Page:
     """GET /{owner}/{name} and /{owner}/{name}/tree/{revision}."""
     place = asked.place(site, request)
-    rows = [row for row in place.repo.rows(place.shelf.commit, recursive=True) if not row.directory]
+    rows = snapshots.files(place.repo.folder, place.shelf.commit)
     known, why = _known(site, place, rows)
     text, front = _card(site, place)
     facts: dict[str, Any] = {
@@ -88,10 +88,12 @@ def judged(site: Site, place: AskedFor, known: Expected) -> dict[str, Any]:
     newest = _newest(known)
     standing = marks.standing_of(newest.status.standing if newest else None)
     report = site.checker.current(place.shelf, known)
-    mark = marks.signature_of(entry.signature.verified is not None, known.named, report)
+    holds = entry.signature.verified is not None
+    mark = marks.signature_of(holds, known.named, report)
+    openness = marks.openness_of(class_of(entry), holds, known.named)
     verdict, words = _standing(known)
     return {
-        "marks": [each.as_json() for each in (standing, mark) if each is not None],
+        "marks": [each.as_json() for each in (standing, mark, openness) if each is not None],
         "signature": {**entry.signature.as_json(), "verdict": str(known.verdict)},
         "signer": known.signer.as_json() if known.signer else None,
         "signerName": known.signer.name if known.signer else None,
@@ -116,7 +118,7 @@ def _signed(site: Site, place: AskedFor, known: Expected) -> dict[str, Any]:
     return facts
 
 
-def _known(site: Site, place: AskedFor, rows: list[TreeRow]) -> tuple[Expected | None, str | None]:
+def _known(site: Site, place: AskedFor, rows: Sequence[TreeRow]) -> tuple[Expected | None, str | None]:
     """The release, or why there is none."""
     if all(row.path != layout.RELEASE_ATTESTATION for row in rows):
         return None, None
@@ -151,8 +153,7 @@ def _file(row: TreeRow, known: Expected | None) -> dict[str, Any]:
 def _card(site: Site, place: AskedFor) -> tuple[str | None, dict[str, Any]]:
     """The card's text and what stands before it; None and nothing where there is none."""
     try:
-        content = site.hub.large_of(place.repo).content(place.repo, place.shelf.commit, layout.CARD)
-    except Problem:
+        data = place.shelf.head(layout.CARD, MAX_READ)
+    except GlasshouseError:
         return None, {}
-    data = read_all(content, 0, min(content.size, MAX_READ))
     return after_front_matter(data).decode("utf-8", "replace"), front_of(data)

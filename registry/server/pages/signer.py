@@ -29,13 +29,13 @@ def releases_by(site: Site, request: Request) -> Page:
         for seen in site.hub.find(reader, Wanted(kind)):
             try:
                 told, left = site.signed(site.index.row(seen.repository), left)
-            except (Problem, git.GitFailed, FileNotFoundError):  # it has gone since, or cannot be read
+            except (Problem, git.GitFailed):  # it has gone since, or cannot be read
                 continue
             signed = [each for each in told if each.signer == name]
             if signed:
                 others = sorted({each.signer for each in told if each.signer not in (name, None)})
                 known = {"place": seen.name.url_path, "others": others, "signed": [each.as_json() for each in signed]}
-                items += [{**item, **known} for item in listing.items(site, [seen])]
+                items += [{**item, **known} for item in listing.items(site, site.hub.index.rows([seen]))]
     if not items and left:
         raise Problem(404, "nothing here is signed by that name")
     return Page("signer.html", {"name": name, "items": items, "whole": left > 0}, {"title": "Signer"})

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import Any
 
 from registry.errors import GlasshouseError
+from registry.server.names import KINDS
 from registry.server.pages import expected
 from registry.server.pages.checking import Checker, KeptReport
 from registry.server.pages.expected import Expected
 from registry.server.pages.index import IndexRow, ListIndex
-from registry.server.pages.shelf import StoreShelf, shelf_of
+from registry.server.pages.shelf import StoreShelf
 from registry.server.problems import Problem
 from registry.server.state import Hub
+from registry.server.store import git
+from registry.server.store.index import Wanted
 
 AT_ONCE = 2
 """Pages that take long which are made at once, so that others are still answered."""
@@ -58,7 +61,15 @@ class Site:
     @classmethod
     def of(cls, hub: Hub) -> Site:
         """The pages of that server."""
-        return cls(hub, ListIndex(hub.root, hub.large), Checker(hub.root))
+        return cls(hub, ListIndex(hub.root, hub.large_of), Checker(hub.root))
+
+    def make(self) -> None:
+        """Read what the lists say of all repositories, before anybody asks."""
+        self.hub.index.make()
+        for kind in KINDS:
+            for seen in self.hub.index.find(Wanted(kind)):
+                with suppress(Problem, git.GitFailed, OSError):
+                    _ = self.index.row(seen.repository).released
 
     def release(self, shelf: StoreShelf) -> Expected:
         """The release on the shelf. Raises GlasshouseError where there is no release statement that can be read."""
@@ -82,7 +93,7 @@ class Site:
     def signed(self, row: IndexRow, most: int) -> tuple[list[SignedTag], int]:
         """Who signed each release of a repository, of which at most `most` are read; and how many may be read yet."""
         found = []
-        for tag, commit in row.commits:
+        for tag, commit in row.tags.items():
             key = (row.repo.folder, tag, commit, expected.stamp(self.hub.root, row.name.owner))
             if key not in self._signed:
                 if most < 1:
@@ -96,7 +107,7 @@ class Site:
 
     def _signer(self, row: IndexRow, tag: str, commit: str) -> SignedTag:
         try:
-            known = self.release(shelf_of(row.repo, self.hub.large, tag, commit, {}))
+            known = self.release(StoreShelf(row.repo, tag, commit, row.large))
         except GlasshouseError:
             return SignedTag(tag, None, "")
         at = known.entry.signature.at

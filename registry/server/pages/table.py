@@ -52,11 +52,11 @@ class _Owner(Convertor[str]):
         return value
 
 
-def pages_of(hub: Hub) -> list[Route]:
-    """The routes of all pages of that server."""
+def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
+    """The routes of all pages of that server. site: what they share, where it was made before."""
+    site = site or Site.of(hub)
     know_parts()
     register_url_convertor("namespace", _Owner())
-    site = Site.of(hub)
 
     def page(path: str, shown: Shown, method: str = "GET") -> Route:
         return Route(path, endpoint(site, shown), methods=[method], include_in_schema=False)

@@ -16,6 +16,7 @@ from registry.errors import GlasshouseError
 from registry.hub.metadata import front_matter
 from registry.records import kinds, layout
 from registry.records.kinds import ADAPTER, CONFIG, MODULES, PIPELINE, ModelFolder
+from registry.records.openness_record import CLASSES
 from registry.release.kinds import doors
 from registry.release.kinds.label import KindLabel
 from registry.server.store import git, parameters
@@ -54,6 +55,8 @@ class Facts:
     task: str | None
     library: str | None
     license: str | None
+    openness: str | None
+    """The class that it says it has, by the Model Openness Framework."""
     title: str | None
     tags: tuple[str, ...]
     parameters: Mapping[str, int]
@@ -76,8 +79,9 @@ class _Committed(ModelFolder):
 
 def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main") -> Facts:
     """What is said at `commit`, a commit or a full ref. Raises GitFailed where there is no such commit."""
-    asked = [commit, f"{commit}^{{tree}}", *(f"{commit}:{path}" for path in (layout.CARD, *SETTINGS))]
-    head, tree, card, *settings = git.contents(repo.folder, asked)
+    paths = (layout.CARD, layout.OPENNESS, *SETTINGS)
+    asked = [commit, f"{commit}^{{tree}}", *(f"{commit}:{path}" for path in paths)]
+    head, tree, card, openness, *settings = git.contents(repo.folder, asked)
     if head is None or tree is None:
         raise git.GitFailed("cat-file", f"{commit} is not there")
     names = tuple(git.names_in(tree))
@@ -97,6 +101,7 @@ def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main"
         task=task,
         library=library,
         license=next(_texts(front.get("license")), None),
+        openness=_class(openness),
         title=text(front.get("pretty_name")),
         tags=tuple(dict.fromkeys((*_tags(repo.name.kind, front, names), *filter(None, (task, library)))))[:MAX_TAGS],
         parameters=parameters.counted(repo.folder, oid, blobs) if _has_weights(names) else {},
@@ -116,6 +121,16 @@ def front_of(card: bytes) -> dict[str, Any]:
 def text(value: Any) -> str | None:
     """A short text of a card; None for anything else."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_WORD and value.isprintable() else None
+
+
+def _class(record: bytes | None) -> str | None:
+    """The class that provenance/openness.json says; None where there is none."""
+    try:
+        told = canonical.parse(record, name=layout.OPENNESS) if record is not None else None
+    except GlasshouseError:
+        return None
+    found = told.get("class") if isinstance(told, dict) else None
+    return next((each for each in CLASSES if each == found), None)
 
 
 def _label(model: ModelFolder) -> KindLabel:

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -40,13 +40,18 @@ _TABLES = """
 CREATE TABLE repositories (
     folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,
     private INTEGER NOT NULL, gated TEXT, created TEXT NOT NULL, changed TEXT NOT NULL, downloads INTEGER NOT NULL,
-    parameters INTEGER, license TEXT, task TEXT, words TEXT NOT NULL, facts TEXT NOT NULL
+    parameters INTEGER, license TEXT, task TEXT, openness TEXT, words TEXT NOT NULL, facts TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_kind ON repositories (kind, owner);
+CREATE INDEX by_closed ON repositories (kind, private);
 CREATE TABLE tags (folder TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (tag, folder)) WITHOUT ROWID;
 CREATE INDEX by_folder ON tags (folder);
 """
-_SEEN = "folder, kind, owner, name, private, gated, license, task"
+_SEEN = "folder, kind, owner, name, private, gated"
+_LISTED = "created, downloads, facts"
+Facet = Literal["license", "task", "openness"]
+MAX_FACETS = 1000
+"""Answers to how many have what that are kept until the database changes."""
 Order = Literal["name", "createdAt", "lastModified", "downloads", "num_parameters"]
 _ORDERS: dict[Order, str] = {
     "name": "lower(owner || '/' || name)", "createdAt": "created", "lastModified": "changed",
@@ -63,8 +68,6 @@ class Seen(NamedTuple):
     short: str
     private: bool
     gated: GateKind | None
-    license: str | None
-    task: str | None
 
     @property
     def name(self) -> RepoName:
@@ -89,7 +92,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for. words: each in its name, title, tags.  tags: it has them all.  parameters: from, to."""
+    """What is asked for. words: each in its name, title, tags.  tags: it has them all.  parameters: from, to.
+
+    among: folders of private ones that may be found; None: all of them.
+    """
 
     kind: str
     owner: str | None = None
@@ -97,10 +103,25 @@ class Wanted:
     tags: tuple[str, ...] = ()
     license: str | None = None
     task: str | None = None
+    openness: str | None = None
     parameters: tuple[int, int] | None = None
     gated: bool | None = None
+    private: bool | None = None
+    among: tuple[str, ...] | None = None
     order: Order = "name"
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageOfList:
+    """A part of what fits. count: how many fit.  rows: those of the part, in order."""
+
+    count: int
+    rows: list[Listed]
+
+
+Facets = dict[Facet, list[tuple[str, int]]]
+"""{column: (value, how many have it)}, the values in order."""
 
 
 @dataclass(slots=True)
@@ -111,21 +132,33 @@ class RepositoryIndex:
     blobs: BlobStore
     _database: sqlite3.Connection | None = None
     _lock: Lock = field(default_factory=Lock)
+    _facets: dict[tuple[Wanted | Facet, ...], tuple[int, Facets]] = field(default_factory=dict)
     _looked: float = float("-inf")
     _mark: int = -1
 
     def find(self, wanted: Wanted) -> list[Seen]:
         """The repositories that fit, in order. Raises Problem 503 where the lists are being made for too long."""
-        if not self._lock.acquire(timeout=PATIENCE):
-            raise busy("the list of repositories")
-        try:
-            database = self._fresh()
-            words, values = _conditions(wanted)
-            order = f"{_ORDERS[wanted.order]} {'DESC' if wanted.descending else 'ASC'}, {_ORDERS['name']}"
-            text = f"SELECT {_SEEN} FROM repositories WHERE {' AND '.join(words)} ORDER BY {order}"
+        with self._open() as database:
+            text, values = _asking(_SEEN, wanted)
             return [Seen(*row) for row in database.execute(text, values)]
-        finally:
-            self._lock.release()
+
+    def page(self, wanted: Wanted, start: int, most: int) -> PageOfList:
+        """At most `most` of those that fit, from number `start` on. Raises as `find`."""
+        with self._open() as database:
+            count = _count(database, wanted)
+            text, values = _asking(f"{_SEEN}, {_LISTED}", wanted)
+            rows = database.execute(f"{text} LIMIT ? OFFSET ?", (*values, most, start))
+            return PageOfList(count, [_listed(Seen(*row[:-3]), *row[-3:]) for row in rows])
+
+    def facets(self, wanted: Wanted, columns: Sequence[Facet], most: int) -> tuple[int, Facets]:
+        """(how many fit, how many of them have each value of each column: the most frequent). Raises as `find`."""
+        with self._open() as database:
+            known = self._facets.get((wanted, *columns))
+            if known is None:
+                known = _how_many(database, wanted, columns, most)
+                if len(self._facets) < MAX_FACETS:
+                    self._facets[wanted, *columns] = known
+            return known
 
     def make(self) -> None:
         """Read all repositories, before anybody asks."""
@@ -136,9 +169,19 @@ class RepositoryIndex:
         """What the lists say of those; one that has gone meanwhile is left out."""
         with self._lock:
             assert self._database is not None
-            text = "SELECT created, downloads, facts FROM repositories WHERE folder = ?"
+            text = f"SELECT {_LISTED} FROM repositories WHERE folder = ?"
             found = [(each, self._database.execute(text, (each.folder,)).fetchone()) for each in seen]
-        return [Listed(each, row[0], row[1], _parsed(row[2])) for each, row in found if row is not None]
+        return [_listed(each, *row) for each, row in found if row is not None]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The database, as the store is now, for one thread at a time. Raises Problem 503 as `find`."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise busy("the list of repositories")
+        try:
+            yield self._fresh()
+        finally:
+            self._lock.release()
 
     def _fresh(self) -> sqlite3.Connection:
         """The database, as the store is now. Holds the lock."""
@@ -155,8 +198,11 @@ class RepositoryIndex:
         there = {place.folder: place for place in _places(self.root)}
         same = {folder for folder, place in there.items() if known.get(folder, ("",))[0] == place.stamp != ""}
         changed = [place for folder, place in there.items() if folder not in same]
+        gone = known.keys() - there.keys()
+        if changed or gone:
+            self._facets.clear()
         with database:
-            for folder in known.keys() - there.keys():
+            for folder in gone:
                 _forget(database, folder)
             counts = [(place.downloads, folder) for folder, place in there.items()
                       if folder in same and known[folder][1] != place.downloads]  # fmt: skip
@@ -248,19 +294,49 @@ def _keep(database: sqlite3.Connection, place: _Place, repo: Repository, created
     row = (
         place.folder, place.stamp, place.kind, place.owner, place.short, place.private, repo.gated, created,
         told.changed, place.downloads, sum(told.parameters.values()) or None, told.license, told.task,
-        words, _written_out(told),
+        told.openness, words, _written_out(told),
     )  # fmt: skip
     database.execute(f"INSERT INTO repositories VALUES ({', '.join('?' * len(row))})", row)
     database.executemany("INSERT INTO tags VALUES (?, ?)", [(place.folder, tag) for tag in told.tags])
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
+def _asking(columns: str, wanted: Wanted) -> tuple[str, list[Any]]:
+    """(the question for those columns of what fits, in order, in SQL; its values)."""
+    words, values = _conditions(wanted)
+    order = f"{_ORDERS[wanted.order]} {'DESC' if wanted.descending else 'ASC'}, {_ORDERS['name']}"
+    return f"SELECT {columns} FROM repositories WHERE {words} ORDER BY {order}", values
+
+
+def _count(database: sqlite3.Connection, wanted: Wanted) -> int:
+    words, values = _conditions(wanted)
+    return int(database.execute(f"SELECT count(*) FROM repositories WHERE {words}", values).fetchone()[0])
+
+
+def _how_many(
+    database: sqlite3.Connection, wanted: Wanted, columns: Sequence[Facet], most: int
+) -> tuple[int, Facets]:  # fmt: skip
+    words, values = _conditions(wanted)
+    found: Facets = {}
+    for column in columns:
+        text = (
+            f"SELECT {column}, count(*) FROM repositories WHERE {words} AND {column} IS NOT NULL "
+            f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+        )
+        found[column] = sorted(database.execute(text, (*values, most)).fetchall())
+    return _count(database, wanted), found
+
+
+def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     """(what must hold, in SQL; its values)."""
     words, values = ["kind = ?"], list[Any]((wanted.kind,))
-    for column, value in (("owner", wanted.owner), ("license", wanted.license), ("task", wanted.task)):
+    for column in ("owner", "license", "task", "openness", "private"):
+        value = getattr(wanted, column)
         if value is not None:
             words.append(f"{column} = ?")
             values.append(value)
+    if wanted.among is not None:
+        words.append("(NOT private OR folder IN (SELECT value FROM json_each(?)))")
+        values.append(json.dumps(wanted.among))
     for word in wanted.words:
         words.append("instr(words, ?) > 0")
         values.append(word.lower())
@@ -272,7 +348,11 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
     if wanted.parameters is not None:
         words.append("parameters BETWEEN ? AND ?")
         values += wanted.parameters
-    return words, values
+    return " AND ".join(words), values
+
+
+def _listed(seen: Seen, created: str, downloads: int, facts: str) -> Listed:
+    return Listed(seen, created, downloads, _parsed(facts))
 
 
 def _written_out(told: Facts) -> str:

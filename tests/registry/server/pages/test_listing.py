@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from registry import canonical
+from registry.records import layout
 from registry.server.pages.index import ListIndex
+from registry.server.pages.table import pages_of
 from registry.server.state import Hub
+from registry.server.still.walking import answer
 from registry.server.store.facts import front_of
 from registry.server.store.index import Wanted
+from tests.hub_instance import HubInstance
 from tests.registry.server.pages.conftest import Pages, write
 
 
@@ -36,11 +44,39 @@ def test_data_sets_have_a_list_of_their_own(pages: Pages) -> None:
     ("query", "found"),
     [("q=MODEL", ["org/model"]), ("q=org+image", ["org/hostile"]), ("license=mit", ["org/hostile"]), ("q=nothing", []),
      ("task=text-generation", ["org/model"]), ("license=mit&task=text-generation", []), ("page=99", []),
+     ("openness=II", []),
      ("sort=large", ["org/model", "org/hostile"]), ("page=x&sort=x&q=model", ["org/model"])],
 )  # fmt: skip
 def test_a_list_is_searched_filtered_and_sorted(pages: Pages, query: str, found: list[str]) -> None:
     assert ids(pages.json(f"/models?{query}")) == found
     assert pages.get(f"/models?{query}")[0] == 200
+
+
+def test_models_are_filtered_by_how_open_they_say_they_are(pages: Pages, tmp_path: Path) -> None:
+    record = {"schema": "glasshouse.openness/v1", "framework": "MOF 1.0", "class": "II", "components": [], "osaid": {}}
+    shutil.copytree(pages.hub.root / "repos", tmp_path / "hub" / "repos")
+    for name, data in (("org/open", canonical.dumps(record)), ("org/odd", b'{"class": "IV"}'), ("org/bad", b"{")):
+        write(tmp_path / "hub", name, {layout.OPENNESS: data})
+    hub = Hub.open(tmp_path / "hub")
+    assert [each.short for each in hub.find(None, Wanted("models", openness="II"))] == ["open"]
+    text = bytes(answer(hub, pages_of(hub), "/models?openness=II").body).decode()
+    assert "openness=II" in text and ">II Open Tooling 1<" in text and "org/</span>open" in text
+    assert "org/</span>odd" not in text
+
+
+def test_an_index_that_is_gone_is_made_anew_and_the_pages_are_the_same(pages: Pages, tmp_path: Path) -> None:
+    """Another server begins with what is the store, and with nothing else."""
+    for folder in ("repos", "blobs"):
+        shutil.copytree(pages.hub.root / folder, tmp_path / folder)
+    addresses = [f"{path}{form}" for form in ("", "format=json") for path in (
+        "/models?", "/models?q=model&sort=name&", "/datasets?", "/org?", "/org/model?", "/org/model/tree/v1.0.0?",
+        "/org/model/history?", "/org/model/badge.svg?", "/org/model/lineage/v1.0.1?", "/org/model/data?", "/signer?",
+    )]  # fmt: skip
+    with HubInstance.start(tmp_path) as hub:
+        again = Pages(hub, pages.key, pages.reader)
+        for address in addresses:
+            before, after = pages.get(address), again.get(address)
+            assert before[0] == after[0] and before[2] == after[2], address
 
 
 def test_a_search_comes_back_escaped(pages: Pages) -> None:
@@ -86,14 +122,14 @@ def test_a_row_is_kept_until_a_ref_changes(
 
     hub = Hub.open(tmp_path_factory.mktemp("index"))
     write(hub.root, "org/model", {"README.md": b"---\nlicense: mit\n---\n"})
-    index = ListIndex(hub.root, hub.large)
+    index = ListIndex(hub.root, hub.large_of)
     (seen,) = hub.find(None, Wanted("models"))
     repo = seen.repository
     monkeypatch.setattr(module, "SETTLED", -1.0)
     first = index.row(repo)
-    assert first.commits == () and index.row(repo) is first
+    assert first.tags == {} and index.row(repo) is first
     made = write(hub.root, "org/model", {"README.md": b"---\nlicense: apache-2.0\n---\n"}, tag="v1.0.0")
-    assert index.row(repo).commits == (("v1.0.0", made),)
+    assert index.row(repo).tags == {"v1.0.0": made}
     monkeypatch.setattr(module, "SETTLED", 60.0)  # what has only just been written is read again each time
     write(hub.root, "org/model", {"README.md": b"---\nlicense: bsd\n---\n"}, branch="deep/er/branch")
     assert index.row(repo) is not index.row(repo)
