@@ -4,19 +4,24 @@ Law: what comes out holds only tags that the renderer itself writes. HTML in the
 http, https, or a file beside the card; a picture is one of the repository's own. A card that takes too long, or is too
 large, is shown as plain text.
 
-This file is run as a program, too: Markdown on standard input, HTML on standard output.
+This file is run as a program, too. On standard input come cards, on standard output their HTML; before each stand its
+bytes' number, in four bytes.
 """
 
 from __future__ import annotations
 
+import atexit
 import re
 import resource
-import subprocess
+import signal
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from html import escape
-from threading import Semaphore
+from queue import LifoQueue
+from subprocess import PIPE, Popen
+from threading import Timer
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -37,27 +42,78 @@ PROGRAM = __file__
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 BASE = "repository:"
 """Stands before the path of a file beside the card, until the page knows at which commit it is shown."""
-_TURNS = Semaphore(2)
+AT_ONCE = 2
 """Cards that are rendered at once."""
+LENGTH = 4
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+class CardRenderer:
+    """Processes that render one card after the other. One that a card was too much for is ended, and another begun."""
+
+    def __init__(self, program: str = PROGRAM, seconds: float = SECONDS * 3) -> None:
+        """program: what renders.  seconds: for each card, in which it also waits for a processor."""
+        self._program, self._seconds = program, seconds
+        self._idle: LifoQueue[Popen[bytes] | None] = LifoQueue()
+        for _ in range(AT_ONCE):
+            self._idle.put(None)
+
+    def html(self, text: str) -> str | None:
+        """The HTML of a card; None where its process did not end well."""
+        process, found = self._idle.get(), None
+        try:
+            process = process or Popen([sys.executable, "-P", self._program], stdin=PIPE, stdout=PIPE)
+            found = self._asked(process, text.encode())
+        finally:
+            if found is None and process is not None:
+                _end(process)
+                process = None
+            self._idle.put(process)
+        return found.decode("utf-8", "replace") if found is not None else None
+
+    def close(self) -> None:
+        """End the processes that are idle."""
+        for _ in range(AT_ONCE):
+            if (process := self._idle.get()) is not None:
+                _end(process)
+            self._idle.put(None)
+
+    def _asked(self, process: Popen[bytes], data: bytes) -> bytes | None:
+        assert process.stdin is not None and process.stdout is not None
+        late = Timer(self._seconds, process.kill)
+        late.start()
+        try:
+            process.stdin.write(len(data).to_bytes(LENGTH) + data)
+            process.stdin.flush()
+            size = int.from_bytes(head) if len(head := process.stdout.read(LENGTH)) == LENGTH else MAX_HTML + 1
+            answer = process.stdout.read(size) if size <= MAX_HTML else b""
+        except BrokenPipeError:
+            return None
+        finally:
+            late.cancel()
+        return answer if len(answer) == size else None
+
+
+def _end(process: Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        with suppress(BrokenPipeError):
+            if stream is not None:
+                stream.close()
+
+
+@cache
+def _renderer() -> CardRenderer:
+    made = CardRenderer()
+    atexit.register(made.close)
+    return made
 
 
 @lru_cache(maxsize=256)
 def rendered(text: str) -> str | None:
     """The HTML of a card, files beside it at BASE; None where it is too large, or takes too long."""
-    if len(text.encode()) > MAX_CARD:
-        return None
-    try:
-        with _TURNS:
-            done = subprocess.run(
-                [sys.executable, "-P", PROGRAM], input=text.encode(), capture_output=True, timeout=SECONDS * 3,
-                check=False,
-            )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return None
-    if done.returncode or len(done.stdout) > MAX_HTML:
-        return None
-    return done.stdout.decode("utf-8", "replace")
+    return _renderer().html(text) if len(text.encode()) <= MAX_CARD else None
 
 
 def placed(html: str, files: str) -> str:
@@ -121,7 +177,7 @@ def _cell(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: 
 
 
 def _link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    href = str(tokens[index].attrGet("href") or "")
+    href = str(tokens[index].attrGet("href") or "#card")  # where it leads nowhere
     return f'<a href="{escape(href, quote=True)}" rel="nofollow noopener noreferrer ugc">'
 
 
@@ -135,11 +191,16 @@ def _image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options:
 
 
 def main() -> None:
-    """Render what standard input holds, or end with an error where that takes more than it may."""
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    """Render what standard input holds, one card after the other; end where one takes more than it may."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    text = sys.stdin.buffer.read(MAX_CARD + 1).decode("utf-8", "replace")
-    sys.stdout.buffer.write(to_html(text).encode("utf-8", "replace"))
+    cards, pages = sys.stdin.buffer, sys.stdout.buffer
+    while head := cards.read(LENGTH):
+        text = cards.read(int.from_bytes(head)).decode("utf-8", "replace")
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of its own time; the signal ends the process
+        html = to_html(text).encode("utf-8", "replace")
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pages.write(len(html).to_bytes(LENGTH) + html)
+        pages.flush()
 
 
 if __name__ == "__main__":

@@ -84,14 +84,32 @@ def test_a_bomb_goes_off_in_a_process_of_its_own(text: str) -> None:
     assert html is None or harmless(html)
 
 
-@pytest.mark.parametrize("program", ["import time; time.sleep(60)", "raise MemoryError", "print('x' * (9 << 20))"])
-def test_a_card_whose_rendering_does_not_end_well_is_not_rendered(
-    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+ANSWER = "import sys; head = sys.stdin.buffer.read(4); sys.stdout.buffer.write({}); sys.stdout.flush()"
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import time; time.sleep(60)", "raise MemoryError", ANSWER.format("(9 << 20).to_bytes(4) + b'x' * (9 << 20)"),
+     ANSWER.format("(9).to_bytes(4) + b'x' * 8"), ANSWER.format("b'123'")],
+    ids=["too long", "ends", "too large", "cut short", "no length"],
+)  # fmt: skip
+def test_a_card_whose_rendering_does_not_end_well_is_not_rendered(program: str, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(program)
-    monkeypatch.setattr(card, "PROGRAM", str(tmp_path / "program.py"))
-    monkeypatch.setattr(card, "SECONDS", 1)
-    assert card.rendered(f"a card for which {program}") is None
+    renderer = card.CardRenderer(str(tmp_path / "program.py"), 1.0)
+    for _ in range(card.AT_ONCE + 1):
+        assert renderer.html("a card") is None
+    renderer.close()
+
+
+def test_one_process_renders_one_card_after_the_other_and_a_bomb_is_the_end_of_it() -> None:
+    renderer = card.CardRenderer()
+    assert [renderer.html(text) for text in ("# one", "", "# two")] == [
+        "<h2>one</h2>", "", "<h2>two</h2>",
+    ]  # fmt: skip
+    bomb = "> " * 120_000
+    assert renderer.html(bomb) is None or harmless(renderer.html(bomb) or "")
+    assert renderer.html("after") == "<p>after</p>\n"
+    renderer.close()
 
 
 def test_tables_are_aligned_by_classes() -> None:
