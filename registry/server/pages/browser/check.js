@@ -9,6 +9,8 @@ import publicRoot from "./trusted_root.json";
 const RELEASE = "attestations/release.sigstore.json";
 const RELEASE_TYPE = "/release/v1";
 const PAYLOAD = "application/vnd.in-toto+json";
+const BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const CURVES = [["P-256", "SHA-256", 32], ["P-384", "SHA-384", 48], ["P-521", "SHA-512", 66]];
 const CHUNK = 4 << 20;
 const MAX_BUNDLE = 64 << 20;
 
@@ -59,12 +61,82 @@ async function bundleBytes(path, chosen) {
   return bytes;
 }
 
-/** The statement in a bundle, once its signature holds by the expected signer. */
-async function statementOf(bytes, root, identity, issuer) {
-  const bundle = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+const parsed = (bytes) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+
+/** The statement in a bundle, once its signature holds by `signer`: {key, name}, or {identity, issuer, root, name}. */
+async function statementOf(bytes, signer) {
+  const bundle = parsed(bytes);
+  return signer.key ? signedByKey(bundle, signer.key) : signedByIdentity(bundle, signer);
+}
+
+/** A public key of a PEM file, with its curve. Source: RFC 5480; the curves and hashes of OpenSSF Model Signing 1.0. */
+async function keyOf(file) {
+  const text = await file.text();
+  const inside = text.match(/^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/);
+  if (!inside) throw new Unknown(`${file.name} is not a public key in PEM`);
+  for (const [namedCurve, hash, length] of CURVES) {
+    try {
+      const der = fromBase64(inside[1].replace(/\s/g, ""));
+      const key = await crypto.subtle.importKey("spki", der, { name: "ECDSA", namedCurve }, false, ["verify"]);
+      return { key, hash, length };
+    } catch {
+      continue; // it is of another curve, or of one that this browser does not know
+    }
+  }
+  throw new Unknown(`${file.name} is not a key on ${CURVES.map(([name]) => name).join(", ")} that this browser takes`);
+}
+
+/** The two numbers of an ECDSA signature, each in `length` bytes. Source: RFC 3279, section 2.2.3. */
+function numbersOf(signature, length) {
+  const numbers = [];
+  const long = signature[1] === 0x81;
+  let at = long ? 3 : 2;
+  if (signature[0] !== 0x30 || signature[at - 1] !== signature.length - at) throw new Error("its signature is malformed");
+  while (at < signature.length) {
+    const size = signature[at + 1];
+    if (signature[at] !== 2 || !size || at + 2 + size > signature.length) throw new Error("its signature is malformed");
+    const bytes = signature.subarray(at + 2, at + 2 + size);
+    const kept = bytes[0] === 0 ? bytes.subarray(1) : bytes;
+    if (kept.length > length) throw new Error("its signature is malformed");
+    const number = new Uint8Array(length);
+    number.set(kept, length - kept.length);
+    numbers.push(number);
+    at += 2 + size;
+  }
+  if (numbers.length !== 2) throw new Error("its signature is malformed");
+  const both = new Uint8Array(2 * length);
+  numbers.forEach((number, index) => both.set(number, index * length));
+  return both;
+}
+
+/** What a DSSE signature is made over. Source: DSSE 1.0, protocol.md. */
+function preAuthenticated(payload) {
+  const head = new TextEncoder().encode(`DSSEv1 ${PAYLOAD.length} ${PAYLOAD} ${payload.length} `);
+  const all = new Uint8Array(head.length + payload.length);
+  all.set(head);
+  all.set(payload, head.length);
+  return all;
+}
+
+async function signedByKey(bundle, { key, hash, length }) {
+  if (bundle.mediaType !== BUNDLE) throw new Unknown(`it is a bundle of another form: ${bundle.mediaType}`);
+  if (!bundle.verificationMaterial?.publicKey) throw new Error("it is not signed with a bare key");
+  const envelope = bundle.dsseEnvelope;
+  if (envelope?.payloadType !== PAYLOAD) throw new Error("it does not hold a statement");
+  if (envelope.signatures?.length !== 1) throw new Error("it does not have one signature");
+  const payload = fromBase64(envelope.payload);
+  const numbers = numbersOf(fromBase64(envelope.signatures[0].sig), length);
+  if (!(await crypto.subtle.verify({ name: "ECDSA", hash }, key, numbers, preAuthenticated(payload)))) {
+    throw new Error("its signature does not hold by the key that you gave");
+  }
+  return parsed(payload);
+}
+
+async function signedByIdentity(bundle, { root, identity, issuer }) {
   const material = bundle.verificationMaterial ?? {};
-  if (!material.certificate && !material.x509CertificateChain) {
-    throw new Unknown("it is signed with a key or under an authority of its own: this page cannot check that; the command can");
+  if (material.publicKey) throw new Unknown("it is signed with a key: give the public key of whom you expect");
+  if (!material.certificate) {
+    throw new Unknown("it is signed under an authority of its own: this page cannot check that; the command can");
   }
   const entries = material.tlogEntries ?? [];
   if (!entries.length) throw new Error("it is in no transparency log");
@@ -84,7 +156,7 @@ async function statementOf(bytes, root, identity, issuer) {
   const policy = new AllOf([new Identity({ identity }), vouching]);
   const { payloadType, payload } = await verifier.verifyDsse(bundle, policy);
   if (payloadType !== PAYLOAD) throw new Error(`it holds ${payloadType}, not a statement`);
-  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+  return parsed(payload);
 }
 
 /** Runs one check, and says how it ends. */
@@ -113,26 +185,31 @@ async function check() {
   const [identity, issuer] = [fields.get("identity").trim(), fields.get("issuer").trim()];
   const [files, bundles] = ["files", "bundles"].map((name) => [...form.elements[name].files]);
   if (!globalThis.crypto?.subtle) return say("UNKNOWN", "this browser", "has no Web Crypto here: open this page by https");
-  if (!identity || !issuer) return say("UNKNOWN", "signer", "name who must have signed, and who vouches for them");
-  let root, release, bytes;
+  const keyFile = form.elements.key.files[0];
+  if (keyFile && (identity || issuer)) return say("UNKNOWN", "signer", "name a signer, or give a key: not both");
+  if (!keyFile && (!identity || !issuer)) {
+    return say("UNKNOWN", "signer", "name who must have signed and who vouches for them, or give their public key");
+  }
+  let signer, release;
   await ask(RELEASE, async () => {
-    root = await rootOf(form.elements.root.files[0]);
-    bytes = await bundleBytes(RELEASE, bundles);
-    const found = await statementOf(bytes, root, identity, issuer);
+    signer = keyFile
+      ? { key: await keyOf(keyFile), name: `the key of ${keyFile.name}` }
+      : { root: await rootOf(form.elements.root.files[0]), identity, issuer, name: identity };
+    const found = await statementOf(await bundleBytes(RELEASE, bundles), signer);
     if (!String(found.predicateType).endsWith(RELEASE_TYPE)) throw new Error("it is not the statement of a release");
     const { name, version } = found.predicate;
     if (name !== form.dataset.name || version !== form.dataset.version) {
       throw new Error(`it speaks of ${name} ${version}, not of ${form.dataset.name} ${form.dataset.version}`);
     }
     release = found.predicate;
-    return `signed by ${identity}; it lists ${release.files.length} files and ${release.attestations.length} attestations`;
+    return `signed by ${signer.name}; it lists ${release.files.length} files and ${release.attestations.length} attestations`;
   });
   if (!release) return;
   for (const listed of release.attestations) {
     await ask(listed.name, async () => {
       const content = await bundleBytes(listed.name, bundles);
       if (hex(sha256(content)) !== listed.sha256) throw new Error("its bytes are not those that the release lists");
-      const found = await statementOf(content, root, identity, issuer);
+      const found = await statementOf(content, signer);
       if (found.predicateType !== listed.predicateType) throw new Error(`it says ${found.predicateType}`);
       return "the bytes that the release lists, signed by the same";
     });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry import api
 from registry.records import layout
@@ -18,6 +20,7 @@ from tests.conftest import ROOT
 from tests.docs.browser import Browser
 from tests.docs.conftest import browser
 from tests.hub_instance import HubInstance
+from tests.registry.attest.conftest import write_key
 from tests.registry.server.pages.conftest import files_of, write
 from tests.sigstore_instance import ISSUER, SigstoreInstance
 
@@ -35,15 +38,18 @@ class Checked:
     root: Path
 
     def ask(
-        self, *files: Path, bundles: tuple[Path, ...] = (), identity: str = MAKER, root: bool = True
-    ) -> dict[str, str]:
-        """{what was checked: its verdict}, as the page says it."""
+        self, *files: Path, bundles: tuple[Path, ...] = (), identity: str = MAKER, root: bool = True,
+        key: Path | None = None,
+    ) -> dict[str, str]:  # fmt: skip
+        """{what was checked: its verdict}, as the page says it. key: given in place of the identity."""
         self.browser.forget()
         self.browser.open(self.address)
-        for selector, chosen in (("files", files), ("bundles", bundles), ("root", (self.root,) if root else ())):
+        given = (("files", files), ("bundles", bundles), ("root", (self.root,) if root else ()),
+                 ("key", (key,) if key else ()))  # fmt: skip
+        for selector, chosen in given:
             if chosen:
                 self.browser.choose(f"input[name={selector}]", *chosen)
-        filled = {"identity": identity, "issuer": ISSUER}
+        filled = {} if key else {"identity": identity, "issuer": ISSUER}
         for name, value in filled.items():
             self.browser.value(f"document.querySelector('[name={name}]').value = {json.dumps(value)}; 1")
         self.browser.value("""new Promise(done => {
@@ -115,6 +121,35 @@ def test_another_signer_and_another_root_fail(checked: Checked) -> None:
     assert checked.ask(root=False) == {layout.RELEASE_ATTESTATION: "FAIL"}
     assert "certificate chain" in checked.browser.value("document.getElementById('results').innerText")
     assert checked.ask(identity=" ") == {"signer": "UNKNOWN"}
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_what_a_key_signed_is_held_to_the_key_that_is_given(
+    checked: Checked, tmp_path: Path, curve: ec.EllipticCurve
+) -> None:
+    signer = api.KeySigner(write_key(tmp_path / "private.pem", curve=curve))
+    right, wrong, none = (tmp_path / name for name in ("right.pem", "wrong.pem", "none.pem"))
+    right.write_text(signer.public_key.pem)
+    wrong.write_text(api.KeySigner(write_key(tmp_path / "other.pem", curve=curve)).public_key.pem)
+    none.write_text(signer.public_key.pem.replace("PUBLIC", "ANY"))
+    release = tmp_path / "release"
+    synthetic_release.write(release, repo="org/model")
+    api.sign(release, signer)
+    bundles = tuple(sorted((release / "attestations").iterdir()))
+    found = checked.ask(release / "README.md", bundles=bundles, key=right)
+    assert set(found.values()) == {"PASS"} and len(found) == len(bundles) + 1
+    assert checked.ask(bundles=bundles, key=wrong) == {layout.RELEASE_ATTESTATION: "FAIL"}
+    assert checked.ask(bundles=bundles, key=none) == {layout.RELEASE_ATTESTATION: "UNKNOWN"}
+    assert checked.ask(bundles=bundles) == {layout.RELEASE_ATTESTATION: "UNKNOWN"}  # no key was given
+    assert checked.ask(key=right) == {layout.RELEASE_ATTESTATION: "FAIL"}  # an identity signed that one
+    (stated,) = (each for each in bundles if each.name == "release.sigstore.json")
+    document = json.loads(stated.read_bytes())
+    (signature,) = document["dsseEnvelope"]["signatures"]
+    for broken in (b"", b"\x30\x00", b"\x30\x06\x02\x01\x01\x02\x01\x01", b"\x30\x81"):
+        signature["sig"] = base64.b64encode(broken).decode()
+        (tmp_path / "release.sigstore.json").write_text(json.dumps(document))
+        forged = (tmp_path / "release.sigstore.json",)
+        assert checked.ask(bundles=forged, key=right) == {layout.RELEASE_ATTESTATION: "FAIL"}
 
 
 def test_the_page_says_which_program_it_runs(checked: Checked) -> None:
