@@ -5,6 +5,7 @@ Law: what is counted is what the signed summary counts. A part that it does not 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -23,6 +24,13 @@ COLOURS = 7
 """Parts of a picture that have a colour of their own; the rest is one part."""
 WIDE = 1000
 REST = "everything else"
+DOCUMENTS: Mapping[str, str] = {
+    layout.TRAINING_PAGE: "Public summary of training content, by the template of the EU",
+    layout.TRAINING_SUMMARY: "The same summary as JSON",
+    layout.DATA_CARD: "Data card",
+    layout.CROISSANT: "Croissant",
+}
+"""What a release says of its data in documents of others' forms, and what each is called."""
 Counted = tuple[str, str, int, int]
 """(name, licence, documents, bytes)."""
 
@@ -37,10 +45,15 @@ def told(site: Site, request: Request) -> Page:
             data = _data(known.entry)
     except GlasshouseError as problem:
         gap = problem.message
-    facts = {**release.about(place), **release.judged(site, place, known), "data": data, "gap": gap}
+    documents = [{"path": path, "title": title} for path, title in DOCUMENTS.items() if path in known.entry.listed]
+    facts = {
+        **release.about(place), **release.judged(site, place, known), "data": data, "gap": gap, "documents": documents,
+    }  # fmt: skip
     pictures = {key: picture(data[key], data["used"]["bytes"]) for key in ("sources", "licenses")} if data else {}
     more = {
         "title": f"Data of {place.repo.name} {place.revision}", "tab": "data", "pictures": pictures,
+        "files_at": f"{place.address}/resolve/{place.shelf.commit}/",
+        "search": layout.SEARCH in known.entry.listed and str(place.shelf.reference),
     }  # fmt: skip
     return Page("data.html", facts, more)
 
