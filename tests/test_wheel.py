@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_built_twice_is_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     again = build(tmp_path / "at another path", umask=0o077, time=1_600_000_000)
     assert again.name == wheel.name and again.read_bytes() == wheel.read_bytes()
+
+
+def test_what_a_browser_runs_is_in_it_with_the_licences_of_all_that_is_bundled(wheel: Path) -> None:
+    static, here = "registry/server/pages/static/", ROOT / "registry" / "server" / "pages"
+    with zipfile.ZipFile(wheel) as packed:
+        carried = {name.removeprefix(static) for name in packed.namelist() if name.startswith(static)}
+        assert carried >= {"check.js", "check.LICENSES.txt", "style.css"}
+        for name in carried:
+            assert packed.read(static + name) == (here / "static" / name).read_bytes()
+        assert not any("/pages/browser/" in name for name in packed.namelist())  # what it is made of stays in git
+    script = (here / "static" / "check.js").read_text()
+    assert "rekor.sigstore.dev" in script and "tuf-browser" not in script  # the public root is in it, not its fetching
 
 
 def test_its_signature_is_verified_as_the_page_says(wheel: Path, tmp_path: Path, sigstore: SigstoreInstance) -> None:

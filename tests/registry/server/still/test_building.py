@@ -119,6 +119,30 @@ def test_a_site_of_a_server_shows_what_anybody_may_see(pages: Pages, tmp_path: P
     assert scripts == {"check"}
 
 
+def test_a_site_of_a_hub_is_what_its_pages_show_and_links_to_its_files(pages: Pages, tmp_path: Path) -> None:
+    """By the Hub's own protocol, as somebody without a token: releases and what was said of them, nothing else."""
+    site = tmp_path / "site"
+    (tmp_path / "public.pem").write_text(pages.key)
+    said = run("site", "build", "hf://org", "--endpoint", pages.hub.url, "--key", str(tmp_path / "public.pem"),
+               "--output", str(site), "--json")  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["refused"] == []
+    assert {path.name for path in (site / "org").iterdir() if path.is_dir()} == {"model"}
+    for tag in ("v1.0.0", "v1.0.1"):
+        there, built = (pages.json(f"/org/model/tree/{tag}"), json.loads((site / f"org/model/tree/{tag}/index.json")
+                        .read_bytes()))  # fmt: skip
+        for key in ("commit", "name", "content", "source", "record"):
+            assert built[key] == there[key], key
+        assert [file["sha256"] for file in built["files"] if file["signed"]] == [
+            file["sha256"] for file in there["files"] if file["signed"]
+        ]
+        assert built["standing"]["word"] == there["standing"]["word"]
+        assert built["signerExpected"] and built["signature"]["verdict"] == "PASS"
+        text = (site / f"org/model/tree/{tag}/index.html").read_text()
+        assert f'href="{pages.hub.url}/org/model/resolve/{there["commit"]}/LICENSE"' in text
+    assert "it was yanked" in (site / "org/model/tree/v1.0.0/index.html").read_text()
+
+
 def test_a_site_is_not_written_over_something_else(releases: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").write_text("kept")
