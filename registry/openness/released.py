@@ -215,9 +215,13 @@ class _Release:
             return missing(name, f"{untold.documents} documents have no known licence", files=found)
         if not self.data.licenses:
             return missing(name, "the data manifest has no document that is used", files=found)
-        here = [source.id for source in self.data.sources if source.kind == "files" and source.documents]
-        if here and not any(row.repo.startswith(DATASETS) for row in self.record.companions):
-            return missing(name, f"{here[0]} is of the project's own files, which are published nowhere", files=found)
+        beside = any(row.repo.startswith(DATASETS) for row in self.record.companions)
+        for source in self.data.sources if not beside else ():
+            if source.documents and source.status == "withdrawn":
+                return missing(name, f"{source.id} is withdrawn: nobody else can get it", files=found)
+            if source.documents and source.kind == "files":
+                return missing(name, f"{source.id} is of the project's own files, which are published nowhere",
+                               files=found)  # fmt: skip
         closed = [spdx for spdx in self.data.licenses if licences.grade(spdx, "data") is licences.Grade.CLOSED]
         if closed:
             return missing(name, f"{closed[0]}, of {self.data.licenses[closed[0]].documents} documents, is not known "

@@ -95,11 +95,26 @@ def test_a_text_of_another_licence_leaves_it_unknown(folder: Path) -> None:
     assert "is the text of mit" in found.by_name["training-code"].why
 
 
+def withdraw(summary: dict[str, Any]) -> None:
+    """The source cannot be had any more."""
+    summary["schema"] = "glasshouse.data-manifest/v2"
+    summary["sources"][0]["status"] = "withdrawn"
+
+
+def restore(summary: dict[str, Any]) -> None:
+    """It is of the project's own files."""
+    summary["schema"] = "glasshouse.data-manifest/v1"
+    del summary["sources"][0]["status"]
+    summary["sources"][0]["kind"] = "files"
+
+
 def test_data_counts_only_where_others_can_get_it_and_all_of_it_is_open(folder: Path) -> None:
     def licence(name: str) -> Callable[[Any], None]:
         return lambda summary: summary["licenses"].update({name: summary["licenses"].pop("MIT")})
 
-    alone = changed(folder, layout.DATA_SUMMARY, lambda summary: summary["sources"][0].update(kind="files"))
+    gone = changed(folder, layout.DATA_SUMMARY, withdraw)
+    assert states(gone, "datasets") == ["missing"] and "files:texts is withdrawn" in gone.by_name["datasets"].why
+    alone = changed(folder, layout.DATA_SUMMARY, restore)
     assert states(alone, "datasets") == ["missing"]
     row = {"repo": "datasets/glasshouse/texts", "content": "5" * 64, "files": 4, "size": 9}
     beside = changed(folder, layout.RECORD, lambda record: record.update(companions=[row]))

@@ -72,9 +72,17 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["synthetic", "trained", "full"])
+@pytest.fixture(scope="session")
+def tabled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose data manifest stands in a table, and says how much is known of it."""
+    folder = tmp_path_factory.mktemp("tabled") / "release"
+    synthetic_release.write(folder, form="parquet")
+    return folder
+
+
+@pytest.fixture(params=["synthetic", "trained", "full", "tabled"])
 def release(request: pytest.FixtureRequest) -> Path:
-    """Each of the three."""
+    """Each of the four."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
 

@@ -69,6 +69,19 @@ def test_the_data_set_is_croissant_and_its_rows_are_read(release: Path) -> None:
     assert data.metadata.data_preprocessing_protocol[0].startswith(f"{summary['rows']} documents met")
 
 
+def test_what_is_known_of_a_source_stands_in_each_document(tabled: Path) -> None:
+    words = "rebuildable: what made it makes it anew"
+    (source,) = next(part for part in read(tabled / layout.BOM)["components"] if part["type"] == "data")["components"]
+    assert {"name": "glasshouse:status", "value": "rebuildable"} in source["properties"]
+    assert [element["comment"] for element in read(tabled / layout.SPDX)["@graph"] if "comment" in element] == [words]
+    (origin,) = read(tabled / layout.CROISSANT)["isBasedOn"]
+    assert origin["creativeWorkStatus"] == "rebuildable"
+    assert words in (tabled / layout.TRAINING_PAGE).read_text()
+    card = (tabled / layout.CARD).read_text()
+    assert "| Status |" in card and "| rebuildable |" in card and "How licences are known: 40 declared." in card
+    assert "[`data-manifest.parquet`](provenance/data-manifest.parquet)" in card
+
+
 def test_packages_are_those_of_the_lock(trained: Path) -> None:
     bom = read(trained / layout.BOM)
     pinned = {part["purl"] for part in bom["components"] if part["type"] == "library"}
@@ -79,4 +92,5 @@ def test_packages_are_those_of_the_lock(trained: Path) -> None:
 
 def test_every_record_behind_a_document_is_cited(release: Path) -> None:
     cited = {name for name, _ in cyclonedx.said(read(release / layout.BOM)) if name.startswith("record:")}
-    assert cited >= {f"record:{path}" for path in (layout.RECORD, layout.DATA_ROWS, layout.PARAMS, layout.REQUIREMENTS)}
+    rows = layout.data_rows([path.relative_to(release).as_posix() for path in release.rglob("*")])
+    assert cited >= {f"record:{path}" for path in (layout.RECORD, rows, layout.PARAMS, layout.REQUIREMENTS)}
