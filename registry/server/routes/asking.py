@@ -89,7 +89,7 @@ def cloned(request: Request) -> Repository:
 def writable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may write it. Raises Problem 401, 403 and 404."""
     asking = member(request)
-    found = _own(repository(request))
+    found = own(repository(request))
     rights.check_write(asking, found)
     return found, asking
 
@@ -97,22 +97,22 @@ def writable(request: Request) -> tuple[Repository, User]:
 def proposable(request: Request) -> tuple[Repository, User]:
     """The repository that the path names, and who may propose a change to it. Raises Problem 401, 403 and 404."""
     asking = member(request)
-    found = _own(opened(request))
+    found = own(opened(request))
     rights.check_propose(asking, found)
     return found, asking
+
+
+def own(repo: Repository) -> Repository:
+    """`repo`, where it is this server's own. Raises Problem 403 for a copy of another Hub's, which is changed there."""
+    if repo.upstream is not None:
+        raise Problem(403, f"{repo.name} is a copy of {repo.upstream}, and is changed there")
+    return repo
 
 
 def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
     """The repository that a link was signed for. Raises Problem 404 where it has gone since."""
     name = RepoName(*claims["repo"].split("/"))
     return Repository.open(hub(request).shelves(name), name)
-
-
-def _own(repo: Repository) -> Repository:
-    """The same. Raises Problem 403 for a copy of another Hub's: what it holds is said there."""
-    if repo.upstream is not None:
-        raise Problem(403, f"{repo.name} is a copy of {repo.upstream}, and is changed there")
-    return repo
 
 
 async def note(request: Request, event: str, about: object, **facts: object) -> None:

@@ -13,7 +13,7 @@ from registry.server import names
 from registry.server.access import rights
 from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
-from registry.server.routes.asking import base_url, hub, member, note, opened, writable
+from registry.server.routes.asking import base_url, hub, member, note, opened, own, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.turns import in_turn
 from registry.server.store.gates import AccessGate
@@ -38,7 +38,7 @@ async def move(request: Request) -> JSONResponse:
     user = member(request)
     body = await receiving.read(request, bodies.MoveRepository)
     kind = f"{body.type or 'model'}s"
-    repo = await run_in_threadpool(hub(request).readable, names.RepoName(kind, *_two(body.source)), user)
+    repo = own(await run_in_threadpool(hub(request).readable, names.RepoName(kind, *_two(body.source)), user))
     new = names.new_repo_name(kind, *_two(body.target))
     if not await in_turn(repo, hub(request).move, repo, user, new):
         raise Problem(409, f"A {kind.removesuffix('s')} repository called {new} already exists")
@@ -50,7 +50,7 @@ async def move(request: Request) -> JSONResponse:
 async def duplicate(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/duplicate: a new repository, with its branches, tags and large files. 409 as `create`."""
     user = member(request)
-    repo = await run_in_threadpool(opened, request)
+    repo = own(await run_in_threadpool(opened, request))
     body = await receiving.read(request, bodies.DuplicateRepository)
     new = names.new_repo_name(repo.name.kind, *_two(body.repository))
     told = {"public": False, "private": True}.get(body.visibility or "", body.private)
@@ -76,7 +76,7 @@ async def delete(request: Request) -> JSONResponse:
     user = member(request)
     body = await receiving.read(request, bodies.DeleteRepository)
     name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
-    repo = await run_in_threadpool(hub(request).readable, name, user)
+    repo = own(await run_in_threadpool(hub(request).readable, name, user))
     rights.check_delete(user, repo)
     await in_turn(repo, repo.delete, hub(request).repositories, user.name)
     await note(request, "repository deleted", repo.name.url_path)

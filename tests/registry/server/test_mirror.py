@@ -135,7 +135,15 @@ def test_it_says_whose_it_is_and_nobody_changes_it_here(world: World) -> None:
     body = json.dumps({"key": "header", "value": {"summary": "x"}}).encode()
     status, _, answer = ask(world.mirror, "POST", f"/api/models/{repo}/commit/main", body, token=admin)
     assert status == 403 and b"is changed there" in answer
-    assert ask(world.mirror, "POST", f"/api/models/{repo}/branch/b", {}, token=admin)[0] == 403
+    owner, name = repo.split("/")
+    for method, path, asked in (
+        ("POST", f"/api/models/{repo}/branch/b", {}),
+        ("POST", f"/api/models/{repo}/discussions", {"title": "x", "pullRequest": True}),
+        ("POST", f"/api/models/{repo}/duplicate", {"repository": "own/copy"}),
+        ("POST", "/api/repos/move", {"fromRepo": repo, "toRepo": "own/moved"}),
+        ("DELETE", "/api/repos/delete", {"organization": owner, "name": name}),
+    ):
+        assert ask(world.mirror, method, path, asked, token=admin)[0] == 403, path
     assert "x-mirror-of" not in world.get("/api/models")[1]
 
 

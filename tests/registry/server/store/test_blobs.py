@@ -15,6 +15,7 @@ from registry.errors import InputError, Unavailable
 from registry.hub.client import HubClient
 from registry.manifest import Difference, Manifest
 from registry.server import check, collecting
+from registry.server.backup import back_up
 from registry.server.problems import Problem
 from registry.server.store import stores
 from registry.server.store.blobs import Blob, BlobStore
@@ -119,6 +120,10 @@ def test_a_server_whose_large_files_are_in_s3(s3: str, tmp_path: Path, folder: P
     assert not list((root / "blobs").glob("sha256/??/??/*")) and not list((root / "blobs" / "uploads").iterdir())
     found = check.examine(root)  # the folder knows where they are
     assert found.faults == () and found.blobs == 2
+    assert back_up(root, tmp_path / "copy of the hub").size == 0  # they stay where they are, and the copy knows, too
+    copied = check.examine(tmp_path / "copy of the hub")
+    assert copied.faults == () and copied.blobs == 2
+    assert not list((tmp_path / "copy of the hub" / "blobs").glob("sha256/??/??/*"))
     ledger = root / "repos" / "models" / f"{REPO}.git" / "contents"
     ledger.write_text("".join(line for line in ledger.read_text().splitlines(True) if orphan not in line))
     found = check.examine(root)
