@@ -88,7 +88,7 @@ def write(
     declared: what the record says of unusual files.
     opened: the licences that its record states. It has code in its commit, data that anybody can get, a card of the
     data, a technical report, and the record of how open it is.
-    form: in which form the rows of its data manifest stand; in a table, they say how their licences are known.
+    form: in which form the rows of its data manifest stand; in a table, they say what edition 2 can say.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
     """
     for path, data in {
@@ -147,7 +147,7 @@ def _records(
     folder: Path, plan: Plan, chain: Callable[[Path], Chain], kind: Literal["installed", "files"], form: RowsForm
 ) -> None:
     """The chain of records from the rows to the evaluation, then the card and the lock over them."""
-    told = rows() if form == "jsonl" else (row.model_copy(update={"license_basis": "declared"}) for row in rows())
+    told = rows() if form == "jsonl" else map(_told_whole, rows())
     source = DataSource(id="files:texts", kind=kind, license=None, status=None if form == "jsonl" else "rebuildable")
     summary = data_manifest.write(folder / layout.PROVENANCE, told, [source], form)
     write_atomic(folder / layout.TOKENS, _tokens(folder, summary).to_bytes())
@@ -163,6 +163,11 @@ def _records(
     write_atomic(folder / layout.EVALUATION, evaluation.to_bytes())
     write_atomic(folder / layout.LOCK, canonical.dumps(_lock(folder, plan)))
     write_atomic(folder / layout.STAGES, _stages(folder, plan).to_bytes())
+
+
+def _told_whole(row: Row) -> Row:
+    more = {"license_basis": "declared", "language": "en", "origin": f"https://example.org/{row.path}"}
+    return row.model_copy(update=more)
 
 
 def _record(

@@ -26,6 +26,7 @@ from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Verifier
 from registry.files import write_atomic
 from registry.hub.reference import DirectoryReference
+from registry.records import layout
 from registry.records.release_record import StatedLicences
 from registry.release.signing import sign
 from registry.report import Report
@@ -39,6 +40,7 @@ from tests.sigstore_instance.tsa import TimestampAuthority
 
 FOLDER = Path(__file__).parent / "releases"
 VERSION = FOLDER / "v1"
+SECOND = FOLDER / "v2"
 TRUSTED_ROOT = "trusted-root.json"
 FOR_EVER = datetime(2999, 1, 1, tzinfo=UTC)
 
@@ -105,9 +107,12 @@ def found(report: Report) -> list[list[str | int]]:
 
 
 def main() -> None:
-    """Sign one synthetic release in six ways, one that the pipeline made, an open one; keep what verifying needs."""
-    if "--reports" not in sys.argv:
+    """Sign a synthetic release in six ways, one that the pipeline made, an open one, one whose rows stand in a table
+    (with `--table` that alone); keep what verifying needs."""
+    if not {"--reports", "--table"} & set(sys.argv):
         _make()
+    if "--reports" not in sys.argv:
+        _make_table()
     for golden in goldens():
         with golden.unpacked() as root:
             rows = ",\n".join(json.dumps(row) for row in found(golden.verified(root)))
@@ -153,6 +158,17 @@ def _keep_open(scratch: Path) -> None:
     _keep("open", scratch / "open", signer, {"kind": "key", "pem": signer.public_key.pem}, FOR_EVER, openness="II")
 
 
+def _make_table() -> None:
+    shutil.rmtree(SECOND, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "release"
+        signer = KeySigner(write_key(Path(name) / "key.pem"))
+        counts = b"%d\n" % synthetic_release.TOKENS * synthetic_release.DOCUMENTS
+        synthetic_release.write(folder, weights_bytes=512, form="parquet", extra={layout.TOKEN_COUNTS: counts})
+        write_atomic(SECOND / TRUSTED_ROOT, (VERSION / TRUSTED_ROOT).read_bytes())
+        _keep("table", folder, signer, {"kind": "key", "pem": signer.public_key.pem}, FOR_EVER, SECOND)
+
+
 def _trained(scratch: Path) -> Path:
     """A release, unsigned, as the pipeline of today makes it."""
     project = new_project(scratch / "trained" / "project")
@@ -170,12 +186,20 @@ def _trained(scratch: Path) -> Path:
     return project.root / "releases" / "small" / "v1.0.0"
 
 
-def _keep(name: str, folder: Path, signer: Signer, rule: dict[str, Any], now: datetime, **asked: str) -> None:
+def _keep(
+    name: str,
+    folder: Path,
+    signer: Signer,
+    rule: dict[str, Any],
+    now: datetime,
+    version: Path = VERSION,
+    **asked: str,
+) -> None:
     """Sign the release in `folder`; keep it, and how it is verified."""
     sign(folder, signer)
     how = {"policy": {"signers": [rule], **asked}, "now": now.isoformat()}
-    write_atomic(VERSION / f"{name}.how.json", json.dumps(how, indent=1).encode() + b"\n")
-    with tarfile.open(VERSION / f"{name}.tar.gz", "w:gz") as archive:
+    write_atomic(version / f"{name}.how.json", json.dumps(how, indent=1).encode() + b"\n")
+    with tarfile.open(version / f"{name}.tar.gz", "w:gz") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.add(path, path.relative_to(folder).as_posix(), filter=_anybody)

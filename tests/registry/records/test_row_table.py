@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.digest import sha256_file
-from registry.errors import InputError, Malformed, VerificationError
+from registry.errors import InputError, Malformed, Unavailable, VerificationError
 from registry.merkle import RootBuilder, root
 from registry.records import data_manifest, parquet_bounds, row_table
 from registry.records.data_manifest import ROWS, TABLE, Summary
@@ -60,6 +61,16 @@ def test_the_root_does_not_depend_on_how_parquet_is_written(tmp_path: Path, comp
     pq.write_table(table, path, compression=compression, use_dictionary=["use"], data_page_size=100, version="1.0",
                    store_schema=False, write_statistics=False)  # fmt: skip
     data_manifest.verify(summary.model_copy(update={"rows_sha256": sha256_file(path)}), path)
+
+
+def test_without_the_library_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, path = written(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "registry.records.row_table")
+    monkeypatch.delattr("registry.records.row_table")
+    with pytest.raises(Unavailable) as found:
+        data_manifest.verify(summary, path)
+    assert found.value.mend == "pip install 'glasshouse[data]'"
 
 
 def test_several_row_groups_are_one_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,7 @@ def test_what_is_known_of_a_source_stands_in_each_document(tabled: Path) -> None
     assert words in (tabled / layout.TRAINING_PAGE).read_text()
     card = (tabled / layout.CARD).read_text()
     assert "| Status |" in card and "| rebuildable |" in card and "How licences are known: 40 declared." in card
+    assert "Languages found: en in 40." in card
     assert "[`data-manifest.parquet`](provenance/data-manifest.parquet)" in card
 
 
