@@ -11,6 +11,8 @@ from registry import extras
 from registry.errors import InputError, Unavailable
 
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "DVC_NO_ANALYTICS": "1", "LC_ALL": "C.UTF-8"}
+FULL = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
+"""What programs say where a disk is full."""
 MAX_WORDS = 1000
 """Characters of what a program said that an error repeats."""
 
@@ -19,8 +21,8 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
     """What `command`, run in `folder`, writes to its standard output.
 
     environment: all that it sees beside QUIET; None: what this process sees, without the variables that point git at
-    another repository (`GIT_...`). Raises Unavailable where the program is not installed, InputError where it fails,
-    with its words.
+    another repository (`GIT_...`). Raises Unavailable where the program is not installed, or finds the disk full;
+    InputError where it fails otherwise, with its words.
     """
     if environment is None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -39,10 +41,10 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
         mend = extras.mend("release") if command[0] == "dvc" else f"install {command[0]} and run again"
         raise Unavailable(f"{command[0]} is not installed, or not on PATH", mend=mend) from problem
     if done.returncode:
-        raise InputError(
-            f"`{_short(command)}` failed with {done.returncode}: {_words(done.stderr or done.stdout)}",
-            mend=f"run it in {folder} and mend what it says",
-        )
+        told = f"`{_short(command)}` failed with {done.returncode}: {_words(done.stderr or done.stdout)}"
+        if any(words in told for words in FULL):
+            raise Unavailable(told, mend="make room on the disk, or point TMPDIR at a larger one, and run it again")
+        raise InputError(told, mend=f"run it in {folder} and mend what it says")
     return done.stdout
 
 

@@ -91,7 +91,8 @@ class RebuildContract(ParamsSection):
     environment: EnvironmentContract | None = None
     """What the stages run in. Nothing said: the lock of packages that the project has, if it has one."""
     tolerances: dict[ProjectPath, Tolerance] = Field({}, max_length=1000)
-    """By output of the project, or folder: how far arrays in .safetensors and figures in .json may be apart."""
+    """By output of the project, or folder: how far arrays in .safetensors, and figures in .json,
+    .yaml and .toml, may be apart."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

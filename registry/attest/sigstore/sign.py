@@ -80,17 +80,22 @@ def _identify(config: ClientTrustConfig, identity_token: str | None, *, browser:
     )
 
 
+CLOCK = "where it is fresh, this machine's clock may be wrong: glasshouse doctor"
+
+
 @contextmanager
 def _in_our_words() -> Iterator[None]:
     """Tell credentials, networks and wrong answers apart, whichever layer below them speaks."""
     try:
         yield
     except ExpiredIdentity as problem:
-        raise CredentialsError("the identity token is expired", mend="get a fresh token and sign again") from problem
+        raise CredentialsError(
+            "the identity token is expired", mend=f"get a fresh token and sign again; {CLOCK}"
+        ) from problem
     except (IdentityError, IssuerError) as problem:
         raise CredentialsError(
             f"{first_line(problem)} ({first_line(problem.__cause__ or 'nothing more is known')})",
-            mend="get a fresh token for the audience `sigstore` and sign again",
+            mend=f"get a fresh token for the audience `sigstore` and sign again; {CLOCK}",
         ) from problem
     except (FulcioClientError, RekorClientError) as problem:
         raise _declined(problem) from problem

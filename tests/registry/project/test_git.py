@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import InputError
-from registry.project import git
+from registry.errors import InputError, Unavailable
+from registry.project import command, git
 
 
 def run(folder: Path, *words: str) -> None:
@@ -81,6 +81,17 @@ def test_all_that_git_said_is_told(repository: Path) -> None:
         git.ask(repository, "checkout", "nowhere")
     with pytest.raises(InputError, match=r"usage: git ls-tree .*; .*--name-only"):
         git.ask(repository, "ls-tree")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["error: copy-fd: write returned: No space left on device", "fatal: index.lock write error. Out of diskspace"],
+)
+def test_a_full_disk_is_not_the_repository_s_fault(words: str, tmp_path: Path) -> None:
+    (tmp_path / "fails").write_text(f"echo '{words}' >&2; exit 128")
+    with pytest.raises(Unavailable, match=f"`sh fails` failed with 128: {words}") as problem:
+        command.run(["sh", "fails"], tmp_path)
+    assert "make room on the disk" in problem.value.mend
 
 
 def test_git_sees_no_tokens_and_no_variable_that_leads_it_elsewhere(
