@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli import output
 from registry.cli.folder import Json, Root, accounts_in
 from registry.cli.tree import App
+from registry.errors import InputError
+
+if TYPE_CHECKING:
+    from registry.server.access.people import ProvidedIdentity
 
 app = App(help="Make and remove the users of `glasshouse serve`.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the user.")]
@@ -20,12 +25,17 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Their name, and that of their own namespace.")],
     root: Root,
     admin: Annotated[bool, typer.Option("--admin", help="Let them do everything.")] = False,
+    subject: Annotated[
+        str | None, typer.Option(help="Who signs in as them at the provider of oidc.json: `sub`, exactly.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a user. They sign in once they have a password, and make their tokens themselves."""
-    made = accounts_in(root).people.create_user(name, admin=admin)
+    """Make a user. They sign in at the provider, or by a password, and make their tokens themselves."""
+    made = accounts_in(root).people.create_user(name, admin=admin, identity=_identity(root, subject))
     if as_json:
         output.data({"name": made.name, "admin": made.admin})
+    elif subject is not None:
+        print(f"{made.name} is a user, and signs in as {subject}")
     else:
         print(f"{made.name} is a user; next: glasshouse hub user password {made.name} --root {root}")
 
@@ -78,8 +88,32 @@ def change(
     output.say(f"{name} is {'an admin' if admin else 'not an admin'}")
 
 
+@app.command(epilog="Example: glasshouse hub user bind alice --root ./hub --subject 248289761001")
+def bind(
+    name: Name,
+    root: Root,
+    subject: Annotated[str, typer.Option(help="Who they are at the provider of oidc.json: `sub`, exactly.")],
+) -> None:
+    """Say who signs in as a user, at the provider of identities. Their sessions end."""
+    accounts = accounts_in(root)
+    accounts.people.change_user(name, event="user bound", identity=_identity(root, subject))
+    accounts.sessions.close_all(name)
+    output.say(f"{subject} signs in as {name}")
+
+
 @app.command(epilog="Example: glasshouse hub user remove alice --root ./hub")
 def remove(name: Name, root: Root) -> None:
     """Let somebody be a user no more: tokens and sessions end, repositories stay, the name is not given again."""
     accounts_in(root).remove(name)
     output.say(f"{name} is a user no more")
+
+
+def _identity(root: Path, subject: str | None) -> ProvidedIdentity | None:
+    from registry.server.access import people, provider
+
+    if subject is None:
+        return None
+    named = provider.named_in(root)
+    if named is None:
+        raise InputError(f"{root / provider.FILE} names no provider", mend="docs/how-to/people.md shows the file")
+    return people.ProvidedIdentity(issuer=named.issuer, subject=subject)

@@ -72,6 +72,10 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
 
+    def remember(self, url: str, name: str, value: str) -> None:
+        """Have it send that cookie to the server of `url`."""
+        self._ask("Network.setCookie", url=url, name=name, value=value, httpOnly=True)
+
     def open(self, url: str) -> None:
         """Go to `url` and wait until it is loaded."""
         self._loaded = False

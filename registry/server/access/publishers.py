@@ -22,14 +22,12 @@ from registry.files import write_atomic
 from registry.hub.reference import DATASETS, check_repository
 from registry.records.record import Record
 from registry.server.access.audit_log import OPERATOR, AuditLog
-from registry.server.access.issuers import Keys, is_safe
+from registry.server.access.issuers import LEEWAY_SECONDS, Keys, is_safe
 from registry.server.access.tokens import Role, TokenStore
 from registry.server.problems import Problem
 
 FILE = "publishers.json"
 SECONDS = 3600
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
-LEEWAY_SECONDS = 30
 USED = "used-identities"
 _KEYS = Keys()
 Words = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -120,16 +118,7 @@ def exchange(root: Path, tokens: TokenStore, identity: str, resource: str) -> Ex
 
 def _verify(identity: str, publisher: Publisher) -> dict[str, Any]:
     try:
-        key = _KEYS.key(publisher.issuer, str(jwt.get_unverified_header(identity).get("kid")))
-        return jwt.decode(
-            identity,
-            key,
-            algorithms=ALGORITHMS,
-            audience=publisher.audience,
-            issuer=publisher.issuer,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iat", "aud", "iss", "sub"]},
-        )
+        return _KEYS.claims(identity, publisher.issuer, publisher.audience)
     except jwt.PyJWTError as problem:
         raise Problem(403, f"the identity token does not hold: {problem}") from problem
     except GlasshouseError as problem:

@@ -16,6 +16,6 @@ is rendered by a process of its own, within bounds of time and memory.
     checking.py   releases that this server verifies, one at a time, and the reports that it keeps
     marks.py      what is said of a release in one word
     listing.py release.py verification.py lineage.py training.py data.py audits.py history.py compare.py
-    signer.py badge.py in_browser.py
+    signer.py badge.py in_browser.py signing_in.py settings.py gate.py
                   the pages
 """

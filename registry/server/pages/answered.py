@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from registry.errors import GlasshouseError
 from registry.server.pages.sites import Site
-from registry.server.problems import Problem
-from registry.server.routes import asking
+from registry.server.problems import GATED, Problem
+from registry.server.routes import asking, forms
+from registry.server.store.gates import AccessGate
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -30,7 +33,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Vary": "Accept, Authorization",
+    "Vary": "Accept, Authorization, Cookie",
     "Cache-Control": "private, no-cache",
 }
 LICENCES = "/glasshouse-licences.txt"
@@ -58,6 +61,10 @@ Shown = Callable[[Site, Request], "Page | Response"]
 """A page: makes the answer of a request. It may raise Problem, and GlasshouseError for what a release does not hold."""
 
 
+Sent = Callable[[Site, Request, dict[str, str]], Response | Awaitable[Response]]
+"""What is done with the fields of a form."""
+
+
 def wants_json(request: Request) -> bool:
     """Whether JSON is asked for: by `?format=json`, or by an Accept that names it before HTML."""
     if "format" in request.query_params:
@@ -72,13 +79,30 @@ def endpoint(site: Site, page: Shown) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
         try:
             found = page(site, request)
-        except Problem as problem:
+        except (Problem, GlasshouseError) as problem:
             return _declined(site, request, problem)
-        except GlasshouseError as problem:
-            return _declined(site, request, Problem(404, problem.message))
         return found if isinstance(found, Response) else respond(site, request, found)
 
     answer.__doc__ = page.__doc__
+    return answer
+
+
+def form_endpoint(site: Site, work: Sent, *, of_visit: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """The route's endpoint of a form, which is one of this server's own pages or refused. of_visit: as `forms.read`."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            fields = await forms.read(request, of_visit=of_visit)
+            if iscoroutinefunction(work):
+                found = await work(site, request, fields)
+            else:
+                found = await run_in_threadpool(work, site, request, fields)
+        except (Problem, GlasshouseError) as problem:
+            return await run_in_threadpool(_declined, site, request, problem)
+        assert isinstance(found, Response)
+        return found
+
+    answer.__doc__ = work.__doc__
     return answer
 
 
@@ -90,6 +114,7 @@ def respond(site: Site, request: Request, page: Page) -> Response:
         **page.facts,
         **page.shown,
         "reader": _reader(request),
+        "form_key": forms.session_key(request),
         "path": request.url.path,
         "as_json": with_query(request.query_params, format="json"),
         "still": request.scope.get("still", False),
@@ -100,15 +125,26 @@ def respond(site: Site, request: Request, page: Page) -> Response:
     return Response(html, page.status, headers, "text/html; charset=utf-8")
 
 
-def _declined(site: Site, request: Request, problem: Problem) -> Response:
+def _declined(site: Site, request: Request, found: Problem | GlasshouseError) -> Response:
     """A refusal as a page for who reads HTML; programs get it as they do from every route."""
+    problem = found if isinstance(found, Problem) else Problem(404, found.message)
     if "text/html" not in request.headers.get("accept", "") or wants_json(request):
         raise problem
+    if problem.code == GATED:
+        return _gate(site, request)
     words = {401: "That token is not known", 404: "There is nothing here", 429: "Not now"}
     facts = {"title": words.get(problem.status, "That cannot be answered"), "error": problem.message}
     answer = respond(site, request, Page("problem.html", facts, {"reader": None}, problem.status))
     answer.headers.update({**problem.headers, **(SIGN_IN if problem.status == 401 else {})})
     return answer
+
+
+def _gate(site: Site, request: Request) -> Response:
+    """The page of a repository whose gate is shut for the reader."""
+    repo, user = asking.repository(request), asking.user(request)
+    standing = AccessGate(repo).standing(user.name) if user is not None else None
+    facts = {"title": str(repo.name), "address": f"/{repo.name.url_path}", "asked": standing}
+    return respond(site, request, Page("gate.html", facts, status=403))
 
 
 def _reader(request: Request) -> str | None:

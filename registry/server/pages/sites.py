@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from registry.errors import GlasshouseError
+from registry.server.access.passwords import Attempts
 from registry.server.names import KINDS
 from registry.server.pages import expected
 from registry.server.pages.checking import Checker, KeptReport
@@ -55,6 +56,8 @@ class Site:
     """What its lists say."""
     checker: Checker
     """What it verifies."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """How often somebody may try to sign in."""
     _signed: OrderedDict[tuple[object, ...], SignedTag] = field(default_factory=OrderedDict)
     _turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from registry.server.names import RESERVED
@@ -16,20 +16,32 @@ from registry.server.pages import (
     badge,
     compare,
     data,
+    gate,
     history,
     in_browser,
     lineage,
     listing,
     openness,
     release,
+    settings,
     signer,
+    signing_in,
     training,
     verification,
 )
-from registry.server.pages.answered import HEADERS, LICENCES, SIGN_IN, Shown, endpoint, licences, script, stylesheet
+from registry.server.pages.answered import (
+    HEADERS,
+    LICENCES,
+    Sent,
+    Shown,
+    endpoint,
+    form_endpoint,
+    licences,
+    script,
+    stylesheet,
+)
 from registry.server.pages.sites import Site
 from registry.server.problems import Problem
-from registry.server.routes import asking
 from registry.server.routes.app import know_parts
 from registry.server.state import Hub
 
@@ -58,8 +70,11 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
     know_parts()
     register_url_convertor("namespace", _Owner())
 
-    def page(path: str, shown: Shown, method: str = "GET") -> Route:
-        return Route(path, endpoint(site, shown), methods=[method], include_in_schema=False)
+    def page(path: str, shown: Shown) -> Route:
+        return Route(path, endpoint(site, shown), methods=["GET"], include_in_schema=False)
+
+    def form(path: str, work: Sent, *, of_visit: bool = False) -> Route:
+        return Route(path, form_endpoint(site, work, of_visit=of_visit), methods=["POST"], include_in_schema=False)
 
     found = [
         Route("/favicon.svg", _icon, include_in_schema=False),
@@ -70,7 +85,18 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
         page("/models", listing.models),
         page("/datasets", listing.datasets),
         page("/signer", signer.releases_by),
-        page("/sign-in", _sign_in),
+        page("/sign-in", signing_in.offered),
+        form("/sign-in", signing_in.by_password, of_visit=True),
+        page("/sign-in/provider", signing_in.at_provider),
+        page("/sign-in/back", signing_in.back),
+        page("/sign-in/token", signing_in.by_token),
+        form("/sign-out", signing_in.out),
+        page("/settings", settings.shown),
+        form("/settings/tokens", settings.create_token),
+        form("/settings/tokens/revoke", settings.revoke_token),
+        form("/settings/password", settings.change_password),
+        page("/settings/organisations/{name:segment}", settings.organisation),
+        form("/settings/organisations/{name:segment}", settings.set_role),
         page("/{owner:namespace}", listing.owner),
     ]
     at = "{revision:segment}"
@@ -79,6 +105,7 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
             page(repo, release.shown),
             page(f"{repo}/tree/{at}", release.shown),
             page(f"{repo}/blob/{at}/{{path:rest}}", release.blob),
+            form(f"{repo}/access", gate.ask),
             page(f"{repo}/badge.svg", badge.picture),
             page(f"{repo}/openness.svg", openness.picture),
             page(f"{repo}/history", history.log),
@@ -89,7 +116,7 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
         for tail in ("", f"/{at}"):
             found += [
                 page(f"{repo}/verification{tail}", verification.found),
-                page(f"{repo}/verification{tail}", verification.check_again, "POST"),
+                form(f"{repo}/verification{tail}", verification.check_again),
                 page(f"{repo}/lineage{tail}", lineage.told),
                 page(f"{repo}/training{tail}", training.told),
                 page(f"{repo}/check{tail}", in_browser.offered),
@@ -126,10 +153,3 @@ def _script(request: Request) -> Response:
 def _licences(request: Request) -> Response:
     """GET the licences of what is in that program."""
     return Response(licences(), headers=HEADERS, media_type="text/plain; charset=utf-8")
-
-
-def _sign_in(site: Site, request: Request) -> Response:
-    """GET /sign-in: the browser asks for a token, and sends it with every page from then on."""
-    if asking.user(request) is None:
-        raise Problem(401, "give any name, and your token as the password", headers=SIGN_IN)
-    return RedirectResponse("/", 303)

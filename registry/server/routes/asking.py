@@ -12,24 +12,14 @@ from registry.server.access import auth, rights
 from registry.server.access.rights import User
 from registry.server.names import RepoName
 from registry.server.problems import Problem
-from registry.server.state import Hub
+from registry.server.routes import cookies
+from registry.server.routes.served import base_url as base_url
+from registry.server.routes.served import hub as hub
 from registry.server.store.repository import Repository
 
 
-def hub(request: Request) -> Hub:
-    """The server that got this request."""
-    found = request.app.state.hub
-    assert isinstance(found, Hub)
-    return found
-
-
-def base_url(request: Request) -> str:
-    """The server's address, without a slash at the end: what it was told, else what the client asked for."""
-    return hub(request).url or str(request.base_url).rstrip("/")
-
-
 def user(request: Request) -> User | None:
-    """Who sent the request; None for nobody.
+    """Who sent the request; None for nobody. A browser's session counts where no other site can have had it asked.
 
     Raises Problem 401 for a token that is not known, 403 for a browser's that another site makes use of: browsers
     remember what `Basic` sent once, and send it again for any page.
@@ -39,6 +29,8 @@ def user(request: Request) -> User | None:
     if header[:6].lower() == "basic " and origin is not None and not f"{base_url(request)}/".startswith(f"{origin}/"):
         raise Problem(403, "a password is not taken from another site's page")
     found = auth.user(hub(request).accounts, request.headers.get("authorization"))
+    if found is None and (request.method in cookies.SAFE or request.scope.get("form")):
+        found = cookies.session(request)
     if found is not None and "seen" in request.scope:
         request.scope["seen"]["user"] = found.name
     return found

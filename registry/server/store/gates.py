@@ -73,6 +73,11 @@ class AccessGate:
         """Whether somebody of that name was let in."""
         return any(each.user == user and each.status == "accepted" for each in self.asked())
 
+    def standing(self, user: str) -> Standing | None:
+        """What became of somebody's asking; None for who has not asked."""
+        known = self._of(user)
+        return None if known is None else known.status
+
     def asked(self, status: Standing | None = None) -> list[AccessAsked]:
         """Who asked, the first of them first: those of that status, or all."""
         path = self.repo.folder / FILE

@@ -37,3 +37,8 @@ def each(repositories: Path) -> Iterator[Holding]:
 def folders(repositories: Path) -> list[Path]:
     """The folder of each repository."""
     return sorted(repositories.glob("*/[!.]*/[!.]*.git"))
+
+
+def has_namespace(repositories: Path, name: str) -> bool:
+    """Whether a namespace of that name, in any case of its letters, has or had repositories."""
+    return any(place.name.lower() == name.lower() for place in repositories.glob("*/[!.]*"))

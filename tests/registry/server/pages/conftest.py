@@ -15,6 +15,8 @@ from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
 from registry.attest.predicates import Status
 from registry.attest.statement import Statement
 from registry.records import layout
+from registry.server.access.accounts import Accounts
+from registry.server.access.people import NamespaceRole
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
 from registry.server.store import git
@@ -109,4 +111,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         write(root, "org/hostile", {"README.md": HOSTILE.encode(), "x.png": b"\x89PNG\r\n\x1a\n"})
         write(root, "org/secret", {"README.md": b"# The secret plan\n"}, private=True)
         write(root, "org/texts", {"README.md": b"---\nlicense: cc0-1.0\n---\n# Texts\n"}, kind="datasets")
+        Accounts.of(root).people.create_user("member")
+        Accounts.of(root).people.set_role("org", "member", NamespaceRole.OWNER)
+        Accounts.of(root).issue("member", Role.READ, label="for the list")
         yield Pages(hub, signer.public_key.pem, hub.user("reader", Role.READ, "org"))

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from registry.server.access.accounts import Accounts
 from tests.conftest import ROOT
 from tests.docs.browser import Browser
 from tests.docs.conftest import browser
-from tests.registry.server.pages.conftest import Pages
+from tests.registry.server.pages.conftest import Pages, write
 
 __all__ = ["browser"]
 AXE = ROOT / ".axe/node_modules/axe-core/axe.min.js"
@@ -18,8 +19,10 @@ PATHS = (
     "/", "/datasets", "/?q=nothing-at-all", "/org", "/org/model/tree/v1.0.0", "/org/model/tree/v1.0.1", "/org/hostile",
     "/org/model/verification/v1.0.1", "/org/model/lineage/v1.0.1", "/org/model/training/v1.0.1",
     "/org/model/data/v1.0.1", "/org/model/audits/v1.0.1", "/org/model/check/v1.0.1", "/org/model/history",
-    "/org/model/compare", "/datasets/org/texts", "/org/nothing",
+    "/org/model/compare", "/datasets/org/texts", "/org/nothing", "/sign-in",
 )  # fmt: skip
+SIGNED_IN = ("/settings", "/settings/organisations/org", "/other/gated", "/")
+"""What is looked at by somebody who has signed in."""
 FOCUSED = """(() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     return {href: one.getAttribute("href"), tag: one.tagName, outline: style.outlineStyle + " " + style.outlineWidth,
@@ -37,8 +40,12 @@ def test_axe_finds_no_serious_violation(pages: Pages, browser: Browser, width: i
     signer = pages.json("/org/model")["signerName"]
     browser.size(width, 900, phone=width < 500)
     browser.dark(dark)
+    write(pages.hub.root, "other/gated", {"README.md": b"# Behind a gate\n"})
+    (pages.hub.root / "repos/models/other/gated.git/gated").write_bytes(b"manual")
     found: list[Any] = []
-    for path in (*PATHS, f"/signer?name={signer}"):
+    for path in (*PATHS, f"/signer?name={signer}", *SIGNED_IN):
+        if path == SIGNED_IN[0]:
+            browser.remember(pages.hub.url, "glasshouse", Accounts.of(pages.hub.root).sessions.open("member"))
         browser.open(pages.hub.url + path)
         browser.value(AXE.read_text() + "; 1")
         violations = browser.value(RUN)

@@ -94,9 +94,9 @@ def test_a_private_repository_is_seen_by_those_who_may_read_it_alone(pages: Page
 
 
 def test_a_browser_signs_in_with_a_token(pages: Pages) -> None:
-    status, headers, _ = pages.get("/sign-in")
+    status, headers, _ = pages.get("/sign-in/token")
     assert status == 401 and headers["www-authenticate"].startswith("Basic ")
-    status, headers, _ = pages.get("/sign-in", token=pages.reader)
+    status, headers, _ = pages.get("/sign-in/token", token=pages.reader)
     assert (status, headers["location"]) == (303, "/")
 
 
