@@ -46,6 +46,8 @@ MLFLOW_HTTP_REQUEST_MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 """How often a request to an MLflow server is tried again: set to 0, unless it is set already."""
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 """Set to `false`, unless it is set already."""
+MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"
+"""`false`: a run does not say how busy its machine was."""
 MLFLOW_DISABLE_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
 """Set to `true`, unless it is set already."""
 

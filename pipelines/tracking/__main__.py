@@ -40,6 +40,11 @@ class Outbox:
                     self.left_out.append(problem.message)
                 path.unlink()
 
+    def watch(self) -> None:
+        """Have the machine measured for the training that goes on. Raises Unavailable where MLflow does not answer."""
+        if self._store is not None:
+            self._store.watch()
+
 
 def main() -> None:
     """Send once, or follow a stage."""
@@ -61,6 +66,8 @@ def follow(outbox: Outbox) -> int:
         ends = bool(select.select([sys.stdin], [], [], pause)[0])
         try:
             outbox.send()
+            if not ends:
+                outbox.watch()
             pause, failed = SOON, ""
         except GlasshouseError as problem:
             pause, failed = min(max(pause, SOON) * 2, LATE), f"{problem.message} (to mend it: {problem.mend})"

@@ -1,4 +1,4 @@
-"""What entries become in MLflow. The one module of pipelines that imports mlflow, and only to send: that takes seconds.
+"""What entries become in MLflow. Only what sends imports mlflow: that takes seconds.
 
 Law: an entry that is told twice, in whole or in part, leaves what it leaves when it is told once.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.tracking import flavor
 from pipelines.tracking.entries import Begun, Ended, Entry, Evaluated, Exported, File, Measurements
+from pipelines.tracking.machine import MachineWatch
 from pipelines.tracking.sending import SLOWEST
 from registry import variables
 from registry.digest import sha256_file
@@ -36,6 +37,8 @@ class Store:
         tracking.set_defaults()
         self._uri = os.environ[variables.MLFLOW_TRACKING_URI] = tracking.uri(Path())
         self._steps: dict[str, int] = {}
+        self._begun: str | None = None
+        self._watch: MachineWatch | None = None
         with answering(self._uri):
             from mlflow import MlflowClient
 
@@ -57,6 +60,13 @@ class Store:
                 case Exported():
                     self._register(entry)
 
+    def watch(self) -> None:
+        """Measure the machine for the training that began last, until it ends. Raises as `tell`."""
+        if self._begun is not None and self._watch is None:
+            with answering(self._uri):
+                self._watch = MachineWatch.begin(self._begun, self._uri)
+            self._begun = None
+
     def _begin(self, entry: Begun) -> None:
         from mlflow.entities import Param
 
@@ -68,6 +78,7 @@ class Store:
             self._client.update_run(run, status="RUNNING")
         self._client.log_batch(run, params=[Param(key, value) for key, value in entry.params.items()])
         self._log_dataset(run, entry.data)
+        self._begun = run
 
     def _measure(self, entry: Measurements) -> None:
         """Log the steps that the run does not have yet, never a part of a step alone."""
@@ -95,6 +106,10 @@ class Store:
 
     def _end(self, entry: Ended) -> None:
         run = self._run(entry.recipe)
+        if self._watch is not None:
+            watch, self._watch = self._watch, None
+            watch.finish()
+        self._begun = None
         for file in _same(entry.files):
             with _time_for(file.size):
                 self._client.log_artifact(run, file.path)

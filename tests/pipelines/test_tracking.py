@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 
 from pipelines import tracking
 from pipelines.tracking import sending, spool
+from pipelines.tracking.entries import Begun, Ended
+from pipelines.tracking.store import Store
 from registry import canonical
 from registry.digest import sha256_file
 from registry.records.checkpoint_chain import Chain
@@ -61,6 +63,26 @@ def test_one_run_holds_all_that_is_known(built: Project) -> None:
     record = Evaluation.read(built.root / "build/evaluation/evaluation.json")
     assert run.data.metrics["evaluation.bitsPerByte"] == record.metrics.bits_per_byte
     assert run.data.metrics["tokensPerSecond"] > 0
+
+
+@pytest.mark.parametrize("wanted", ["true", "false"])
+def test_the_machine_is_measured_while_a_training_goes_on(
+    built: Project, place: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", wanted)
+    store, recipe = Store(), "a" * 64
+    store.tell(Begun(recipe=recipe, data="b" * 64, tags={}, params={}))
+    store.watch()
+    store.tell(Ended(recipe=recipe, status="FINISHED", files=()))
+    (run,) = (each for each in runs(place) if each.data.tags["glasshouse.recipe"] == recipe)
+    measured = {key: value for key, value in run.data.metrics.items() if key.startswith("system/")}
+    if wanted == "true":
+        assert 0 <= measured["system/cpu_utilization_percentage"] <= 100
+        assert measured["system/system_memory_usage_megabytes"] > 0
+    else:
+        assert measured == {}
 
 
 def test_the_model_is_registered_as_candidate(built: Project) -> None:
