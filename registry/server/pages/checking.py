@@ -158,7 +158,7 @@ class Checker:
 
     def _place(self, shelf: StoreShelf) -> Path:
         name = sha256_bytes(f"{shelf.repo.name.url_path}@{shelf.tag} {shelf.commit}".encode())
-        return self.root / FOLDER / "reports" / name[:2] / f"{name}.json"
+        return Path(f"{self.root}/{FOLDER}/reports/{name[:2]}/{name}.json")
 
     def _mark(self, shelf: StoreShelf) -> Path:
         return self._place(shelf).with_suffix(".pending")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from registry.openness.framework import TITLES
@@ -24,7 +24,7 @@ class Mark:
 
     def as_json(self) -> dict[str, str]:
         """The form that the JSON of a page has."""
-        return asdict(self)
+        return {"tone": self.tone, "word": self.word, "why": self.why}
 
 
 UNSIGNED = Mark("plain", "not a signed release", "nothing here says who made it, and of what")
