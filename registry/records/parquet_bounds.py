@@ -18,6 +18,8 @@ from registry.errors import Malformed
 MAGIC = b"PAR1"
 MAX_HEADER = 256
 """Bytes of a page's header, without statistics."""
+MAX_PAGES = 1024
+"""Pages of a column of a row group."""
 DATA, DICTIONARY = 0, 2
 """Types of pages (PageType)."""
 PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY = 0, 2, 3, 8
@@ -52,12 +54,15 @@ def check_pages(stream: BinaryIO, start: int, size: int, *, rows: int, few: bool
 
     Raises Malformed for pages of another kind, for more than `max_bytes`, and for other than `rows` values.
     """
-    at, whole, values, dictionaries = start, 0, 0, 0
+    at, whole, values, dictionaries, pages = start, 0, 0, 0, 0
     while at < start + size:
         stream.seek(at)
         kind, plain, packed, count, length = _page(stream.read(MAX_HEADER))
         whole += plain
         at += length + packed
+        pages += 1
+        if pages > MAX_PAGES:
+            _refuse(f"a column of a row group has more than {MAX_PAGES} pages")
         if kind == DATA:
             values += count
         else:

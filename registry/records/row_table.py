@@ -176,6 +176,19 @@ def _check_shape(file: Any) -> None:
         _refuse(f"it has {len(sizes)} row groups, or says another number of rows than they have")
     if any(size != GROUP for size in sizes[:-1]) or not all(0 < size <= GROUP for size in sizes[-1:]):
         _refuse(f"a row group does not have {GROUP} rows")
+    end = 0
+    for number in range(file.num_row_groups):
+        for place in range(len(COLUMNS)):
+            start, size = _place(file.metadata.row_group(number).column(place))
+            if start < end or size < 0:
+                _refuse("two columns of it lie in one place, so that a small file could be read as a large one")
+            end = start + size
+
+
+def _place(chunk: Any) -> tuple[int, int]:
+    """Where the pages of a column of a row group begin, and how many bytes they have."""
+    offsets = [chunk.data_page_offset, *([chunk.dictionary_page_offset] if chunk.has_dictionary_page else [])]
+    return min(offsets), chunk.total_compressed_size
 
 
 def _read(file: Any, stream: Any, number: int) -> RowGroup:
@@ -183,15 +196,9 @@ def _read(file: Any, stream: Any, number: int) -> RowGroup:
     with _library():
         found, left, names = file.metadata.row_group(number), MAX_GROUP_BYTES, list(COLUMNS)
         for place in range(len(COLUMNS)):
-            chunk = found.column(place)
-            offsets = [chunk.data_page_offset, *([chunk.dictionary_page_offset] if chunk.has_dictionary_page else [])]
+            start, size = _place(found.column(place))
             left -= parquet_bounds.check_pages(
-                stream,
-                min(offsets),
-                chunk.total_compressed_size,
-                rows=found.num_rows,
-                few=names[place] in FEW,
-                max_bytes=left,
+                stream, start, size, rows=found.num_rows, few=names[place] in FEW, max_bytes=left
             )
         table = file.read_row_group(number, use_threads=False)
         table.validate(full=True)

@@ -230,6 +230,29 @@ def test_a_small_file_that_would_be_a_large_one_is_not_unpacked() -> None:
         parquet_bounds.check_pages(pages, 0, len(pages.getvalue()), rows=16, few=False, max_bytes=1000)
 
 
+def test_one_place_is_not_read_twice() -> None:
+    """A footer that says of every column that it is where another one is; and pages without a value."""
+    content = table_of(use_dictionary=False, compression="none")
+    chunk = pq.read_metadata(io.BytesIO(content)).row_group(0)
+    first, second = (chunk.column(place).data_page_offset for place in (6, 7))
+    twice = content.replace(zigzag(second), zigzag(first))
+    assert twice != content and pq.read_metadata(io.BytesIO(twice)).row_group(0).column(7).data_page_offset == first
+    with pytest.raises(Malformed, match="lie in one place"):
+        _read(twice)
+    empty = bytes.fromhex("150015001500 2c 1500 1500 1506 1506 00 00") * (parquet_bounds.MAX_PAGES + 1)
+    with pytest.raises(Malformed, match="more than 1024 pages"):
+        parquet_bounds.check_pages(io.BytesIO(empty), 0, len(empty), rows=16, few=False, max_bytes=1000)
+
+
+def zigzag(number: int) -> bytes:
+    """As Thrift's compact protocol writes it, after the type of the field."""
+    value, found = number << 1, bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return b"\x26" + bytes([*found, value])
+
+
 @given(st.binary(max_size=40), st.integers(0, 100))
 def test_hostile_pages_raise_our_error_and_no_other(data: bytes, size: int) -> None:
     try:
