@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from registry.files import write_atomic
@@ -16,10 +18,21 @@ RECORD = "python -m registry record"
 
 def start(root: Path, files: Mapping[str, str]) -> None:
     """Make a project of these files at `root`."""
-    for path, text in files.items():
-        write_atomic(root / path, text.encode())
+    for path, data in {**_initialised(), **{path: text.encode() for path, text in files.items()}}.items():
+        write_atomic(root / path, data)
     git("init", "--quiet", root=root)
-    dvc("init", "--quiet", root=root)
+    git("add", *_initialised(), root=root)
+
+
+@cache
+def _initialised() -> Mapping[str, bytes]:
+    """The files that `dvc init` makes, and adds to the index of git. It is run once: that takes a second."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        git("init", "--quiet", root=root)
+        dvc("init", "--quiet", root=root)
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+        return {path: (root / path).read_bytes() for path in listed.split("\0") if path}
 
 
 def build(root: Path, files: Mapping[str, str]) -> Path:

@@ -97,7 +97,7 @@ def test_a_server_killed_while_it_takes_in_a_release(tmp_path: Path, folder: Pat
     check_store(root)
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.0])
+@pytest.mark.parametrize("delay", [0.3, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_killed_amid_reading_and_writing_it_keeps_what_it_has_answered(tmp_path: Path, delay: float) -> None:
     """Two of the kills of `python -m tests.bench hub_kills`."""
     counts = hub_kills.killed(tmp_path / "hub", delay, clients=4)

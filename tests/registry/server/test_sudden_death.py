@@ -13,6 +13,8 @@ from tests.hub_instance import HubInstance
 from tests.sudden_death import Release, at_request, finished, left_behind
 
 SIZE = 100_000
+STEPS = (("/commit/step-", False), ("/tag/", False), ("/commit/refs", True))
+"""Further ones, for `make slow`."""
 _NUMBERS = itertools.count()
 
 
@@ -31,7 +33,11 @@ def release(tmp_path: Path) -> Release:
 
 @pytest.mark.parametrize(
     ("path", "few"),
-    [("/commit/step-", False), ("/commit/main", False), ("/tag/", False), ("/commit/refs", True), ("/merge", True)],
+    [
+        ("/commit/main", False),
+        ("/merge", True),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in STEPS),
+    ],
 )
 def test_killed_at_a_step_it_is_finished_by_publishing_again(
     hub: HubInstance, release: Release, path: str, few: bool
