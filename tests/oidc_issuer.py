@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +26,7 @@ class Issuer:
     """An OIDC issuer on loopback, with one key, and the runner whose jobs ask it for identity tokens.
 
     mint: what a job gets that asks for a token for an audience.  asked: for which it has asked.
+    sell: what a server gets for an authorization code; {} by itself.  clients: how those have shown who they are.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,8 @@ class Issuer:
         issuer = self
         self.mint: Callable[[str], str] = self.token
         self.asked: list[str] = []
+        self.sell: Callable[[dict[str, str]], object] = lambda form: {}
+        self.clients: list[str | None] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -49,12 +52,26 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(body or b"")
 
+            def do_POST(self) -> None:
+                """The token endpoint: an authorization code is sold for what `sell` makes of the form."""
+                form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                issuer.clients.append(self.headers["Authorization"])
+                body = json.dumps(issuer.sell(form)).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
             def log_message(self, *arguments: Any) -> None:
                 """Silence."""
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.discovery = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+        self.discovery = {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/keys",
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+        }
 
     def token(self, audience: str, key: Any = None, **changed: Any) -> str:
         now = int(time.time())

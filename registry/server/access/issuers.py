@@ -69,10 +69,15 @@ class Keys:
             raise known
         return known
 
-    def key(self, issuer: str, key_id: str) -> jwt.PyJWK:
-        """The issuer's key of that id. Raises PyJWTError where there is none, Unavailable where it does not answer."""
+    def key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
+        """The issuer's key of that id; for None its only one (OpenID Connect Core 1.0, 10.1).
+
+        Raises PyJWTError where there is none, Unavailable where the issuer does not answer.
+        """
         keys = self.issuer(issuer, key_id).keys_by_id
-        if key_id not in keys:
+        if key_id is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        if key_id is None or key_id not in keys:
             raise jwt.InvalidKeyError("the issuer has no key of that id")
         return keys[key_id]
 
@@ -83,7 +88,7 @@ class Keys:
         """
         return jwt.decode(
             token,
-            self.key(issuer, str(jwt.get_unverified_header(token).get("kid"))),
+            self.key(issuer, jwt.get_unverified_header(token).get("kid")),
             algorithms=ALGORITHMS,
             audience=audience,
             issuer=issuer,
@@ -114,7 +119,7 @@ def fetch(issuer: str) -> Issuer:
         keys = jwt.PyJWKSet.from_dict(ask(address)).keys
     except jwt.PyJWTError as problem:
         raise Unavailable(f"{address} has no keys: {problem}", mend="check the issuer") from problem
-    return Issuer(issuer, discovery, {key.key_id: key for key in keys if key.key_id is not None})
+    return Issuer(issuer, discovery, {key.key_id or "": key for key in keys})
 
 
 def _address(issuer: str, discovery: Mapping[str, Any], name: str) -> str:
