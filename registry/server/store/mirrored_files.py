@@ -109,7 +109,8 @@ class _Coming:
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """See Content. Raises Problem 503 and 403 at once, where that shows at once."""
-        self._begin()
+        if not self._begin():
+            return self._chunks(start, end)  # somebody else waits for the first bytes
         until = time.monotonic() + FIRST_BYTES
         while not self._came() and _is_held(self.place) and time.monotonic() < until:
             time.sleep(PAUSE)
@@ -141,10 +142,10 @@ class _Coming:
             else:
                 raise self._lost()
 
-    def _begin(self) -> None:
-        """Have it fetched, unless somebody is at it. Raises Problem 503 for too many, 403 for one that is too large."""
+    def _begin(self) -> bool:
+        """Have it fetched; False where somebody is at it. Raises Problem 503 for too many, 403 for too large a file."""
         if _is_held(self.place):
-            return
+            return False
         if self.files.most is not None and self.size > self.files.most:
             raise Problem(403, f"this mirror keeps {self.files.most} bytes, and that file has {self.size}")
         for path in [path for path, each in list(_UNDER_WAY.items()) if each.done()]:
@@ -152,6 +153,7 @@ class _Coming:
         if len(_UNDER_WAY) >= AT_ONCE:
             raise busy("the mirror")
         _UNDER_WAY[self.place] = _FETCHERS.submit(self._fetch)
+        return True
 
     def _fetch(self) -> None:
         """Fetch it, check it, keep it; nothing, where another process is at it, or has done it."""
