@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -23,13 +23,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[str]:
-    """Serve what `folder` holds, or an empty store, until the end of the block. Gives the server's URL."""
+def mlflow_server(
+    folder: Path, port: int, *, store: str = "sqlite:///store.db", artifacts: str = "./artifacts",
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[str]:  # fmt: skip
+    """Serve what `folder` holds, or an empty store, until the end of the block. Gives the server's URL.
+
+    store: the URI of its database.  artifacts: where it keeps them.  variables: of its environment, besides.
+    """
     folder.mkdir(exist_ok=True)
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", "sqlite:///store.db", "--artifacts-destination", "./artifacts"]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command += ["--backend-store-uri", store, "--artifacts-destination", artifacts]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **(variables or {})}
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
@@ -39,7 +45,8 @@ def mlflow_server(folder: Path, port: int) -> Iterator[str]:
         _wait(url, process, folder / "server.log")
         yield url
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # it has children of its own
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGKILL)  # it has children of its own
         process.wait()
 
 
