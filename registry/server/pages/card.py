@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from html import escape
 from queue import LifoQueue
-from subprocess import PIPE, Popen
+from subprocess import DEVNULL, PIPE, Popen
 from threading import Timer
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -62,7 +62,8 @@ class CardRenderer:
         """The HTML of a card; None where its process did not end well."""
         process, found = self._idle.get(), None
         try:
-            process = process or Popen([sys.executable, "-P", self._program], stdin=PIPE, stdout=PIPE)
+            command = [sys.executable, "-P", self._program]
+            process = process or Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
             found = self._asked(process, text.encode())
         finally:
             if found is None and process is not None:
