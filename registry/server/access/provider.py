@@ -31,6 +31,7 @@ from registry.server.problems import Problem
 FILE = "oidc.json"
 MAX_BYTES = 64 << 10
 MAX_CODE = 4096
+MAX_SUBJECT = 255
 _KEYS = issuers.Keys()
 Words = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -100,7 +101,9 @@ class Journey:
             claims = _claims(str(told.get("id_token", "")), self.provider)
         if not hmac.compare_digest(str(claims.get("nonce")).encode("utf-8", "replace"), self._made("nonce").encode()):
             raise Problem(403, "the identity token is of another sign-in")
-        identity = ProvidedIdentity(issuer=self.provider.issuer, subject=str(claims["sub"])[:1000])
+        if not 0 < len(claims["sub"]) <= MAX_SUBJECT:
+            raise Problem(403, "the identity token names nobody")
+        identity = ProvidedIdentity(issuer=self.provider.issuer, subject=claims["sub"])
         return Arrival(identity, str(claims.get("preferred_username", ""))[:100])
 
     def _bought(self, code: str) -> dict[str, Any]:

@@ -29,10 +29,11 @@ def user(request: Request) -> User | None:
     if header[:6].lower() == "basic " and origin is not None and not f"{base_url(request)}/".startswith(f"{origin}/"):
         raise Problem(403, "a password is not taken from another site's page")
     found = auth.user(hub(request).accounts, request.headers.get("authorization"))
+    by_token = found is not None
     if found is None and (request.method in cookies.SAFE or request.scope.get("form")):
         found = cookies.session(request)
     if found is not None and "seen" in request.scope:
-        request.scope["seen"]["user"] = found.name
+        request.scope["seen"] |= {"user": found.name, "session": not by_token}
     return found
 
 

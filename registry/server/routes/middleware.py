@@ -34,7 +34,8 @@ class Observed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        seen: dict[str, Any] = {"id": secrets.token_hex(8), "status": 0, "sent": 0, "received": 0, "user": None}
+        seen: dict[str, Any] = {"id": secrets.token_hex(8), "status": 0, "sent": 0, "received": 0}
+        seen |= {"user": None, "session": False}
         started = time.monotonic()
 
         async def heard() -> Message:
@@ -45,7 +46,8 @@ class Observed:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                message["headers"] = [*message.get("headers", ()), *_more(seen)]
+                known = message.get("headers", ())
+                message["headers"] = [*known, *_more(seen, {name.lower() for name, _ in known})]
             await send(message)
             seen["sent"] += len(message.get("body", b""))
 
@@ -71,9 +73,11 @@ class Observed:
             print(json.dumps(row), file=self._log, flush=True)
 
 
-def _more(seen: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+def _more(seen: dict[str, Any], known: set[bytes]) -> list[tuple[bytes, bytes]]:
     """The headers of every answer; of a copy, whose it is, and how long ago that was asked (RFC 9111, section 5.1)."""
     found = [(b"x-request-id", seen["id"].encode())]
+    if seen["session"] and b"cache-control" not in known:  # shared caches know of tokens, not of cookies
+        found.append((b"cache-control", b"private"))
     if "mirror" in seen:
         found += [(b"x-mirror-of", seen["mirror"].encode()), (b"age", str(seen["age"]).encode())]
     return found

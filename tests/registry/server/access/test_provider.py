@@ -79,6 +79,8 @@ def test_a_client_without_a_secret_shows_its_name_alone(issuer: Issuer, journey:
         {"iss": "https://id.example.com"},
         {"exp": 1},
         {"sub": None},
+        {"sub": ""},
+        {"sub": "x" * 256},
         {"key": ec.generate_private_key(ec.SECP256R1())},
     ],
 )

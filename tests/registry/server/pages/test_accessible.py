@@ -21,7 +21,7 @@ PATHS = (
     "/org/model/data/v1.0.1", "/org/model/audits/v1.0.1", "/org/model/check/v1.0.1", "/org/model/history",
     "/org/model/compare", "/datasets/org/texts", "/org/nothing", "/sign-in",
 )  # fmt: skip
-SIGNED_IN = ("/settings", "/settings/organisations/org", "/other/gated", "/")
+SIGNED_IN = ("/settings", "/settings/organisations/org", "/other/gated", "/models")
 """What is looked at by somebody who has signed in."""
 FOCUSED = """(() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
@@ -47,6 +47,9 @@ def test_axe_finds_no_serious_violation(pages: Pages, browser: Browser, width: i
         if path == SIGNED_IN[0]:
             browser.remember(pages.hub.url, "glasshouse", Accounts.of(pages.hub.root).sessions.open("member"))
         browser.open(pages.hub.url + path)
+        assert path not in SIGNED_IN or browser.value("document.querySelector('.reader').innerText").startswith(
+            "member"
+        )
         browser.value(AXE.read_text() + "; 1")
         violations = browser.value(RUN)
         found += [(path, *each) for each in violations if each[0] in ("serious", "critical")]

@@ -57,7 +57,7 @@ def test_a_password_begins_a_session_and_signing_out_ends_it(lab: HubInstance) -
     told = [SimpleCookie(line) for line in visitor.set_cookies if line.startswith("glasshouse=")][-1]["glasshouse"]
     assert told["httponly"] and told["samesite"] == "lax" and len(told.value) == 43
     assert visitor.get("/lab/secret") == 200 and "The plan" in visitor.text
-    assert visitor.get("/lab/secret/resolve/main/README.md") == 200
+    assert visitor.get("/lab/secret/resolve/main/README.md") == 200 and visitor.headers["cache-control"] == "private"
     assert not {path.name for path in (lab.root / "sessions").iterdir()} & {told.value}
     kept = dict(visitor.cookies)
     assert visitor.send("/sign-out", "/settings") == 303 and "glasshouse" not in visitor.cookies
