@@ -84,6 +84,9 @@ DEAREST = (
 """The files that take longest. The first builds the small project meanwhile, the second does not wait for it."""
 assert all((ROOT / file).is_file() for file in DEAREST)
 
+TOGETHER = {"tests/e2e/test_ci.py": "tests/e2e/test_companions.py"}
+"""Files that share what is dear, `accompanied` of tests/e2e/conftest.py: whoever has the one has the other."""
+
 TOLD = "told"
 
 
@@ -108,7 +111,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The dearest files are begun first, so that no process is left with one when the others are done.
     """
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(file_of(item)))
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file := file_of(item), file)))
     items.sort(key=lambda item: DEAREST.index(file) if (file := file_of(item)) in DEAREST else len(DEAREST))
 
 

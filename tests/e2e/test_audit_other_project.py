@@ -61,6 +61,7 @@ def test_it_is_replayed_by_what_it_declares(weavers: Project, tmp_path: Path) ->
     assert reasons["checkpoint at step 2, where segment 1 begins"] == "1 tensors, and 1 of the optimizer, finite"
 
 
+@pytest.mark.slow  # of this project's own trainer: test_audit.py
 def test_a_step_that_nobody_was_told_of_is_named(weavers: Project) -> None:
     weavers.run("dvc", "repro", "--force", "--single-item", "weave", variables={LIE: "1"})
     weavers.run("dvc", "repro")

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from registry.files import write_atomic
+from tests.registry.project import warm_dvc
 
 RECORD = "python -m registry record"
 """Begins the command of a stage: `dvc` below puts this Python first, wherever it lies and however it is spelled."""
@@ -58,7 +59,6 @@ def dvc(*words: str, root: Path, code: int = 0, **variables: str) -> str:
     """What dvc says, which has to end in `code`."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PATH": path} | variables
-    command = [sys.executable, "-m", "dvc", *words]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    ended, out, err = warm_dvc.ended(words, root, environment)
+    assert ended == code, out + err
+    return out + err
