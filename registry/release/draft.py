@@ -12,10 +12,11 @@ from pathlib import Path
 from registry.errors import InputError
 from registry.files import directory_beside, write_atomic
 from registry.manifest import walk
+from registry.openness import figures_shown
 from registry.project import dvc_links
 from registry.records import layout
 from registry.records.kinds import ModelFolder
-from registry.release import card, figures_shown, found, weights
+from registry.release import card, found, weights
 from registry.release import scope as scopes
 from registry.release.config import ReleaseConfig
 from registry.release.kinds import doors

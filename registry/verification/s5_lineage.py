@@ -27,6 +27,10 @@ def checks(case: Case) -> Iterator[Check]:
         from registry.openness.documents import agreement  # which takes as long to load as small files to verify
 
         yield from agreement.checks(case.root, case.sha256)
+    if any(path.startswith(f"{layout.RESULTS}/") for path in case.sha256):
+        from registry.openness import figures_shown
+
+        yield from figures_shown.checks(case.root, case.sha256)
     if layout.OPENNESS in case.found:
         from registry.openness import statement as openness
 

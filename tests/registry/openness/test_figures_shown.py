@@ -9,9 +9,10 @@ from huggingface_hub import EvalResultEntry, parse_eval_result_entries
 
 from registry.files import write_atomic
 from registry.hub import metadata
+from registry.openness import figures_shown
 from registry.records import layout
 from registry.records.harness import HarnessTask, HubData
-from registry.release import figures_shown
+from registry.report import Verdict
 from tests.harness_tasks import HUB, figure, record, task
 
 
@@ -48,3 +49,26 @@ def test_each_task_of_a_hub_s_data_is_shown_by_its_first_figure(tmp_path: Path) 
 def test_tasks_of_the_project_s_own_are_not_shown(tmp_path: Path) -> None:
     assert shown(tmp_path, task("colours")) == {}
     assert figures_shown.files(tmp_path / "empty", ("org/data",)) == {}
+
+
+def test_a_figure_that_is_shown_is_held_to_the_records(tmp_path: Path) -> None:
+    """Another figure of a recorded task FAILs, by whatever file it is shown; one of no record is UNKNOWN."""
+    write_atomic(tmp_path / layout.HARNESS, record(task("mmlu_anatomy", figure(0.25), data=HUB)).to_bytes())
+    honest = figures_shown.files(tmp_path, ())["harness.yaml"]
+
+    def told(data: bytes, name: str = "harness.yaml") -> tuple[Verdict, str]:
+        write_atomic(tmp_path / layout.RESULTS / name, data)
+        (check,) = figures_shown.checks(tmp_path, {f"{layout.RESULTS}/{name}": "", "README.md": ""})
+        return check.verdict, check.reason
+
+    assert told(honest) == (Verdict.PASS, "1 figures, each as the records have it")
+    better = honest.replace(b"value: 0.25", b"value: 0.99")
+    for name in ("harness.yaml", "other.yaml"):
+        verdict, reason = told(better, name)
+        assert verdict is Verdict.FAIL and "0.99" in reason and "0.25" in reason
+    for change in ((b"value: 0.25", b"value: '0.25'"), (b"0" * 40, b"1" * 40)):
+        assert told(honest.replace(*change))[0] is Verdict.FAIL
+    for change in ((b"mmlu_anatomy", b"mmlu_law"), (b"cais/mmlu", b"other/mmlu"), (b"mmlu_anatomy", b"bits-per-byte")):
+        assert told(honest.replace(*change)) == (Verdict.UNKNOWN, told(honest.replace(*change))[1])
+        assert "no record of the release has" in told(honest.replace(*change))[1]
+    assert told(b"- 1")[0] is not Verdict.PASS
