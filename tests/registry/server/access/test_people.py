@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import canonical
+from registry.cli import main
 from registry.errors import InputError, Refused
 from registry.server import format as folder_format
 from registry.server.access import rights, takeover
@@ -144,14 +146,20 @@ def test_any_file_of_people_is_read_or_refused(tmp_path_factory: pytest.TempPath
     assert (root / "tokens.json").read_bytes() == data
 
 
-def test_the_command_makes_users_and_organisations(tmp_path: Path) -> None:
+def test_the_command_makes_users_and_organisations(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run(*words: str, given: str = "", code: int = 0) -> str:
-        command = [*COMMAND, *words, "--root", str(tmp_path / "hub")]
-        done = subprocess.run(command, capture_output=True, input=given, text=True, check=False)
-        assert done.returncode == code, done.stderr
-        return done.stdout if code == 0 else done.stderr
+        monkeypatch.setattr(sys, "argv", ["glasshouse", "hub", *words, "--root", str(tmp_path / "hub")])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capfd.readouterr()
+        assert (ended.value.code or 0) == code, told.err
+        return told.out if code == 0 else told.err
 
-    run("user", "create", "alice")
+    command = [*COMMAND, "user", "create", "alice", "--root", str(tmp_path / "hub")]
+    subprocess.run(command, capture_output=True, check=True)
     run("user", "create", "bob", "--admin")
     run("org", "create", "lab", "--owner", "alice")
     run("org", "member", "lab", "bob", "--role", "write")
