@@ -28,9 +28,9 @@ def checks(case: Case) -> Iterator[Check]:
 
         yield from agreement.checks(case.root, case.sha256)
     if any(path.startswith(f"{layout.RESULTS}/") for path in case.sha256):
-        from registry.openness import figures_shown
+        from registry.openness.documents import figures
 
-        yield from figures_shown.checks(case.root, case.sha256)
+        yield from figures.checks(case.root, case.sha256)
     if layout.OPENNESS in case.found:
         from registry.openness import statement as openness
 

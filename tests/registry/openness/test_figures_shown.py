@@ -10,6 +10,7 @@ from huggingface_hub import EvalResultEntry, parse_eval_result_entries
 from registry.files import write_atomic
 from registry.hub import metadata
 from registry.openness import figures_shown
+from registry.openness.documents import figures
 from registry.records import layout
 from registry.records.harness import HarnessTask, HubData
 from registry.report import Verdict
@@ -58,7 +59,7 @@ def test_a_figure_that_is_shown_is_held_to_the_records(tmp_path: Path) -> None:
 
     def told(data: bytes, name: str = "harness.yaml") -> tuple[Verdict, str]:
         write_atomic(tmp_path / layout.RESULTS / name, data)
-        (check,) = figures_shown.checks(tmp_path, {f"{layout.RESULTS}/{name}": "", "README.md": ""})
+        (check,) = figures.checks(tmp_path, {f"{layout.RESULTS}/{name}": "", "README.md": ""})
         return check.verdict, check.reason
 
     assert told(honest) == (Verdict.PASS, "1 figures, each as the records have it")
