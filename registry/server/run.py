@@ -106,7 +106,10 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     """Answer requests until told to stop."""
     site = Site.of(hub)
     Thread(target=site.make, name="index", daemon=True).start()  # the first who asks for a list waits less
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it waits until this process can hear it
     log = _log(access_log)
+    signal.signal(signal.SIGHUP, lambda order, frame: _reopen(log, access_log))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     config = uvicorn.Config(
         create_app(hub, figures, log, lambda served: pages_of(served, site)),
         http=prompt(hub.limits, hub.proxies),
@@ -124,7 +127,6 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
     # An order that comes before uvicorn listens for one is heard all the same. And uvicorn raises the signal that
     # stopped it once more: a stop that was asked for is not a failure.
     signal.signal(signal.SIGTERM, lambda order, frame: setattr(server, "should_exit", True))
-    signal.signal(signal.SIGHUP, lambda order, frame: _reopen(log, access_log))
     server.run(sockets=[listener])
 
 

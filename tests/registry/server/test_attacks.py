@@ -160,9 +160,11 @@ def test_sighup_goes_on_in_a_new_access_log(tmp_path: Path, workers: str) -> Non
     log, moved = tmp_path / "access.log", tmp_path / "access.log.1"
     with HubInstance.start(tmp_path / "hub", options=("--workers", workers, "--access-log", str(log))) as hub:
         assert ask(hub, "GET", "/healthz")[0] == 200
+        end = time.monotonic() + 30
+        while "/healthz" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.05)  # the line is written after the answer
         log.rename(moved)
         os.kill(hub.process.pid, signal.SIGHUP)
-        end = time.monotonic() + 30
         while not (log.exists() and log.read_text()) and time.monotonic() < end:
             assert ask(hub, "GET", "/metrics")[0] == 200
             time.sleep(0.05)

@@ -207,12 +207,14 @@ def test_the_access_log_is_rotated_while_the_server_serves(tmp_path: Path) -> No
         rules.write_text(told)
         rules.chmod(0o644)
         assert ask(hub, "GET", "/healthz?first")[0] == 200
+        end = time.monotonic() + SECONDS
+        while "/healthz" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.05)  # the line is written after the answer
         command = [program, "--force", "--state", str(tmp_path / "state"), str(rules)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         before = (tmp_path / "access.log.1").read_text()
         assert before.count("/healthz") == 1
-        end = time.monotonic() + SECONDS
         while not log.exists() or "/api/models" not in log.read_text():
             assert time.monotonic() < end
             assert ask(hub, "GET", "/api/models")[0] == 200
