@@ -90,11 +90,11 @@ test: setup
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	@echo "$(BIN)/mypy, beside the tests"; $(BIN)/mypy > .venv/mypy.log 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder; tests=$$?; \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder; tests=$$?; \
 	wait $$types; types=$$?; cat .venv/mypy.log; exit $$((tests | types))
 
 slow: setup
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bases: setup
 	$(BIN)/python -m pytest -m bases tests/e2e/test_fine_tuning.py

@@ -84,9 +84,6 @@ DEAREST = (
 """The files that take longest. The first builds the small project meanwhile, the second does not wait for it."""
 assert all((ROOT / file).is_file() for file in DEAREST)
 
-TOGETHER = {"tests/e2e/test_ci.py": "tests/e2e/test_companions.py"}
-"""Files that share what is dear, `accompanied` of tests/e2e/conftest.py: whoever has the one has the other."""
-
 TOLD = "told"
 
 
@@ -104,14 +101,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(words)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: each file is one's alone, so that what a module shares is made once.
+    """The dearest files are begun first, so that no process is left with one when the others are done.
 
-    The dearest files are begun first, so that no process is left with one when the others are done.
+    Where several processes share the tests, each file is one's alone (--dist loadfile), so that what a module shares is
+    made once.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file := file_of(item), file)))
     items.sort(key=lambda item: DEAREST.index(file) if (file := file_of(item)) in DEAREST else len(DEAREST))
 
 
