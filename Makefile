@@ -86,6 +86,7 @@ demo: setup
 	@$(BIN)/python -m tests.demo
 
 test: setup
+	@$(BIN)/python -m compileall -q registry pipelines tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
