@@ -1,12 +1,14 @@
 """`glasshouse verify` of a whole release against the stock `model_signing verify sigstore` of the same directory.
 
-The stock command verifies model.sig: one signature, and the files. Glasshouse verifies 14 signatures and the lineage.
+The stock command verifies model.sig: one signature, and the files. Glasshouse verifies 14 signatures or more, and the
+lineage.
 Two releases, both made by the pipeline and signed by way of Sigstore: the golden one, which every clone has, and the
 demo's, where `make demo` left one.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,7 +24,8 @@ from tests.conftest import MAINTAINER, ROOT
 from tests.goldens.make_releases import goldens
 from tests.sigstore_instance import ISSUER
 
-SIGNATURES = 14
+SIGNATURES = re.compile(r"1[4-9] bundles, signed by")
+"""What we say of the signatures of either."""
 NO_SERVICES = {
     "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "caUrls": [], "oidcUrls": [],
     "rekorTlogUrls": [], "tsaUrls": [], "rekorTlogConfig": {"selector": "ANY"}, "tsaConfig": {"selector": "ANY"},
@@ -51,7 +54,7 @@ class Signed:
         ours = [BIN / "glasshouse", "verify", self.root, *who, "--issuer", self.signer.issuer]
         return {
             "model_signing verify sigstore": Command(stock),
-            "glasshouse verify": Command([*ours, *self.ours], did=lambda said: f"{SIGNATURES} bundles" in said),
+            "glasshouse verify": Command([*ours, *self.ours], did=lambda said: SIGNATURES.search(said) is not None),
         }
 
 
