@@ -106,8 +106,8 @@ def test_another_machine_has_the_same_bytes_by_git_and_the_remote(team: Team, tm
     """Without the caches of the first: a clone, `dvc pull`, and nothing is to be run again."""
     team.project.run("git", "clone", "--quiet", str(team.project.root), str(tmp_path / "clone"))
     other = Project(tmp_path / "clone", {**team.project.environment, "PYTHONPATH": str(tmp_path / "clone")})
-    for name in (".dvc/config.local",):
-        (other.root / name).write_bytes((team.project.root / name).read_bytes())
+    local = Path(".dvc/config.local")
+    (other.root / local).write_bytes((team.project.root / local).read_bytes())
     variables = {**team.variables, "PYTHONPATH": os.pathsep.join((str(other.root), MORE))}
     other.run("dvc", "pull", variables=variables)
     for name in ("build/model/model.safetensors", "build/train/checkpoints.json", "build/corpus/data-manifest.jsonl"):

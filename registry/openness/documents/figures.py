@@ -13,11 +13,13 @@ from registry import strict_yaml
 from registry.errors import Unavailable
 from registry.files import read_bytes
 from registry.hub import metadata
+from registry.hub.reference import DATASETS
 from registry.openness.figures_shown import OWN
 from registry.provenance.stage_lineage import Gap
 from registry.records import layout
 from registry.records.evaluation import Evaluation
 from registry.records.harness import HarnessEvaluation
+from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, ask
 
 ASK = "ask the maintainer where it was measured; evaluation by a stage of the project is recorded"
@@ -36,7 +38,7 @@ def _agrees(root: Path, path: str) -> str:
     shown = metadata.check_results(read_bytes(root / path, strict_yaml.MAX_BYTES), name=path)
     for row in shown:
         name, task = row.dataset.id, row.dataset.task_id
-        expected = known.get((name, task), known.get((None, task)))
+        expected = known.get((name, task))
         if expected is None:
             raise Unavailable(f"no record of the release has {task} on {name}, shown as {row.value}", mend=ASK)
         if (row.value, row.dataset.revision) != expected:
@@ -45,11 +47,13 @@ def _agrees(root: Path, path: str) -> str:
     return f"{len(shown)} figures, each as the records have it"
 
 
-def _known(root: Path) -> dict[tuple[str | None, str], tuple[float, str | None]]:
-    """(data set, task) -> value and revision; the release's own evaluation is of whatever data set is its own."""
-    known: dict[tuple[str | None, str], tuple[float, str | None]] = {}
+def _known(root: Path) -> dict[tuple[str, str], tuple[float, str | None]]:
+    """(data set, task) -> value and revision. The release's own evaluation is of the data published beside it."""
+    known: dict[tuple[str, str], tuple[float, str | None]] = {}
     if (root / layout.EVALUATION).is_file():
-        known[None, OWN] = Evaluation.read(root / layout.EVALUATION).metrics.bits_per_byte, None
+        value = Evaluation.read(root / layout.EVALUATION).metrics.bits_per_byte
+        beside = [companion.repo for companion in ReleaseRecord.read(root / layout.RECORD).companions]
+        known |= {(repo.removeprefix(DATASETS), OWN): (value, None) for repo in beside if repo.startswith(DATASETS)}
     if (root / layout.HARNESS).is_file():
         for task in HarnessEvaluation.read(root / layout.HARNESS).tasks:
             if task.data is not None:

@@ -12,8 +12,11 @@ from registry.hub import metadata
 from registry.openness import figures_shown
 from registry.openness.documents import figures
 from registry.records import layout
+from registry.records.evaluation import Evaluation
 from registry.records.harness import HarnessTask, HubData
+from registry.records.release_record import Companion, ReleaseRecord
 from registry.report import Verdict
+from tests import synthetic_release
 from tests.harness_tasks import HUB, figure, record, task
 
 
@@ -73,3 +76,21 @@ def test_a_figure_that_is_shown_is_held_to_the_records(tmp_path: Path) -> None:
         assert told(honest.replace(*change)) == (Verdict.UNKNOWN, told(honest.replace(*change))[1])
         assert "no record of the release has" in told(honest.replace(*change))[1]
     assert told(b"- 1")[0] is not Verdict.PASS
+
+
+def test_the_release_s_own_figure_is_one_of_the_data_published_beside_it(tmp_path: Path) -> None:
+    synthetic_release.write(tmp_path)
+    released = ReleaseRecord.read(tmp_path / layout.RECORD)
+    own = Companion(repo="datasets/org/own", content="0" * 64, files=1, size=1)
+    write_atomic(tmp_path / layout.RECORD, released.model_copy(update={"companions": (own,)}).to_bytes())
+
+    def told(data_set: str, change: tuple[bytes, bytes] = (b"", b"")) -> Verdict:
+        shown = figures_shown.files(tmp_path, (data_set,))["validation.yaml"].replace(*change)
+        write_atomic(tmp_path / layout.RESULTS / "validation.yaml", shown)
+        (check,) = figures.checks(tmp_path, {f"{layout.RESULTS}/validation.yaml": ""})
+        return check.verdict
+
+    value = Evaluation.read(tmp_path / layout.EVALUATION).metrics.bits_per_byte
+    assert told("org/own") is Verdict.PASS
+    assert told("org/own", (f"value: {value}".encode(), b"value: 0.01")) is Verdict.FAIL
+    assert told("allenai/c4") is Verdict.UNKNOWN  # the very figure, beside data that it was not measured on
