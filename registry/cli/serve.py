@@ -58,7 +58,7 @@ def serve(
         int | None, typer.Option(help="Bytes of all that is kept of it.", show_default="the disk, but for 1 GiB")
     ] = None,
     xet: Annotated[
-        bool, typer.Option("--xet/--no-xet", help="Take uploads by Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
+        bool, typer.Option("--xet/--no-xet", help="Speak Xet; without it, clients set HF_HUB_DISABLE_XET=1.")
     ] = True,
     check: Annotated[
         bool,

@@ -34,7 +34,7 @@ def main() -> int:
         "--mirror-host", dest="mirror_hosts", action="append", default=[], help="from which else it hands out files"
     )
     parser.add_argument("--mirror-size", type=int, help="bytes of all that is kept of it")
-    parser.add_argument("--no-xet", dest="xet", action="store_false", help="take no uploads by Xet")
+    parser.add_argument("--no-xet", dest="xet", action="store_false", help="do not speak Xet")
     defaults = asdict(ServerLimits())
     for name, value in defaults.items():
         kind = int if value is None else type(value)

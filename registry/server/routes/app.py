@@ -38,7 +38,9 @@ from registry.server.routes import (
     references,
     repositories,
     smart,
+    unpacking,
     writing,
+    xet_tokens,
 )
 from registry.server.routes.answers import declined
 from registry.server.routes.asking import hub
@@ -164,6 +166,8 @@ def _account() -> list[Route]:
         Route("/xet/v1/xorbs/default/{hash}", ingest.xorb, methods=["POST"]),
         Route("/xet/v1/shards", ingest.shard, methods=["POST"]),
         Route("/xet/v1/chunks/default/{hash}", ingest.known_chunk),
+        Route("/xet/v1/reconstructions/{hash}", unpacking.reconstruction),
+        Route("/xet/v1/fetch", unpacking.fetch),
     ]
 
 
@@ -189,7 +193,9 @@ def _api() -> list[Route]:
         Route(f"{repo}/super-squash/{at}", histories.squash, methods=["POST"]),
         Route(f"{repo}/lfs-files", histories.large_files),
         Route(f"{repo}/lfs-files/batch", histories.delete_large_files, methods=["POST"]),
-        Route(f"{repo}/xet-write-token/{at}", ingest.write_token),
+        Route(f"{repo}/lfs-files/duplicate", histories.copy_large_files, methods=["POST"]),
+        Route(f"{repo}/xet-write-token/{at}", xet_tokens.write_token),
+        Route(f"{repo}/xet-read-token/{at}", xet_tokens.read_token),
         Route(f"{repo}/discussions", proposing.listing),
         Route(f"{repo}/discussions", proposing.create, methods=["POST"]),
         Route(f"{repo}/discussions/{{number}}", proposing.details),

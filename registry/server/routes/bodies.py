@@ -155,6 +155,27 @@ class Preupload(Body):
     """The `.gitignore` that is about to be sent; None for the one that is here."""
 
 
+class Target(Body):
+    """A repository that takes copies of large files. name: owner/name."""
+
+    type: Literal["model", "dataset"] = "model"
+    name: Text
+
+
+class CopiedFile(Body):
+    """A large file of another repository. xet: its name in Xet, which is its SHA-256 here."""
+
+    sha256: Sha256
+    xet: Annotated[Sha256, Field(alias="xetHash")]
+
+
+class CopyLargeFiles(Body):
+    """POST /api/{kind}/{repo}/lfs-files/duplicate."""
+
+    target: Target
+    files: Annotated[list[CopiedFile], Field(max_length=1000)]
+
+
 class PathsInfo(Body):
     """POST /api/{kind}/{repo}/paths-info/{revision}."""
 

@@ -6,12 +6,14 @@ import time
 from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from registry.server import names
+from registry.server.access import rights
 from registry.server.routes import bodies, paging, receiving
-from registry.server.routes.asking import base_url, hub, note, writable
+from registry.server.routes.asking import base_url, hub, member, note, opened, own, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.paging import NUMBER
 from registry.server.routes.turns import in_turn
@@ -51,6 +53,25 @@ async def delete_large_files(request: Request) -> JSONResponse:
     await in_turn(repo, partial(rewriting.forget, rewrite=told.rewrite), repo, told.sha)
     await note(request, "large files deleted", repo.name.url_path, sha256=told.sha[:100], rewritten=told.rewrite)
     return JSONResponse({})
+
+
+@takes(bodies.CopyLargeFiles)
+async def copy_large_files(request: Request) -> JSONResponse:
+    """POST /api/{kind}/{repo}/lfs-files/duplicate: let another repository have large files of this one.
+
+    For those who may read this one's files, and write to the other. What is not here is told among `failed`.
+    """
+    source = own(await run_in_threadpool(opened, request))
+    body = await receiving.read(request, bodies.CopyLargeFiles)
+    owner, _, short = body.target.name.partition("/")
+    name, user = names.RepoName(f"{body.target.type}s", owner, short), member(request)
+    target = own(await run_in_threadpool(hub(request).readable, name, user))
+    rights.check_write(user, target)
+    asked = {file.sha256 for file in body.files if file.xet == file.sha256}
+    given = await in_turn(target, hub(request).large.share, source, target, asked)
+    failed = [{"sha256": file.sha256, "error": "not a large file of this repository"}
+              for file in body.files if file.sha256 not in given]  # fmt: skip
+    return JSONResponse({"success": [{"sha256": sha256} for sha256 in sorted(given)], "failed": failed})
 
 
 def _told(request: Request, repo: Repository, rows: dict[str, int]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from registry.server.routes.bodies import PathsInfo
 from registry.server.routes.declared import FORM, JSON, check_body, query, takes
 from registry.server.routes.paging import FLAG, NUMBER, PAGE
 from registry.server.routes.receiving import MAX_JSON, read_bytes
+from registry.server.routes.xet_tokens import offered
 from registry.server.store import git
 from registry.server.store.facts import facts_of
 from registry.server.store.git import TreeRow
@@ -59,7 +60,8 @@ def tree(request: Request) -> JSONResponse:
     url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/tree/{commit}{tail}"
     expand = paging.flag(request, "expand")
     start, end, more = paging.page(request, len(rows), url, PAGE_EXPANDED if expand else PAGE)
-    return JSONResponse(_rows(repo, commit, rows[start:end], expand=expand), headers=more)
+    found = _rows(repo, commit, rows[start:end], expand=expand, xet=offered(request, repo))
+    return JSONResponse(found, headers=more)
 
 
 @takes(PathsInfo, media=(JSON, FORM))
@@ -133,12 +135,13 @@ def _commit(commit: git.Commit, *, formatted: bool) -> dict[str, Any]:
 def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONResponse:
     repo: Repository = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
-    return JSONResponse(_rows(repo, commit, git.tree(repo.folder, commit, paths) if paths else [], expand=expand))
+    rows = git.tree(repo.folder, commit, paths) if paths else []
+    return JSONResponse(_rows(repo, commit, rows, expand=expand, xet=offered(request, repo)))
 
 
-def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool) -> list[dict[str, Any]]:
-    """The rows; with `expand`, each with the commit that changed it last."""
-    answer = [_row(row) for row in rows]
+def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool, xet: bool) -> list[dict[str, Any]]:
+    """The rows; with `expand`, each with the commit that changed it last; with `xet`, with their names in Xet."""
+    answer = [_row(row, xet) for row in rows]
     last = git.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
     for row in answer:
         if (change := last.get(row["path"])) is not None:
@@ -146,7 +149,7 @@ def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool) -
     return answer
 
 
-def _row(row: TreeRow) -> dict[str, Any]:
+def _row(row: TreeRow, xet: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "type": "directory" if row.directory else "file",
         "oid": row.oid,
@@ -155,6 +158,7 @@ def _row(row: TreeRow) -> dict[str, Any]:
     }
     if row.sha256 is not None:
         answer["lfs"] = {"oid": row.sha256, "size": row.size, "pointerSize": row.pointer_size}
+        answer |= {"xetHash": row.sha256} if xet else {}
     return answer
 
 

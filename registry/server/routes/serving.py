@@ -31,7 +31,7 @@ def file(request: Request, content: Content, headers: dict[str, str], media_type
     headers = {"Accept-Ranges": "bytes", "ETag": etag(content), **headers}
     if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
-    asked = _range(request, size, headers["ETag"])
+    asked = asked_range(request, size, headers["ETag"])
     start, end = asked or (0, size)
     headers["Content-Length"] = str(end - start)
     if asked is not None:
@@ -42,8 +42,11 @@ def file(request: Request, content: Content, headers: dict[str, str], media_type
     return StreamingResponse(_chunks(content.read(start, end)), status, headers, media_type)
 
 
-def _range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
-    """The (start, end) that is asked for; None for all of it. Raises Problem 416 where there are no such bytes."""
+def asked_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
+    """The (start, end) that is asked for of what has the ETag `tag`; None for all of it.
+
+    Raises Problem 416 where there are no such bytes.
+    """
     found = _RANGE.fullmatch(request.headers.get("range", ""))
     if found is None or found[0] == "bytes=-" or request.headers.get("if-range", tag) != tag:
         return None

@@ -87,6 +87,19 @@ class LargeFiles:
             with self.quota.spending(owner, more), repo.lock(patient=True):
                 repo.contents.append({sha256: size}, again=True)
 
+    def share(self, source: Repository, target: Repository, asked: Iterable[str]) -> set[str]:
+        """Give `target` a right to those that `source` has of the ones asked for, too; which they are.
+
+        Raises Problem 403 beyond the quota.
+        """
+        with locked(self.root / COLLECT_LOCK, shared=True):
+            found = self.here(source, asked)
+            known = target.contents.read()
+            more = sum(size for oid, size in found.items() if oid not in known)
+            with self.quota.spending(target.name.owner, more), target.lock(patient=True):
+                target.contents.append(found, again=True)
+        return set(found)
+
     @contextmanager
     def staying(self, repo: Repository, asked: Mapping[str, int]) -> Iterator[None]:
         """Around what makes a commit of `repo` that names those large files: none is taken away meanwhile.

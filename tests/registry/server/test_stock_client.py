@@ -105,3 +105,13 @@ def test_titles_come_as_html_where_they_are_asked_for(hub: HubInstance, client: 
     api = client.connection.api
     assert api.list_repo_commits(repo, formatted=True)[0].formatted_title == "&lt;b&gt; &amp; c"
     assert api.list_repo_commits(repo)[0].formatted_title is None
+
+
+def test_without_xet_nothing_is_named_in_it(hub: HubInstance, client: HubClient, repo: str) -> None:
+    from huggingface_hub import RepoFile
+
+    large = {"key": "lfsFile", "value": {"path": "x.bin", "oid": upload(hub, repo, b"text"), "algo": "sha256"}}
+    assert commit(hub, repo, large)[0] == 200
+    (row,) = client.connection.api.get_paths_info(repo, ["x.bin"])
+    assert isinstance(row, RepoFile) and row.lfs is not None and row.xet_hash is None
+    assert ask(hub, "GET", f"/api/models/{repo}/xet-read-token/main")[0] == 404
