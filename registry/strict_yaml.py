@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +36,16 @@ _TIMESTAMP_TAG = f"{_PREFIX}timestamp"
 _SCALAR_TAGS = {f"{_PREFIX}{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
 _COMMANDS = ("<<", "=")
 """Scalars that YAML 1.1 takes for a command to its reader."""
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+"""Scalars that are neither a string nor a number in YAML 1.2, and what each is."""
+_BEGIN_NUMBERS = frozenset("+-.0123456789")
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_OF_BASE = re.compile(r"0(o[0-7]+|x[0-9a-fA-F]+)")
+_REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def parse(
@@ -68,11 +79,12 @@ def _refuse(name: str, found: str) -> NoReturn:
 
 
 def _bounded(name: str, events: Iterable[Any]) -> Iterator[Any]:
-    """The same events, until there are more than MAX_EVENTS."""
-    for number, event in enumerate(events):
-        if number == MAX_EVENTS:
-            _refuse(name, f"more than {MAX_EVENTS} values, and ends of maps and lists")
-        yield event
+    """The same events. Who asks for more than MAX_EVENTS of them gets Malformed."""
+    return chain(islice(events, MAX_EVENTS), _too_many(name))
+
+
+def _too_many(name: str) -> Iterator[NoReturn]:
+    yield _refuse(name, f"more than {MAX_EVENTS} values, and ends of maps and lists")
 
 
 @dataclass
@@ -124,16 +136,17 @@ class _Reading:
         return value
 
     def _plain_value(self, event: Any, depth: int) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
             return self._scalar(event)
-        if isinstance(event, yaml.AliasEvent):
+        if kind is yaml.AliasEvent:
             _refuse(self.name, f"{_line(event)}: the alias *{event.anchor}; write the value out")
-        kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
-        if event.tag not in (None, f"{_PREFIX}{kind}"):
+        is_map = kind is yaml.MappingStartEvent
+        if event.tag not in (None, f"{_PREFIX}{'map' if is_map else 'seq'}"):
             _refuse(self.name, f"{_line(event)}: the tag {event.tag}")
         if depth == MAX_DEPTH:
             _refuse(self.name, f"{_line(event)}: nested more than {MAX_DEPTH} deep")
-        return self._map(depth + 1) if kind == "map" else self._list(depth + 1)
+        return self._map(depth + 1) if is_map else self._list(depth + 1)
 
     def _map(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -209,14 +222,14 @@ def _line(event: Any) -> str:
 
 
 def _plain(text: str) -> Any:
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text.lower() in ("true", "false") and text in (text.lower(), text.upper(), text.capitalize()):
-        return text.lower() == "true"
-    if re.fullmatch(r"[-+]?[0-9]+", text):
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _BEGIN_NUMBERS:
+        return text
+    if _WHOLE.fullmatch(text):
         return int(text)
-    if match := re.fullmatch(r"0(o[0-7]+|x[0-9a-fA-F]+)", text):
+    if match := _OF_BASE.fullmatch(text):
         return int(match[1][1:], 8 if match[1][0] == "o" else 16)
-    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", text):
+    if _REAL.fullmatch(text):
         return float(re.sub(r"(?i)\.(?=inf|nan)", "", text))
     return text

@@ -36,6 +36,9 @@ RANK = "RANK"
 WORLD_SIZE = "WORLD_SIZE"
 """Set for each worker, as torchrun does: how many there are."""
 
+PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+"""`__all__`, which the command sets where nothing else is said: pydantic looks for no plugins of its own, for which it
+would ask every package that is installed."""
 DVC_STAGE = "DVC_STAGE"
 """Set by DVC for a stage's command: the stage's address."""
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"

@@ -5,8 +5,6 @@ Source: SLSA 1.0, provenance.md; SLSA 1.1, verification_summary.md; in-toto atte
 spec/predicates/test-result.md.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field

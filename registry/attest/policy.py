@@ -5,8 +5,6 @@ There is no "anybody": a policy names at least one signer. What a policy does no
 Laws: `Policy.of(p.as_json()) == p`; a signer counts once, however many names fit it and however often it signs.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -206,13 +204,13 @@ class Policy(Record):
         return " or ".join(str(rule) for rule in self.signers)
 
     @classmethod
-    def of(cls, value: Any, *, name: str = "the policy") -> Policy:
+    def of(cls, value: Any, *, name: str = "the policy") -> Self:
         """The policy that the JSON value `value` says. Raises InputError, which calls it `name`, for any other."""
         with validated(name, mend=MEND):
             return cls.model_validate_json(canonical.dumps(value), by_alias=True, by_name=False)
 
     @classmethod
-    def load(cls, path: Path) -> Policy:
+    def load(cls, path: Path) -> Self:
         """The policy in the YAML or JSON file at `path`. Raises InputError, also when it is missing.
 
         Revocation lists that it names as files, relative to its own place, are read too.

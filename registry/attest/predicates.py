@@ -4,8 +4,6 @@ Laws: `P.of(p.about(subjects)) == p`; an unknown field is refused, so is a state
 Source: in-toto attestation framework, spec/v1/predicate.md. Those that others defined are in registry.attest.intoto.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args

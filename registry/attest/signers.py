@@ -12,8 +12,6 @@ certificate, exactly; a key matches only itself; `certificate` matches only that
 authorities.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from abc import ABC, abstractmethod

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from packaging.utils import canonicalize_name
-
 from registry import canonical
 from registry.audit import hostile
 from registry.audit.packages import Setup
@@ -64,7 +62,7 @@ def _here(sandbox: Sandbox) -> dict[str, str]:
     with hostile.opened(out, sandbox.scratch) as stream:
         rows = canonical.parse(stream.read(MAX_BYTES + 1), name="what is installed", max_bytes=MAX_BYTES)
     return {
-        str(canonicalize_name(row[0])): row[1]
+        package_locks.normal_name(row[0]): row[1]
         for row in (rows if isinstance(rows, list) else ())
         if isinstance(row, list) and len(row) == 2 and all(isinstance(word, str) for word in row)
     }

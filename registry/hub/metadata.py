@@ -6,12 +6,10 @@ the upload, or shown wrongly for ever: a release does not change.
 Sources: huggingface.co/docs/hub/model-cards, /repositories-licenses, /eval-results.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -80,7 +78,7 @@ def licence(spdx: str) -> dict[str, str]:
 class Card(BaseModel):
     """The metadata block of README.md: the fields the Hub gives a meaning. Others are passed over."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, defer_build=True)
 
     license: Licence | list[Licence]
     """As the Hub knows it: lowercase."""
@@ -115,7 +113,7 @@ class Card(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _goes_together(self) -> Card:
+    def _goes_together(self) -> Self:
         if self.license == "other" and not (self.license_name and self.license_link):
             raise ValueError("`license: other` needs license_name and license_link")
         if self.base_model_relation and not self.base_model:
@@ -124,7 +122,7 @@ class Card(BaseModel):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 class Benchmark(_Strict):

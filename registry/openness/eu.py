@@ -4,13 +4,11 @@ Source: Regulation (EU) 2024/1689, Art. 53(1)(d), and the template of the Commis
 2025, whose sections the fields follow.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from registry.records.record import Count
+from registry.records.record import Count, ParamsSection
 
 Answer = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 """In the provider's words."""
@@ -23,13 +21,7 @@ Modality = Literal["text", "image", "audio", "video", "other"]
 Modalities = tuple[Modality, ...]
 
 
-class _Said(BaseModel):
-    """Nothing of it need be said."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModalityContent(_Said):
+class ModalityContent(ParamsSection):
     """Section 1.3: what there is of one modality."""
 
     amount: Count | None = None
@@ -38,7 +30,7 @@ class ModalityContent(_Said):
     """Which types of content."""
 
 
-class PublicDataSets(_Said):
+class PublicDataSets(ParamsSection):
     """Section 2.1: data sets that others compiled and that are free for all."""
 
     used: bool | None = None
@@ -53,7 +45,7 @@ class PublicDataSets(_Said):
     """What else there is to say."""
 
 
-class LicensedData(_Said):
+class LicensedData(ParamsSection):
     """Section 2.2.1: data under a commercial licence of its rightsholders."""
 
     agreements: bool | None = None
@@ -62,7 +54,7 @@ class LicensedData(_Said):
     """What the data holds."""
 
 
-class ThirdPartyData(_Said):
+class ThirdPartyData(ParamsSection):
     """Section 2.2.2: private data sets from others."""
 
     obtained: bool | None = None
@@ -77,7 +69,7 @@ class ThirdPartyData(_Said):
     """What else there is to say."""
 
 
-class CrawledData(_Said):
+class CrawledData(ParamsSection):
     """Section 2.3: what was crawled and scraped."""
 
     used: bool | None = None
@@ -102,7 +94,7 @@ class CrawledData(_Said):
     """What else there is to say."""
 
 
-class UserData(_Said):
+class UserData(ParamsSection):
     """Section 2.4: what users left."""
 
     interactions: bool | None = None
@@ -117,7 +109,7 @@ class UserData(_Said):
     """What else there is to say."""
 
 
-class SyntheticData(_Said):
+class SyntheticData(ParamsSection):
     """Section 2.5: what models made."""
 
     used: bool | None = None
@@ -132,7 +124,7 @@ class SyntheticData(_Said):
     """What else there is to say."""
 
 
-class OtherData(_Said):
+class OtherData(ParamsSection):
     """Section 2.6: data from elsewhere."""
 
     used: bool | None = None
@@ -143,7 +135,7 @@ class OtherData(_Said):
     """What else there is to say."""
 
 
-class OptOut(_Said):
+class OptOut(ParamsSection):
     """Section 3.1: reservations of rights from text and data mining."""
 
     signatory: bool | None = None
@@ -154,7 +146,7 @@ class OptOut(_Said):
     """What else there is to say."""
 
 
-class Eu(_Said):
+class Eu(ParamsSection):
     """What a provider says for the public summary of training content."""
 
     provider: Answer | None = None

@@ -3,17 +3,15 @@
 The file stands in the release, and is signed with it. Whoever reads it trusts none of it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from registry import canonical
 from registry.openness.eu import Eu
 from registry.records import layout, project
-from registry.records.record import validated
+from registry.records.record import ParamsSection, validated
 
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """What people call a model."""
@@ -23,21 +21,17 @@ Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 """Markdown that a person wrote."""
 
 
-class NamedSigner(BaseModel):
+class NamedSigner(ParamsSection):
     """Who signs the releases, as `glasshouse verify` is told."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    identity: Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f`'\"]{3,300}$")]
+    identity: Annotated[str, StringConstraints(min_length=3, max_length=300, pattern=r"^[^\s\x00-\x1f`'\"]+$")]
     """An e-mail address, or the URI of a workflow."""
-    issuer: Annotated[str, StringConstraints(pattern=r"^https://[^\s`'\"]{1,300}$")]
+    issuer: Annotated[str, StringConstraints(max_length=308, pattern=r"^https://[^\s`'\"]+$")]
     """Who vouches for the identity."""
 
 
-class Rai(BaseModel):
+class Rai(ParamsSection):
     """What a person says of the training data, as Croissant's vocabulary for responsible AI asks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     collection: Prose | None = None
     """How the data was collected."""
@@ -55,10 +49,10 @@ class Rai(BaseModel):
     """How it is kept up."""
 
 
-class Told(BaseModel):
+class Told(ParamsSection):
     """What a `release` section says that documents repeat; what else it says is passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     title: Heading | None = None
     """What people call the model."""

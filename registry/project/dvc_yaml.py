@@ -22,7 +22,6 @@ from registry.manifest import check_path
 from registry.project import dvc_lock, templates
 from registry.project.templates import MARK
 from registry.records import addresses
-from registry.records.run import OutsideInput
 
 FILE = addresses.FILE
 PARAMS = "params.yaml"
@@ -129,26 +128,21 @@ class Pipeline:
         def moved(name: str, artifacts: tuple[dvc_lock.Artifact, ...]) -> tuple[dvc_lock.Artifact, ...]:
             return tuple(replace(artifact, path=self.place(name, artifact.path)) for artifact in artifacts)
 
-        def outside(stage: dvc_lock.LockedStage) -> tuple[OutsideInput, ...]:
+        def stage_here(name: str, stage: dvc_lock.LockedStage) -> dvc_lock.LockedStage:
+            away = {dep.path: self.outside(name, dep.path) for dep in stage.deps}
             found = {row.place: row for row in stage.outside}
             for dep in stage.deps:
-                if place := self.outside(stage.name, dep.path):
-                    found[place] = dvc_lock.outside(stage.name, place, dep.md5)
-            return tuple(row for _, row in sorted(found.items()))
+                if place := away[dep.path]:
+                    found[place] = dvc_lock.outside(name, place, dep.md5)
+            return replace(
+                stage,
+                deps=moved(name, tuple(dep for dep in stage.deps if away[dep.path] is None)),
+                outs=moved(name, stage.outs),
+                params={self.place(name, path): values for path, values in stage.params.items()},
+                outside=tuple(row for _, row in sorted(found.items())),
+            )
 
-        return dvc_lock.Lock(
-            {
-                name: replace(
-                    stage,
-                    deps=moved(name, tuple(dep for dep in stage.deps if self.outside(name, dep.path) is None)),
-                    outs=moved(name, stage.outs),
-                    params={self.place(name, path): values for path, values in stage.params.items()},
-                    outside=outside(stage),
-                )
-                for name, stage in lock.stages.items()
-                if name in self
-            }
-        )
+        return dvc_lock.Lock({name: stage_here(name, stage) for name, stage in lock.stages.items() if name in self})
 
     def stage(self, name: str) -> DeclaredStage:
         """The stage `name`. Raises InputError where it is not there, or DVC alone can tell what it says."""

@@ -12,8 +12,6 @@ Outputs that DVC keeps between runs (`persist`) are an input that nobody names. 
 left them had the same command, settings and dependencies: that is, where an interrupted run goes on.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

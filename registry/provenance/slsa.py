@@ -8,8 +8,6 @@ Source: https://slsa.dev/spec/v1.0/provenance. The build was run by the maintain
 isolation than that is claimed, and the builder's id says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -190,7 +188,8 @@ def _source(record: ReleaseRecord) -> Resource:
 
 def _resource(item: Measured, known: StageRun) -> Resource:
     """A dependency: its files, and where it is from as far as that is known."""
-    parts = [path for path in known.committed if path.startswith(f"{item.path}/")]
+    below = f"{item.path}/"
+    parts = [path for path in known.committed if path.startswith(below)]
     rows = [row.as_json() for row in known.tracked if touches(row.path, item.path)]
     told: dict[str, Any] = {
         **({FILES: item.files} if item.files else {}),

@@ -7,8 +7,6 @@ A base is named by its commit, which never moves. What came is bound by SHA-256,
 is nobody's signature.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints

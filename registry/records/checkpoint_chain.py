@@ -7,8 +7,6 @@ Laws: `Chain.verify` holds for every chain that `Chain.extended` built; change, 
 (but for entries cut off at the end, which only the number of steps in the recipe tells).
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Annotated, Literal, NoReturn, Self
 
@@ -106,7 +104,7 @@ class Chain(Record):
 
     def extended(
         self, *, step: int, weights: FileDigests, optimizer: FileDigests, end: int, loss: float | None
-    ) -> Chain:
+    ) -> Self:
         """This chain with one checkpoint more, whose rows end before `end`."""
         entry = Checkpoint(
             step=step,
@@ -118,7 +116,7 @@ class Chain(Record):
         )
         return self.model_copy(update={"entries": (*self.entries, entry)})
 
-    def up_to(self, count: int) -> Chain:
+    def up_to(self, count: int) -> Self:
         """The first `count` entries."""
         return self.model_copy(update={"entries": self.entries[:count]})
 

@@ -10,8 +10,6 @@ write(folder, rows, sources)`; one byte changed in the summary or
 the rows, and it does not.
 """
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -176,7 +174,7 @@ class _Counter:
         kind = CountedKind(row.source, row.license, row.use, row.reason, row.license_basis, row.language)
         self._count(kind, 1, row.size, row.scrubbed)
 
-    def extend(self, group: RowGroup) -> None:
+    def extend(self, group: "RowGroup") -> None:
         """Count the rows of a group. Raises as `add` does."""
         self._follow(group.first, group.last)
         self._tree.extend(group.leaves.to_pylist())

@@ -4,8 +4,6 @@ Law: the leaf of a row is its canonical JSON (RFC 8785). The Merkle tree of a ma
 the same whichever file the rows stand in.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import quote
 
@@ -13,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from registry import canonical
 from registry.manifest import check_path
-from registry.records.record import Count, Given, Record, Sha256, absent
+from registry.records.record import NO_CONTROLS, Count, Given, Record, Sha256, absent
 
 MAX_LEAF = 16 << 10
 """Bytes of a leaf. A path takes at most 1,024, a source, an origin and a licence 500 characters each."""
@@ -23,7 +21,8 @@ ID = r"[^\x00-\x1f\x7f]{1,500}"
 LICENCE = r"[A-Za-z0-9.+:() -]{1,500}"
 LANGUAGE = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}"
 
-Id = Annotated[str, StringConstraints(pattern=f"^{ID}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=NO_CONTROLS)]
+"""What ID is."""
 Licence = Annotated[str, StringConstraints(pattern=f"^{LICENCE}$")]
 Language = Annotated[str, StringConstraints(pattern=f"^{LANGUAGE}$")]
 """A tag of BCP 47, such as `en`."""

@@ -1,16 +1,14 @@
 """environment.json: the machine and the software that trained, without a word about when."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from registry.records.checkpoint_chain import Label
-from registry.records.record import Count, Record, Sha256
+from registry.records.record import NO_CONTROLS, Count, Record, Sha256
 
 Text = Annotated[str, StringConstraints(max_length=20_000)]
-Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,500}$")]
+Line = Annotated[str, StringConstraints(max_length=500, pattern=NO_CONTROLS)]
 
 
 class Machine(Record):

@@ -4,8 +4,6 @@ Bits per byte is the comparable figure: the bits the model spends on the validat
 so that it does not depend on the tokenizer. The baselines are measured on the same tokens.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -10,8 +10,6 @@ Source: lm_eval 0.4.13, result_schema.py and loggers/evaluation_tracker.py.
 Law: `figures` names each figure once, and no name is that of a figure of another record.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator

@@ -4,8 +4,6 @@ It is a function of the other files of the release (registry.openness.released),
 compares. The rules by which version 1 is made never change: another rule is another version.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator

@@ -12,8 +12,6 @@ Law: of any bytes, what `Project.parse` accepts can be handed to a command and j
 the project, and no name of a stage or of a module can be taken for an option.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

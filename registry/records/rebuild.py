@@ -11,15 +11,13 @@ Law: what `DeclaredRebuild` accepts can be handed to a command and joined to a f
 and the first word of the command cannot be taken for an option.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from registry.manifest import check_path
 from registry.records.layout import LockTool
-from registry.records.record import ParamsSection, Record, Sha256
+from registry.records.record import NO_CONTROLS, ParamsSection, Record, Sha256
 from registry.records.run import ProjectPath
 from registry.suffixes import SAFETENSORS
 
@@ -30,7 +28,7 @@ REPRO = ("dvc", "repro", "--force", "--no-run-cache")
 """The command that takes nothing for done; targets follow it."""
 MAX_OUTPUTS = 10_000
 
-Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=NO_CONTROLS)]
 Target = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./@=:-]{0,299}$")]
 """A stage, as DVC writes its address: `train`, or `models/dvc.yaml:train@small`."""
 Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/:-]{0,299}@sha256:[0-9a-f]{64}$")]

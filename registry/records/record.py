@@ -3,8 +3,6 @@
 Law: `T.from_bytes(t.to_bytes()) == t`, and equal records have equal bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,8 @@ from pydantic.alias_generators import to_camel
 from registry import canonical
 from registry.errors import Malformed
 
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+"""The pattern of one line of text. How long it may be is said beside it: within a pattern that takes milliseconds."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=canonical.MAX_SAFE_INTEGER)]
 """A number of things, or of bytes."""

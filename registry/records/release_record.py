@@ -1,7 +1,5 @@
 """The record of a release: which version it is, of which code, with which weights."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints

@@ -8,8 +8,6 @@ Nothing in a run tells when or where it was: the same inputs give the same bytes
 Law: `directory_digest` binds every path and every SHA-256, and a `Measured` directory that lists its files has theirs.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self

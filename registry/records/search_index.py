@@ -14,8 +14,6 @@ It is over bytes and not over tokens, because how a passage is cut into tokens d
 Source: Manber and Myers, Suffix arrays (1993); Liu et al., Infini-gram (2024), for the use.
 """
 
-from __future__ import annotations
-
 import bisect
 import mmap
 import struct

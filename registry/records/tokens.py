@@ -8,8 +8,6 @@
 Law: token `p` of a split belongs to the first document of the index whose end is greater than `p`.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,8 +7,6 @@ no row that is not in it. Memory does not grow with the manifest: the rows are r
 Source: RFC 6962, section 2.1.1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path

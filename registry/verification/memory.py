@@ -4,15 +4,13 @@ It only ever makes an answer worse. What is kept is what those said who may spea
 asked: each policy's speakers have a memory of their own, so that one who is trusted in one cannot speak in another.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
@@ -52,7 +50,7 @@ class Memory:
     """The folder."""
 
     @classmethod
-    def here(cls) -> Memory | None:
+    def here(cls) -> Self | None:
         """This user's: in GLASSHOUSE_MEMORY, else in the user's folder of states; None where that says `off`."""
         chosen = os.environ.get(MEMORY)
         if chosen == OFF:

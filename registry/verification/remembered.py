@@ -7,8 +7,6 @@ who ask for it; everybody else hashes.
 Law: `Remembered(root, note, believe=False)` measures what `Tree(root)` does.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal

@@ -30,6 +30,11 @@ def test_the_bytes_are_those_of_rfc_8785_however_they_are_made(value: object) ->
     assert canonical.dumps(value) == canonical.dumps([value])[1:-1] == rfc8785.dumps(value)  # type: ignore[arg-type]
 
 
+@given(JSON | st.floats(1e-7, 1e-3) | st.floats(1e15, 9e15))
+def test_json_for_people_is_that_of_pythons_own_writer(value: object) -> None:
+    assert canonical.indented(value) == json.dumps(value, indent=1, ensure_ascii=False).encode()
+
+
 @given(JSON)
 def test_the_order_of_keys_does_not_change_the_bytes(value: object) -> None:
     shuffled = json.loads(json.dumps({"a": value, "b": 1}), object_pairs_hook=lambda pairs: dict(reversed(pairs)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ def _json(
 
     def data(found: ReleaseFacts, version: str) -> bytes | None:
         value = render(found, version)
-        return None if value is None else json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()
+        return None if value is None else canonical.indented(value)
 
     return Form(path, data, lambda data: canonical.parse(data, name=path), made_by, said)
 

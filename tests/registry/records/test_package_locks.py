@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from registry.errors import Malformed, Unavailable
 from registry.records import layout, package_locks
@@ -200,6 +201,11 @@ def test_of_any_bytes_nothing_else_is_raised(data: bytes, kind: LockTool) -> Non
 def test_of_any_requirements_only_pins_are_left(text: str) -> None:
     data = f"{text} --hash={DIGEST}".encode()
     _is_plain(_told(lambda: package_locks.requirements("pip", data, "lock")) or "")
+
+
+@given(st.from_regex(package_locks.NAME, fullmatch=True))
+def test_the_normal_name_is_that_of_packaging(name: str) -> None:
+    assert package_locks.normal_name(name) == canonicalize_name(name)
 
 
 def test_every_lock_has_a_tool() -> None:
