@@ -10,6 +10,7 @@
 #   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
 #   make environments  projects whose packages uv, Poetry or PDM locked, rebuilt from those locks
 #   make team    MLflow on PostgreSQL and S3, a DVC remote on S3, and a release cut with them: docs/how-to/team.md
+#   make remotes  DVC's remotes on S3, SSH, HTTP and a Hub, whole and damaged
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make npm     npm's @huggingface/hub against the server; it needs node
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
@@ -45,7 +46,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts npm peers team deps docs
+.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts npm peers remotes team deps docs
 .PHONY: evaluate axe browser wheel lock clean
 
 setup: $(READY)
@@ -143,9 +144,17 @@ environments: setup
 	@$(BIN)/python -m pytest -m environments tests/e2e/test_environments.py
 
 # What lies in .team has its own needs met by .venv already.
-team: setup
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .team --no-deps dvc-s3 flatten-dict psycopg psycopg-binary
+DRIVERS := .team/.ready
+$(DRIVERS): $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .team --no-deps dvc-s3 dvc-ssh sshfs bcrypt \
+		flatten-dict psycopg psycopg-binary
+	@touch $@
+
+team: $(DRIVERS)
 	@$(BIN)/python -m pytest -m team tests/e2e/test_team.py
+
+remotes: $(DRIVERS)
+	@$(BIN)/python -m pytest -m remotes tests/e2e/test_remotes.py
 
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers

@@ -71,7 +71,7 @@ def s3(folder: Path, *buckets: str) -> Iterator[Mapping[str, str]]:
 
 def bucket_names(bucket: str, variables: Mapping[str, str]) -> list[str]:
     """The names of what lies in a bucket."""
-    pages = _client(variables).get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    pages = client(variables).get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
 
@@ -81,7 +81,7 @@ def _made(bucket: str, variables: Mapping[str, str], process: subprocess.Popen[b
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            _client(variables).create_bucket(Bucket=bucket)
+            client(variables).create_bucket(Bucket=bucket)
         except EndpointConnectionError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
@@ -90,7 +90,8 @@ def _made(bucket: str, variables: Mapping[str, str], process: subprocess.Popen[b
             return
 
 
-def _client(variables: Mapping[str, str]):  # type: ignore[no-untyped-def]  # botocore has no types
+def client(variables: Mapping[str, str]):  # type: ignore[no-untyped-def]  # botocore has no types
+    """A client of that server's, of botocore."""
     from botocore.session import Session
 
     return Session().create_client(

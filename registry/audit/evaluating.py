@@ -16,7 +16,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from registry.audit import evaluation_verdict, hostile, inputs, measures, remeasured, workshop
 from registry.audit.evaluation_verdict import EvaluationDetails, EvaluationOutcome
@@ -29,7 +28,7 @@ from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
 from registry.records import layout
-from registry.records.run import Measured, Stages, directory_digest
+from registry.records.run import Stages
 
 REPRO = ("dvc", "repro", "--force", "--no-run-cache", "--single-item")
 
@@ -109,19 +108,8 @@ def _departs(place: Workshop, plan: Plan) -> list[str]:
     return [
         f"{dep.path} came out otherwise than it was measured on"
         for dep in plan.held
-        if _digest(place.tree / dep.path, place.tree, dep) != dep.sha256
+        if inputs.digest(place, dep) != dep.sha256
     ]
-
-
-def _digest(path: Path, tree: Path, dep: Measured) -> str | None:
-    """The digest of what lies at `path` below `tree`; None for anything that is not plain."""
-    try:
-        if dep.files is None:
-            return sha256_file(hostile.plain(path, tree))
-        hostile.folder(path, tree)
-        return directory_digest({name: sha256_file(path / name) for name, _ in walk(path)})
-    except GlasshouseError:
-        return None
 
 
 def _compared(place: Workshop, plan: Plan, tolerance: float) -> list[RemeasuredRecord]:

@@ -1,26 +1,30 @@
 """Step 2 of a rebuild, before its stages: the data that .dvc files of the source name, from where DVC keeps them.
 
 A clone has the .dvc files, and not what they name. Outputs of stages are not fetched: they are to be made. `dvc pull`
-holds what it brings to the MD5 of the .dvc file.
+takes a remote's word for what it brings. So what came is held to the SHA-256 that the release has of what its stages
+read: other bytes speak against the remote, and tell nothing of the release.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from registry import strict_yaml
 from registry.audit import hostile
 from registry.audit.sandbox import Access
 from registry.audit.workshop import Workshop
+from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.manifest import walk
 from registry.project import git
 from registry.provenance.stage_lineage import Line
-from registry.records.run import touches
+from registry.records.run import Measured, Run, directory_digest, touches
 
 LOG = "data"
 SETTINGS = ".dvc/config.local"
 REMOTE = "audit"
+OTHER = "say which remote of DVC's, or which cache, has them: --data URL, or --data DIR/.dvc/cache"
 MAX_FILES = 10_000
 MAX_BYTES = 1 << 20
 
@@ -37,7 +41,7 @@ def prepare(place: Workshop, data: str | None) -> None:
         _settle(place, str(folder or data) if data else None)
         for output in rebuild.outputs if rebuild else ():
             hostile.gone(place.tree / output.source, place.tree)
-        needed = list(_needed(place))
+        needed = dict(_needed(place))
     except InputError as problem:
         raise Unavailable(f"the source cannot be made ready to run: {problem.message}", mend=problem.mend) from problem
     if not needed:
@@ -48,10 +52,44 @@ def prepare(place: Workshop, data: str | None) -> None:
         place.sandbox.run(words, place.tree, log=LOG, access=access, installing=True)
     except GlasshouseError as problem:
         raise Unavailable(
-            f"the data that {needed[0]}{' and others name' if len(needed) > 1 else ' names'} cannot be had: "
+            f"the data that {next(iter(needed))}{' and others name' if len(needed) > 1 else ' names'} cannot be had: "
             f"{problem.message}",
-            mend="say which remote of DVC's, or which cache, has them: --data URL, or --data DIR/.dvc/cache",
+            mend=OTHER,
         ) from problem
+    for stage, known in Line(place.audited.root, {}, {}).recorded.items():
+        for dep in _brought(known.run, needed):
+            if digest(place, dep) != dep.sha256:
+                raise Unavailable(
+                    f"{dep.path}, as a remote of DVC's gives it, is not what the stage {stage} read when the release "
+                    f"was made: sha256:{dep.sha256} is signed. Nothing can be told of the release from other data",
+                    mend=OTHER,
+                )
+
+
+def digest(place: Workshop, dep: Measured) -> str | None:
+    """What lies in place of `dep`, by the digest that it is to have; None for anything that is not plain."""
+    path = place.tree / dep.path
+    try:
+        if dep.files is None:
+            return sha256_file(hostile.plain(path, place.tree))
+        hostile.folder(path, place.tree)
+        return directory_digest({name: sha256_file(path / name) for name, _ in walk(path)})
+    except GlasshouseError:
+        return None
+
+
+def _brought(run: Run, needed: Mapping[str, Sequence[str]]) -> Iterator[Measured]:
+    """What a run read of what the .dvc files name: whole dependencies, or files inside one that holds more."""
+    outs = [out for paths in needed.values() for out in paths]
+
+    def is_of_them(path: str) -> bool:
+        return any(path == out or path.startswith(f"{out}/") for out in outs)
+
+    for dep in run.deps:
+        if is_of_them(dep.path):
+            yield dep
+        else:
+            yield from (Measured(path=path, sha256=known) for path, known in dep.inside().items() if is_of_them(path))
 
 
 def _settle(place: Workshop, remote: str | None) -> None:
@@ -60,6 +98,7 @@ def _settle(place: Workshop, remote: str | None) -> None:
     if remote is not None:
         if not remote.isprintable():
             raise Unavailable(f"--data {remote[:80]!r} is not an address", mend="--data URL, or --data DIR/.dvc/cache")
+        lines += ["[core]", f"    remote = {REMOTE}"]  # else DVC asks for the driver of the project's own, too
         lines += [f"['remote \"{REMOTE}\"']", f"    url = {remote}"]
     path = place.tree / SETTINGS
     hostile.folder(path.parent, place.tree)
@@ -68,8 +107,8 @@ def _settle(place: Workshop, remote: str | None) -> None:
         stream.write("\n".join([*lines, ""]).encode())
 
 
-def _needed(place: Workshop) -> Iterator[str]:
-    """The .dvc files of the source that name what a stage of the signed dvc.lock reads."""
+def _needed(place: Workshop) -> Iterator[tuple[str, list[str]]]:
+    """The .dvc files of the source that name what a stage of the signed dvc.lock reads, each with all that it names."""
     listed = git.ask(place.tree, "ls-files", "-z", "--", "*.dvc", foreign=True).split("\0")
     files = [name for name in listed if name and name.isprintable() and not name.startswith(".dvc/")][:MAX_FILES]
     if not files:
@@ -79,8 +118,9 @@ def _needed(place: Workshop) -> Iterator[str]:
     for name in files:
         with hostile.opened(place.tree / name, place.tree) as stream:
             value = strict_yaml.parse(stream.read(MAX_BYTES + 1), name=name, max_bytes=MAX_BYTES, aliases=True)
-        if any(touches(path, dep) for path in _outs(name, value) for dep in read):
-            yield name
+        outs = list(_outs(name, value))
+        if any(touches(path, dep) for path in outs for dep in read):
+            yield name, outs
 
 
 def _outs(name: str, value: object) -> Iterator[str]:

@@ -24,6 +24,8 @@ from registry.project.tracked import Tracked
 from registry.records.addresses import check_names
 from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages
 
+REPAIR = "remove it from .dvc/cache and from the remote, dvc push from there, and dvc pull here: docs/how-to/team.md"
+"""What mends an object that a remote of DVC's has wrong: DVC itself sends nothing that seems to be there."""
 MAX_FOLDERS = 8
 """More directories than this, in which a stage can have worked, are not gone through."""
 
@@ -129,8 +131,7 @@ def _stage_run(
 ) -> tuple[Evidence, Run]:
     deps, outs = (tuple(now[path] for path in paths(stage)) for paths in (read, written))
     if run is None:
-        if plan.frozen(stage.name):
-            _as_frozen(root, stage)
+        _as_locked(root, stage, frozen=plan.frozen(stage.name))
         params = dvc_yaml.locked_settings(root, stage.params)
         run = Run(stage=stage.name, command=stage.command, params=params, deps=deps, outs=outs)
         return "unrecorded", run
@@ -138,38 +139,58 @@ def _stage_run(
         _gap(stage.name, "the record of its run is of another command")
     if run.params != dvc_yaml.settings(root, plan.stage(stage.name)):
         _gap(stage.name, "the settings are not those that it ran with")
-    _same(stage.name, "what it read", run.deps, deps, now)
-    _same(stage.name, "what it wrote", run.outs, outs, now)
-    return "ran" if ran_here(root, run) else "restored", run
+    evidence: Evidence = "ran" if ran_here(root, run) else "restored"
+    _same(stage.name, "what it read", run.deps, deps, now, evidence)
+    _same(stage.name, "what it wrote", run.outs, outs, now, evidence)
+    return evidence, run
 
 
-def _as_frozen(root: Path, stage: dvc_lock.LockedStage) -> None:
-    """Refuse a frozen stage that nobody measured, where what it reads is not what the lock says: DVC does not look."""
-    names = {dep.path: files(root, dep.path, bytecode=True) for dep in stage.deps}
-    wrong = [dep.path for dep in stage.deps if not dvc_lock.has(dep, root / dep.path, names[dep.path])]
-    now = dvc_yaml.locked_settings(root, stage.params)
-    wrong += [path for path, values in stage.params.items() if now[path] != values]
-    if wrong:
+def _as_locked(root: Path, stage: dvc_lock.LockedStage, *, frozen: bool) -> None:
+    """Refuse a stage that nobody measured, where what it read or wrote is not what the lock says.
+
+    DVC does not look: not at what a cache or a remote gave it, and at nothing that a frozen stage reads.
+    """
+    if wrong := _unlike(root, stage.outs):
         raise Refused(
-            f"the stage {stage.name} is frozen, and {', '.join(sorted(wrong)[:3])} is not what it read by dvc.lock",
-            mend=f"bring that back; or dvc unfreeze {stage.name} && dvc repro {stage.name}, and commit dvc.lock",
+            f"the stage {stage.name}: {wrong} is not what it wrote by dvc.lock; a cache or a remote of DVC's gave "
+            "other bytes, for DVC takes its word",
+            mend=f"run it again: dvc repro --force {stage.name}; or, where another copy has it whole: {REPAIR}",
+        )
+    wrong = _unlike(root, stage.deps)
+    now = dvc_yaml.locked_settings(root, stage.params) if frozen else stage.params
+    wrong = wrong or ", ".join([path for path, values in stage.params.items() if now[path] != values][:3])
+    if wrong:
+        unfreeze = f"dvc unfreeze {stage.name} && " if frozen else ""
+        raise Refused(
+            f"the stage {stage.name} {'is frozen, and ' if frozen else ': '}{wrong} is not what it read by dvc.lock",
+            mend=f"bring that back; or {unfreeze}dvc repro {stage.name}, and commit dvc.lock",
         )
 
 
+def _unlike(root: Path, artifacts: Iterable[dvc_lock.Artifact]) -> str:
+    """The first three of `artifacts` whose bytes, hashed here, are not those of the lock; empty where all are."""
+    names = {artifact: files(root, artifact.path, bytecode=True) for artifact in artifacts}
+    wrong = sorted(item.path for item in names if not dvc_lock.has(item, root / item.path, names[item]))
+    return ", ".join(wrong[:3])
+
+
 def _same(
-    stage: str, what: str, recorded: Iterable[Measured], needed: Iterable[Measured], now: Mapping[str, Measured]
+    stage: str,
+    what: str,
+    recorded: Iterable[Measured],
+    needed: Iterable[Measured],
+    now: Mapping[str, Measured],
+    evidence: Evidence,
 ) -> None:
     """What was recorded is there, as recorded; and what the lock names was recorded."""
     found = {item.path: item for item in recorded}
     wrong = [item.path for item in needed if item.path not in found]
     wrong += [path for path, item in found.items() if now[path] != item]
     if wrong:
-        _gap(stage, f"{', '.join(sorted(wrong)[:3])} is not {what} by the record of its run")
+        _gap(stage, f"{', '.join(sorted(wrong)[:3])} is not {what} by the record of its run", evidence)
 
 
-def _gap(stage: str, found: str) -> NoReturn:
-    raise Refused(
-        f"the stage {stage}: {found}",
-        mend=f"run it again: dvc repro --force {stage} (where it is frozen, dvc unfreeze {stage} first), "
-        "and commit dvc.lock",
-    )
+def _gap(stage: str, found: str, evidence: Evidence = "ran") -> NoReturn:
+    again = f"run it again: dvc repro --force {stage} (where it is frozen, dvc unfreeze {stage} first), "
+    pulled = f"; or, where another copy has it whole: {REPAIR}" if evidence == "restored" else ""
+    raise Refused(f"the stage {stage}: {found}", mend=f"{again}and commit dvc.lock{pulled}")

@@ -57,8 +57,9 @@ class Team:
 
 
 def page_commands(beginning: str) -> list[list[str]]:
-    """The commands of the page that begin so."""
-    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    """The commands of the page that begin so, but for those of other kinds of remotes: tests/e2e/test_remotes.py."""
+    page = PAGE.read_text().partition("## A remote of another kind")[0]
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     lines = blocks.replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.startswith(beginning)]
 

@@ -105,7 +105,14 @@ def test_a_stranger_rebuilds_it(root: Path, key: tuple[str, str], tmp_path: Path
     assert "WITHIN     model.safetensors  within what the release declares, rtol 1e-05, atol 0; apart by" in said
     found = Rebuild.of(VerdictFile.read(verdict).signable())
     assert found.verdict == "WITHIN" and found.tolerance is not None and 0 < found.tolerance < 1e-5
-    # 4. A policy counts it where it allows so much, and only then.
+    # 4. A cache that gives other data: nothing is told of the release.
+    (kept,) = [path for path in root.glob(".dvc/cache/files/md5/*/*") if path.read_bytes() == b"one three five\n"]
+    kept.chmod(0o644)
+    kept.write_bytes(b"one three sixty\n")
+    kept.chmod(0o444)
+    said, _ = rebuilt(root, root / "releases/small/v1.1.0", key, code=3)
+    assert "data/raw.txt, as a remote of DVC's gives it, is not what the stage prepare read" in said
+    # 5. A policy counts it where it allows so much, and only then.
     other = write_key(tmp_path / "other.pem")
     bundle = str(tmp_path / "rebuild.sigstore.json")
     glasshouse(root, "audit", "attest", str(verdict), "--key", str(other), "--output", bundle)

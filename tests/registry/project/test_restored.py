@@ -118,6 +118,24 @@ def test_a_checkout_of_another_commit_is_not_the_run_that_was_here(origin: Path,
     assert evidence(root) == {"one": "ran", "two": "ran"}
 
 
+@pytest.mark.parametrize("data", [b"wei", b"forgery\n"])
+def test_what_nobody_measured_is_held_to_the_lock(data: bytes, tmp_path: Path) -> None:
+    """DVC takes the word of a remote; a stage without a record is at least as its lock says, by an MD5 of our own."""
+    origin = tmp_path / "of" / "origin"
+    plain = PIPELINE.replace(f"{RECORD} -- ", "").replace(", one.run.json", "").replace(", two.run.json", "")
+    start(origin, {**FILES, "dvc.yaml": plain})
+    dvc("remote", "add", "--default", "shared", str(origin.parent / "remote"), root=origin)
+    dvc("repro", root=origin)
+    dvc("push", root=origin)
+    commit(origin)
+    root = clone(origin, tmp_path / "clone")
+    replace(root, lock_file.file_md5(origin / "out/x"), data)
+    dvc("pull", root=root)
+    assert evidence(origin) == {"one": "unrecorded", "two": "unrecorded"} and "up to date" in dvc("status", root=root)
+    with pytest.raises(Refused, match=r"one: out is not what it wrote by dvc\.lock; a cache or a remote"):
+        stage_runs.gather(root)
+
+
 @pytest.mark.parametrize("with_record", [False, True])
 def test_a_remote_that_gives_other_bytes_is_found_out(origin: Path, tmp_path: Path, with_record: bool) -> None:
     """DVC takes its word, and says that all is up to date. The record is held to the lock, outputs to the record."""
