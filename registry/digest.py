@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from blake3 import blake3
 
@@ -68,18 +68,36 @@ def sha256_file(path: Path, progress: Progress | None = None) -> str:
 
     A symbolic link is not followed. Raises OSError where the file cannot be read or is a link.
     """
+    return _hashed(path, progress).sha256
+
+
+def sha256_files(paths: Iterable[Path], progress: Progress | None = None, workers: int | None = None) -> list[str]:
+    """The SHA-256 of each of `paths`, in their order, hashed by `workers` threads (default: one per core)."""
+    return _each(sha256_file, paths, _size, progress, workers)
+
+
+class Hashed(NamedTuple):
+    """A file that was read to its end."""
+
+    sha256: str
+    """64 lowercase hex characters."""
+    found: os.stat_result
+    """What the system said then of the file that was read, whatever its name led to meanwhile."""
+
+
+def hash_files(files: Iterable[tuple[str, int]], progress: Progress | None = None) -> list[Hashed]:
+    """`sha256_files` of paths and their sizes, by which the work is shared out; and what was read."""
+    return _each(lambda file, told: _hashed(file[0], told), files, lambda file: file[1], progress, None)
+
+
+def _hashed(path: Path | str, progress: Progress | None) -> Hashed:
     digest = hashlib.sha256()
     with _opened(path) as stream:
         for piece in _pieces(stream, os.fstat(stream.fileno()).st_size):
             digest.update(piece)
             if progress is not None:
                 progress(len(piece))
-    return digest.hexdigest()
-
-
-def sha256_files(paths: Iterable[Path], progress: Progress | None = None, workers: int | None = None) -> list[str]:
-    """The SHA-256 of each of `paths`, in their order, hashed by `workers` threads (default: one per core)."""
-    return _each(sha256_file, paths, lambda path: path, progress, workers)
+        return Hashed(digest.hexdigest(), os.fstat(stream.fileno()))
 
 
 def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progress | None = None) -> Digests:
@@ -104,7 +122,7 @@ def measure(path: Path, algorithms: frozenset[Algorithm] = BOTH, progress: Progr
     return Digests(sha.hexdigest() if sha else None, blake.hexdigest() if blake else None)
 
 
-def _opened(path: Path) -> io.FileIO:
+def _opened(path: Path | str) -> io.FileIO:
     """The file at `path`, to be read; a link is not followed."""
     return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)))
 
@@ -132,33 +150,35 @@ def measure_files(
     files: Iterable[tuple[Path, frozenset[Algorithm]]], progress: Progress | None = None, workers: int | None = None
 ) -> list[Digests]:
     """`measure` of each of `files`, in their order, by `workers` threads (default: one per core)."""
-    return _each(lambda file, told: measure(file[0], file[1], told), files, lambda file: file[0], progress, workers)
+    return _each(
+        lambda file, told: measure(file[0], file[1], told), files, lambda file: _size(file[0]), progress, workers
+    )
 
 
 def _each(
     work: Callable[[T, Progress], R],
     items: Iterable[T],
-    path: Callable[[T], Path],
+    size: Callable[[T], int],
     progress: Progress | None,
     workers: int | None,
 ) -> list[R]:
     """`work` of each of `items`, by threads: small files many at a time, for handing one over costs more than it."""
-    batches = list(_batches(items, path))
+    batches = list(_batches(items, size))
     done = for_each(lambda batch, told: [work(item, told) for item in batch], batches, progress, workers)
     return [result for results in done for result in results]
 
 
-def _batches(items: Iterable[T], path: Callable[[T], Path]) -> Iterator[list[T]]:
+def _batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
     """`items`, in their order, in runs of at most BATCH files and about CHUNK bytes."""
     batch: list[T] = []
     room = CHUNK
     for item in items:
-        size = _size(path(item))
-        if batch and (size > room or len(batch) == BATCH):
+        more = size(item)
+        if batch and (more > room or len(batch) == BATCH):
             yield batch
             batch, room = [], CHUNK
         batch.append(item)
-        room -= size
+        room -= more
     if batch:
         yield batch
 

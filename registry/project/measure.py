@@ -10,12 +10,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from registry.digest import sha256_files
 from registry.errors import InputError, Refused
 from registry.files import readable
 from registry.manifest import MAX_FILES, check_path, walk
 from registry.project import git
-from registry.project.known_digests import KnownDigests, PlainFile
+from registry.project.known_digests import KnownDigests
+from registry.project.many_files import FileState, look, read
 from registry.records.run import MAX_LISTED, Measured, directory_digest
 
 DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
@@ -36,8 +36,8 @@ def measure_paths(root: Path, paths: Iterable[str], *, known: KnownDigests | Non
     found = {path: files(root, path) for path in sorted(set(paths))}
     every = [f"{root}/{path}/{name}" if name else f"{root}/{path}" for path, names in found.items() for name in names]
     with readable(root, mend=MEND):
-        plain = [_plain(path) for path in every]
-        digests = iter(known.sha256(plain) if known else sha256_files(Path(file.path) for file in plain))
+        plain = _plain(every)
+        digests = iter(known.sha256(plain) if known else [file.sha256.hex() for file in read(plain)])
     return {path: _measured(path, names, digests) for path, names in found.items()}
 
 
@@ -75,15 +75,19 @@ def _is_bytecode(name: str) -> bool:
     return name.endswith(".pyc") and name.split("/")[-2:-1] == ["__pycache__"]
 
 
-def _plain(path: str) -> PlainFile:
-    """Where the bytes of `path` are: itself, or the file it is a link to."""
-    found = os.lstat(path)
-    if stat.S_ISLNK(found.st_mode):
-        path = os.path.realpath(path)
-        found = os.lstat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise InputError(
-            f"{path} is a link to a directory, a repository or a device",
-            mend="put plain files there; name what must not count in .dvcignore",
-        )
-    return PlainFile(path, found)
+def _plain(paths: list[str]) -> list[tuple[str, FileState]]:
+    """Where the bytes of each of `paths` are, itself or the file that it is a link to, and what is there."""
+    found = list(zip(paths, look(paths), strict=True))
+    if all(stat.S_ISREG(mode) for mode in {file.mode for _, file in found}):
+        return found
+    linked = [number for number, (_, file) in enumerate(found) if stat.S_ISLNK(file.mode)]
+    led = [os.path.realpath(paths[number]) for number in linked]
+    for number, place, file in zip(linked, led, look(led), strict=True):
+        found[number] = place, file
+    for path, file in found:
+        if not stat.S_ISREG(file.mode):
+            raise InputError(
+                f"{path} is a link to a directory, a repository or a device",
+                mend="put plain files there; name what must not count in .dvcignore",
+            )
+    return found

@@ -55,10 +55,8 @@ def directory_digest(files: Mapping[str, str]) -> str:
     `find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum`
     Source: in-toto attestation framework, spec/v1/digest_set.md.
     """
-    listing = hashlib.sha256()
-    for path in sorted(files, key=str.encode):
-        listing.update(f"{files[path]}  {path}\n".encode())
-    return listing.hexdigest()
+    listing = "".join([f"{files[path]}  {path}\n" for path in sorted(files)])  # in the order of their UTF-8 bytes, too
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class Measured(Record):

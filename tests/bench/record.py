@@ -7,11 +7,13 @@ that it did not change.
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from registry.digest import sha256_files
 from registry.project.known_digests import TICK, KnownDigests
@@ -22,6 +24,7 @@ FILES = int(os.environ.get("GLASSHOUSE_BENCH_FILES", 100_000))
 SIZE = 20 << 10
 FOLDERS = 100
 NAME = "data"
+ROUNDS = 3
 
 
 def main() -> None:
@@ -30,13 +33,18 @@ def main() -> None:
         root = Path(name)
         paths = _fill(root)
         print(f"{FILES} files of {SIZE >> 10} KiB, on {os.cpu_count()} cores")
-        hashed = min(_took(lambda: sha256_files(paths)) for _ in range(2))
-        _tell("hashed on all cores", hashed, hashed)
-        time.sleep(TICK / 1e9)
-        first = _took(lambda: measure_paths(root, [NAME], known=KnownDigests(root)))
-        _tell("measured the first time", first, hashed)
-        known = min(_took(lambda: measure_paths(root, [NAME], known=KnownDigests(root))) for _ in range(3))
-        _tell("measured again", known, hashed)
+        rounds = []
+        for _ in range(ROUNDS):
+            time.sleep(TICK / 1e9)
+            hashed = _took(lambda: sha256_files(paths))
+            first = _took(lambda: measure_paths(root, [NAME], known=KnownDigests(root, anew=True)))
+            again = _took(lambda: measure_paths(root, [NAME], known=KnownDigests(root)))
+            rounds.append((hashed, first, again))
+        print(f"{ROUNDS} rounds, one after the other in each: medians, and each round's ratio of wall time")
+        hashed = _median(row[0] for row in rounds)
+        for what, column in (("hashed on all cores", 0), ("measured the first time", 1), ("measured again", 2)):
+            _tell(what, _median(row[column] for row in rounds), hashed)
+            print("  ".join(f"{row[column].wall / row[0].wall:.2f}" for row in rounds), flush=True)
         _tell("dvc add", _took(lambda: _run(root, "dvc", "add", "--quiet", NAME)), hashed)
         _tell("dvc status", _took(lambda: _run(root, "dvc", "status", "--quiet")), hashed)
 
@@ -57,14 +65,29 @@ def _run(root: Path, program: str, *words: str) -> None:
     subprocess.run([found if found.exists() else program, *words], cwd=root, check=True, stdout=subprocess.DEVNULL)
 
 
-def _took(work: Callable[[], object]) -> float:
-    before = time.perf_counter()
+class Seconds(NamedTuple):
+    """What something took."""
+
+    wall: float
+    """By the clock."""
+    cpu: float
+    """On all cores together, of this process and those that it started: the busier the machine, the less wall says."""
+
+
+def _took(work: Callable[[], object]) -> Seconds:
+    before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - before
+    wall, used = time.perf_counter() - before[0], os.times()
+    return Seconds(wall, sum(used[:4]) - sum(before[1][:4]))
 
 
-def _tell(what: str, seconds: float, hashed: float) -> None:
-    print(f"{what:<28}{seconds:7.2f} s {seconds / hashed:6.2f} x", flush=True)
+def _median(rows: Iterable[Seconds]) -> Seconds:
+    return Seconds(*map(statistics.median, zip(*rows, strict=True)))
+
+
+def _tell(what: str, took: Seconds, hashed: Seconds) -> None:
+    ratios = f"{took.wall / hashed.wall:6.2f} x   {took.cpu:7.2f} s of CPU {took.cpu / hashed.cpu:6.2f} x"
+    print(f"{what:<28}{took.wall:7.2f} s {ratios}", flush=True)
 
 
 if __name__ == "__main__":

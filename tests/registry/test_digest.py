@@ -18,6 +18,7 @@ from registry.digest import (
     CHUNK,
     Digests,
     _batches,
+    _size,
     is_sha256,
     measure,
     measure_files,
@@ -90,7 +91,7 @@ def test_small_files_are_handed_over_many_at_a_time_and_a_large_one_alone(tmp_pa
     paths = [tmp_path / str(number) for number in range(len(sizes))]
     for path, size in zip(paths, sizes, strict=True):
         path.write_bytes(path.name.encode().ljust(size, b"x")[:size])
-    batches = list(_batches([*paths, tmp_path / "not-there"], lambda path: path))
+    batches = list(_batches([*paths, tmp_path / "not-there"], _size))
     assert [len(batch) for batch in batches] == [BATCH, BATCH, 1, 2, 3]
     assert sha256_files(paths) == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     with pytest.raises(FileNotFoundError):

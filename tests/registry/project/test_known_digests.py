@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from registry.digest import sha256_bytes, sha256_files
+from registry.digest import sha256_bytes
 from registry.project import known_digests
-from registry.project.known_digests import FILE, KnownDigests, PlainFile
+from registry.project.known_digests import FILE, KnownDigests
+from registry.project.many_files import FileState, look, read
 
 
 @pytest.fixture
@@ -19,19 +20,19 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were hashed; a file counts as settled as soon as it is written."""
     names: list[str] = []
 
-    def counted(paths: Sequence[Path]) -> list[str]:
-        names.extend(path.name for path in paths)
-        return sha256_files(paths)
+    def counted(files: Sequence[tuple[str, FileState]]) -> list[FileState]:
+        names.extend(Path(path).name for path, _ in files)
+        return read(files)
 
-    monkeypatch.setattr(known_digests, "sha256_files", counted)
+    monkeypatch.setattr(known_digests, "read", counted)
     monkeypatch.setattr(known_digests, "TICK", -1_000_000_000)
     monkeypatch.setattr(known_digests, "COARSE", -1_000_000_000)
     return names
 
 
 def ask(root: Path, *, anew: bool = False) -> list[str]:
-    files = [PlainFile(str(path), path.lstat()) for path in sorted(root.glob("*.txt"))]
-    return KnownDigests(root, anew=anew).sha256(files)
+    paths = [str(path) for path in sorted(root.glob("*.txt"))]
+    return KnownDigests(root, anew=anew).sha256(list(zip(paths, look(paths), strict=True)))
 
 
 def test_a_file_that_did_not_change_is_hashed_once(tmp_path: Path, hashed: list[str]) -> None:
@@ -74,15 +75,15 @@ def test_nothing_is_kept_of_a_file_that_changed_just_before(tmp_path: Path, monk
 def test_nothing_is_kept_of_a_file_that_changes_meanwhile(
     tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def changes(paths: Sequence[Path]) -> list[str]:
-        digests = sha256_files(paths)
-        paths[0].write_text("another")
-        return digests
+    def changes(files: Sequence[tuple[str, FileState]]) -> list[FileState]:
+        (tmp_path / "a.txt").write_text("another")
+        return read(files)
 
-    monkeypatch.setattr(known_digests, "sha256_files", changes)
+    monkeypatch.setattr(known_digests, "read", changes)
     (tmp_path / "a.txt").write_text("one")
-    assert ask(tmp_path) == [sha256_bytes(b"one")]
-    monkeypatch.setattr(known_digests, "sha256_files", sha256_files)
+    assert ask(tmp_path) == [sha256_bytes(b"another")]
+    assert not (tmp_path / FILE).exists()
+    monkeypatch.setattr(known_digests, "read", read)
     assert ask(tmp_path) == [sha256_bytes(b"another")]
 
 
@@ -99,10 +100,10 @@ def test_a_store_that_cannot_be_used_is_done_without(tmp_path: Path, hashed: lis
     else:
         with sqlite3.connect(store) as database:
             if spoil == "other table":
-                database.execute("DROP TABLE digests")
-                database.execute("CREATE TABLE digests (x)")
+                database.execute("DROP TABLE files")
+                database.execute("CREATE TABLE files (x)")
             else:
-                database.execute("UPDATE digests SET sha256 = 'nonsense'")
+                database.execute("UPDATE files SET known = 'nonsense'")
         database.close()
     assert ask(tmp_path) == [sha256_bytes(b"one")]
     assert hashed == ["a.txt", "a.txt"]
