@@ -13,6 +13,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from registry.errors import Malformed
@@ -21,6 +22,7 @@ from registry.records import layout
 
 MAX_BYTES = 1 << 20
 MAX_ROWS = 10_000
+MAX_COLUMNS = 200
 MEND = "give codecarbon's file as it wrote it, or leave it out of release.provenance"
 FIGURES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy", "emissions", "duration")
 WORDS = ("codecarbon_version", "tracking_mode", "country_name", "cpu_model", "gpu_model")
@@ -65,7 +67,10 @@ def read(path: Path) -> Energy:
     """The sum of the rows in the file at `path`. Raises Malformed for one that is not codecarbon's, or not whole."""
     text = read_text(path, MAX_BYTES)
     try:
-        rows = list(csv.DictReader(io.StringIO(text), strict=True))
+        table = csv.DictReader(io.StringIO(text), strict=True)
+        if len(table.fieldnames or ()) > MAX_COLUMNS:
+            raise ValueError(f"it has more than {MAX_COLUMNS} columns")
+        rows = list(islice(table, MAX_ROWS + 1))
         if not 0 < len(rows) <= MAX_ROWS:
             raise ValueError(f"it has {len(rows)} rows, and not between 1 and {MAX_ROWS}")
         sums = {name: math.fsum(_figure(row, name) for row in rows) for name in FIGURES}

@@ -1,6 +1,6 @@
 """What is looked at in a stranger's Parquet file before a library reads it: so no small file becomes a large one.
 
-    footer    few enough bytes, no schema of Arrow in it, which would be read with the footer
+    footer    few enough bytes, and of a shape that is known (parquet_footer)
     pages     of a column of a row group: version 1, in an encoding that repeats nothing but values of a dictionary,
               as large as they say, and together no more than is allowed
 
@@ -14,6 +14,7 @@ import os
 from typing import BinaryIO, NoReturn
 
 from registry.errors import Malformed
+from registry.records import parquet_footer
 
 MAGIC = b"PAR1"
 MAX_HEADER = 256
@@ -32,8 +33,9 @@ Fields = dict[int, "int | Fields"]
 """A struct: what each of its numbered fields says."""
 
 
-def check_footer(stream: BinaryIO, max_bytes: int) -> None:
-    """Refuse, with Malformed, a file whose ends are not those of Parquet, or whose footer is too large."""
+def check_footer(stream: BinaryIO, max_bytes: int, allowed: parquet_footer.Shape) -> None:
+    """Refuse, with Malformed, a file whose ends are not those of Parquet, or whose footer is too large, or of another
+    shape than `allowed`."""
     size = stream.seek(0, os.SEEK_END)
     if size < 12:
         _refuse(f"it has {size} bytes")
@@ -43,8 +45,7 @@ def check_footer(stream: BinaryIO, max_bytes: int) -> None:
     if tail[4:] != MAGIC or not 0 < length <= min(max_bytes, size - 12):
         _refuse(f"its footer of {length} bytes is too large, or is not one")
     stream.seek(size - 8 - length)
-    if b"ARROW:schema" in stream.read(length):
-        _refuse("its footer holds a schema of Arrow")
+    parquet_footer.check(stream.read(length), allowed)
 
 
 def check_pages(stream: BinaryIO, start: int, size: int, *, rows: int, few: bool, max_bytes: int) -> int:

@@ -22,7 +22,7 @@ from registry import canonical
 from registry.errors import Malformed
 from registry.extras import needed
 from registry.manifest import MAX_PATH_BYTES, PLAIN, check_path
-from registry.records import parquet_bounds
+from registry.records import parquet_bounds, parquet_footer
 from registry.records.data_row import (
     ID,
     LANGUAGE,
@@ -91,6 +91,9 @@ COLUMNS: dict[str, Column] = {
 }
 """By name."""
 SCHEMA = pa.schema([pa.field(name, each.type, nullable=not each.required) for name, each in COLUMNS.items()])
+FOOTER = parquet_footer.shape(
+    [parquet_footer.FlatColumn(each.type == TEXT, each.required) for each in COLUMNS.values()], MAX_GROUPS
+)
 FEW = [name for name, each in COLUMNS.items() if each.values is not None]
 _FOUND = pa.schema(
     [field.with_type(pa.dictionary(pa.int32(), TEXT)) if field.name in FEW else field for field in SCHEMA]
@@ -151,7 +154,7 @@ def groups(path: Path) -> Iterator[RowGroup]:
 def groups_of(stream: BinaryIO) -> Iterator[RowGroup]:
     """`groups` of the file that is open as `stream`."""
     with _library():
-        parquet_bounds.check_footer(stream, MAX_FOOTER)
+        parquet_bounds.check_footer(stream, MAX_FOOTER, FOOTER)
         file = pq.ParquetFile(
             stream, read_dictionary=FEW, pre_buffer=False, thrift_string_size_limit=MAX_FOOTER,
             thrift_container_size_limit=max(MAX_GROUPS, 4096),

@@ -25,7 +25,8 @@ MAX_ANSWER = 40_000
 """Characters of an answer in the table."""
 MADE_BY = re.compile(rf"^Made by {maker.NAME} (\S{{1,100}}) from the records below\.$", re.MULTILINE)
 SECTION = re.compile(r"### ([0-9.]{1,10}) .*|## Records")
-ROW = re.compile(r"\| (.*?) \| (.*) \| (.*?) \|")
+BEGIN, END, BETWEEN = "| ", " |", " | "
+"""How a row of a table is written."""
 
 
 def render(facts: ReleaseFacts, version: str) -> dict[str, Any] | None:
@@ -85,8 +86,10 @@ def page_said(text: str) -> Iterator[tuple[str, Any]]:
     for line in text.splitlines():
         if section := SECTION.fullmatch(line):
             number = section[1] or "record"
-        elif row := ROW.fullmatch(line):
-            yield f"{number} {row[1]}".strip(), [row[2], row[3]]
+        elif line.startswith(BEGIN) and line.endswith(END):
+            cells = line[len(BEGIN) : -len(END)].split(BETWEEN)
+            if len(cells) > 2:
+                yield f"{number} {cells[0]}".strip(), [BETWEEN.join(cells[1:-1]), cells[-1]]
 
 
 def _applies(facts: ReleaseFacts) -> bool:

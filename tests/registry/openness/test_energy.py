@@ -39,7 +39,8 @@ def test_runs_are_summed_and_the_method_is_said(tmp_path: Path) -> None:
     "text",
     ["", HEAD, CSV.replace("0.0012", "-1"), CSV.replace("0.0012", "nan"), CSV.replace("0.0012", "inf"),
      CSV.replace("0.0012", ""), CSV.replace("energy_consumed", "energy"), f"{HEAD}\n2026,x\n",
-     CSV.replace("AMD EPYC", "x" * 201), CSV.replace("AMD EPYC", "a\x07b"), CSV.replace("AMD", '"AMD'), "a,b\n1,2\n"],
+     CSV.replace("AMD EPYC", "x" * 201), CSV.replace("AMD EPYC", "a\x07b"), CSV.replace("AMD", '"AMD'), "a,b\n1,2\n",
+     CSV.replace(HEAD, HEAD + ",x" * 200)],
 )  # fmt: skip
 def test_what_codecarbon_does_not_write_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(Malformed, match=r"emissions\.csv is not what codecarbon writes"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from registry.files import write_atomic
-from registry.openness.documents import agreement, every, training_answers
+from registry.openness.documents import agreement, every, training_answers, training_summary
 from registry.records import layout
 from registry.report import Verdict
 from tests import synthetic_release
@@ -37,6 +37,13 @@ def test_what_nobody_says_is_not_provided(synthetic: Path) -> None:
     page = (synthetic / layout.TRAINING_PAGE).read_text()
     assert re.findall(r"^### (\S+)", page, re.MULTILINE) == SECTIONS
     assert page.count("*not provided*") == sum(value is None for value, _ in found.values()) > 30
+
+
+@pytest.mark.parametrize("more", [0, 1, 100_000])
+def test_a_row_of_a_page_is_read_in_time_that_grows_with_it(more: int) -> None:
+    answer = " | ".join(["l"] * (more + 1))
+    assert list(training_summary.page_said(f"| Model | {answer} | records |")) == [("Model", [answer, "records"])]
+    assert list(training_summary.page_said("| Model | records |")) == []
 
 
 def test_what_the_provider_says_is_told_as_its_own(full: Path) -> None:
