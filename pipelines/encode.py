@@ -1,28 +1,32 @@
 """The encode stage: build/corpus/ and build/tokenizer/ -> build/tokens/: token shards, and the way back to documents.
 
-Laws: the tokens of a document decode to its text, and an end-of-text token follows, which stands nowhere else, not even
-where the text itself says "<|endoftext|>". Bytes do not depend on the number of threads. Memory: one row group.
+What a document's tokens are: pipelines.tokenizing. Memory: a few row groups for each process that encodes.
 The formats are those of registry.records.tokens.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Tokenizer as BpeTokenizer
 
 from pipelines import params, stage
 from pipelines import tokenizer as tokenizer_stage
 from pipelines.corpus import OUT as CORPUS
 from pipelines.corpus import parquet
+from pipelines.engine.choice import started
+from pipelines.engine.identity import own_identity
+from pipelines.engine.kept import KeptAnswers
+from pipelines.engine.local import Alone
+from pipelines.engine.work import answers
+from pipelines.params import EngineSettings
+from pipelines.tokenizing import Encoded, Tokenizing, encoded, loaded, shard
 from registry.digest import sha256_bytes
-from registry.errors import InputError, VerificationError
+from registry.errors import VerificationError
 from registry.files import directory_beside, readable, write_atomic
 from registry.manifest import Entry
 from registry.records import data_manifest, folders, token_counts, tokens
@@ -30,6 +34,11 @@ from registry.records.data_manifest import Summary
 from registry.records.tokens import Split, Splits, TokenFile, Tokens
 
 OUT = Path(folders.TOKENS)
+
+
+LOCAL = EngineSettings()
+FEW = 16
+"""So many row groups are encoded here before a process that shares them has started and loaded the tokenizer."""
 
 
 class HashedFile:
@@ -63,13 +72,13 @@ class SplitWriter:
         self._index = HashedFile(folder / f"{split}.index", files)
         self._tokens = self._documents = self._size = 0
 
-    def add(self, document: parquet.Text, numbers: NDArray[np.int64]) -> None:
+    def add(self, document: Encoded) -> None:
         """Append the tokens of one document, its end-of-text included."""
-        self._tokens += len(numbers)
+        self._tokens += len(document.tokens)
         self._documents += 1
-        self._size += len(document.text.encode("utf-8"))
+        self._size += document.size
         self._index.write(tokens.INDEX_ROW.pack(self._tokens, bytes.fromhex(document.sha256)))
-        data = numbers.astype(self._dtype)
+        data = document.tokens.astype(self._dtype)
         while len(data):
             if not self._room:
                 self._full.append(self._shard.close())
@@ -86,7 +95,7 @@ class SplitWriter:
         return Split(tokens=self._tokens, documents=self._documents, size=self._size), files
 
 
-def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens:
+def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int, engine: EngineSettings = LOCAL) -> Tokens:
     """Make `out` anew from the folder `corpus` and the tokenizer.json at `tokenizer`.
 
     Raises InputError where one of them is missing or broken, and VerificationError where the documents are not those of
@@ -95,16 +104,20 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     summary_data, tokenizer_data = _read(corpus / data_manifest.SUMMARY), _read(tokenizer)
     summary = Summary.from_bytes(summary_data, name=data_manifest.SUMMARY)
     data_manifest.verify(summary, corpus / summary.stored_in)
-    bpe, end = _load(tokenizer_data, tokenizer_stage.end_of_text(tokenizer.parent))
-    vocabulary = bpe.get_vocab_size()
+    end = tokenizer_stage.end_of_text(tokenizer.parent)
+    vocabulary = loaded(tokenizer_data, end)[0].get_vocab_size()
     dtype: Literal["uint16", "uint32"] = "uint16" if vocabulary <= 1 << 16 else "uint32"
     used = summary.splits.train.documents + summary.splits.validation.documents
-    with directory_beside(out) as folder, ExitStack() as files, stage.progress("encode: documents", used) as advance:
+    documents = _encoded(corpus, summary.stored_in, out, tokenizer_data, end, engine)
+    with (
+        closing(documents), directory_beside(out) as folder, ExitStack() as files,
+        stage.progress("encode: documents", used) as advance,
+    ):  # fmt: skip
         writers = {split: SplitWriter(folder, split, dtype, shard_tokens, files) for split in tokens.SPLITS}
         counts = files.enter_context((folder / token_counts.NAME).open("wb"))
-        for document, numbers in _encoded(corpus, summary.stored_in, bpe, end):
-            writers[document.use].add(document, numbers)
-            counts.write(token_counts.line(len(numbers)))
+        for document in documents:
+            writers[document.use].add(document)
+            counts.write(token_counts.line(len(document.tokens)))
             advance(1)
         closed = {split: writer.close() for split, writer in writers.items()}
         record = Tokens(
@@ -121,37 +134,33 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int) -> Tokens
     return record
 
 
-def _encoded(corpus: Path, name: str, bpe: BpeTokenizer, end: int) -> Iterator[tuple[parquet.Text, NDArray[np.int64]]]:
+def _encoded(
+    corpus: Path, name: str, out: Path, tokenizer: bytes, end: str, engine: EngineSettings
+) -> Generator[Encoded, None, None]:
     """Each used document with its tokens and `end`, in the manifest's order, each checked against its row in its file
     `name`.
 
-    A row group is encoded at once: the library's threads share it, which was faster than processes of our own.
+    Few row groups are encoded here, by the library's threads; many by the engine, and what it gives is kept until the
+    stage that writes `out` has ended well.
     """
     rows = (row for row in data_manifest.iter_rows(corpus / name) if row.reason is None)
     path = corpus / parquet.NAME
-    for group in range(parquet.groups(path)):
-        documents = parquet.read_group(path, group)
-        encodings = bpe.encode_batch_fast([document.text for document in documents], add_special_tokens=False)
-        for document, encoding in zip(documents, encodings, strict=True):
-            row, found = next(rows, None), sha256_bytes(document.text.encode("utf-8"))
-            if row is None or (row.sha256, row.use) != (found, document.use) or found != document.sha256:
-                _not_of_the_manifest(f"{parquet.NAME} has the document {found}, which is not next in it")
-            yield document, np.array([*encoding.ids, end], np.int64)
-    if next(rows, None) is not None:
-        _not_of_the_manifest(f"{parquet.NAME} has fewer documents")
-
-
-def _load(data: bytes, end: str) -> tuple[BpeTokenizer, int]:
-    """The tokenizer, and the number of the token `end`. Raises InputError for another file, or one without that."""
-    try:
-        bpe = BpeTokenizer.from_buffer(data)
-    except ValueError as problem:
-        raise InputError(f"{tokenizer_stage.NAME}: {problem}", mend="dvc repro -f tokenizer") from problem
-    number = bpe.token_to_id(end)
-    if number is None:
-        raise InputError(f"{tokenizer_stage.NAME} has no {end}", mend="dvc repro -f tokenizer")
-    bpe.encode_special_tokens = True  # text stays text, even where it spells a special token
-    return bpe, number
+    count = parquet.groups(path)
+    work = Tokenizing(tokenizer, end, threads=count <= FEW)
+    shards = (shard(parquet.read_group(path, group)) for group in range(count))
+    with ExitStack() as stack:
+        if count <= FEW:
+            found = answers(Alone(work), shards)
+        else:
+            kept = stack.enter_context(KeptAnswers.beside(out, f"{own_identity()} {work.digest}"))
+            found = answers(stack.enter_context(started(engine, work)), shards, kept)
+        for document in (document for answer in found for document in encoded(answer)):
+            row = next(rows, None)
+            if row is None or (row.sha256, row.use) != (document.sha256, document.use):
+                _not_of_the_manifest(f"{parquet.NAME} has the document {document.sha256}, which is not next in it")
+            yield document
+        if next(rows, None) is not None:
+            _not_of_the_manifest(f"{parquet.NAME} has fewer documents")
 
 
 def _read(path: Path) -> bytes:
@@ -165,7 +174,9 @@ def _not_of_the_manifest(found: str) -> NoReturn:
 
 def main() -> None:
     """Encode the corpus as params.yaml in the current directory says."""
-    record = write(CORPUS, tokenizer_stage.OUT / tokenizer_stage.NAME, OUT, params.load().encode.shard_tokens)
+    settings = params.load()
+    tokenizer = tokenizer_stage.OUT / tokenizer_stage.NAME
+    record = write(CORPUS, tokenizer, OUT, settings.encode.shard_tokens, settings.engine)
     for name in tokens.SPLITS:
         split = record.splits.named(name)
         print(

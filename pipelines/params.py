@@ -252,11 +252,6 @@ class Corpus(Section):
     chat_template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] | None = None
     """How a chat is written as one text: Jinja, as transformers has it. The model is released with it."""
 
-    @property
-    def heavy(self) -> bool:
-        """Whether the rules take long enough to share them among processes."""
-        return bool(self.scrub or self.quality or self.languages or self.decontaminate or self.near_duplicates)
-
     @model_validator(mode="after")
     def _no_source_twice(self) -> Self:
         if twice := _twice(source.id for source in self.sources):
@@ -264,6 +259,22 @@ class Corpus(Section):
         chats = [source.id for source in self.sources if isinstance(source, RowFiles | HuggingFace) and source.messages]
         if chats and self.chat_template is None:
             raise ValueError(f"{chats[0]} has messages, and no chat_template says how they are written")
+        return self
+
+
+class EngineSettings(Section):
+    """What the stages of data run on. It changes no byte that they write, so no stage runs again where it changes."""
+
+    kind: Literal["local", "ray"] = "local"
+    """`local`: the cores of this machine. `ray`: a Ray cluster; it needs the extra `ray`."""
+    address: Annotated[str, StringConstraints(pattern=r"^(auto|local|[A-Za-z0-9._-]{1,253}:[0-9]{1,5})$")] | None = None
+    """Where the cluster is: HOST:PORT, or `auto` for the one that this machine is a node of. None: where RAY_ADDRESS
+    says, or else one is started on this machine."""
+
+    @model_validator(mode="after")
+    def _of_a_cluster(self) -> Self:
+        if self.address is not None and self.kind != "ray":
+            raise ValueError("an address goes with the kind ray")
         return self
 
 
@@ -384,6 +395,8 @@ class Params(Section):
     model: Model
     train: Train
     evaluate: Evaluate
+    engine: EngineSettings = EngineSettings()
+    """What the stages of data run on."""
     base: ChosenBase | None = None
     """The open model that training begins with; None: it begins with weights drawn from the seed."""
     release: dict[str, Any] = {}

@@ -38,6 +38,10 @@ class GlasshouseError(Exception):
         self.message = message
         self.mend = mend
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How another process gets it: as it is, not made anew."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
     def as_json(self) -> dict[str, str]:
         """The form that `--json` prints: {code, message, mend}."""
         return {"code": self.code, "message": self.message, "mend": self.mend}

@@ -8,7 +8,7 @@ from typing import Literal
 
 from registry.errors import Unavailable
 
-Extra = Literal["data", "release", "languages", "evaluate", "gguf", "serve", "s3"]
+Extra = Literal["data", "release", "languages", "evaluate", "ray", "gguf", "serve", "s3"]
 """Each optional part of the package, as pyproject.toml declares it: `pip install 'glasshouse[NAME]'`."""
 
 

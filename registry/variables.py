@@ -23,8 +23,11 @@ audit."""
 TRACKING = "GLASSHOUSE_TRACKING"
 """`off`: stages log nothing to MLflow."""
 PROCESSES = "GLASSHOUSE_PROCESSES"
-"""How many processes train, or ask the rules of the corpus, instead of one for each core: for training, a power of
-two. It does not change a bit of what is written."""
+"""How many processes train, or share the work of building a corpus, instead of one for each core: for training, a power
+of two. It does not change a bit of what is written."""
+ENGINE = "GLASSHOUSE_ENGINE"
+"""`local`: the stages of data run on this machine, whatever params.yaml says of an engine. Set for the source of an
+audit. It does not change a bit of what is written."""
 RENDEZVOUS = "GLASSHOUSE_RENDEZVOUS"
 """Set for the workers of a training: the path of the file through which they find one another."""
 REPLAY = "GLASSHOUSE_REPLAY"
@@ -72,6 +75,8 @@ HF_HUB_DISABLE_XET = "HF_HUB_DISABLE_XET"
 """`1`: large files go by LFS, not by Xet."""
 HF_ALLOW_CODE_EVAL = "HF_ALLOW_CODE_EVAL"
 """Set to `1` where params.yaml lets tasks of the harness run programs that the model writes."""
+TOKENIZERS_PARALLELISM = "TOKENIZERS_PARALLELISM"
+"""`false`: the library of tokenizers has no threads of its own. Set where several processes share the work."""
 TQDM_DISABLE = "TQDM_DISABLE"
 """Set to `1` for the harness where nobody looks at its bars of progress."""
 

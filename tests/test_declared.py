@@ -29,6 +29,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry/server/store/remote.py": frozenset({"serve", "s3"}),
     "pipelines": frozenset({"release", "pipelines"}),
     "pipelines/corpus/languages.py": frozenset({"release", "pipelines", "languages"}),
+    "pipelines/engine/cluster.py": frozenset({"release", "pipelines", "ray"}),
     "pipelines/harness.py": frozenset({"release", "pipelines", "evaluate"}),
     "tests": EXTRAS,
 }

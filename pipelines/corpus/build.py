@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines import params, stage
-from pipelines.corpus import OUT, parquet, workers
+from pipelines.corpus import OUT, parquet
 from pipelines.corpus.chat import NAME, ChatTemplate
 from pipelines.corpus.documents import Reader
 from pipelines.corpus.hub import HubReader
 from pipelines.corpus.installed import InstalledReader
 from pipelines.corpus.judge import Judge
+from pipelines.corpus.looking import Look, ready
 from pipelines.corpus.project import ProjectReader
 from pipelines.corpus.rules import Rules
 from pipelines.corpus.tables import TableReader
@@ -30,13 +31,15 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
     readers = sorted(
         (_reader(source, root, chat) for source in settings.corpus.sources), key=lambda reader: reader.source.id
     )
+    rules = Rules.read(settings.corpus, root)
     with (
+        ready(rules, settings.engine, out) as look,
         directory_beside(out) as folder,
         parquet.Writer(folder / parquet.NAME) as writer,
-        stage.progress("corpus") as advance,
+        stage.progress("corpus: documents") as advance,
     ):
-        judge = Judge(settings.corpus, settings.seed, Rules.read(settings.corpus, root))
-        rows = _rows(readers, judge, writer, settings, advance)
+        judge = Judge(settings.corpus, settings.seed, rules)
+        rows = _rows(readers, look, judge, writer, settings.corpus.filters.max_bytes, advance)
         if template is not None:
             write_atomic(folder / NAME, template.encode())
         summary = data_manifest.write(folder, rows, [reader.source for reader in readers], settings.corpus.manifest)
@@ -72,14 +75,17 @@ def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path, chat
 
 
 def _rows(
-    readers: Sequence[Reader], judge: Judge, writer: parquet.Writer, settings: Params, advance: stage.Advance
+    readers: Sequence[Reader],
+    look: Look,
+    judge: Judge,
+    writer: parquet.Writer,
+    max_bytes: int,
+    advance: stage.Advance,
 ) -> Iterator[Row]:
     """A row for each document; what is used goes to `writer` on the way, so that no text is held longer."""
-    count = workers.processes() if settings.corpus.heavy else 1
     for reader in readers:
         source = reader.source.id
-        documents = reader.documents(settings.corpus.filters.max_bytes)
-        for looked in workers.looked(documents, judge.rules, count):
+        for looked in look(reader.documents(max_bytes)):
             row = judge.settle(looked, source)
             if row.reason is None and looked.document.data is not None:
                 writer.add(row, looked.document.data)

@@ -20,6 +20,7 @@ from pipelines.corpus.documents import opened
 from pipelines.corpus.project import TABLES, selected
 from pipelines.corpus.tables import reader_of
 from pipelines.params import Decontamination
+from registry import canonical
 from registry.errors import InputError
 from registry.records.data_row import Overlap
 
@@ -72,6 +73,11 @@ class EvaluationSets:
                 mend="name the files of the evaluation sets in params.yaml, and their column of text",
             )
         return cls(found, tuple(sorted(lengths)))
+
+    @property
+    def digest(self) -> str:
+        """The digest of them all."""
+        return canonical.digest({"runs": {run.hex(): name for run, name in self.runs.items()}, "lengths": self.lengths})
 
     def overlap(self, text: str) -> Overlap | None:
         """What the text has in common with them; None for nothing."""

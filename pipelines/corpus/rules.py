@@ -15,6 +15,7 @@ from pipelines.corpus.documents import Document
 from pipelines.corpus.evaluation_sets import EvaluationSets
 from pipelines.corpus.near_duplicates import Signature
 from pipelines.params import Corpus
+from registry import canonical
 from registry.records.data_row import NO_LICENCE, LicenceBasis, OriginalDigest, Overlap, Reason, Scrubbed
 
 
@@ -60,6 +61,18 @@ class Rules:
     def __reduce__(self) -> tuple[type[Rules], tuple[Corpus, EvaluationSets | None]]:
         """How another process gets them."""
         return Rules, (self._corpus, self._evaluation)
+
+    @property
+    def heavy(self) -> bool:
+        """Whether they take long enough to share them among processes."""
+        asked = self._corpus
+        return bool(asked.scrub or asked.quality or asked.languages or asked.decontaminate or asked.near_duplicates)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what they ask for."""
+        sets = self._evaluation.digest if self._evaluation else None
+        return canonical.digest({"corpus": self._corpus.model_dump(mode="json"), "evaluation": sets})
 
     def look(self, document: Document) -> RuledDocument:
         """What the rules say of a document."""

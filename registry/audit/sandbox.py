@@ -208,6 +208,7 @@ class Sandbox:
             TRACKING: "off",
             "PYTHONDONTWRITEBYTECODE": "1",
             variables.REHASH: "1",
+            variables.ENGINE: "local",
         }
 
     def wrapped(
