@@ -14,13 +14,13 @@ PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False, seconds: float | None = None) -> Iterator[None]:
-    """Hold the lock file `path`, made if missing, against all other threads and processes; `shared`, with others.
+def locked(path: Path, *, shared: bool = False, seconds: float | None = None, made: bool = True) -> Iterator[None]:
+    """Hold the lock file `path` against all other threads and processes; `shared`, with others.
 
-    seconds: how long to wait for it; None for as long as it takes.
-    Raises FileNotFoundError where there is no such folder, TimeoutError where somebody else holds it for longer.
+    seconds: how long to wait for it; None for as long as it takes.  made: whether it is made if missing.
+    Raises FileNotFoundError where there is no such folder or file, TimeoutError where somebody else holds it longer.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_CREAT * made | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         _take(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, seconds)
         yield

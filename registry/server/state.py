@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -178,7 +178,11 @@ class Hub:
         quota, own = self.large.quota, rights.may_write(user, repo)
         payer = repo.name.owner if own else user.name
         try:
-            with self.large.staying(repo, asked.large), quota.spending(payer, asked.size):
+            with ExitStack() as stack:
+                stack.enter_context(self.large.staying(repo, asked.large))
+                stack.enter_context(quota.spending(payer, asked.size))
+                if not own:
+                    stack.enter_context(quota.alone(payer))
                 with git.quarantined(repo.folder, asked.apart):
                     made = _made(repo, user, revision, asked, proposed)
                 with repo.lock(patient=True):
@@ -196,20 +200,19 @@ class Hub:
             done = pulls.merge(repo, user.name, number, words)
             with repo.lock(patient=True):
                 repo.contents.append(rows)
-        with self.large.quota.spending(booked.folder.name, 0):
+        with self.large.quota.alone(booked.folder.name):
             booked.remove(rows)
         return done
 
     def close(self, repo: Repository, number: int) -> Pull:
         """Close a pull request: it is put away, and counts for nobody. Raises as `putting_away.close`."""
         booked = self.large.quota.booked(pulls.find(repo, number).author)
-        with self.large.quota.spending(booked.folder.name, 0):
+        with self.large.quota.alone(booked.folder.name):
             return putting_away.close(repo, number, repo.contents, booked)
 
     def reopen(self, repo: Repository, number: int) -> Pull:
         """Open a closed pull request again. Raises as `putting_away.reopen`."""
-        with self.large.quota.spending(repo.name.owner, 0):
-            return putting_away.reopen(repo, number)
+        return putting_away.reopen(repo, number)
 
 
 def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> NewCommit:

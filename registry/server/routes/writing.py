@@ -61,7 +61,7 @@ async def commit(request: Request) -> JSONResponse:
         upload.close()
         payer = repo.name.owner if rights.may_write(user, repo) else user.name
         check = partial(hub(request).large.quota.check, payer)
-        asked = await run_in_threadpool(commits.read, upload.path, repo, check)
+        asked = await in_turn(repo, commits.read, upload.path, repo, check)
     try:
         return await in_turn(repo, _commit, request, repo, user, revision, asked)
     except Problem:

@@ -21,15 +21,21 @@ _UNION = f"{layout.GIT_ATTRIBUTES} merge=union\n"
 """Two branches that have each added a line to it do not conflict."""
 
 
-def told_of(folder: Path, index: Mapping[str, str], changes: Sequence[Change], after: Mapping[str, str | None]) -> str:
-    """The tree of an index to which `changes` were made, with a line for each large file that has none.
+def told_of(folder: Path, tree: str, changes: Sequence[Change], after: Mapping[str, str | None]) -> str:
+    """A tree that `changes` made, with a line for each large file that has none.
 
     after: {path: blob, or None for gone} of all that changed. Raises Problem 400 where git cannot be told.
     """
-    if any(PurePosixPath(path).name == layout.GIT_ATTRIBUTES for path in after):
-        return _told_of_all(folder, index)
+    everything = any(PurePosixPath(path).name == layout.GIT_ATTRIBUTES for path in after)
     large = {change.path for change in changes if isinstance(change, Put) and change.large}
-    return _told(folder, index, [path for path in large if after[path]])
+    if not everything and not large:
+        return tree
+    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        git.run(folder, "read-tree", tree, extra=index)
+        if everything:
+            return _told_of_all(folder, index)
+        return _told(folder, index, [path for path in large if after[path]])
 
 
 def asked_for(folder: Path, commit: str, paths: Sequence[str]) -> set[str]:

@@ -198,9 +198,9 @@ def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: boo
     return _with_large_files(folder, rows)
 
 
-def file_names(folder: Path, commit: str) -> list[str]:
-    """The path of every file at `commit`."""
-    listing = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).decode()
+def file_names(folder: Path, commit: str, paths: Iterable[str] = ()) -> list[str]:
+    """The path of every file at `commit`; below `paths`, where some are named."""
+    listing = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", *paths).decode()
     return listing.split("\0")[:-1]
 
 
@@ -222,8 +222,11 @@ def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | N
     return TreeRow(path, oid, large[1], sha256=large[0], pointer_size=len(data)), data
 
 
-def contents(folder: Path, names: Sequence[str]) -> list[bytes | None]:
-    """The bytes of each object named, as `commit:path` or any other way of git's; None for what is not there."""
+def contents(folder: Path, names: Sequence[str], kind: str | None = None) -> list[bytes | None]:
+    """The bytes of each object named, as `commit:path` or any other way of git's; None for what is not there.
+
+    kind: `blob`, `tree` or `commit`, where all else is as good as not there.
+    """
     given = "".join(f"{name}\n" for name in names).encode()
     batch, found, start = run(folder, "cat-file", "--batch", given=given) if names else b"", list[bytes | None](), 0
     for _ in names:
@@ -233,7 +236,8 @@ def contents(folder: Path, names: Sequence[str]) -> list[bytes | None]:
             found.append(None)
             start = end + 1
             continue
-        found.append(batch[end + 1 : end + 1 + int(size)])
+        fits = kind is None or batch[start:end].split(b" ")[1] == kind.encode()
+        found.append(batch[end + 1 : end + 1 + int(size)] if fits else None)
         start = end + 2 + int(size)
     return found
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +16,10 @@ from registry.server.names import KINDS
 from registry.server.problems import Problem
 from registry.server.store.ledger import Ledger, usage
 from registry.server.store.places import BOOKED, REPOSITORIES
+
+_SPENDING = "spending-"
+"""How the names of those files begin that stand for bytes about to be spent: then how many, and a number. Who spends
+them holds its lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,42 @@ class Quota:
     def spending(self, owner: str, more: int) -> Iterator[None]:
         """Around what makes a namespace `more` bytes larger, and enters them in its ledger.
 
-        One at a time of each namespace, so that two together do not exceed it. Raises Problem 403 as `check`.
+        Meanwhile they count for all others, so that two together do not exceed it, and neither waits for the other.
+        Raises Problem 403 as `check`.
         """
+        if self.limit is None or more == 0:
+            self.check(owner, more)
+            yield
+            return
+        with self.alone(owner) as folder:
+            self.check(owner, more + _under_way(folder))
+            mine = folder / f"{_SPENDING}{more}-{secrets.token_hex(8)}"
+            held = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            mine.unlink(missing_ok=True)
+            os.close(held)
+
+    @contextmanager
+    def alone(self, owner: str) -> Iterator[Path]:
+        """Around what changes the books of `owner`, whose folder it is: one at a time."""
         folder = self.root / BOOKED / owner
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / "lock"):
-            self.check(owner, more)
-            yield
+            yield folder
+
+
+def _under_way(folder: Path) -> int:
+    """Bytes that are being spent, by those that still run; what others left is swept away."""
+    total = 0
+    for path in folder.glob(f"{_SPENDING}*"):
+        try:
+            with locked(path, seconds=0, made=False):
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+        except TimeoutError:
+            total += int(path.name.split("-")[1])
+    return total

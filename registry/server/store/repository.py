@@ -23,8 +23,8 @@ from registry.records import layout
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy
-from registry.server.store import attributes, git
-from registry.server.store.changes import Change, Put, outcome
+from registry.server.store import attributes, git, trees
+from registry.server.store.changes import Change, Put
 from registry.server.store.git import TreeRow
 from registry.server.store.ledger import Ledger
 from registry.server.store.named import Tombstone, folder_of, spelled
@@ -321,15 +321,8 @@ class Repository:
 
         when: the commit's time, RFC 3339; by default, now. Raises Problem as `commit` does.
         """
-        with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as scratch:
-            index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-            before = {}
-            if head != git.ABSENT:
-                git.run(self.folder, "read-tree", head, extra=index)
-                before = dict.fromkeys(git.file_names(self.folder, head))
-            after = outcome(before, changes)
-            git.fill_index(self.folder, index, after)
-            tree = attributes.told_of(self.folder, index, changes, after)
+        tree, after = trees.made(self.folder, head, changes)
+        tree = attributes.told_of(self.folder, tree, changes, after)
         parents = [] if head == git.ABSENT else ["-p", head]
         made = self.write_commit(tree, parents, author, message, when)
         git.admit(self.folder)

@@ -6,6 +6,10 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from registry.server.problems import Problem
+from registry.server.store.quota import Quota
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, batch, commit, put, upload
 
@@ -34,3 +38,25 @@ def test_two_uploads_together_do_not_exceed_the_quota(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(ask, hub, "PUT", a["href"], d, token="") for a, d in zip(asked, data, strict=True)]
             assert sorted(job.result()[0] for job in jobs) == [200, 403, 403, 403]
+
+
+def test_who_spends_is_counted_and_stops_nobody(tmp_path: Path) -> None:
+    quota = Quota(tmp_path, 100)
+    with (
+        quota.spending("lab", 60),
+        quota.spending("lab", 40),
+        quota.spending("other", 100),
+        pytest.raises(Problem, match="do not fit"),
+        quota.spending("lab", 1),
+    ):
+        pass
+    with quota.spending("lab", 100):
+        pass
+
+
+def test_what_a_dead_process_was_about_to_spend_comes_back(tmp_path: Path) -> None:
+    quota = Quota(tmp_path, 100)
+    with quota.alone("lab") as folder:
+        (folder / "spending-100-left").touch()
+    with quota.spending("lab", 100):
+        assert [path.name for path in folder.glob("spending-*")] != ["spending-100-left"]

@@ -1,0 +1,115 @@
+"""The tree that changes make of another. Only the folders on the way to what changes are read, and written anew.
+
+So a commit to a repository of many files costs what its own folders hold. Git decides what a path may be.
+A tree object is `mode name NUL id`, time and again, in which a folder is sorted as `name/`.
+Source: git-mktree(1); git's tree.c, base_name_compare.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from registry.server.store import git
+from registry.server.store.changes import Change, outcome
+from registry.server.store.git import ABSENT
+
+_FOLDER = "40000"
+_FILE = "100644"
+Entries = dict[str, tuple[str, str]]
+"""What stands in a folder itself: {name: (mode, id)}."""
+
+
+def made(folder: Path, head: str, changes: Sequence[Change]) -> tuple[str, dict[str, str | None]]:
+    """(the tree that `changes` make of that of the commit `head`, {path: blob, or None for gone} of all that changed).
+
+    Raises Problem as `Repository.commit` does.
+    """
+    known = _read(folder, head, _above(change.path for change in changes))
+    after = outcome(_files(folder, head, changes, known), changes)
+    _refuse_bad(folder, [path for path, oid in after.items() if oid is not None])
+    known |= _read(folder, head, _above(after) - known.keys())
+    return _written(folder, known, after), after
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    """The folders that lead to those paths; the root is the empty one."""
+    return {path[:place] for path in paths for place, letter in enumerate(path) if letter == "/"} | {""}
+
+
+def _read(folder: Path, head: str, wanted: Collection[str]) -> dict[str, Entries]:
+    """{path: what is in it} of the folders of a commit; an empty one for what is not a folder there."""
+    if head == ABSENT:
+        return {path: {} for path in wanted}
+    paths = sorted(wanted)
+    trees = git.contents(folder, [f"{head}:{path}" for path in paths], kind="tree")
+    return {path: _entries(tree or b"") for path, tree in zip(paths, trees, strict=True)}
+
+
+def _entries(tree: bytes) -> Entries:
+    found, start = Entries(), 0
+    while start < len(tree):
+        space, end = tree.index(b" ", start), tree.index(b"\0", start)
+        following = end + 1 + len(ABSENT) // 2
+        name = tree[space + 1 : end].decode(errors="surrogateescape")
+        found[name] = tree[start:space].decode(), tree[end + 1 : following].hex()
+        start = following
+    return found
+
+
+def _files(folder: Path, head: str, changes: Sequence[Change], known: Mapping[str, Entries]) -> dict[str, None]:
+    """Those files of a commit that `changes` may have to do with: at their paths, above them, below them."""
+    files, folders = dict[str, None](), list[str]()
+    paths = {change.path for change in changes}
+    for path in sorted(paths | _above(paths) - {""}):
+        parent, _, name = path.rpartition("/")
+        mode, _ = known[parent].get(name, ("", ""))
+        if mode == _FOLDER and path in paths:
+            folders.append(path)
+        elif mode not in ("", _FOLDER):
+            files[path] = None
+    return files | dict.fromkeys(git.file_names(folder, head, folders) if folders else ())
+
+
+def _refuse_bad(folder: Path, paths: Sequence[str]) -> None:
+    """Raise Problem 400 for a path that git refuses."""
+    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        git.fill_index(folder, index, dict.fromkeys(paths, git.object_name("blob", b"")))
+
+
+def _written(folder: Path, known: Mapping[str, Entries], after: Mapping[str, str | None]) -> str:
+    """The tree of the root, after all folders that changed were written, the deepest first."""
+    lines = list[str]()
+    for path, oid in after.items():
+        parent, _, name = path.rpartition("/")
+        known[parent].pop(name, None)
+        if oid is not None:
+            known[parent][name] = _FILE, oid
+    for path in sorted(_above(after) - {""}, key=lambda path: path.count("/"), reverse=True):
+        parent, _, name = path.rpartition("/")
+        if known[path]:
+            known[parent][name] = _FOLDER, _name(known[path])
+            lines += _listed(known[path])
+        elif known[parent].get(name, (_FOLDER,))[0] == _FOLDER:
+            known[parent].pop(name, None)
+    lines += _listed(known[""])
+    given = "".join(lines).encode(errors="surrogateescape")
+    return git.run(folder, "mktree", "--batch", "--missing", "-z", given=given).decode().split()[-1]
+
+
+def _listed(entries: Entries) -> Iterable[str]:
+    """A tree as `git mktree` reads it, and an end of it."""
+    for name, (mode, oid) in entries.items():
+        kind = {_FOLDER: "tree", "160000": "commit"}.get(mode, "blob")
+        yield f"{mode} {kind} {oid}\t{name}\0"
+    yield "\0"
+
+
+def _name(entries: Entries) -> str:
+    """What git calls that tree."""
+    rows = [(name.encode(errors="surrogateescape"), mode, oid) for name, (mode, oid) in entries.items()]
+    rows.sort(key=lambda row: row[0] + b"/" * (row[1] == _FOLDER))
+    told = (b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(oid)) for name, mode, oid in rows)
+    return git.object_name("tree", b"".join(told))

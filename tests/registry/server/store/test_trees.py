@@ -1,0 +1,79 @@
+"""Trees that changes make: the same as git's own index would, whatever changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from registry.server.names import RepoName
+from registry.server.problems import Problem
+from registry.server.store import git, trees
+from registry.server.store.changes import Change, Delete, Put, outcome
+from registry.server.store.repository import Repository
+
+PATHS = ["a", "a-", "a.b", "a/b", "a/b/c", "a/b/d", "a/b.c", "d/e/f/g", "d/e/h", "na\u00efve/\u65e5\u672c", "z z/y"]
+FIRST = ["a/b/c", "a/b/d", "a-", "d/e/f/g", "d/e/h", "na\u00efve/\u65e5\u672c", "z z/y"]
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    root, name = tmp_path_factory.mktemp("repos"), RepoName("models", "a", "b")
+    assert Repository.create(root, name, "builder", {path: path.encode() for path in FIRST})
+    return Repository.open(root, name)
+
+
+def by_index(folder: Path, head: str, changes: Sequence[Change], scratch: Path) -> str:
+    """The tree that changes make, by an index of every file."""
+    index = {"GIT_INDEX_FILE": str(scratch / "index")}
+    git.run(folder, "read-tree", head, extra=index)
+    git.fill_index(folder, index, outcome(dict.fromkeys(git.file_names(folder, head)), changes))
+    return git.run(folder, "write-tree", extra=index).decode().strip()
+
+
+def said(call: object, *given: object) -> str:
+    assert callable(call)
+    try:
+        found = call(*given)
+    except Problem as problem:
+        return f"{problem.status} {problem.message.partition(': ')[2]}"  # of several paths, any is named
+    return str(found[0] if isinstance(found, tuple) else found)
+
+
+changes = st.lists(
+    st.one_of(
+        st.sampled_from(PATHS).map(lambda path: (path, None)),
+        st.tuples(st.sampled_from([*PATHS, "d", "d/e", "a/b", "z z", "nothing"]), st.booleans()),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes)
+def test_a_tree_is_what_an_index_of_all_would_make(
+    repo: Repository, tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, bool | None]]
+) -> None:
+    blob = git.object_name("blob", b"a-")  # it is there
+    made = [Put(path, blob) if directory is None else Delete(path, directory) for path, directory in asked]
+    head = repo.resolve("main")
+    expected = said(by_index, repo.folder, head, made, tmp_path_factory.mktemp("index"))
+    assert said(trees.made, repo.folder, head, made) == expected
+
+
+def test_only_the_folders_on_the_way_are_read(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, contents = list[str](), git.contents
+
+    def noted(folder: Path, names: Sequence[str], kind: str | None = None) -> list[bytes | None]:
+        asked.extend(names)
+        return contents(folder, names, kind)
+
+    monkeypatch.setattr(git, "contents", noted)
+    monkeypatch.setattr(git, "file_names", None)
+    head = repo.resolve("main")
+    trees.made(repo.folder, head, [Put("d/new.txt", git.object_name("blob", b"a-"))])
+    assert asked == [f"{head}:", f"{head}:d"]
