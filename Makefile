@@ -11,6 +11,7 @@
 #   make environments  projects whose packages uv, Poetry or PDM locked, rebuilt from those locks
 #   make team    MLflow on PostgreSQL and S3, a DVC remote on S3, and a release cut with them: docs/how-to/team.md
 #   make remotes  DVC's remotes on S3, SSH, HTTP and a Hub, whole and damaged
+#   make hosts   servers on two hosts, behind a proxy, over one folder and one S3
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make npm     npm's @huggingface/hub against the server; it needs node
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
@@ -46,7 +47,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts npm peers remotes team deps docs
+.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts hosts npm peers remotes team deps docs
 .PHONY: evaluate axe browser wheel lock clean
 
 setup: $(READY)
@@ -152,6 +153,9 @@ $(DRIVERS): $(READY)
 
 team: $(DRIVERS)
 	@$(BIN)/python -m pytest -m team tests/e2e/test_team.py
+
+hosts: setup
+	@$(BIN)/python -m pytest -m hosts tests/e2e/test_several_servers.py
 
 remotes: $(DRIVERS)
 	@$(BIN)/python -m pytest -m remotes tests/e2e/test_remotes.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -45,23 +46,26 @@ class HubInstance:
         xet: bool = False,
         options: tuple[str, ...] = (),
         before: str = "",
+        within: tuple[str, ...] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> Iterator[HubInstance]:
         """Serve `folder` until the end of the block; a second start there finds what the first one left.
 
         xet: whether it takes uploads by Xet, which the library prefers.
         options: more of the server's own, such as `--workers`, `2`.  before: code that it runs first.
+        within: a command that runs the server's.  variables: of its environment, besides.
         """
         Accounts.of(folder).issue("builder", Role.WRITE, organizations, token=token)
         port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
         code = f"{before}\nimport sys\nfrom registry.server.__main__ import main\nsys.exit(main())"
         program = ["-c", code] if before else ["-m", "registry.server"]
-        command = [sys.executable, *program, "--root", str(folder), *options]
+        command = [*within, sys.executable, *program, "--root", str(folder), *options]
         command += ["--port", str(port), "--port-file", str(port_file)]
         command += ["--part-size", str(part_size)] if part_size else []
         command += [] if xet else ["--no-xet"]
         with (folder / "server.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(variables or {})})
         try:
             _wait(port_file, process, folder / "server.log")
             yield cls(folder, f"http://127.0.0.1:{port_file.read_text().strip()}", token, process)

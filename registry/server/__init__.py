@@ -12,6 +12,7 @@ Imports go down only, and import contracts hold it:
     pages               what people look at, of releases; it knows the catalog
     routes protocol     what is asked over HTTP, and answered; HTTP on the wire. Nothing below knows HTTP
     state figures       one server with all its parts; how much it has done
+    neighbours          other servers over the same folder, perhaps of other hosts
     format              the number of the folder's format, and the way from each older one
     access              people: users, organisations, tokens, sessions, rights, limits, signed links, trusted publishers
     store               git repositories, pull requests, large files; it knows no person

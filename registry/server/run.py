@@ -20,8 +20,10 @@ import uvicorn
 from registry.errors import InputError, Unavailable
 from registry.files import write_atomic
 from registry.hub.client.upstream import Upstream
+from registry.server import neighbours
 from registry.server.access.limits import ServerLimits
 from registry.server.figures import Figures
+from registry.server.neighbours import SignOfLife
 from registry.server.pages.sites import Site
 from registry.server.pages.table import pages_of
 from registry.server.protocol import prompt
@@ -67,7 +69,8 @@ def serve(
     GLASSHOUSE_MIRROR_TOKEN, else by none.  mirror_hosts: from which else it hands out files.  mirror_size: bytes of all
     that is kept of it.
     Binds to loopback unless told; put a TLS proxy in front of anything else.
-    Raises InputError for a number of workers out of bounds, or no URL; Unavailable where the port is taken.
+    Raises InputError for a number of workers out of bounds, no URL, and as `neighbours.beside`; Unavailable where the
+    port is taken.
     """
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"{workers} workers", mend=f"1 to {MAX_WORKERS}, about one for each core")
@@ -93,17 +96,18 @@ def serve(
     # asyncio leaves Nagle's algorithm on here, and each answer on a kept connection would take 40 ms more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     figures = Figures(workers)
-    with listener:
+    with listener, neighbours.beside(root) as presence:
         if port_file is not None:
             write_atomic(port_file, f"{listener.getsockname()[1]}\n".encode())
         if workers == 1:
-            _work(hub, listener, figures, access_log)
+            _work(hub, listener, figures, access_log, presence)
         else:
-            _Family(hub, listener, figures, access_log).run(workers)
+            _Family(hub, listener, figures, access_log, presence).run(workers)
 
 
-def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
+def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None, presence: SignOfLife) -> None:
     """Answer requests until told to stop."""
+    presence.beat()
     site = Site.of(hub)
     Thread(target=site.make, name="index", daemon=True).start()  # the first who asks for a list waits less
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it waits until this process can hear it
@@ -133,8 +137,10 @@ def _work(hub: Hub, listener: socket.socket, figures: Figures, access_log: Path 
 class _Family:
     """A parent that starts workers, replaces those that die, and passes the order to stop on."""
 
-    def __init__(self, hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None) -> None:
-        self._work = (hub, listener, figures, access_log)
+    def __init__(
+        self, hub: Hub, listener: socket.socket, figures: Figures, access_log: Path | None, presence: SignOfLife
+    ) -> None:
+        self._work = (hub, listener, figures, access_log, presence)
         self._children: dict[int, int] = {}
         self._stopping = False
         self._alive, self._held = os.pipe()  # the parent alone holds the end that would be written to
@@ -175,9 +181,9 @@ class _Family:
             os.close(self._held)
             Thread(target=_end_with_parent, args=(self._alive,), name="parent", daemon=True).start()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            hub, listener, figures, access_log = self._work
+            hub, listener, figures, access_log, presence = self._work
             figures.row = row
-            _work(hub, listener, figures, access_log)
+            _work(hub, listener, figures, access_log, presence)
             code = 0
         finally:
             os._exit(code)

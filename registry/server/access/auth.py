@@ -16,7 +16,9 @@ from urllib.parse import urlencode
 
 from registry.files import write_atomic
 from registry.server.access.accounts import Accounts
+from registry.server.access.kept import MODE
 from registry.server.access.rights import User
+from registry.server.locks import locked
 from registry.server.problems import Problem
 
 LINK_SECONDS = 3600
@@ -49,16 +51,9 @@ class Links:
 
     def __init__(self, root: Path) -> None:
         path = root / "secret"
-        if not path.exists():
-            beside = path.with_name(f"secret.{os.getpid()}")
-            write_atomic(beside, os.urandom(32))
-            beside.chmod(0o600)
-            try:
-                os.link(beside, path)  # of several workers that start at once, one wins
-            except FileExistsError:
-                pass
-            finally:
-                beside.unlink()
+        with locked(root / "secret.lock"):  # of several servers that start at once, one makes it
+            if not path.exists():
+                write_atomic(path, os.urandom(32), MODE)
         self._secret = path.read_bytes()
 
     def query(self, **claims: str) -> str:

@@ -33,7 +33,10 @@ class BlobStore(Protocol):
         """The bytes from `start` up to `end`, a chunk at a time. Raises Problem 404 where it is not here."""
 
     def put(self, source: Path, sha256: str, size: int) -> None:
-        """Keep the file `source`, which has that digest and size; it may be moved away."""
+        """Keep the file `source`, which has that digest and size; it may be moved away.
+
+        Nobody puts or removes the same blob meanwhile.
+        """
 
     def digest(self, sha256: str) -> str:
         """The SHA-256 of the blob of that name, as it is now."""

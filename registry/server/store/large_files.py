@@ -17,7 +17,7 @@ from registry.server.problems import ENTRY_NOT_FOUND, Problem
 from registry.server.store import git
 from registry.server.store.blobs import BlobStore, missing
 from registry.server.store.git import TreeRow
-from registry.server.store.places import COLLECT_LOCK
+from registry.server.store.places import COLLECT_LOCK, PUTTING
 from registry.server.store.quota import Quota
 from registry.server.store.repository import Repository
 from registry.server.store.uploads import Uploads
@@ -82,7 +82,8 @@ class LargeFiles:
         owner = repo.name.owner
         with locked(self.root / COLLECT_LOCK, shared=True):
             self.quota.check(owner, size)
-            self.blobs.put(path, sha256, size)
+            with self.alone(sha256):
+                self.blobs.put(path, sha256, size)
             more = 0 if sha256 in repo.contents.read() else size
             with self.quota.spending(owner, more), repo.lock(patient=True):
                 repo.contents.append({sha256: size}, again=True)
@@ -118,6 +119,13 @@ class LargeFiles:
                 self.keep(repo, path, sha256, size)
             elif repo.contents.blobs().get(sha256) != size:
                 raise Problem(400, f"none of the {parts} parts has come")
+
+    @contextmanager
+    def alone(self, sha256: str) -> Iterator[None]:
+        """Nobody else puts that blob meanwhile: one that fails takes away what it began, and no other's."""
+        (folder := self.root / PUTTING).mkdir(exist_ok=True)
+        with locked(folder / f"{sha256[:3]}.lock"):
+            yield
 
     def _linked(self, repo: Repository, row: TreeRow, sha256: str) -> Content:
         """The large file that `row` points to, should the repository have a right to it."""

@@ -131,6 +131,7 @@ class RemoteBlobs:
         except (ImportError, ValueError) as problem:
             mend = f"install what fsspec needs for it; for s3://: {extras.mend('s3')}"
             raise InputError(f"{self._url} cannot be read here: {problem}", mend=mend) from problem
+        files.invalidate_cache()  # what it has listed once, it would believe for ever; others put and remove, too
         return files, root.rstrip("/")
 
 

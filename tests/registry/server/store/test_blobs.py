@@ -6,7 +6,9 @@ import hashlib
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -17,11 +19,13 @@ from registry.manifest import Difference, Manifest
 from registry.server import check, collecting
 from registry.server.backup import back_up
 from registry.server.problems import Problem
+from registry.server.state import Hub
 from registry.server.store import stores
-from registry.server.store.blobs import Blob, BlobStore
+from registry.server.store.blobs import Blob, BlobStore, shard
 from registry.server.store.local import LocalBlobs
 from registry.server.store.remote import RemoteBlobs
 from registry.server.store.stores import blob_store
+from tests import team_instance
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, upload
 
@@ -80,6 +84,32 @@ def test_what_is_put_is_there_and_can_be_put_again(store: BlobStore, tmp_path: P
     store.remove(name)
     store.remove(name)
     assert store.size(name) is None and [blob.size for blob in store.all()] == [0]
+
+
+def test_what_another_process_removes_is_seen(s3: str, tmp_path: Path) -> None:
+    """Once it had listed them, the library would believe for ever that they are there."""
+    store = RemoteBlobs(f"{s3}/{tmp_path.name}")
+    name = put(store, tmp_path, b"there")
+    assert [blob.sha256 for blob in store.all()] == [name]
+    team_instance.client(os.environ).delete_object(Bucket="bucket", Key=f"hub/{tmp_path.name}/{shard(name)}")
+    assert store.size(name) is None
+
+
+def test_of_two_who_put_one_blob_one_waits(tmp_path: Path) -> None:
+    """Else one that fails could take away what the other has just put."""
+    large = Hub.open(tmp_path / "hub").large
+    came = {digest: Event() for digest in ("a" * 64, "b" * 64)}
+
+    def another(digest: str) -> None:
+        with large.alone(digest):
+            came[digest].set()
+
+    with ThreadPoolExecutor(2) as pool:
+        with large.alone("a" * 64):
+            for digest in came:
+                pool.submit(another, digest)
+            assert came["b" * 64].wait(20) and not came["a" * 64].wait(0.1)
+        assert came["a" * 64].wait(20)
 
 
 def test_what_is_not_there_is_a_404(store: BlobStore) -> None:
