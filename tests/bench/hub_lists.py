@@ -30,7 +30,7 @@ def main() -> None:
     """Make them, and ask."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name) / "hub"
-        _fill(root / "repos")
+        fill(root / "repos", REPOSITORIES)
         with HubInstance.start(root, options=("--rate", "10000")) as hub:
             print(f"{REPOSITORIES} repositories; the first list, with all of them read: {_once(hub, QUERIES[0]):.2f} s")
             for query in QUERIES:
@@ -48,8 +48,8 @@ def _once(hub: HubInstance, query: str) -> float:
     return time.perf_counter() - before
 
 
-def _fill(repositories: Path) -> None:
-    """CARDS repositories are made; the others are copies of them."""
+def fill(repositories: Path, count: int) -> None:
+    """Make `count` repositories: CARDS of them are made, the others are copies of those."""
     for number in range(CARDS):
         Repository.create(repositories, RepoName("models", "seed", f"m{number}"), "builder", {})
         repo = Repository.open(repositories, RepoName("models", "seed", f"m{number}"))
@@ -59,7 +59,7 @@ def _fill(repositories: Path) -> None:
         puts = [Put(path, git.run(repo.folder, "hash-object", "-w", "--stdin", given=text.encode()).decode().strip())
                 for path, text in files.items()]  # fmt: skip
         repo.commit("main", None, puts, "builder", "a commit")
-    for number in range(REPOSITORIES - CARDS):
+    for number in range(count - CARDS):
         owner = repositories / "models" / f"owner-{number % OWNERS}"
         owner.mkdir(exist_ok=True)
         shutil.copytree(repositories / "models" / "seed" / f"m{number % CARDS}.git", owner / f"model-{number}.git")

@@ -32,7 +32,7 @@ def main() -> None:
     """Print a row for each way to verify, and its ratio to the stock command."""
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
         scratch = Path(name)
-        folder, public = _signed(scratch)
+        folder, public = signed(scratch)
         stock = [BIN / "model_signing", "verify", "key", folder, "--public_key", public]
         ours = [BIN / "glasshouse", "verify", folder, "--verbose", "--key", public]
         print(f"{LARGE / (1 << 30):.2f} GiB in one file, and {SMALL} small ones", flush=True)
@@ -58,15 +58,18 @@ def _manifest(folder: Path) -> None:
     print(f"manifest with both digests: {taken['both']:.2f} s, {taken['both'] / taken['sha256']:.2f} x SHA-256 alone")
 
 
-def _signed(scratch: Path) -> tuple[Path, Path]:
-    """A directory with a release statement and a model.sig over it, and the public key of its signer."""
+def signed(scratch: Path, *, large: int = LARGE, small: int = SMALL) -> tuple[Path, Path]:
+    """A directory with a release statement and a model.sig over it, and the public key of its signer.
+
+    large: bytes of its largest file.  small: how many small ones there are.
+    """
     folder = scratch / "model"
     (folder / "small").mkdir(parents=True)
     block = os.urandom(1 << 20)
     with (folder / layout.WEIGHTS).open("wb") as stream:
-        for start in range(0, LARGE, len(block)):
-            stream.write(block[: LARGE - start])
-    for number in range(SMALL):
+        for start in range(0, large, len(block)):
+            stream.write(block[: large - start])
+    for number in range(small):
         (folder / f"small/{number:04d}.json").write_bytes(b'{"number":%d}' % number)
     key = ec.generate_private_key(ec.SECP256R1())
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
