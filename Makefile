@@ -9,6 +9,7 @@
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
 #   make kinds   each kind of model made, released, verified and loaded with its own library: diffusers, PEFT, ONNX, ...
 #   make environments  projects whose packages uv, Poetry or PDM locked, rebuilt from those locks
+#   make nodes   a training on two nodes, which are network namespaces; one is killed: it needs root
 #   make team    MLflow on PostgreSQL and S3, a DVC remote on S3, and a release cut with them: docs/how-to/team.md
 #   make remotes  DVC's remotes on S3, SSH, HTTP and a Hub, whole and damaged
 #   make hosts   servers on two hosts, behind a proxy, over one folder and one S3
@@ -47,7 +48,7 @@ TORCH_CPU_SHA256 := \
 	4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
-.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts hosts npm peers remotes team deps docs
+.PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts hosts nodes npm peers remotes team deps docs
 .PHONY: evaluate axe browser wheel lock clean
 
 setup: $(READY)
@@ -159,6 +160,9 @@ hosts: setup
 
 remotes: $(DRIVERS)
 	@$(BIN)/python -m pytest -m remotes tests/e2e/test_remotes.py
+
+nodes: setup
+	@$(BIN)/python -m pytest -m nodes tests/e2e/test_nodes.py
 
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,19 +41,15 @@ class State(Record):
 class RunFolder(TrainingFolder):
     """Where one training keeps what it made, and goes on from."""
 
-    def save(
-        self, chain: Chain, tensors: Mapping[str, Mapping[str, Any]], *, step: int, end: int, loss: float | None
-    ) -> Chain:
-        """Keep a checkpoint: tensors by file name (WEIGHTS, OPTIMIZER) and name. Returns the longer chain.
+    def save(self, chain: Chain, write: Callable[[Path], None], *, step: int, end: int, loss: float | None) -> Chain:
+        """Keep a checkpoint: `write` puts WEIGHTS and OPTIMIZER into the folder it gets. Returns the longer chain.
 
         Each file is written beside, flushed and renamed, the chain last, so whatever the chain names is whole.
         """
-        from safetensors.torch import save_file
-
         target = self.checkpoint(step)
         with directory_beside(target) as folder:
-            for name, named in tensors.items():
-                save_file(dict(named), folder / name, metadata={"format": "pt"})
+            write(folder)
+            for name in (WEIGHTS, OPTIMIZER):
                 (folder / name).chmod(0o644)
             longer = chain.extended(
                 step=step,

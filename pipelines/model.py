@@ -17,7 +17,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from pipelines import fused
+from pipelines import fused, rows
 from pipelines.determinism import Profile
 from pipelines.families import CENTRED_NORMS, EAGER, MEND, attempted, demand_causal
 from pipelines.layout import layout_of
@@ -77,6 +77,13 @@ def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
     return model.to(profile.device)
 
 
+def recompute(model: PreTrainedModel) -> None:
+    """Let each layer compute anew, on the way back, what it computed on the way forward, instead of keeping it."""
+    with attempted(model.config.model_type):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+
+
 def initialise(model: PreTrainedModel, seed: int) -> None:
     """Give every parameter its first value: a function of the seed, the parameter's name and its shape.
 
@@ -93,11 +100,12 @@ def initialise(model: PreTrainedModel, seed: int) -> None:
             if parameter.ndim >= 2:
                 ends_branch = name.endswith(("o_proj.weight", "down_proj.weight", "c_proj.weight"))
                 width = spread / depth if ends_branch else spread
-                parameter.copy_(uniform(f"glasshouse:{seed}:{name}", tuple(parameter.shape), width))
+                drawn = uniform(f"glasshouse:{seed}:{name}", tuple(parameter.shape), width)
+                rows.own(parameter).copy_(drawn[rows.held(parameter)])
             elif name.endswith("bias") or name in centred:
-                parameter.zero_()
+                rows.own(parameter).zero_()
             elif "norm" in name.lower() or "ln_" in name:
-                parameter.fill_(1.0)
+                rows.own(parameter).fill_(1.0)
             else:
                 raise InputError(
                     f"{model.config.model_type!r}: no first value is known for {name}, {tuple(parameter.shape)}",
@@ -138,7 +146,7 @@ def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
         raise InputError(f"{path} does not fit the model at {differ[0]}", mend="train anew: dvc repro -f train")
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(found[name])
+            rows.own(tensor).copy_(found[name][rows.held(tensor)] if tensor.ndim else found[name])
 
 
 def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:

@@ -327,6 +327,27 @@ class Adapter(Section):
     """The modules that get them, by the last part of their names: q_proj, v_proj, ..."""
 
 
+class Torchrun(Section):
+    """Several machines, by torchrun, which starts all processes anew where one or a whole node is lost."""
+
+    processes: int | None = Field(default=None, ge=1, le=1 << 10)
+    """Processes of each node; None: one a core, or one a GPU. The largest power of two of all processes trains."""
+    least_nodes: int = Field(default=1, ge=1, le=1 << 12)
+    """With fewer, it waits for more."""
+    most_nodes: int = Field(default=1, ge=1, le=1 << 12)
+    """When so many have come, it begins; when at least `least_nodes` have, after half a minute."""
+    restarts: int = Field(default=3, ge=0, le=1000)
+    """How often all processes are started anew before it gives up."""
+    patience: int = Field(default=600, ge=1, le=1 << 20)
+    """Seconds of silence after which a process takes another one for lost. A step, and a checkpoint, must take less."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.least_nodes > self.most_nodes:
+            raise ValueError("least_nodes is more than most_nodes")
+        return self
+
+
 class Train(Section):
     """How the model is trained. A step takes `micro_batches` times `micro_batch_rows` rows of `context` tokens."""
 
@@ -356,6 +377,16 @@ class Train(Section):
     """How many micro-batches those take: a power of two, and no fewer than `micro_batches`."""
     adapter: Adapter | None = None
     """What is trained beside a base; None: every parameter is trained."""
+    launch: Torchrun | None = None
+    """How processes are started; None: on this machine alone, one a core. Changes no bit."""
+
+    sharding: Literal["none", "fsdp"] = "none"
+    """What each process holds: `none`, all parameters and the optimizer's state; `fsdp`, its share of them, for models
+    that one device does not hold. Changes no bit."""
+
+    activations: Literal["kept", "recomputed"] = "kept"
+    """Whether what a layer computed on the way forward is kept for the way back, or computed anew there: about a third
+    more time for much less memory. Changes no bit."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -372,6 +403,10 @@ class Train(Section):
     def rows(self) -> int:
         """Rows in a step."""
         return self.micro_batches * self.micro_batch_rows
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, as JSON: all but the settings that change no bit."""
+        return self.model_dump(mode="json", exclude={"activations", "launch", "sharding"})
 
 
 class Evaluate(Section):

@@ -34,16 +34,16 @@ Float64 = npt.NDArray[np.float64]
 MEND = "choose `profile: native` in params.yaml, or an architecture without it, such as llama with silu"
 
 _NAMES = """
-    _foreach_add_ _fused_adamw_ _index_put_impl_ _local_scalar_dense _log_softmax _log_softmax_backward_data
-    _reshape_alias _softmax _softmax_backward_data _to_copy _unsafe_view abs add add_ alias all aminmax any arange
-    argmax as_strided as_strided_ bitwise_and bitwise_not bitwise_or cat clone copy_ cumsum detach detach_ div div_
-    embedding embedding_dense_backward empty empty_like empty_strided eq expand fill_ full full_like gather ge gelu
-    gelu_backward gt index index_add_ index_select isfinite le lift_fresh logical_and logical_not logical_or lt
-    masked_fill masked_fill_ maximum mean minimum mul mul_ native_layer_norm native_layer_norm_backward ne neg
-    new_empty new_empty_strided new_ones new_zeros nll_loss_backward nll_loss_forward nonzero ones ones_like permute
-    reciprocal resize_ rsqrt rsub scalar_tensor scatter_ scatter_add_ select select_backward set_ silu silu_backward
-    slice slice_backward split split_with_sizes squeeze stack sub sub_ sum t topk transpose tril triu unbind
-    unsqueeze view where zero_ zeros zeros_like
+    _chunk_cat _foreach_add_ _foreach_copy_ _fused_adamw_ _index_put_impl_ _local_scalar_dense _log_softmax
+    _log_softmax_backward_data _reshape_alias _softmax _softmax_backward_data _to_copy _unsafe_view abs add add_ alias
+    all aminmax any arange argmax as_strided as_strided_ bitwise_and bitwise_not bitwise_or cat clone copy_ cumsum
+    detach detach_ div div_ embedding embedding_dense_backward empty empty_like empty_strided eq expand fill_ full
+    full_like gather ge gelu gelu_backward gt index index_add_ index_select is_pinned isfinite le lift_fresh logical_and
+    logical_not logical_or lt masked_fill masked_fill_ maximum mean minimum mul mul_ native_layer_norm
+    native_layer_norm_backward ne neg new_empty new_empty_strided new_ones new_zeros nll_loss_backward nll_loss_forward
+    nonzero ones ones_like permute reciprocal resize_ rsqrt rsub scalar_tensor scatter_ scatter_add_ select
+    select_backward set_ silu silu_backward slice slice_backward split split_with_sizes split_with_sizes_copy squeeze
+    stack sub sub_ sum t topk transpose tril triu unbind unsqueeze view where zero_ zeros zeros_like
 """
 KERNEL_KEYS = ("CPU", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
 """Where torch looks for the kernel of an operation on tensors in memory that is not made of other operations."""
@@ -55,8 +55,11 @@ function inside gelu, which oneDNN writes out for AVX2."""
 
 
 def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """The matrix product of two tensors of one type, (..., n, k) @ (..., k, m) -> (..., n, m), without copying them."""
-    return torch.from_numpy(np.matmul(left.detach().numpy(), right.detach().numpy()))
+    """The matrix product of two tensors of one type, (..., n, k) @ (..., k, m) -> (..., n, m), without copying them.
+
+    They are lent by DLPack: `numpy()` would forbid torch to free their memory, as it does where parameters are shared.
+    """
+    return torch.from_numpy(np.matmul(np.from_dlpack(left.detach()), np.from_dlpack(right.detach())))
 
 
 def add_product(
@@ -223,9 +226,12 @@ def _operations() -> Iterable[str]:
 
 
 def _admitted(name: str) -> bool:
-    """Whether the operation may stay as it is. What sends between processes (c10d) moves bytes and computes nothing."""
+    """Whether the operation may stay as it is.
+
+    What sends between processes (c10d), and what lays out parameters for that (fsdp), moves bytes and computes nothing.
+    """
     namespace, _, rest = name.partition("::")
-    return namespace in ("c10d", "profiler") or (namespace == "aten" and rest.split(".")[0] in KNOWN)
+    return namespace in ("c10d", "fsdp", "profiler") or (namespace == "aten" and rest.split(".")[0] in KNOWN)
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:

@@ -28,7 +28,7 @@ def chain(params: Params, tokens: Path, lock: Path = LOCK) -> Chain:
     recipe = {
         "seed": params.seed,
         "model": params.model.model_dump(mode="json"),
-        "train": params.train.model_dump(mode="json"),
+        "train": params.train.deciding(),
         "profile": profile.identity.digest,
         "code": {path: sha256_file(file) for path, file in imports.code([TRAINING]).items()},
         **digests,

@@ -21,11 +21,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from pipelines import determinism, params, recipe, stage, supervise, train
+from pipelines import determinism, group, params, recipe, stage, supervise, train
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
+from pipelines.group import WorkerRank
 from pipelines.params import Params
 from registry import variables
 from registry.errors import InputError, Refused, VerificationError
@@ -34,9 +35,6 @@ from registry.records import replay_command
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import NumericProfile
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
-
-if TYPE_CHECKING:  # it loads torch, which has to come after the profile
-    from pipelines.worker import WorkerRank
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def work(settings: Params, profile: Profile, tasks: Sequence[Task]) -> None:
     """Be one worker: RANK of WORLD_SIZE."""
     supervise.end_with_supervisor()
-    from pipelines.worker import WorkerRank
-
-    place = WorkerRank(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
+    place = group.of_environment(settings.train.micro_batches)
     numeric = determinism.check(profile)
-    with train.group(profile, place.world):
+    with group.joined(profile, place):
         _replay(settings, profile, place, numeric, tasks)
 
 
@@ -95,7 +91,7 @@ def _replay(
     trained = fine_tuning.blank(
         settings, profile, vocabulary=learned.record.vocabulary, end_of_text=model.end_of_text(train.TOKENIZER)
     )
-    state = worker.Training(settings, profile, place, trained, learned, held)
+    state = worker.training_of(settings, profile, place, trained, learned, held)
     for task in tasks:
         folder = RunFolder(Path(task.out))
         chain = Chain.read(folder.chain)
@@ -108,8 +104,7 @@ def _replay(
                     folder.append_metrics(figures)
         if place.rank == 0:
             _describe(folder, numeric, settings)
-            tensors = {WEIGHTS: state.weights(), OPTIMIZER: state.optimizer_tensors()}
-            folder.save(chain, tensors, step=task.until, end=task.until * settings.train.rows, loss=loss)
+        worker.keep(state, folder, chain, task.until, loss)
 
 
 def _chain(path: Path, plan: Chain) -> Chain:

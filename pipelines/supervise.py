@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from registry.errors import InputError, Unavailable
-from registry.variables import PROCESSES, RANK, RENDEZVOUS, WORLD_SIZE
+from registry.variables import GLOO_SOCKET_IFNAME, PROCESSES, RANK, RENDEZVOUS, WORLD_SIZE
 
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -53,41 +54,63 @@ def run(module: str, count: int, meanwhile: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
         shared = {
             **KEEP_MEMORY, **os.environ, WORLD_SIZE: str(count), RENDEZVOUS: str(Path(folder) / "rendezvous"),
-            "GLOO_SOCKET_IFNAME": "lo",
+            GLOO_SOCKET_IFNAME: "lo",
         }  # fmt: skip
-        workers = [
-            subprocess.Popen([sys.executable, "-m", module], env={**shared, RANK: str(rank)}, stdin=subprocess.PIPE)
-            for rank in range(count)
-        ]
-        try:
-            while any(worker.poll() is None for worker in workers):
-                if failed := [worker.returncode for worker in workers if worker.returncode]:
-                    _report(failed[0])
-                meanwhile()
-                time.sleep(POLL_SECONDS)
+        command = [sys.executable, "-m", module]
+        follow(
+            [
+                subprocess.Popen(command, env={**shared, RANK: str(rank)}, stdin=subprocess.PIPE)
+                for rank in range(count)
+            ],
+            meanwhile,
+        )
+
+
+def follow(workers: Sequence[subprocess.Popen[bytes]], meanwhile: Callable[[], None]) -> None:
+    """Wait until all `workers` end well, and raise as `run` does where one does not: then all are ended."""
+    try:
+        while any(worker.poll() is None for worker in workers):
             if failed := [worker.returncode for worker in workers if worker.returncode]:
-                _report(failed[0])
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
-                if worker.stdin is not None:
-                    worker.stdin.close()
+                report(failed[0])
+            meanwhile()
+            time.sleep(POLL_SECONDS)
+        if failed := [worker.returncode for worker in workers if worker.returncode]:
+            report(failed[0])
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+            if worker.stdin is not None:
+                worker.stdin.close()
 
 
 def end_with_supervisor() -> None:
-    """In a worker: end this process as soon as its supervisor is gone."""
-    if RENDEZVOUS not in os.environ:
+    """In a worker: end this process as soon as its supervisor is gone, or the torchrun that started it."""
+    if RENDEZVOUS in os.environ:
+        end_when_input_closes()
         return
+    parent = os.getppid()
 
     def watch() -> None:
-        os.read(0, 1)  # returns when the other end closes
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
         os._exit(DIED_WITH_SUPERVISOR)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _report(code: int) -> None:
+def end_when_input_closes() -> None:
+    """End this process when the other end of its standard input is closed."""
+
+    def watch() -> None:
+        os.read(0, 1)
+        os._exit(DIED_WITH_SUPERVISOR)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def report(code: int) -> NoReturn:
+    """Raise for a worker that ended with `code`, which is negative where a signal killed it: as `run` does."""
     if code > 0:
         raise SystemExit(code)
     raise Unavailable(

@@ -18,22 +18,23 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines import determinism, params, recipe, stage, supervise, tracking
+from pipelines import determinism, group, nodes, params, recipe, stage, supervise, tracking
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
+from pipelines.group import WorkerRank
 from pipelines.params import Params
 from registry import variables
-from registry.errors import Refused
 from registry.files import write_atomic
 from registry.records import folders
 from registry.records.environment import NumericProfile
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
-    from pipelines.worker import Advance, WorkerRank
+    from pipelines.worker import Advance
 
 TOKENS = Path(folders.TOKENS)
 TOKENIZER = Path(folders.TOKENIZER)
 OUT = Path(folders.TRAINED)
+MODULE = "pipelines.train"
 
 
 def main() -> None:
@@ -44,26 +45,27 @@ def main() -> None:
     if variables.RANK in os.environ:
         work(settings, profile)
         return
-    count = 1 if profile.device == "cuda" else supervise.processes(settings.train.micro_batches)
+    if settings.train.launch is not None and not nodes.keeps_record():
+        nodes.run(MODULE, lambda: None)
+        return
     plan = recipe.chain(settings, TOKENS / "tokens.json")
     with tracking.training(settings, plan, RunFolder(OUT)) as follow:
-        supervise.run("pipelines.train", count, follow)
+        if settings.train.launch is not None:
+            nodes.run(MODULE, follow)
+        else:
+            count = 1 if profile.device == "cuda" else supervise.processes(settings.train.micro_batches)
+            supervise.run(MODULE, count, follow)
 
 
 def work(settings: Params, profile: Profile) -> None:
     """Be one worker: RANK of WORLD_SIZE."""
     supervise.end_with_supervisor()
-    from pipelines.worker import WorkerRank
-
-    place = WorkerRank(rank=int(os.environ[variables.RANK]), world=int(os.environ[variables.WORLD_SIZE]))
-    if place.world > settings.train.micro_batches or place.world & (place.world - 1):
-        raise Refused(
-            f"{place.world} processes for {settings.train.micro_batches} micro-batches",
-            mend="use a power of two of processes, no more than train.micro_batches",
-        )
+    place = group.of_environment(settings.train.micro_batches)
     numeric = determinism.check(profile)
-    with group(profile, place.world):
-        _train(settings, profile, place, numeric)
+    group.take_device(profile)
+    with group.joined(profile, place, settings.train.launch):
+        if not place.spare:
+            _train(settings, profile, place, numeric)
 
 
 def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile) -> None:
@@ -78,36 +80,10 @@ def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: Numer
     trained = fine_tuning.blank(
         settings, profile, vocabulary=train.record.vocabulary, end_of_text=model.end_of_text(TOKENIZER)
     )
-    training = worker.Training(settings, profile, place, trained, train, held)
+    training = worker.training_of(settings, profile, place, trained, train, held)
     done = training.load(folder, chain)  # before the gate: safetensors reads through operations of its own
     with model.arithmetic(profile), _bar(settings, place.rank) as advance:
         worker.run(training, folder, chain, done, advance)
-
-
-@contextmanager
-def group(profile: Profile, world: int) -> Iterator[None]:
-    """The process group of all workers; none where there is one worker."""
-    if world == 1:
-        yield
-        return
-    import torch.distributed as dist
-
-    backend = "nccl" if profile.device == "cuda" else "gloo"
-    meeting = os.environ.get(variables.RENDEZVOUS)
-    # Not by a URL of the file, which would end at a # in its name.
-    store = dist.FileStore(meeting, world) if meeting else None  # type: ignore[attr-defined]
-    dist.init_process_group(
-        backend,
-        init_method=None if meeting else "env://",
-        store=store,
-        rank=int(os.environ[variables.RANK]),
-        world_size=world,
-    )
-    try:
-        yield
-        dist.barrier()  # nobody leaves while another still has something to receive
-    finally:
-        dist.destroy_process_group()
 
 
 @contextmanager

@@ -11,36 +11,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from pipelines import fine_tuning, reduce, schedule
+from pipelines import fine_tuning, norm, reduce, rows, schedule
 from pipelines import model as models
+from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder
 from pipelines.determinism import Profile
+from pipelines.group import WorkerRank
 from pipelines.layout import layout_of
-from pipelines.params import Params, Train
+from pipelines.params import Params
 from pipelines.tokens import TokenSplit
-from registry.errors import InputError, VerificationError
+from registry import canonical
+from registry.errors import GlasshouseError, InputError, Refused, VerificationError
 from registry.records import order
 from registry.records.checkpoint_chain import Chain
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
+Gradient = Mapping[str, torch.Tensor]
+"""By the name of each parameter, the rows that are here."""
 Advance = Callable[[int, float], None]
 """Called with the number of steps done, and the loss of the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRank:
-    """Which of how many processes this is."""
-
-    rank: int = 0
-    world: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +81,12 @@ class Training:
         self.params, self.settings, self.place, self.model = params, params.train, place, model
         self.rows = Rows(train, params.model.context, profile.device)
         self.held = Rows(held, params.model.context, profile.device)
+        if params.train.activations == "recomputed":
+            models.recompute(model)
         self.parameters = models.parameters(model)
+        self.own = {name: rows.own(parameter) for name, parameter in self.parameters.items()}
         self.layout = layout_of(model)
-        self.optimizer = optimizer_of(self.parameters, params.train)
+        self.optimizer = VectorAdamW(self.own, params.train)
 
     def load(self, folder: RunFolder, chain: Chain) -> int:
         """Take up the last checkpoint of the chain, or the first weights where none is. Returns the steps done."""
@@ -94,104 +95,113 @@ class Training:
             return 0
         entry = chain.entries[-1]
         folder.verify(entry)
-        path = folder.checkpoint(entry.step)
-        models.load(self.model, path / WEIGHTS)
-        found = self.layout.restored_state(models.read_tensors(path / OPTIMIZER), path / OPTIMIZER)
-        kept = {f"{name}.{key}": tensor for name, state in self._state().items() for key, tensor in state.items()}
-        models.assign(kept, found, path / OPTIMIZER)
+        self._read(folder.checkpoint(entry.step))
         return entry.step
 
-    def optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        """The optimizer's state as it lies in a file: both moments, and the number of steps, by name."""
-        return self.layout.stored_state(self._state())
+    def write(self, folder: Path | None) -> None:
+        """Write a checkpoint's files of tensors into `folder`. Every process calls this, and process 0 names one."""
+        if folder is not None:
+            from safetensors.torch import save_file
+
+            save_file(self.weights(), folder / WEIGHTS, metadata={"format": "pt"})
+            state = self.layout.stored_state(self.optimizer.state())
+            save_file(state, folder / OPTIMIZER, metadata={"format": "pt"})
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The parameters as they lie in a file, by name."""
-        return self.layout.stored({name: parameter.detach() for name, parameter in self.parameters.items()})
-
-    def _state(self) -> dict[str, dict[str, torch.Tensor]]:
-        return {name: self.optimizer.state[parameter] for name, parameter in self.parameters.items()}
+        return self.layout.stored(self.own)
 
     def step(self, number: int) -> Mapping[str, float]:
         """Do step `number` (0, 1, ...) and return its figures."""
         settings = self.settings
-        tree = reduce.TreeSum()
-        for leaf in reduce.leaves_of(self.place.rank, self.place.world, settings.micro_batches):
-            first = number * settings.rows + leaf * settings.micro_batch_rows
-            tree.add(self._gradient(range(first, first + settings.micro_batch_rows)))
-        total = reduce.across(tree.total(), self.place.rank, self.place.world)
+        gradient, loss_sum = self._summed(number)
         tokens = settings.rows * self.params.model.context
-        loss = float(total[-1]) / tokens
-        gradient = total[:-1].div_(tokens)
-        wide = gradient.double()
-        norm = math.sqrt(float(wide.view(1, -1) @ wide.view(-1, 1)))  # a product: its order does not depend on threads
-        if not math.isfinite(loss) or not math.isfinite(norm):
+        for part in gradient.values():
+            part.div_(tokens)
+        loss, length = loss_sum / tokens, norm.length(self._row_sums(gradient))
+        if not math.isfinite(loss) or not math.isfinite(length):
             raise VerificationError(
-                f"training diverged at step {number + 1}: loss {loss}, gradient {norm}",
+                f"training diverged at step {number + 1}: loss {loss}, gradient {length}",
                 mend="lower train.learning_rate in params.yaml, or lengthen train.warmup_steps",
             )
-        if norm > settings.clip_norm:
-            gradient.mul_(settings.clip_norm / norm)
+        if length > settings.clip_norm:
+            for part in gradient.values():
+                part.mul_(settings.clip_norm / length)
         rate = schedule.learning_rate(settings, number)
-        self._update(gradient, rate)
+        self.optimizer.update(gradient, rate)
         done = number + 1
-        return {"step": done, "tokens": done * tokens, "loss": loss, "gradientNorm": norm, "learningRate": rate}
+        return {"step": done, "tokens": done * tokens, "loss": loss, "gradientNorm": length, "learningRate": rate}
 
     def validation_loss(self) -> float:
         """Mean loss in nats a token over rows spread evenly over the validation split."""
         leaves, size, count = self.settings.validation_micro_batches, self.settings.micro_batch_rows, self.held.count
-        tree = reduce.TreeSum()
-        with torch.no_grad():
-            for leaf in reduce.leaves_of(self.place.rank, self.place.world, leaves):
-                numbers = [index * count // (leaves * size) for index in range(leaf * size, (leaf + 1) * size)]
-                tree.add(models.loss_sum(self.model, self.held.batch(numbers)).view(1))
-        total = reduce.across(tree.total(), self.place.rank, self.place.world)
-        return float(total[0]) / (leaves * size * self.params.model.context)
 
-    def _gradient(self, positions: range) -> torch.Tensor:
-        """Summed gradients of all parameters, flat, and at the end the summed loss, of the rows at those positions."""
+        def term(leaf: int) -> torch.Tensor:
+            numbers = [index * count // (leaves * size) for index in range(leaf * size, (leaf + 1) * size)]
+            return models.loss_sum(self.model, self.held.batch(numbers))
+
+        with torch.no_grad():
+            total = self._loss_sum(leaves, term)
+        return total / (leaves * size * self.params.model.context)
+
+    def _read(self, folder: Path) -> None:
+        """Take the parameters and the optimizer's state from the files in `folder`."""
+        models.load(self.model, folder / WEIGHTS)
+        path = folder / OPTIMIZER
+        state = self.optimizer.state()
+        kept = {f"{name}.{key}": tensor for name, kinds in state.items() for key, tensor in kinds.items()}
+        models.assign(kept, self.layout.restored_state(models.read_tensors(path), path), path)
+
+    def _summed(self, number: int) -> tuple[Gradient, float]:
+        """The gradient and the loss of step `number`, summed over its tokens."""
+        tree = reduce.TreeSum()
+        for leaf in reduce.leaves_of(self.place.rank, self.place.world, self.settings.micro_batches):
+            loss = self._backward(self._positions(number, leaf))
+            tree.add(torch.cat([*self._flat(), loss.view(1)]))
+        total = reduce.across(tree.total(), self.place.rank, self.place.world)
+        parts = torch.split(total[:-1], [tensor.numel() for tensor in self.own.values()])
+        named = zip(self.own.items(), parts, strict=True)
+        return {name: part.view_as(tensor) for (name, tensor), part in named}, float(total[-1])
+
+    def _flat(self) -> Iterator[torch.Tensor]:
+        for parameter in self.parameters.values():
+            yield torch.zeros_like(parameter).flatten() if parameter.grad is None else parameter.grad.flatten()
+
+    def _row_sums(self, gradient: Gradient) -> torch.Tensor:
+        """The sums of squares of all rows of all parameters, in their order."""
+        return torch.cat([norm.row_sums(part) for part in gradient.values()])
+
+    def _loss_sum(self, leaves: int, term: Callable[[int], torch.Tensor]) -> float:
+        """The sum of `term(leaf)` over all `leaves`, by the tree; this process asks for its share of them."""
+        tree = reduce.TreeSum()
+        for leaf in reduce.leaves_of(self.place.rank, self.place.world, leaves):
+            tree.add(term(leaf).view(1))
+        return float(reduce.across(tree.total(), self.place.rank, self.place.world)[0])
+
+    def _positions(self, number: int, leaf: int) -> range:
+        """Which rows of the data order micro-batch `leaf` of step `number` is."""
+        first = number * self.settings.rows + leaf * self.settings.micro_batch_rows
+        return range(first, first + self.settings.micro_batch_rows)
+
+    def _backward(self, positions: range) -> torch.Tensor:
+        """Leave each parameter the gradient of the rows at those positions, summed. Returns their summed loss."""
         numbers = [order.row(self.params.seed, position, self.rows.count) for position in positions]
         loss = models.loss_sum(self.model, self.rows.batch(numbers))
         for parameter in self.parameters.values():
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
-        flat = [
-            torch.zeros_like(parameter).flatten() if parameter.grad is None else parameter.grad.flatten()
-            for parameter in self.parameters.values()
-        ]
-        return torch.cat([*flat, loss.detach().view(1)])
-
-    def _update(self, gradient: torch.Tensor, rate: float) -> None:
-        start = 0
-        for parameter in self.parameters.values():
-            parameter.grad = gradient[start : start + parameter.numel()].view_as(parameter)
-            start += parameter.numel()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        return loss.detach()
 
 
-def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], settings: Train) -> torch.optim.AdamW:
-    """AdamW in its fused form (the one that gave the same bits on every CPU), with state that starts at zero."""
-    matrices = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
-    vectors = [parameter for parameter in parameters.values() if parameter.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        fused=True,
-    )
-    for parameter in parameters.values():
-        optimizer.state[parameter] = {
-            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-    return optimizer
+def training_of(
+    params: Params, profile: Profile, place: WorkerRank, model: PreTrainedModel, train: TokenSplit, held: TokenSplit
+) -> Training:
+    """The training that params.yaml asks for. One process shares nothing, and gets the same bits."""
+    if params.train.sharding == "fsdp" and place.world > 1:
+        from pipelines.sharded import ShardedTraining
+
+        return ShardedTraining(params, profile, place, model, train, held)
+    return Training(params, profile, place, model, train, held)
 
 
 def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance: Advance) -> Chain:
@@ -201,16 +211,16 @@ def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance:
     """
     settings, first = training.settings, training.place.rank == 0
     advance(done, math.nan)
-    if first and not chain.entries:
-        chain = _keep(training, folder, chain, 0, None)
+    if not chain.entries:
+        chain = keep(training, folder, chain, 0, None)
     for figures in _steps(training, done):
-        if not first:
-            continue
-        folder.append_metrics(figures)
         done = int(figures["step"])
+        if first:
+            folder.append_metrics(figures)
         if schedule.is_checkpoint(settings, done):
-            chain = _keep(training, folder, chain, done, figures["loss"])
-        advance(done, figures["loss"])
+            chain = keep(training, folder, chain, done, figures["loss"])
+        if first:
+            advance(done, figures["loss"])
     return chain
 
 
@@ -222,16 +232,37 @@ def _steps(training: Training, done: int) -> Iterator[dict[str, float]]:
         yield figures
 
 
-def _keep(training: Training, folder: RunFolder, chain: Chain, done: int, loss: float | None) -> Chain:
-    tensors = {WEIGHTS: training.weights(), OPTIMIZER: training.optimizer_tensors()}
-    return folder.save(chain, tensors, step=done, end=done * training.settings.rows, loss=loss)
+def keep(training: Training, folder: RunFolder, chain: Chain, done: int, loss: float | None) -> Chain:
+    """Keep a checkpoint; the longer chain, in process 0."""
+    if training.place.rank > 0:
+        training.write(None)
+        return chain
+    return folder.save(chain, training.write, step=done, end=done * training.settings.rows, loss=loss)
 
 
 def agree(folder: RunFolder, recipe: Chain, place: WorkerRank) -> Chain:
-    """Process 0 clears the folder up to its last whole checkpoint; then all processes read the same chain."""
-    chain = folder.resume(recipe) if place.rank == 0 else recipe
-    if place.world > 1:
-        dist.barrier()
+    """Process 0 clears the folder up to its last whole checkpoint; then all processes read the same chain.
+
+    Raises Refused where another process trains by another recipe, or sees another folder than process 0.
+    """
+    chain, head = folder.resume(recipe) if place.rank == 0 else recipe, "none"
+    if place.world == 1:
+        return chain
+    dist.barrier()
+    with suppress(GlasshouseError):  # a folder of its own may hold anything, or nothing
         chain = Chain.read(folder.chain)
-        dist.barrier()  # before process 0 writes the chain again
+        head = canonical.digest(chain.as_json())
+    seen: list[tuple[str, str]] = [("", "")] * place.world
+    dist.all_gather_object(seen, (recipe.recipe, head))  # nobody goes on before all have read
+    for rank, (plan, head) in enumerate(seen):
+        if plan != seen[0][0]:
+            raise Refused(
+                f"process {rank} trains by another recipe than process 0",
+                mend="give every node the same commit, params.yaml, requirements.lock and build/tokens",
+            )
+        if head != seen[0][1]:
+            raise Refused(
+                f"process {rank} sees other checkpoints in {folder.root} than process 0",
+                mend=f"let all nodes share one {folder.root}",
+            )
     return chain

@@ -7,6 +7,11 @@ seconds. Kinds:
     plain                 a loop as nanoGPT has it, over the same model written in torch; THREADS threads
     plain-ddp             the same, DistributedDataParallel over gloo
     plain-tree            the same, its gradients summed by pipelines.reduce
+    native-fsdp           native, with train.sharding: fsdp; portable-fsdp likewise
+    plain-fsdp            the plain loop, FSDP2 over gloo as torch has it, a micro-batch at a time
+    plain-fsdp-tree       the same, its gradients summed by pipelines.sharded and pipelines.reduce
+
+For a line `memory` it says the most bytes that it ever held.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import determinism
@@ -62,18 +68,27 @@ def main() -> None:
     kind, size = sys.argv[1], SIZES[sys.argv[2]]
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with ExitStack() as stack:
-        if kind in determinism.PROFILES:
+        if kind.removesuffix("-fsdp") in determinism.PROFILES:
             step, words = ours(kind, size, rank, world, stack)
         else:
             step, words = plain(kind, size, rank, world)
         number = 0
         print(f"ready {words}", flush=True)
         for line in sys.stdin:
+            if line.strip() == "memory":
+                print(peak(), flush=True)
+                continue
             started = time.perf_counter()
             for _ in range(int(line)):
                 step(number)
                 number += 1
             print(time.perf_counter() - started, flush=True)
+
+
+def peak() -> int:
+    """The most bytes of memory that this process ever held."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) << 10
 
 
 def tokens(size: Size) -> np.ndarray[Any, Any]:
@@ -83,14 +98,16 @@ def tokens(size: Size) -> np.ndarray[Any, Any]:
     return np.random.default_rng(1).integers(0, size.vocabulary, TOKENS).astype(np.uint16)
 
 
-def ours(name: str, size: Size, rank: int, world: int, stack: ExitStack) -> tuple[Callable[[int], Any], str]:
+def ours(kind: str, size: Size, rank: int, world: int, stack: ExitStack) -> tuple[Callable[[int], Any], str]:
     """A step of pipelines.worker, whose arithmetic holds until `stack` ends."""
+    name = kind.removesuffix("-fsdp")
     profile = determinism.named(name)
     determinism.apply(profile)
     found = determinism.check(profile)
     import numpy as np
 
     from pipelines import model, worker
+    from pipelines.group import WorkerRank
     from pipelines.params import Params
     from pipelines.tokens import TokenSplit
     from registry import canonical
@@ -104,6 +121,7 @@ def ours(name: str, size: Size, rank: int, world: int, stack: ExitStack) -> tupl
         **small_project.TRAIN, "profile": name, "steps": STEPS, "micro_batches": size.micro_batches,
         "micro_batch_rows": size.rows, "learning_rate": RATE, "final_learning_rate": RATE / 10, "warmup_steps": WARMUP,
         "weight_decay": DECAY, "beta1": BETAS[0], "beta2": BETAS[1], "clip_norm": CLIP,
+        "sharding": "none" if kind == name else "fsdp",
     }  # fmt: skip
     chosen = small_project.params(
         model={"architecture": "llama", "context": size.context, "config": config}, train=train
@@ -112,10 +130,10 @@ def ours(name: str, size: Size, rank: int, world: int, stack: ExitStack) -> tupl
     group(world, rank)
     none = np.empty(0, np.int64)
     split = TokenSplit(None, TOKENS, (tokens(size),), np.zeros(1, np.int64), none, none)  # type: ignore[arg-type]
-    stack.enter_context(model.arithmetic(profile))
     made = model.blank(model.configuration(params.model, vocabulary=size.vocabulary, end_of_text=0), profile)
+    training = worker.training_of(params, profile, WorkerRank(rank, world), made, split, split)
     model.initialise(made, 1)
-    training = worker.Training(params, profile, worker.WorkerRank(rank, world), made, split, split)
+    stack.enter_context(model.arithmetic(profile))
     count = sum(parameter.numel() for parameter in made.parameters())
     return training.step, f"{count:,} parameters; ATen {found.capability}, numpy's OpenBLAS {found.blas_core}"
 
@@ -141,6 +159,9 @@ def plain(kind: str, size: Size, rank: int, world: int) -> tuple[Callable[[int],
     torch.manual_seed(1)
     group(world, rank)
     model: nn.Module = _llama(size)
+    shared = kind.startswith("plain-fsdp")
+    if shared:
+        _share(model, world, tree=kind == "plain-fsdp-tree")
     parameters = list(model.parameters())
     run = nn.parallel.DistributedDataParallel(model) if kind == "plain-ddp" else model
     groups = [
@@ -155,16 +176,33 @@ def plain(kind: str, size: Size, rank: int, world: int) -> tuple[Callable[[int],
         for p, gradient in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
             p.grad = gradient.view_as(p)
 
-    def step(number: int) -> float:
+    def backward(rows: int, parts: int) -> Any:
         starts = choice.integers(0, TOKENS - size.context - 1, rows)
         x = torch.stack([torch.from_numpy(data[i : i + size.context].astype(np.int64)) for i in starts])
         y = torch.stack([torch.from_numpy(data[i + 1 : i + 1 + size.context].astype(np.int64)) for i in starts])
+        loss = run(x, y) / parts
+        loss.backward()
+        return loss
+
+    def step(number: int) -> float:
         share = min(1.0, (number - WARMUP) / (STEPS - WARMUP))
         rate = RATE * (number + 1) / WARMUP if number < WARMUP else RATE * (0.55 + 0.45 * math.cos(math.pi * share))
         for part in optimizer.param_groups:
             part["lr"] = rate
-        loss = run(x, y)
-        loss.backward()
+        if kind == "plain-fsdp-tree":
+            trees = [reduce.TreeSum() for _ in parameters]
+            for _ in range(rows // size.rows):
+                loss = backward(size.rows, rows // size.rows * world)
+                for p, each in zip(parameters, trees, strict=True):
+                    each.add(p.grad)  # type: ignore[arg-type]
+                    p.grad = None
+            for p, each in zip(parameters, trees, strict=True):
+                p.grad = each.total()
+        elif shared:
+            for _ in range(rows // size.rows):
+                loss = backward(size.rows, rows // size.rows)
+        else:
+            loss = backward(rows, 1)
         if kind == "plain-tree":
             reduce.across(flat, rank, world).div_(world)
         nn.utils.clip_grad_norm_(parameters, CLIP)
@@ -174,6 +212,21 @@ def plain(kind: str, size: Size, rank: int, world: int) -> tuple[Callable[[int],
 
     count = sum(parameter.numel() for parameter in parameters)
     return step, f"{count:,} parameters; ATen {torch.backends.cpu.get_cpu_capability()}, {_blas()}"
+
+
+def _share(model: Any, world: int, *, tree: bool) -> None:
+    """Share the parameters block by block: as torch does, or with the tree."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from pipelines.sharded import Halving
+
+    mesh = init_device_mesh("cpu", (world,))
+    for module in [*model.blocks, model]:
+        made: Any = fully_shard(module, mesh=mesh)
+        if tree:
+            made.set_custom_reduce_scatter(Halving())
+            made.set_gradient_divide_factor(1.0)
 
 
 def _blas() -> str:

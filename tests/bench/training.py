@@ -47,7 +47,7 @@ class Trainer:
                 "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1",
                 "GLOO_SOCKET_IFNAME": "lo",
             }  # fmt: skip
-            if self.kind in PROFILES:
+            if self.kind.removesuffix("-fsdp") in PROFILES:
                 variables |= supervise.KEEP_MEMORY
             command = [sys.executable, "-m", "tests.bench._trainers", self.kind, size]
             self.workers.append(
@@ -65,6 +65,15 @@ class Trainer:
         for worker in self.workers:
             self._said(worker, "")
         return (time.perf_counter() - started) / count
+
+    def memory(self) -> int:
+        """The most bytes that one of its processes ever held."""
+        found = []
+        for worker in self.workers:
+            assert worker.stdin is not None
+            print("memory", file=worker.stdin, flush=True)
+            found.append(int(self._said(worker, "")))
+        return max(found)
 
     def stop(self) -> None:
         """End its processes."""
@@ -86,6 +95,7 @@ class Trainer:
 def trainers() -> list[tuple[Trainer, str, float]]:
     """Each with the label of its peer, and the ratio that is aimed at (0: it is a peer itself)."""
     one, two, ddp = "plain, 1 process of 1 thread", "plain, 1 process of 2 threads", "plain, DDP, 2 processes"
+    fsdp = "plain, FSDP2, 2 processes"
     return [
         (Trainer(one, "plain"), one, 0),
         (Trainer("portable, 1 process", "portable"), one, 0.95),
@@ -97,6 +107,10 @@ def trainers() -> list[tuple[Trainer, str, float]]:
         (Trainer("plain, tree, 2 processes", "plain-tree", 2), ddp, 0.9),
         (Trainer("portable, tree, 2 processes", "portable", 2), ddp, 0.9),
         (Trainer("native, tree, 2 processes", "native", 2), ddp, 0.9),
+        (Trainer(fsdp, "plain-fsdp", 2), fsdp, 0),
+        (Trainer("plain, FSDP2 by the tree", "plain-fsdp-tree", 2), fsdp, 0.95),
+        (Trainer("portable, FSDP2 by the tree", "portable-fsdp", 2), fsdp, 0.95),
+        (Trainer("native, FSDP2 by the tree", "native-fsdp", 2), fsdp, 0.95),
     ]
 
 
@@ -117,18 +131,20 @@ def measure(size: str) -> None:
             for _ in range(ROUNDS):
                 for trainer, _, _ in chosen:
                     trainer.seconds.append(trainer.steps(2))
+            memory = {trainer.label: trainer.memory() for trainer, _, _ in chosen}
         finally:
             for trainer, _, _ in chosen:
                 trainer.stop()
     by_label = {trainer.label: trainer for trainer, _, _ in chosen}
     print(f"\n{size}: {SIZES[size]}; {SIZES[size].tokens} tokens a step; {os.cpu_count()} cores")
-    print(f"{'training':30} {'tokens/s':>9}  {'ratio':>5}  {'middle half':>11}  aim")
+    print(f"{'training':30} {'tokens/s':>9}  {'ratio':>5}  {'middle half':>11}  {'MB a process':>12}  aim")
     for trainer, peer, aim in chosen:
         ratios = [theirs / ours for ours, theirs in zip(trainer.seconds, by_label[peer].seconds, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         rate = SIZES[size].tokens / statistics.median(trainer.seconds)
         print(
             f"{trainer.label:30} {rate:9,.0f}  {middle:5.2f}  {low:5.2f}-{high:5.2f}"
+            f"  {memory[trainer.label] / 1e6:5.0f} {memory[trainer.label] / memory[peer]:5.2f}x"
             + (f"  {aim:.2f} {'holds' if middle >= aim else 'missed'}" if aim else "  peer")
         )
     for kind, words in {trainer.kind: trainer.words for trainer, _, _ in chosen}.items():

@@ -117,7 +117,9 @@ def softmaxes(forward: Any) -> Case:
 
 
 CASES: dict[str, Case] = {
+    "_chunk_cat": lambda: aten._chunk_cat.default([BLOCK, MATRIX], 0, 4),
     "_foreach_add_": lambda: _foreach(),
+    "_foreach_copy_": lambda: _foreach_copied(),
     "_fused_adamw_": adamw,
     "_index_put_impl_": lambda: aten._index_put_impl_.default(MATRIX.clone(), [ROWS], numbers("put", 67, 301), True),
     "_local_scalar_dense": lambda: torch.tensor([aten._local_scalar_dense.default(t[5]) for t in EACH]),
@@ -169,6 +171,7 @@ CASES: dict[str, Case] = {
     "index_add_": lambda: aten.index_add_.default(MATRIX.clone(), 0, ROWS, numbers("put", 67, 301)),
     "index_select": lambda: aten.index_select.default(MATRIX, 0, ROWS),
     "isfinite": of_one(torch.isfinite),
+    "is_pinned": lambda: torch.tensor(aten.is_pinned.default(X)),
     "le": of_two(aten.le.Tensor),
     "lift_fresh": of_one(aten.lift_fresh.default),
     "logical_and": of_logic(aten.logical_and.default),
@@ -214,6 +217,7 @@ CASES: dict[str, Case] = {
     "slice_backward": lambda: aten.slice_backward.default(BLOCK[..., 3:30:2], list(SHAPE), 2, 3, 30, 2),
     "split": lambda: aten.split.Tensor(BLOCK, 3, 0),
     "split_with_sizes": lambda: aten.split_with_sizes.default(BLOCK, [3, 4], 0),
+    "split_with_sizes_copy": lambda: aten.split_with_sizes_copy.default(BLOCK, [3, 4], 0),
     "squeeze": lambda: aten.squeeze.dim(X[None], 0),
     "stack": lambda: aten.stack.default([X, Y]),
     "sub": lambda: [of_two(aten.sub.Tensor)(), aten.sub.Scalar(X, 0.1)],
@@ -263,6 +267,12 @@ def _gelus(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 def _foreach() -> list[torch.Tensor]:
     tensors = [X.clone(), WIDE.clone()]
     aten._foreach_add_.Scalar(tensors, 1)
+    return tensors
+
+
+def _foreach_copied() -> Any:
+    tensors = [torch.zeros_like(X), torch.zeros_like(WIDE)]
+    aten._foreach_copy_.default(tensors, [X, WIDE])
     return tensors
 
 

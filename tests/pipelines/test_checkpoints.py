@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from pipelines.checkpoints import RunFolder
 from registry.errors import DigestMismatch
@@ -24,6 +26,14 @@ def tensors(step: int) -> dict[str, dict[str, torch.Tensor]]:
     return {WEIGHTS: {"w": weights}, OPTIMIZER: {"w.exp_avg": weights * 2, "w.step": torch.tensor(float(step))}}
 
 
+def writing(step: int) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        for name, named in tensors(step).items():
+            save_file(named, folder / name, metadata={"format": "pt"})
+
+    return write
+
+
 def go_on(folder: RunFolder, chain: Chain, until: int = STEPS[-1]) -> Chain:
     """Train, as far as this module is concerned: a line a step, and a checkpoint at STEPS."""
     done = chain.entries[-1].step if chain.entries else -1
@@ -31,7 +41,7 @@ def go_on(folder: RunFolder, chain: Chain, until: int = STEPS[-1]) -> Chain:
         if step:
             folder.append_metrics({"step": step, "loss": 1 / step})
         if step in STEPS:
-            chain = folder.save(chain, tensors(step), step=step, end=step * 8, loss=1 / step if step else None)
+            chain = folder.save(chain, writing(step), step=step, end=step * 8, loss=1 / step if step else None)
     return chain
 
 
@@ -133,7 +143,7 @@ def test_what_the_chain_names_is_on_the_disk_before_it_is_named(
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(Path, "rename", renamed)
     monkeypatch.setattr(Path, "replace", replaced)
-    folder.save(chain, tensors(1), step=1, end=8, loss=1.0)
+    folder.save(chain, writing(1), step=1, end=8, loss=1.0)
     moved = next(event for event in events if event.endswith(" becomes checkpoints/step-000001"))
     beside = moved.split()[0]
     before = events[: events.index(moved)]

@@ -87,7 +87,8 @@ def test_the_number_of_processes_changes_no_byte(place: Place, undisturbed: Mani
 
 
 def test_torchrun_gives_the_same_bytes(place: Place, undisturbed: Manifest) -> None:
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
+    """Two of its three processes train; the third waits for its turn."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", "-m")
     found = place.train({"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}, (*torchrun, "pipelines.train"))
     assert not compare(undisturbed, found)
 

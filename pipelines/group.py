@@ -1,0 +1,108 @@
+"""The processes of a training, seen from within one of them: which it is, and how it speaks to the others.
+
+They find one another through a file where `pipelines.supervise` started them, and through torchrun's store where
+torchrun did. Those that make up the largest power of two train. The others wait: torchrun takes one up in another's
+place when it starts all processes anew.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from registry.variables import LOCAL_RANK, RANK, RENDEZVOUS, WORLD_SIZE
+
+if TYPE_CHECKING:  # it loads torch, which has to come after the profile
+    from pipelines.determinism import Profile
+    from pipelines.params import Torchrun
+
+OVER = "over"
+"""What process 0 leaves in the store when the training has ended."""
+POLL_SECONDS = 0.5
+PATIENCE = 1800
+"""Seconds that a process waits for another of the same machine, which its supervisor watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRank:
+    """Which of how many processes this is."""
+
+    rank: int = 0
+    """Its number. One that is not below `world` is a spare: it does not train."""
+    world: int = 1
+    """How many train: a power of two."""
+    started: int = 1
+    """How many there are, with the spare ones."""
+
+    @property
+    def spare(self) -> bool:
+        """Whether it only waits."""
+        return self.rank >= self.world
+
+
+def of_environment(leaves: int) -> WorkerRank:
+    """What RANK and WORLD_SIZE say, for steps of `leaves` micro-batches."""
+    started = int(os.environ[WORLD_SIZE])
+    world = 1 << min(started, leaves).bit_length() - 1
+    return WorkerRank(rank=int(os.environ[RANK]), world=world, started=started)
+
+
+@contextmanager
+def joined(profile: Profile, place: WorkerRank, launch: Torchrun | None = None) -> Iterator[None]:
+    """The process group of all that train; none where one trains alone. A spare process waits here for its end.
+
+    Under `launch`, a process that hears nothing of another for `launch.patience` seconds ends in an error.
+    """
+    if place.started == 1:
+        yield
+        return
+    store = _store(place)
+    if place.spare:
+        while not store.check([OVER]):
+            time.sleep(POLL_SECONDS)
+        yield
+        return
+    with _process_group(profile, place, store, launch.patience if launch else PATIENCE):
+        yield
+    if place.rank == 0:
+        store.set(OVER, "")
+
+
+@contextmanager
+def _process_group(profile: Profile, place: WorkerRank, store: Any, patience: int) -> Iterator[None]:
+    if place.world == 1:
+        yield
+        return
+    import torch.distributed as dist
+
+    backend = "nccl" if profile.device == "cuda" else "gloo"
+    dist.init_process_group(
+        backend, store=store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=patience)
+    )
+    try:
+        yield
+        dist.barrier()  # nobody leaves while another still has something to receive
+    finally:
+        dist.destroy_process_group()
+
+
+def _store(place: WorkerRank) -> Any:
+    import torch.distributed as dist
+
+    if meeting := os.environ.get(RENDEZVOUS):  # not by a URL of the file, which would end at a # in its name
+        return dist.FileStore(meeting, place.started)  # type: ignore[attr-defined]
+    store, _, _ = next(iter(dist.rendezvous("env://")))  # type: ignore[attr-defined]
+    return store
+
+
+def take_device(profile: Profile) -> None:
+    """Let each process of a machine have a GPU of its own, by LOCAL_RANK; nothing under a profile of the CPU."""
+    if profile.device == "cuda":
+        import torch
+
+        torch.cuda.set_device(int(os.environ.get(LOCAL_RANK, "0")))

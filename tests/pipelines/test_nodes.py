@@ -1,0 +1,64 @@
+"""pipelines.nodes: what torchrun is told, and by which address and interface nodes reach each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines import group, nodes
+from pipelines.params import Torchrun, Train
+from registry.errors import InputError
+from tests.pipelines import small_project
+
+LAUNCH = Torchrun(least_nodes=2, most_nodes=4)
+
+
+def told(processes: int = 2) -> dict[str, str]:
+    words = (word.removeprefix("--").partition("=") for word in nodes.arguments(LAUNCH, processes, "named"))
+    return {name: value for name, _, value in words}
+
+
+def test_without_a_meeting_a_node_trains_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLASSHOUSE_MEETING", raising=False)
+    found = told()
+    assert (found["nnodes"], found["nproc-per-node"], found["local-addr"]) == ("1:1", "2", "127.0.0.1")
+    assert "rdzv-conf" not in found
+    assert nodes.keeps_record()
+
+
+def test_the_node_at_the_meeting_keeps_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLASSHOUSE_MEETING", "127.0.0.1:29400")
+    monkeypatch.setenv("PET_RDZV_CONF", "last_call_timeout=3")
+    found = told()
+    assert (found["nnodes"], found["rdzv-endpoint"], found["rdzv-id"]) == ("2:4", "127.0.0.1:29400", "named")
+    assert found["rdzv-conf"] == "last_call_timeout=3,is_host=1"
+
+
+def test_addresses_have_interfaces() -> None:
+    assert nodes.own_address("127.0.0.1", 1) == "127.0.0.1"
+    assert nodes.interface("127.0.0.1") == "lo"
+    assert nodes.interface("192.0.2.1") is None  # for documentation only: RFC 5737
+
+
+@pytest.mark.parametrize("said", ["", "10.0.0.1", ":29400", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:65536", "a:b"])
+def test_what_is_not_an_address_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLASSHOUSE_MEETING", said)
+    with pytest.raises(InputError, match="HOST:PORT"):
+        nodes.meeting()
+
+
+def test_how_processes_are_started_decides_no_bit() -> None:
+    here = Train.model_validate(small_project.TRAIN)
+    assert here.model_copy(update={"launch": LAUNCH}).deciding() == here.deciding()
+    assert here.model_copy(update={"steps": 11}).deciding() != here.deciding()
+
+
+@given(st.integers(1, 200), st.integers(0, 6))
+def test_the_largest_power_of_two_trains(started: int, more: int) -> None:
+    leaves = 1 << more
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORLD_SIZE", str(started))
+        patch.setenv("RANK", str(started - 1))
+        found = group.of_environment(leaves)
+    assert found.world & (found.world - 1) == 0
+    assert found.world <= min(started, leaves) < 2 * found.world
+    assert found.spare == (started > found.world)
