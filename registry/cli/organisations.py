@@ -10,7 +10,7 @@ from registry.cli import output
 from registry.cli.folder import Json, Root, accounts_in
 from registry.cli.tree import App
 
-app = App(help="Make organisations, and say who is a member of them.", no_args_is_help=True)
+app = App(help="Make and remove organisations, and say who is a member of them.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: glasshouse hub org create lab --root ./hub --owner alice")
@@ -31,13 +31,23 @@ def create(
 @app.command("list", epilog="Example: glasshouse hub org list --root ./hub")
 def listing(root: Root, as_json: Json = False) -> None:
     """Show every organisation with its members."""
-    found = accounts_in(root).people.read().organisations
+    found = [each for each in accounts_in(root).people.read().organisations if each.removed is None]
     if as_json:
         output.data([each.as_json() for each in found])
         return
     for each in found:
         members = ", ".join(f"{name} ({role})" for name, role in each.members.items()) or "nobody"
         print(f"{each.name}  {members}")
+
+
+@app.command(epilog="Example: glasshouse hub org remove lab --root ./hub")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The organisation.")],
+    root: Root,
+) -> None:
+    """Let an organisation be none any more. It may have no repositories, and its name is not given again."""
+    accounts_in(root).remove_organisation(name)
+    output.say(f"{name} is not an organisation any more")
 
 
 @app.command(epilog="Example: glasshouse hub org member lab bob --root ./hub --role write")

@@ -8,18 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.errors import InputError
+from registry.errors import InputError, Refused
+from registry.server.access import publishers
 from registry.server.access.audit_log import OPERATOR
 from registry.server.access.people import NamespaceRole, PeopleStore, UserAccount
 from registry.server.access.rights import User
 from registry.server.access.sessions import SessionStore
 from registry.server.access.tokens import Role, Token, TokenStore
+from registry.server.names import KINDS
+from registry.server.store.places import REPOSITORIES
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """All that the server in a folder knows of people."""
 
+    root: Path
+    """The server's folder."""
     people: PeopleStore
     """Users and organisations."""
     tokens: TokenStore
@@ -30,7 +35,7 @@ class Accounts:
     @classmethod
     def of(cls, root: Path) -> Accounts:
         """Those of the server in the folder `root`."""
-        return cls(PeopleStore(root), TokenStore(root), SessionStore(root))
+        return cls(root, PeopleStore(root), TokenStore(root), SessionStore(root))
 
     def holder(self, secret: str) -> User | None:
         """Who asks with that token; None where it is not known, or its user is removed. Raises InputError."""
@@ -67,10 +72,31 @@ class Accounts:
         return self.tokens.create(name, role, only=only, label=label, seconds=seconds, token=token)
 
     def remove(self, name: str, *, by: str = OPERATOR) -> None:
-        """Let somebody be a user no more: their tokens and sessions end. Raises as `PeopleStore.remove_user`."""
+        """Let somebody be a user no more: their tokens and sessions end, and who was trusted with what is theirs.
+
+        Raises as `PeopleStore.remove_user`.
+        """
         self.people.remove_user(name, by=by)
-        self.tokens.revoke_all(name, by=by)
+        self._end(name, by)
         self.sessions.close_all(name)
+
+    def remove_organisation(self, name: str, *, by: str = OPERATOR) -> None:
+        """Let an organisation be none any more. Its name is not given again.
+
+        Raises Refused while it has repositories, InputError where there is none.
+        """
+        owned = [path for kind in KINDS for path in (self.root / REPOSITORIES / kind / name).glob("*.git")]
+        if self.people.read().organisation(name) is not None and owned:
+            raise Refused(
+                f"{name} has {len(owned)} repositories", mend="move them to another owner, or delete them first"
+            )
+        self.people.remove_organisation(name, by=by)
+        self._end(name, by)
+
+    def _end(self, namespace: str, by: str) -> None:
+        """Take away the tokens that are of a namespace, and its trusted publishers."""
+        publishers.forget(self.root, namespace, by=by)  # first, or they would buy new ones
+        self.tokens.revoke_all(namespace, by=by)
 
     def set_password(self, name: str, encoded: str, *, by: str = OPERATOR) -> UserAccount:
         """Give a user that password, as argon2 has it; their sessions end. Raises InputError for nobody."""

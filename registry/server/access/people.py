@@ -6,8 +6,8 @@
 
 A user owns the namespace of their own name; in an organisation's they are what its owners say.
 
-Laws: a name is given once, in any case of its letters, to a user or to an organisation; that of a user who was removed
-is not given again. An organisation that has an owner keeps one.
+Laws: a name is given once, in any case of its letters, to a user or to an organisation; that of who was removed is not
+given again. An organisation that has an owner keeps one, until it is removed.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Organisation(Record):
     """Seconds since 1970."""
     members: dict[str, Annotated[NamespaceRole, Field(strict=False)]]
     """{user: what they may do}."""
+    removed: Annotated[int | None, Given] = absent()
+    """Since when it is none any more; seconds since 1970."""
 
     @property
     def owners(self) -> list[str]:
@@ -103,8 +105,8 @@ class People(Record):
         return next((each for each in self.users if each.name == name and each.removed is None), None)
 
     def organisation(self, name: str) -> Organisation | None:
-        """The organisation of that name."""
-        return next((each for each in self.organisations if each.name == name), None)
+        """The organisation of that name; None for none, and for one that was removed."""
+        return next((each for each in self.organisations if each.name == name and each.removed is None), None)
 
     def roles(self, name: str) -> dict[str, NamespaceRole]:
         """{organisation: what the user of that name may do in it}."""
@@ -119,7 +121,7 @@ class People(Record):
         """With that user as a member, or not where `role` is None. Raises InputError; Refused for the last owner."""
         found = self.organisation(organisation)
         if found is None:
-            raise InputError(f"there is no organisation {organisation[:100]!r}", mend="glasshouse hub org list")
+            raise _no_organisation(organisation)
         if role is not None and self.user(user) is None:
             raise _nobody(user)
         members = {name: kept for name, kept in found.members.items() if name != user}
@@ -230,6 +232,20 @@ class PeopleStore:
         self._note("organisation created", by, name, **({} if owner is None else {"owner": owner}))
         return made
 
+    def remove_organisation(self, name: str, *, by: str = OPERATOR) -> None:
+        """Let an organisation be none any more: nobody is a member. Raises InputError where there is none."""
+
+        def work(people: People) -> People:
+            found = people.organisation(name)
+            if found is None:
+                raise _no_organisation(name)
+            gone = found.model_copy(update={"members": {}, "removed": int(time.time())})
+            others = tuple(each for each in people.organisations if each is not found)
+            return people.model_copy(update={"organisations": (*others, gone)})
+
+        self._kept.change(work)
+        self._note("organisation removed", by, name)
+
     def set_role(self, organisation: str, user: str, role: NamespaceRole | None, *, by: str = OPERATOR) -> None:
         """Make somebody a member, or not where `role` is None. Raises InputError, and Refused for the last owner."""
         self._kept.change(lambda people: people.with_role(organisation, user, role))
@@ -270,6 +286,10 @@ def _check_unbound(people: People, identity: ProvidedIdentity | None) -> None:
 
 def _nobody(name: str) -> InputError:
     return InputError(f"nobody here is called {name[:100]!r}", mend="glasshouse hub user list")
+
+
+def _no_organisation(name: str) -> InputError:
+    return InputError(f"there is no organisation {name[:100]!r}", mend="glasshouse hub org list")
 
 
 def _told(identity: ProvidedIdentity | None) -> Mapping[str, str]:

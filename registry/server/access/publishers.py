@@ -84,6 +84,17 @@ def trust(root: Path, publisher: Publisher) -> None:
     AuditLog(root).add("publisher trusted", OPERATOR, publisher.repo, told)
 
 
+def forget(root: Path, namespace: str, *, by: str = OPERATOR) -> None:
+    """Trust nobody any more with the repositories of a namespace."""
+    known = listed(root)
+    gone = [each for each in known if each.repo.removeprefix(DATASETS).split("/")[0] == namespace]
+    if gone:
+        rest = tuple(each for each in known if each not in gone)
+        write_atomic(root / FILE, _Publishers(publishers=rest).to_bytes())
+    for each in gone:
+        AuditLog(root).add("publisher forgotten", by, each.repo, {"issuer": each.issuer, "subject": each.subject})
+
+
 @dataclass(frozen=True, slots=True)
 class Exchanged:
     """A token that an identity token bought. seconds: how long it lives."""

@@ -14,13 +14,16 @@ from registry.errors import GlasshouseError
 from registry.hub.metadata import after_front_matter
 from registry.records import layout
 from registry.server import names
+from registry.server.access import rights
 from registry.server.pages import asked, card, marks, snapshots
 from registry.server.pages.answered import Page
 from registry.server.pages.asked import AskedFor
 from registry.server.pages.expected import Expected
 from registry.server.pages.index import class_of
 from registry.server.pages.sites import Site
+from registry.server.routes import asking
 from registry.server.store.facts import front_of
+from registry.server.store.gates import AccessGate
 from registry.server.store.git import TreeRow
 from registry.server.store.repository import Repository
 
@@ -55,7 +58,7 @@ def shown(site: Site, request: Request) -> Page:
     more = {
         "title": str(place.repo.name), "card": card.placed(html, files) if html is not None else None,
         "plain": text[:MAX_TEXT] if text is not None and html is None else None, "files_at": files, "tab": "release",
-        "private": place.repo.private,
+        "private": place.repo.private, "requests": _waiting(request, place.repo),
     }  # fmt: skip
     return Page("release.html", facts, more)
 
@@ -65,6 +68,14 @@ def blob(site: Site, request: Request) -> Response:
     place = asked.place(site, request)
     path = names.file_path(request.path_params["path"])
     return RedirectResponse(f"{place.address}/resolve/{quote(place.revision, safe='')}/{quote(path)}", 302)
+
+
+def _waiting(request: Request, repo: Repository) -> int | None:
+    """How many wait for an answer at the gate; None without one, and for who cannot answer."""
+    user = asking.user(request)
+    if repo.gated is None or user is None or not rights.may_write(user, repo):
+        return None
+    return len(AccessGate(repo).asked("pending"))
 
 
 def _mirrored(repo: Repository) -> dict[str, Any] | None:

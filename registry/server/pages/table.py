@@ -106,6 +106,8 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
             page(f"{repo}/tree/{at}", release.shown),
             page(f"{repo}/blob/{at}/{{path:rest}}", release.blob),
             form(f"{repo}/access", gate.ask),
+            page(f"{repo}/requests", gate.listed),
+            form(f"{repo}/requests", gate.decide),
             page(f"{repo}/badge.svg", badge.picture),
             page(f"{repo}/openness.svg", openness.picture),
             page(f"{repo}/history", history.log),

@@ -150,6 +150,7 @@ def _account() -> list[Route]:
         Route("/api/users/{user:segment}/overview", people.user_overview),
         Route("/api/organizations/{organisation:segment}/overview", people.overview),
         Route("/api/organizations/{organisation:segment}/members", people.members),
+        Route("/api/organizations/{organisation:segment}", people.remove, methods=["DELETE"]),
         Route("/oauth/token", account.exchange, methods=["POST"]),
         Route("/api/validate-yaml", account.validate_yaml, methods=["POST"]),
         Route("/api/repos/create", repositories.create, methods=["POST"]),

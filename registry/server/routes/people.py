@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from registry.errors import Refused
 from registry.hub.reference import DATASETS
 from registry.server.access.people import NamespaceRole
 from registry.server.access.rights import User
@@ -66,6 +68,21 @@ def members(request: Request) -> JSONResponse:
     """GET /api/organizations/{organisation}/members, for those who are known here. 404 where there is none."""
     _, found = _asked(request)
     return JSONResponse([{**_user(name), "role": ROLES[role]} for name, role in found.items()])
+
+
+async def remove(request: Request) -> JSONResponse:
+    """DELETE /api/organizations/{organisation}, by one of its owners, or an admin. 409 while it has repositories."""
+    user = member(request)
+    name, found = await run_in_threadpool(_asked, request)
+    if user.role is not Role.ADMIN and (user.only is not None or found.get(user.name) is not NamespaceRole.OWNER):
+        raise Problem(403, f"the token of {user.name} does not rule {name}")
+    if user.role is Role.READ:
+        raise Problem(403, f"the token of {user.name} is for reading only")
+    try:
+        await run_in_threadpool(hub(request).accounts.remove_organisation, name, by=user.name)
+    except Refused as problem:
+        raise Problem(409, f"{problem.message}: {problem.mend}") from problem
+    return JSONResponse({})
 
 
 def _asked(request: Request) -> tuple[str, dict[str, NamespaceRole]]:

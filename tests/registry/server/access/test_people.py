@@ -17,13 +17,17 @@ from registry import canonical
 from registry.cli import main
 from registry.errors import InputError, Refused
 from registry.server import format as folder_format
-from registry.server.access import rights, takeover
+from registry.server.access import publishers, rights, takeover
 from registry.server.access.accounts import Accounts
 from registry.server.access.audit_log import AuditLog
 from registry.server.access.people import NamespaceRole, PeopleStore, ProvidedIdentity
+from registry.server.access.publishers import Publisher
 from registry.server.access.rights import Right
 from registry.server.access.tokens import Role, TokenStore
 from registry.server.names import RepoName
+from registry.server.store.repository import Repository
+from tests.hub_instance import HubInstance
+from tests.registry.server.asking import ask
 
 COMMAND = [str(Path(sys.executable).parent / "glasshouse"), "hub"]
 
@@ -63,6 +67,56 @@ def test_an_organisation_keeps_an_owner(tmp_path: Path) -> None:
     assert [row["event"] for row in AuditLog(tmp_path).lines()] == [
         "user created", "user created", "organisation created", "role given", "user removed",
     ]  # fmt: skip
+
+
+def test_who_is_removed_takes_along_what_was_theirs(tmp_path: Path) -> None:
+    """An organisation goes once it has no repository; of both, tokens, roles and trusted publishers go."""
+    accounts = Accounts.of(tmp_path)
+    for name in ("alice", "bob"):
+        accounts.people.create_user(name)
+    accounts.people.create_organisation("lab", "bob")
+    accounts.people.set_role("lab", "alice", NamespaceRole.WRITE)
+    subject = "repo:alice/model:ref:refs/heads/main"
+    for repo in ("alice/model", "lab/model", "datasets/alice/data", "bob/model"):
+        issuer = "https://token.actions.githubusercontent.com"
+        publishers.trust(tmp_path, Publisher(issuer=issuer, subject=subject, audience="https://hub", repo=repo))
+    secrets = [accounts.tokens.create("alice", Role.WRITE)[1]]
+    secrets += [accounts.tokens.create(name, Role.WRITE, workflow=subject)[1] for name in ("alice", "lab")]
+    there = RepoName("models", "lab", "model")
+    assert Repository.create(tmp_path / "repos", there, "bob", {"a": b"x"})
+    with pytest.raises(Refused, match="lab has 1 repositories"):
+        accounts.remove_organisation("lab")
+    accounts.remove("alice")
+    assert accounts.people.read().roles("alice") == {} and [*map(accounts.holder, secrets[:2])] == [None, None]
+    assert [each.repo for each in publishers.listed(tmp_path)] == ["lab/model", "bob/model"]
+    assert accounts.holder(secrets[2]) is not None
+    Repository.open(tmp_path / "repos", there).delete(tmp_path / "repos", "bob")
+    accounts.remove_organisation("lab", by="bob")
+    assert accounts.holder(secrets[2]) is None and accounts.people.read().roles("bob") == {}
+    assert [each.repo for each in publishers.listed(tmp_path)] == ["bob/model"]
+    with pytest.raises(InputError, match="no organisation"):
+        accounts.remove_organisation("lab")
+    with pytest.raises(Refused, match="is given, or was"):
+        accounts.people.create_organisation("Lab", "bob")
+
+
+def test_an_owner_removes_an_organisation_by_the_api(hub: HubInstance) -> None:
+    owner, member = hub.user("removing-owner", Role.WRITE), hub.user("removing-member", Role.WRITE)
+    people = Accounts.of(hub.root).people
+    people.create_organisation("leaving", "removing-owner")
+    people.set_role("leaving", "removing-member", NamespaceRole.WRITE)
+    only = hub.user("removing-owner", Role.WRITE, only=("leaving",))
+    reader = hub.user("removing-owner", Role.READ)
+    place, new = "/api/organizations/leaving", {"name": "a", "organization": "leaving"}
+    assert [ask(hub, "DELETE", place, token=each)[0] for each in ("", member, only, reader)] == [401, 403, 403, 403]
+    assert ask(hub, "POST", "/api/repos/create", new, token=owner)[0] == 200
+    status, _, said = ask(hub, "DELETE", place, token=owner)
+    assert status == 409 and b"1 repositories" in said
+    moved = {"fromRepo": "leaving/a", "toRepo": "removing-owner/a"}
+    assert ask(hub, "POST", "/api/repos/move", moved, token=owner)[0] == 200
+    assert ask(hub, "DELETE", place, token=owner)[0] == 200
+    assert ask(hub, "GET", f"{place}/overview", token=owner)[0] == 404
+    assert ask(hub, "POST", "/api/repos/create", new, token=owner)[0] == 403
 
 
 def test_an_identity_is_one_user_s(tmp_path: Path) -> None:
@@ -172,4 +226,7 @@ def test_the_command_makes_users_and_organisations(
     assert "correct" not in (tmp_path / "hub" / "people.json").read_text()
     assert run("org", "list").strip() == "lab  alice (owner), bob (write)"
     run("user", "remove", "bob")
+    run("org", "create", "spare", "--owner", "alice")
+    run("org", "remove", "spare")
+    assert "spare" not in run("org", "list") and "no organisation" in run("org", "remove", "spare", code=2)
     assert "alice  owner in lab  signs in by password" in run("user", "list")

@@ -208,15 +208,28 @@ def test_a_new_password_ends_the_other_sessions(lab: HubInstance) -> None:
     assert here.get("/settings") == 303 and Visitor(lab).sign_in("carol", PASSWORD * 2) == 403
 
 
-def test_a_gate_has_a_button_for_who_signed_in(lab: HubInstance) -> None:
+def test_a_gate_has_a_button_for_who_signed_in_and_a_page_for_who_answers(lab: HubInstance, alice: Visitor) -> None:
     visitor = Visitor(lab)
     assert visitor.get("/lab/gated") == 403 and "/sign-in?to=%2Flab%2Fgated" in visitor.text
     assert "www-authenticate" not in visitor.headers and "Behind the gate" not in visitor.text
     visitor.sign_in("bob", PASSWORD)
     assert visitor.send("/lab/gated/access", "/lab/gated") == 303
     assert visitor.get("/lab/gated") == 403 and "You have asked" in visitor.text
-    HfApi(lab.url, lab.token).accept_access_request("lab/gated", "bob")
-    assert visitor.get("/lab/gated") == 200 and "Behind the gate" in visitor.text
+    place = "/lab/gated/requests"
+    assert visitor.send(place, "/settings", user="bob", status="accepted") == 403 and visitor.get(place) == 403
+    assert Visitor(lab).get(place) == 303
+    assert alice.get("/lab/gated") == 200 and f'href="{place}">1 wait' in alice.text
+    assert alice.get(place) == 200 and 'aria-label="Accept bob"' in alice.text
+    assert alice.post(place, user="bob", status="accepted") == 403  # without the form's key
+    assert alice.send(place, place, user="bob", status="king") == 400
+    assert alice.send(place, place, user="carol", status="accepted") == 404
+    assert alice.send(place, place, user="bob", status="accepted") == 303
+    assert visitor.get("/lab/gated") == 200 and "Behind the gate" in visitor.text and place not in visitor.text
+    assert alice.send(place, place, user="bob", status="rejected") == 303
+    assert visitor.get("/lab/gated") == 403 and "were not let in" in visitor.text
+    assert alice.get("/lab/secret/requests") == 404  # it has no gate
+    events = [row["event"] for row in AuditLog(lab.root).lines()]
+    assert events.count("access accepted") == 1 == events.count("access rejected")
 
 
 @pytest.mark.parametrize(
