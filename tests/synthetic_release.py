@@ -31,7 +31,7 @@ from registry.records.data_manifest import DataSource, RowsForm, Summary
 from registry.records.data_row import Row, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
-from registry.records.release_record import Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
+from registry.records.release_record import Companion, Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
 from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
 from registry.records.tokens import (
     INDEX_ROW,
@@ -80,6 +80,7 @@ def write(
     chain: Callable[[Path], Chain] | None = None,
     opened: StatedLicences | None = None,
     form: RowsForm = "jsonl",
+    beside: tuple[Companion, ...] = (),
 ) -> ReleaseRecord:
     """Write a release of `repo`, unsigned, into `folder`; `seed` decides the weights, which take `weights_bytes`.
 
@@ -90,6 +91,7 @@ def write(
     data, a technical report, and the record of how open it is.
     form: in which form the rows of its data manifest stand; in a table, they say what edition 2 can say.
     chain: makes the chain of checkpoints of the release in a folder, whose weights and tokens are there already.
+    beside: what its record says is published beside it.
     """
     for path, data in {
         layout.WEIGHTS: safetensors({"layer": seeded(f"weights {seed}", weights_bytes)}),
@@ -110,7 +112,7 @@ def write(
     plan = _in_form(_plan(folder, opened is not None), form)
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
     _records(folder, plan, chain or _chain, "installed" if opened else "files", form)
-    return _record(folder, repo, version, declared, opened)
+    return _record(folder, repo, version, declared, opened, beside)
 
 
 def safetensors(named: dict[str, bytes]) -> bytes:
@@ -171,7 +173,12 @@ def _told_whole(row: Row) -> Row:
 
 
 def _record(
-    folder: Path, repo: str, version: str, declared: tuple[Declared, ...], opened: StatedLicences | None
+    folder: Path,
+    repo: str,
+    version: str,
+    declared: tuple[Declared, ...],
+    opened: StatedLicences | None,
+    beside: tuple[Companion, ...],
 ) -> ReleaseRecord:
     weights = tuple(
         Weights(path=path, sha256=sha256_file(folder / path), tensors=tensors.tensors_digest(folder / path))
@@ -188,6 +195,7 @@ def _record(
         weights=weights,
         declared=declared,
         licenses=opened,
+        companions=beside,
     )
     write_atomic(folder / layout.RECORD, record.to_bytes())
     every.write(folder)

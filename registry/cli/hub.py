@@ -83,8 +83,9 @@ def _carry(
     def verified(endpoint: str, into: Path | None = None) -> None:
         with output.progress(f"verifying at {endpoint}") as progress:
             api.verify(
-                reference, checker.policy, trust=checker.trust_root, endpoint=endpoint, into=into, progress=progress
-            ).require()
+                reference, checker.policy, trust=checker.trust_root, endpoint=endpoint, into=into, progress=progress,
+                companions=True,  # what belongs to it is carried, and is looked at on both sides
+            ).require()  # fmt: skip
 
     with tempfile.TemporaryDirectory(prefix="glasshouse-") as scratch:
         folder = Path(scratch) / "release"

@@ -19,7 +19,8 @@ from registry.hub.client import HubClient
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain, FileDigests
 from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, step_name
-from registry.release import checkpoints
+from registry.release import checkpoints, companions
+from registry.release.companions import PlannedCompanion
 from registry.tensors import tensors_digest
 from tests import synthetic_release
 from tests.hub_instance import HubInstance
@@ -48,7 +49,7 @@ class World:
             patch.setattr("sys.argv", ["glasshouse", *words])
             with redirect_stdout(out), redirect_stderr(err):
                 main()
-        assert int(ended.value.code or 0) == code, err.getvalue()
+        assert int(ended.value.code or 0) == code, out.getvalue() + err.getvalue()
         return out.getvalue() + err.getvalue() * bool(code)
 
     def push(self, *more: str, code: int = 0, **changed: str) -> str:
@@ -177,3 +178,28 @@ def test_another_release_under_the_name_is_not_touched(world: World, tmp_path: P
         assert "carry the oldest release first" in world.push(code=2, **other)
         hub.refs.tag(REPO, "v1.0.0", hub.refs.head(REPO), "another")
         assert "a release never changes" in world.push(code=2, **other)
+
+
+def test_what_is_published_beside_it_comes_along_both_ways(world: World, tmp_path: Path) -> None:
+    """Pushed to one Hub, then pulled from that by another: each companion under the tag, with the signed bytes."""
+    name, folder = "org/accompanied", tmp_path / "releases" / "v1.0.0"
+    card = b"---\nlicense: mit\n---\n"
+    beside = (
+        PlannedCompanion(f"{name}-gguf", {"README.md": card, "model.gguf": b"GGUF" + bytes(5000)}),
+        PlannedCompanion(f"datasets/{name}", {"README.md": card, "rows.parquet": b"PAR1" * 99}),
+    )
+    synthetic_release.write(folder, repo=name, beside=tuple(companion.record for companion in beside))
+    for companion in beside:
+        companion.write(companions.place(folder, companion.repo))
+    api.sign(folder, api.KeySigner(world.folder / "private.pem"))
+    api.publish(folder)
+    key = ("--key", str(world.folder / "public.pem"), "--json")
+    assert json.loads(world.run("hub", "push", f"hf://{name}@v1.0.0", *key))["verified"] is True
+    with HubInstance.start(tmp_path / "fifth", organizations=("org",), token="fifth-token") as fifth:
+        own = {"HF_ENDPOINT": fifth.url, "HF_TOKEN": fifth.token, "GLASSHOUSE_OTHER_HUB": world.target.url,
+               "GLASSHOUSE_OTHER_TOKEN": world.target.token}  # fmt: skip
+        assert json.loads(world.run("hub", "pull", f"hf://{name}@v1.0.0", *key, code=0, **own))["verified"] is True
+        for hub in (world.at(world.target), HubClient(fifth.url, fifth.token)):
+            for companion in beside:
+                commit = hub.refs.tags(companion.repo)["v1.0.0"]
+                assert not hub.trees.compare(companion.repo, commit, companion.manifest)
