@@ -4,6 +4,7 @@
 #   make slow    what make test leaves out because a shorter run proves nearly as much: more kills, processes, builds
 #   make bases   fine-tune a release, whole and by an adapter, and verify through both
 #   make evaluate  measure a model by tasks of lm-evaluation-harness, release it, and run the evaluation again
+#   make ray     a corpus built on Ray clusters of one and two nodes, whose workers and nodes are killed half-way
 #   make bench   throughput, as ratios to a named peer
 #   make fuzz    each parser of outside input, for SECONDS=60 (PARSER="bundles policies" chooses among them)
 #   make get-started  a project like DVC's example-get-started, released, and rebuilt in a fresh environment
@@ -49,7 +50,7 @@ TORCH_CPU_SHA256 := \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
 .PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts hosts nodes npm peers remotes team deps docs
-.PHONY: evaluate axe browser wheel lock clean
+.PHONY: evaluate ray axe browser wheel lock clean
 
 setup: $(READY)
 
@@ -113,6 +114,19 @@ $(HARNESS): requirements-evaluate.lock $(READY)
 
 evaluate: $(HARNESS)
 	@.evaluate/bin/python -m pytest -m evaluate tests/e2e/test_harness.py
+
+# An environment of Ray's, which has the packages of .venv below its own.
+RAY := .ray/.ready
+$(RAY): requirements-ray.lock $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .ray
+	@$(BIN)/uv pip install --quiet --python .ray/bin/python --require-hashes --no-deps -r $<
+	@$(BIN)/python -c "from site import getsitepackages as at; print(at()[0])" > .ray/below.pth
+	@mv .ray/below.pth $$(.ray/bin/python -c "from site import getsitepackages as at; print(at()[0])")
+	@$(BIN)/uv pip install --quiet --python .ray/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+ray: $(RAY)
+	@.ray/bin/python -m pytest -m ray tests/e2e/test_ray.py
 
 bench: setup
 	@$(BIN)/python -m tests.bench
@@ -218,13 +232,17 @@ lock: setup
 	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml $(EXTRAS) $(UPGRADE) --output-file .venv/all.lock
 	@cp tests/kinds/requirements.lock .venv/kinds.lock
 	@cp requirements-evaluate.lock .venv/evaluate.lock
+	@cp requirements-ray.lock .venv/ray.lock
 	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) tests/kinds/requirements.in --constraint .venv/all.lock $(UPGRADE) \
 		--output-file .venv/kinds.lock
 	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml --extra evaluate --constraint .venv/all.lock $(UPGRADE) \
 		--output-file .venv/evaluate.lock
+	UV_EXTRA_INDEX_URL= $(BIN)/$(UNIVERSAL) pyproject.toml --extra ray --constraint .venv/all.lock $(UPGRADE) \
+		--output-file .venv/ray.lock
 	$(BIN)/python -m tests.split_lock .venv/all.lock --torch-cpu $(TORCH_CPU_SHA256) \
-		--beside .venv/kinds.lock tests/kinds/requirements.lock --beside .venv/evaluate.lock requirements-evaluate.lock
+		--beside .venv/kinds.lock tests/kinds/requirements.lock --beside .venv/evaluate.lock requirements-evaluate.lock \
+		--beside .venv/ray.lock requirements-ray.lock
 
 clean:
-	rm -rf .venv .demo .bench .environments .evaluate .fuzz .kinds .npm .peers .team .axe .browser build dist docs/site docs/.cache releases mlflow.db \
+	rm -rf .venv .demo .bench .environments .evaluate .fuzz .kinds .npm .peers .ray .team .axe .browser build dist docs/site docs/.cache releases mlflow.db \
 		mlartifacts

@@ -1,6 +1,6 @@
 """`make lock`, second half: part the locks into what every machine installs, and what only some need.
 
-The CUDA build of torch needs packages of its own, and so do `make kinds` and the extra `evaluate`.
+The CUDA build of torch needs packages of its own, and so do `make kinds` and the extras `evaluate` and `ray`.
 
 The CPU build of torch is on no common registry, so the digests of its wheels are given; the registry's own build goes
 with the CUDA packages into requirements-cuda.lock.

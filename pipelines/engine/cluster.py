@@ -34,8 +34,9 @@ TASK = {"num_cpus": 1, "max_retries": 10}
 """What a shard takes, and how often it is begun anew because its process or node died."""
 STORE = 256 << 20
 """Bytes of memory for shards and answers, of a cluster that is started here. What is more goes to the disk."""
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-"""Set, unless they are set already: Ray tells nobody that it was used, and its processes wait for no others."""
+VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "120"}
+"""Set, unless they are set already: Ray tells nobody that it was used, its processes wait for no others, and a node may
+take two minutes to start, as it does on a busy machine."""
 
 _works: dict[str, Work] = {}
 """What a worker does, by a digest; one at a time."""
@@ -63,10 +64,10 @@ class Cluster:
 
         Raises Unavailable where ray is not installed, or the cluster does not answer.
         """
+        for name, value in VARIABLES.items():
+            os.environ.setdefault(name, value)
         with needed("ray"):
             import ray
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
         where = address or os.environ.get(ADDRESS) or HERE
         own = {"num_cpus": processes(), "object_store_memory": STORE, "include_dashboard": False}
         try:
@@ -75,7 +76,7 @@ class Cluster:
                 ray.init(where, log_to_driver=False, logging_level="error", **(own if where == HERE else {}))
                 width = int(ray.cluster_resources().get("CPU", 0))
                 found = cls(ray, ray.remote(**TASK)(_work_on), [ray.put(work)], work.digest, max(1, width))
-            except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as problem:
+            except Exception as problem:  # a node that does not start has no type of its own
                 raise Unavailable(
                     f"the Ray cluster at {where} does not answer: {problem}"[:500],
                     mend="start it (ray start --head), mend engine.address in params.yaml, or set engine.kind to local",
