@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines import params, stage
-from pipelines.corpus import OUT, parquet
+from pipelines.corpus import OUT, parquet, streaming
 from pipelines.corpus.chat import NAME, ChatTemplate
 from pipelines.corpus.documents import Reader
 from pipelines.corpus.hub import HubReader
@@ -29,10 +29,11 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
     template = settings.corpus.chat_template
     chat = None if template is None else ChatTemplate(template)
     readers = sorted(
-        (_reader(source, root, chat) for source in settings.corpus.sources), key=lambda reader: reader.source.id
+        (_reader(source, root, chat, out) for source in settings.corpus.sources), key=lambda reader: reader.source.id
     )
     rules = Rules.read(settings.corpus, root)
     with (
+        streaming.until_done(out),
         ready(rules, settings.engine, out) as look,
         directory_beside(out) as folder,
         parquet.Writer(folder / parquet.NAME) as writer,
@@ -62,7 +63,9 @@ def _mend(summary: Summary) -> str:
     return "loosen corpus.filters in params.yaml, or move validation_fraction"
 
 
-def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path, chat: ChatTemplate | None) -> Reader:
+def _reader(
+    source: Installed | Files | RowFiles | HuggingFace, root: Path, chat: ChatTemplate | None, out: Path
+) -> Reader:
     match source:
         case Installed():
             return InstalledReader.open(source)
@@ -71,7 +74,7 @@ def _reader(source: Installed | Files | RowFiles | HuggingFace, root: Path, chat
         case RowFiles():
             return TableReader(source, root, chat)
         case HuggingFace():
-            return HubReader(source, chat)
+            return HubReader(source, chat, streaming.folder(out))
 
 
 def _rows(

@@ -23,6 +23,7 @@ class ChatTemplate:
     """A template, ready for use. Raises InputError for what is not one."""
 
     def __init__(self, source: str) -> None:
+        self.source = source
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )

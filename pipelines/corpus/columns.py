@@ -28,14 +28,15 @@ def documents_of(
     folder: str,
     where: str,
     chat: ChatTemplate | None = None,
+    first: int = 0,
 ) -> Iterator[Document]:
-    """The rows as documents named FOLDER/NUMBER, from 0. Raises InputError for a row that is none.
+    """The rows as documents named FOLDER/NUMBER, from `first` on. Raises InputError for a row that is none.
 
     where: what errors call the table that the rows are of.  chat: writes chats, where `wanted` names a column of them.
     """
     stated = licences.normal(wanted.license) if wanted.license else None
     basis: LicenceBasis = "declared" if wanted.license_column is not None else "asserted"
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows, first):
         place = f"{where}, row {number + 1}"
         if wanted.messages is not None and chat is not None:
             text = chat.render(_value(row, wanted.messages, place), f"{place}, column {wanted.messages!r}")

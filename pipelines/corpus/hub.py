@@ -1,23 +1,25 @@
 """Data sets of the Hugging Face Hub, at one commit: the one door to `datasets`.
 
 Rows are streamed, so nothing is kept in the library's cache (whose fingerprints follow paths and times, not content)
-and memory stays flat. The Hub's bytes are not checked on their way; what came is recorded by its digest instead, and a
-row that changes changes the manifest's root.
+and memory stays flat. A stage that was killed goes on from where it was (streaming.py). The Hub's bytes are not checked
+on their way; what came is recorded by its digest instead, and a row that changes changes the manifest's root.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pipelines.corpus import licences
 from pipelines.corpus.chat import ChatTemplate
 from pipelines.corpus.columns import documents_of
 from pipelines.corpus.documents import Document
+from pipelines.corpus.streaming import KeptStream, Position
 from pipelines.params import HuggingFace
 from registry import variables
 from registry.errors import CredentialsError, InputError, Unavailable
@@ -35,6 +37,8 @@ class HubReader:
     """What params.yaml asks for."""
     chat: ChatTemplate | None = None
     """Writes chats."""
+    kept: Path | None = None
+    """The folder where what came is kept until the stage has ended; None: nothing is."""
 
     @property
     def source(self) -> DataSource:
@@ -60,8 +64,9 @@ class HubReader:
             builder = load_dataset_builder(wanted.dataset, wanted.config, revision=wanted.commit)
             if hasattr(builder.config, "sample_by"):  # files of text: each is a document, not each of its lines
                 builder.config.sample_by = "document"
+            stream = KeptStream(self.kept, f"{wanted.model_dump_json()} {self.chat and self.chat.source}")
             for split in sorted(wanted.splits, key=lambda name: f"{name}/"):
-                yield from _split(builder, wanted, split, self.chat)
+                yield from _split(builder, wanted, split, self.chat, stream)
         except (DatasetsError, ValueError) as problem:
             raise InputError(
                 f"{wanted.id}: {problem}", mend="compare corpus.sources in params.yaml with the data set's page"
@@ -72,23 +77,36 @@ class HubReader:
             gc.collect()  # pyarrow's threads end with what they read for; left to the end they may abort the process
 
 
-def _split(builder: Any, wanted: HuggingFace, split: str, chat: ChatTemplate | None) -> Iterator[Document]:
+def _split(
+    builder: Any, wanted: HuggingFace, split: str, chat: ChatTemplate | None, stream: KeptStream
+) -> Iterator[Document]:
     """The documents of one split. Raises InputError where it has none."""
     where, some = f"{wanted.id}, {split}", False
-    for document in documents_of(islice(_rows(builder, split), wanted.limit), wanted, split, where, chat):
+
+    def begin(position: Position) -> tuple[Iterator[Document], Callable[[], Any]]:
+        rows = _rows(builder, split)
+        if position.state is not None:
+            rows.load_state_dict(position.state)
+        left = None if wanted.limit is None else wanted.limit - position.rows
+        documents = documents_of(islice(rows, left), wanted, split, where, chat, position.rows)
+        return documents, lambda: rows.state_dict()
+
+    for document in stream.documents(split, begin):
         some = True
         yield document
     if not some:
         raise InputError(f"{where}: it has no rows", mend="leave the split out of corpus.sources in params.yaml")
 
 
-def _rows(builder: Any, split: str) -> Iterable[Mapping[str, Any]]:
-    """The rows of one split. A file without bytes has none; the library's readers stumble over it."""
+def _rows(builder: Any, split: str) -> Any:
+    """The rows of one split, which tell their state, and go on from one.
+
+    A file without bytes has none; the library's readers stumble over it.
+    """
     try:
-        rows: Iterable[Mapping[str, Any]] = builder.as_streaming_dataset(split=split)
+        return builder.as_streaming_dataset(split=split)
     except StopIteration:
         return ()
-    return rows
 
 
 def _probe(wanted: HuggingFace) -> None:
