@@ -14,6 +14,7 @@
 #   make team    MLflow on PostgreSQL and S3, a DVC remote on S3, and a release cut with them: docs/how-to/team.md
 #   make remotes  DVC's remotes on S3, SSH, HTTP and a Hub, whole and damaged
 #   make hosts   servers on two hosts, behind a proxy, over one folder and one S3
+#   make recipes  what `glasshouse launch` prints, read by SkyPilot itself and held to Kubernetes' own schema
 #   make peers   other people's suites, held to the product: tests/peers/README.md
 #   make npm     npm's @huggingface/hub against the server; it needs node
 #   make layouts every layout of DVC projects, adopted, built, cut and verified: those that make test leaves out, too
@@ -50,7 +51,7 @@ TORCH_CPU_SHA256 := \
 	3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6
 
 .PHONY: setup torch-at-hand demo test slow bases bench fuzz get-started environments kinds layouts hosts nodes npm peers remotes team deps docs
-.PHONY: evaluate ray axe browser wheel lock clean
+.PHONY: recipes evaluate ray axe browser wheel lock clean
 
 setup: $(READY)
 
@@ -177,6 +178,12 @@ remotes: $(DRIVERS)
 
 nodes: setup
 	@$(BIN)/python -m pytest -m nodes tests/e2e/test_nodes.py
+
+# SkyPilot's packages are not those of .venv: it reads the recipes from an environment of its own.
+recipes: setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .recipes
+	@$(BIN)/uv pip install --quiet --python .recipes/bin/python skypilot kubernetes-validate
+	@$(BIN)/python -m pytest -m recipes tests/e2e/test_recipes.py
 
 # PEERS holds the suites' checkouts; SUITES and ARGUMENTS choose among them.
 PEERS ?= ../peers

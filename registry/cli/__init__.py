@@ -27,6 +27,7 @@ PANELS = {
         "doctor": "Say what this machine lacks for building, releasing and checking models.",
         "base": "Fetch and verify the model that a fine-tuning begins with.",
         "record": "Run the command of a stage of dvc.yaml; record SHA-256 of what it read and wrote.",
+        "launch": "Print a recipe that starts the training on several machines.",
     },
     "To release": {
         "init": "Make a DVC project ready to be released: show what changes, and write it.",
