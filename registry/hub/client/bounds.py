@@ -95,6 +95,7 @@ class BoundedClient(httpx2.Client):
         super().__init__(
             event_hooks={"request": [hf_request_event_hook, _keep_token], "response": [_bounded]},
             follow_redirects=True,
+            timeout=None,  # else httpx's own 5 s would stand below every law here
         )
         _endpoints.add(_origin(httpx2.URL(endpoint)))
 

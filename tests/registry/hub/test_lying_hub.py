@@ -246,3 +246,11 @@ def test_an_answer_of_many_files_is_not_too_much() -> None:
 
     with served(large) as hub:
         assert HubClient(hub.url).refs.resolve(REPO, "main") == COMMIT
+
+
+@pytest.mark.parametrize(("method", "law"), [("GET", "SILENCE"), ("HEAD", "SILENCE"), ("POST", "MAKING")])
+def test_no_other_patience_stands_below_that_of_the_laws(method: str, law: str) -> None:
+    """Where the library asks for none: a Hub hashes a large file for longer than httpx waits by itself."""
+    request = bounds.BoundedClient("https://hub.example").build_request(method, "https://hub.example/lfs/complete")
+    found = bounds._timeout(request)
+    assert {found[kind] for kind in ("read", "write", "pool")} == {getattr(bounds, law)}
