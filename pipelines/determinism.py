@@ -166,7 +166,12 @@ def check(profile: Profile) -> NumericProfile:
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second to load a compiler
     torch.set_flush_denormal(False)
     torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
-    torch.backends.cudnn.set_flags(_enabled=True, _benchmark=False, _deterministic=True)  # type: ignore[no-untyped-call]
+    torch.backends.cudnn.set_flags(  # type: ignore[no-untyped-call]
+        _enabled=True, _benchmark=False, _deterministic=True, _allow_tf32=False
+    )
+    products = torch.backends.cuda.matmul
+    products.allow_tf32 = products.allow_bf16_reduced_precision_reduction = False
+    products.allow_fp16_reduced_precision_reduction = False
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas" and "numpy" in pool["filepath"]]
     core = str(blas[0]["architecture"]) if blas else "none"
     found = {

@@ -4,8 +4,8 @@
     rms_norm        with its gradient in closed form
     loss_sum        cross-entropy; its gradient, softmax minus one at the target, is made in place on the way forward
 
-Each gives what the model's own code gives, but for rounding. All are made of operations that pass the gate, so they are
-as portable as what they replace.
+Each computes in float32, and gives what the model's own code gives, but for rounding. All are made of operations that
+pass the gate, so they are as portable as what they replace.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def attention(
     length, width = query.shape[2:]
     window = length if sliding_window is None else sliding_window
     scale = width**-0.5 if scaling is None else scaling
-    return _Attention.apply(query, key, value, scale, window), None  # type: ignore[no-untyped-call]
+    found = _Attention.apply(query.float(), key.float(), value.float(), scale, window)  # type: ignore[no-untyped-call]
+    return found.to(query.dtype), None
 
 
 class _Norm(Function):
@@ -147,7 +148,8 @@ class _Norm(Function):
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
     """weight * x / sqrt(mean(x ** 2) + epsilon), over the last dimension."""
-    return _Norm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call, no-any-return]
+    found: torch.Tensor = _Norm.apply(x.float(), weight.float(), epsilon)  # type: ignore[no-untyped-call]
+    return found.to(x.dtype)
 
 
 def _rms_norm(module: Any, hidden_states: torch.Tensor) -> torch.Tensor:

@@ -152,7 +152,7 @@ def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
     """Sum of the losses in nats of predicting rows[:, 1:] from what comes before; rows: (rows, context + 1)."""
     with attempted(model.config.model_type):
-        logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+        logits = model(input_ids=rows[:, :-1], use_cache=False).logits.float()
     if model.config._attn_implementation == fused.ATTENTION:
         return fused.loss_sum(logits.flatten(0, 1), rows[:, 1:].flatten())
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")

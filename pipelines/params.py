@@ -377,6 +377,9 @@ class Train(Section):
     """How many micro-batches those take: a power of two, and no fewer than `micro_batches`."""
     adapter: Adapter | None = None
     """What is trained beside a base; None: every parameter is trained."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """The numbers that the model computes with. `bfloat16`: each parameter is rounded from a float32 master, which is
+    what is trained, kept and released, and moments are float32. Decides bits, and needs the profile native or cuda."""
     launch: Torchrun | None = None
     """How processes are started; None: on this machine alone, one a core. Changes no bit."""
 
@@ -393,6 +396,8 @@ class Train(Section):
         for name, number in (("", self.micro_batches), ("validation_", self.validation_micro_batches)):
             if number & (number - 1):
                 raise ValueError(f"{number} {name}micro_batches is not a power of two")
+        if self.weights == "bfloat16" and self.profile == "portable":
+            raise ValueError("weights in bfloat16 go with the profile native or cuda: portable was proved in float32")
         if self.validation_micro_batches < self.micro_batches:
             raise ValueError("validation_micro_batches is less than micro_batches")
         if self.final_learning_rate > self.learning_rate:

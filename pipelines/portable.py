@@ -59,6 +59,8 @@ def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
     They are lent by DLPack: `numpy()` would forbid torch to free their memory, as it does where parameters are shared.
     """
+    if left.dtype is torch.bfloat16:  # numpy has no such numbers: float32 has them all, and the product is rounded once
+        return product(left.float(), right.float()).to(torch.bfloat16)
     return torch.from_numpy(np.matmul(np.from_dlpack(left.detach()), np.from_dlpack(right.detach())))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 from transformers import PreTrainedModel
 
@@ -69,9 +69,10 @@ def _exchanged(sent: torch.Tensor, kept: torch.Tensor, partner: int, group: Any)
     return received.add_(kept)
 
 
-def shard(model: PreTrainedModel, mesh: DeviceMesh) -> None:
+def shard(model: PreTrainedModel, mesh: DeviceMesh, numbers: torch.dtype | None = None) -> None:
     """Share the parameters of `model` among all processes: layer by layer, and what lies beside the layers.
 
+    numbers: what the model computes with, where they are not those of the parameters. Gradients are summed in float32.
     Raises InputError for a model whose file has other tensors than its parameters.
     """
     if layout_of(model).places is not None:
@@ -81,7 +82,8 @@ def shard(model: PreTrainedModel, mesh: DeviceMesh) -> None:
         )
     layers = set(model._no_split_modules or ())
     for module in [*(part for part in model.modules() if type(part).__name__ in layers), model]:
-        made = fully_shard(module, mesh=mesh)
+        policy = MixedPrecisionPolicy(param_dtype=numbers, reduce_dtype=torch.float32, cast_forward_inputs=False)
+        made = fully_shard(module, mesh=mesh, mp_policy=policy)
         assert isinstance(made, FSDPModule)
         made.set_custom_reduce_scatter(Halving())  # type: ignore[arg-type]
         made.set_gradient_divide_factor(1.0)
@@ -100,8 +102,9 @@ class ShardedTraining(Training):
         held: TokenSplit,
     ) -> None:
         self._mesh = init_device_mesh(profile.device, (place.world,))
-        shard(model, self._mesh)
+        shard(model, self._mesh, torch.bfloat16 if params.train.weights == "bfloat16" else None)
         super().__init__(params, profile, place, model, train, held)
+        self.rounds = False  # FSDP2 does: it keeps the masters, and rounds what it puts together
 
     def write(self, folder: Path | None) -> None:
         """As `Training.write`: every process writes its own rows, where process 0 says."""

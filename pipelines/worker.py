@@ -85,18 +85,21 @@ class Training:
             models.recompute(model)
         self.parameters = models.parameters(model)
         self.own = {name: rows.own(parameter) for name, parameter in self.parameters.items()}
+        self.rounds = params.train.weights == "bfloat16"
         self.layout = layout_of(model)
         self.optimizer = VectorAdamW(self.own, params.train)
 
     def load(self, folder: RunFolder, chain: Chain) -> int:
         """Take up the last checkpoint of the chain, or the first weights where none is. Returns the steps done."""
-        if not chain.entries:
+        for name, parameter in self.parameters.items() if self.rounds else ():
+            self._show(parameter, self.own[name])
+        if chain.entries:
+            folder.verify(chain.entries[-1])
+            self._read(folder.checkpoint(chain.entries[-1].step))
+        else:
             fine_tuning.begin(self.model, self.params)
-            return 0
-        entry = chain.entries[-1]
-        folder.verify(entry)
-        self._read(folder.checkpoint(entry.step))
-        return entry.step
+        self._round()
+        return chain.entries[-1].step if chain.entries else 0
 
     def write(self, folder: Path | None) -> None:
         """Write a checkpoint's files of tensors into `folder`. Every process calls this, and process 0 names one."""
@@ -129,6 +132,7 @@ class Training:
                 part.mul_(settings.clip_norm / length)
         rate = schedule.learning_rate(settings, number)
         self.optimizer.update(gradient, rate)
+        self._round()
         done = number + 1
         return {"step": done, "tokens": done * tokens, "loss": loss, "gradientNorm": length, "learningRate": rate}
 
@@ -143,6 +147,16 @@ class Training:
         with torch.no_grad():
             total = self._loss_sum(leaves, term)
         return total / (leaves * size * self.params.model.context)
+
+    def _round(self) -> None:
+        """Give the model its parameters in bfloat16, where it computes in that: rounded from their masters."""
+        for name, parameter in self.parameters.items() if self.rounds else ():
+            self._show(parameter, self.own[name].to(torch.bfloat16))
+
+    @staticmethod
+    def _show(parameter: torch.nn.Parameter, numbers: torch.Tensor) -> None:
+        parameter.grad = None
+        parameter.data = numbers
 
     def _read(self, folder: Path) -> None:
         """Take the parameters and the optimizer's state from the files in `folder`."""
@@ -165,7 +179,8 @@ class Training:
 
     def _flat(self) -> Iterator[torch.Tensor]:
         for parameter in self.parameters.values():
-            yield torch.zeros_like(parameter).flatten() if parameter.grad is None else parameter.grad.flatten()
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            yield gradient.flatten().float()
 
     def _row_sums(self, gradient: Gradient) -> torch.Tensor:
         """The sums of squares of all rows of all parameters, in their order."""

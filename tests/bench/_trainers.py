@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from pipelines.worker import Training
+
 TOKENS = 2_000_000
 RATE, DECAY, BETAS, CLIP, WARMUP, STEPS = 1e-3, 0.1, (0.9, 0.95), 1.0, 10, 1000
 
@@ -69,7 +71,8 @@ def main() -> None:
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with ExitStack() as stack:
         if kind.removesuffix("-fsdp") in determinism.PROFILES:
-            step, words = ours(kind, size, rank, world, stack)
+            training, words = ours(kind, size, rank, world, stack)
+            step: Callable[[int], Any] = training.step
         else:
             step, words = plain(kind, size, rank, world)
         number = 0
@@ -98,8 +101,8 @@ def tokens(size: Size) -> np.ndarray[Any, Any]:
     return np.random.default_rng(1).integers(0, size.vocabulary, TOKENS).astype(np.uint16)
 
 
-def ours(kind: str, size: Size, rank: int, world: int, stack: ExitStack) -> tuple[Callable[[int], Any], str]:
-    """A step of pipelines.worker, whose arithmetic holds until `stack` ends."""
+def ours(kind: str, size: Size, rank: int, world: int, stack: ExitStack) -> tuple[Training, str]:
+    """A training of pipelines.worker, whose arithmetic holds until `stack` ends."""
     name = kind.removesuffix("-fsdp")
     profile = determinism.named(name)
     determinism.apply(profile)
@@ -135,7 +138,7 @@ def ours(kind: str, size: Size, rank: int, world: int, stack: ExitStack) -> tupl
     model.initialise(made, 1)
     stack.enter_context(model.arithmetic(profile))
     count = sum(parameter.numel() for parameter in made.parameters())
-    return training.step, f"{count:,} parameters; ATen {found.capability}, numpy's OpenBLAS {found.blas_core}"
+    return training, f"{count:,} parameters; ATen {found.capability}, numpy's OpenBLAS {found.blas_core}"
 
 
 def group(world: int, rank: int) -> None:

@@ -43,6 +43,34 @@ def test_a_training_repeats_bit_for_bit(built: Project, tmp_path: Path) -> None:
     assert environment.machine.accelerator == torch.cuda.get_device_name()
 
 
+def settings(root: Path, **changed: object) -> None:
+    """Change `train` of params.yaml, and forget what was trained."""
+    params = json.loads((root / "params.yaml").read_bytes())
+    params["train"] |= changed
+    (root / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
+    shutil.rmtree(root / "build/train", ignore_errors=True)
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16"])
+def test_what_is_computed_anew_changes_no_bit(built: Project, tmp_path: Path, weights: str) -> None:
+    root = tmp_path / "place"
+    train(built, root)
+    found = []
+    for activations in ("kept", "recomputed"):
+        settings(root, weights=weights, activations=activations)
+        found.append(train(built, root))
+    assert found[0] == found[1]
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason=f"{torch.cuda.device_count()} GPUs, and two are needed")
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_two_gpus_give_the_bits_of_one(built: Project, tmp_path: Path, sharding: str) -> None:
+    root = tmp_path / "place"
+    alone = train(built, root)
+    settings(root, sharding=sharding, launch={"processes": 2})
+    assert train(built, root) == alone
+
+
 def test_it_starts_where_the_cpu_starts_and_stays_near(built: Project, tmp_path: Path) -> None:
     cuda = train(built, tmp_path / "place")
     cpu = Chain.read(built.root / "build/train/checkpoints.json")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from pipelines import params
-from pipelines.params import Corpus, Encode, Filters, Source, Tokenizer
+from pipelines.params import Corpus, Encode, Filters, Source, Tokenizer, Train
 from registry.errors import InputError
-from tests.pipelines.small_project import write_project
+from tests.pipelines.small_project import TRAIN, write_project
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = {"kind": "installed", "package": "Some_Package", "version": "1.0"}
@@ -96,6 +96,8 @@ def test_a_hub_source_that_is_not_pinned_or_licensed_is_refused(change: dict[str
         (Corpus, {"sources": [], "filters": {}, "validation_fraction": 0.1}),
         (Tokenizer, {"vocabulary": 300, "sample_bytes": 0}),
         (Encode, {"shard_tokens": 1}),
+        (Train, {**TRAIN, "weights": "bfloat16"}),
+        (Train, {**TRAIN, "launch": {"least_nodes": 2, "most_nodes": 1}}),
     ],
 )
 def test_sections_that_make_no_sense_are_refused(model: type[params.Section], value: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from pipelines.params import Model, Train
 from registry.errors import InputError
 from registry.manifest import Manifest, compare
 from registry.tensors import read_header
+from tests.conftest import ALONE
 from tests.pipelines import small_project
 from tests.pipelines.test_train import Place, place, undisturbed
 
@@ -175,6 +177,23 @@ def test_a_training_goes_on_with_another_number_of_processes_that_share(place: P
         whole = (place.out / "checkpoints/step-000006/model.safetensors").read_bytes()
         assert (made / "checkpoints/step-000006/model.safetensors").read_bytes() == whole
         subprocess.run(["rm", "-r", str(made)], check=True)
+
+
+@pytest.mark.slow
+def test_rounded_weights_have_masters_and_give_the_same_bytes_however_they_are_trained(place: Place) -> None:
+    place.set(profile="native", weights="bfloat16", steps=4)
+    alone = place.train(ALONE)
+    for step in (3, 4):
+        for path in (place.out / f"checkpoints/step-{step:06d}").iterdir():
+            path.unlink()
+    assert not compare(alone, place.train({"GLASSHOUSE_PROCESSES": "2"})), "it went on from float32 masters"
+    place.set(sharding="fsdp", activations="recomputed")
+    shutil.rmtree(place.out)
+    train_in(place, 2)
+    assert not compare(alone, Manifest.of_directory(place.out))
+    place.set(weights="float32", steps=4, sharding="none")
+    shutil.rmtree(place.out)
+    assert "checkpoints/step-000004/model.safetensors" in compare(alone, place.train(ALONE)).altered
 
 
 def gradients(made: PreTrainedModel) -> tuple[list[torch.Tensor], int]:
