@@ -164,9 +164,9 @@ def _slurm(launch: Launch) -> str:
 # sbatch this in the project's folder, which all nodes share.
 {options}
 set -euo pipefail
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=$(srun --nodes=1 --ntasks=1 --nodelist="$first" hostname --all-ip-addresses | cut -d " " -f 1)
-export {variables.MEETING}="$address:{PORT}"
+names=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+addresses=$(srun --nodes=1 --ntasks=1 --nodelist="${{names%%$'\\n'*}}" hostname --all-ip-addresses)
+export {variables.MEETING}="${{addresses%% *}}:{PORT}"
 srun --kill-on-bad-exit=0 bash -c {shlex.quote(node_script(launch, "SLURM_NODEID"))}
 """
 
@@ -175,8 +175,7 @@ def _skypilot(launch: Launch, image: str | None, volume: str) -> str:
     resources: dict[str, Any] = {"cpus": f"{launch.processes}+"} if launch.processes and not launch.gpus else {}
     if image is not None:
         resources["image_id"] = f"docker:{image}"
-    address = 'echo "$SKYPILOT_NODE_IPS" | head -n 1'
-    meeting = f'cd {SHARED}\nexport {variables.MEETING}="$({address}):{PORT}"\n'
+    meeting = f"cd {SHARED}\nexport {variables.MEETING}=\"${{SKYPILOT_NODE_IPS%%$'\\n'*}}:{PORT}\"\n"
     task = {
         "name": launch.name,
         "num_nodes": launch.most,

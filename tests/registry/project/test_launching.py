@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -70,6 +71,32 @@ def test_what_is_printed_is_what_shells_and_parsers_take(form: Form, launch: Lau
         assert service["spec"]["selector"] == pod["metadata"]["labels"]
         assert pod["spec"]["subdomain"] == service["metadata"]["name"] == "train"
         assert job["spec"]["completionMode"] == "Indexed" and job["spec"]["completions"] == 4
+
+
+STAND_INS = {
+    "scontrol": "echo node-a; sleep 0.1; echo node-b",
+    "srun": 'while [[ $1 == --* ]]; do [[ $1 == --nodelist=* ]] && echo "$1" >> asked; shift; done; exec "$@"',
+    "hostname": "echo 10.0.0.1 10.0.0.2",
+    "python3": 'mkdir -p "$3/bin"; printf "#!/bin/bash\\necho pip >> asked" > "$3/bin/pip"; chmod +x "$3/bin/pip"',
+    "dvc": 'echo "dvc $*"',
+    "work": 'echo "work $*"; echo "$GLASSHOUSE_MEETING"',
+}
+"""Programs of a cluster's nodes, as far as the recipe needs them."""
+
+
+@pytest.mark.parametrize(("number", "does"), [("0", ["dvc repro train"]), ("1", ["work a b", "10.0.0.1:29400"])])
+def test_each_node_does_its_part(number: str, does: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, code in STAND_INS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{code}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    seen = {"PATH": path, "HOME": str(tmp_path), "SLURM_JOB_NODELIST": "node-[a-b]", "SLURM_NODEID": number}
+    text = launching.recipe("slurm", replace(LAUNCH, command="work 'a' b"))
+    for _ in range(2):  # the packages are installed once
+        done = subprocess.run(["bash", "-c", text], env=seen, cwd=tmp_path, text=True, capture_output=True, check=True)
+        assert done.stdout.splitlines() == does
+    assert (tmp_path / "asked").read_text().split() == ["--nodelist=node-a", "pip", "pip", "--nodelist=node-a"]
 
 
 @settings(max_examples=50, deadline=None)
