@@ -109,7 +109,8 @@ def nodes(project: Path, tmp_path: Path) -> Iterator[list[Node]]:
         for node in made:
             node.die(silently=False)
             for process in node.processes:
-                process.communicate()
+                with process:
+                    process.kill()
             ip("netns", "delete", node.name)
 
 
