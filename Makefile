@@ -129,7 +129,9 @@ $(RAY): requirements-ray.lock $(READY)
 ray: $(RAY)
 	@.ray/bin/python -m pytest -m ray tests/e2e/test_ray.py
 
-bench: setup
+# Beside Ray, what the engines of data are compared with, in the newest version.
+bench: $(RAY)
+	@$(BIN)/uv pip install --quiet --python .ray/bin/python --no-deps datatrove loguru humanize multiprocess
 	@$(BIN)/python -m tests.bench
 
 layouts: setup

@@ -35,8 +35,9 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Which extras the code at a path may import from, besides what the bare command needs. The longest path decides."""
 
-FOREIGN = "tests/kinds/scripts/"
-"""Programs of other projects: each says in a requirements.txt of its own what it needs."""
+FOREIGN = ("tests/kinds/scripts/", "tests/bench/_peers/")
+"""Programs of other projects, each of which says in a requirements.txt of its own what it needs; and programs that run
+other projects, which the Makefile installs."""
 
 
 def lies_in(room: str, path: str) -> bool:
