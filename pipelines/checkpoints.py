@@ -23,9 +23,10 @@ from registry.files import directory_beside, write_atomic
 from registry.records.checkpoint_chain import Chain, Checkpoint, FileDigests
 from registry.records.record import Record, Sha256
 from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, TrainingFolder
-from registry.tensors import tensors_digest
 
 MAX_LINE = 4096
+Write = Callable[[Path], Mapping[str, FileDigests]]
+"""Called with a folder, where it leaves files of tensors. What it wrote, by the files' names."""
 
 
 class State(Record):
@@ -41,25 +42,25 @@ class State(Record):
 class RunFolder(TrainingFolder):
     """Where one training keeps what it made, and goes on from."""
 
-    def save(self, chain: Chain, write: Callable[[Path], None], *, step: int, end: int, loss: float | None) -> Chain:
+    def save(self, chain: Chain, write: Write, *, step: int, end: int, loss: float | None) -> Chain:
         """Keep a checkpoint: `write` puts WEIGHTS and OPTIMIZER into the folder it gets. Returns the longer chain.
 
         Each file is written beside, flushed and renamed, the chain last, so whatever the chain names is whole.
         """
         target = self.checkpoint(step)
         with directory_beside(target) as folder:
-            write(folder)
-            for name in (WEIGHTS, OPTIMIZER):
-                (folder / name).chmod(0o644)
+            digests = write(folder)
             longer = chain.extended(
                 step=step,
-                weights=_digests(folder / WEIGHTS),
-                optimizer=_digests(folder / OPTIMIZER),
+                weights=digests[WEIGHTS],
+                optimizer=digests[OPTIMIZER],
                 end=end,
                 loss=loss,
             )
             lines = b"".join(self._metric_lines()[:step])
-            write_atomic(folder / STATE, State(entry=longer.entries[-1], metrics=sha256_bytes(lines)).to_bytes())
+            (folder / STATE).write_bytes(State(entry=longer.entries[-1], metrics=sha256_bytes(lines)).to_bytes())
+            for name in (WEIGHTS, OPTIMIZER, STATE):
+                (folder / name).chmod(0o644)
         self.flush_metrics()
         write_atomic(self.chain, longer.to_bytes())
         return longer
@@ -141,7 +142,3 @@ class RunFolder(TrainingFolder):
         for path in self.root.glob(".*"):  # what write_atomic had begun
             if path.is_file():
                 path.unlink()
-
-
-def _digests(path: Path) -> FileDigests:
-    return FileDigests(file=sha256_file(path), tensors=tensors_digest(path))

@@ -8,7 +8,6 @@ Law: the file that `save` writes is that of `safetensors.torch.save_file` with t
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,12 +22,7 @@ from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, WriteIte
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from pipelines import rows
-
-NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
-"""What safetensors calls the types that we write."""
-ALIGNED = 8
-"""The header takes a multiple of so many bytes."""
+from pipelines import rows, tensor_files
 
 
 def save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -65,7 +59,7 @@ class SafetensorsWriter(StorageWriter):
     def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
         """In one process: write the header, and tell the others where each tensor begins."""
         items = {item.index.fqn: item for plan in plans for item in plan.items}
-        header, starts = layout({name: _described(item) for name, item in items.items()})
+        header, starts = tensor_files.layout({name: _described(item) for name, item in items.items()})
         end = max((starts[name] + _size(item) for name, item in items.items()), default=len(header))
         with self.path.open("xb") as file:
             file.write(header)
@@ -83,7 +77,7 @@ class SafetensorsWriter(StorageWriter):
                 row = math.prod(item.tensor_data.size[1:]) * data.element_size()
                 before = item.tensor_data.chunk.offsets[0] * row if item.tensor_data.size else 0
                 file.seek(plan.storage_data[item.index.fqn] + before)
-                file.write(data.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().data)
+                file.write(tensor_files.data(data))
                 done.append(WriteResult(item.index, data.numel() * data.element_size(), None))
         future: Future[list[WriteResult]] = Future()
         future.set_result(done)
@@ -100,24 +94,6 @@ class SafetensorsWriter(StorageWriter):
     def storage_meta(self) -> StorageMeta | None:
         """Nothing is told."""
         return None
-
-
-def layout(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[bytes, dict[str, int]]:
-    """The header of a file with those tensors, and where in the file each begins.
-
-    Wider types come first, and then names in their order: as the safetensors library lays them out.
-    """
-    said: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    ordered = sorted(tensors.items(), key=lambda named: (-named[1][0].itemsize, named[0]))
-    start = 0
-    for name, (dtype, shape) in ordered:
-        end = start + math.prod(shape) * dtype.itemsize
-        said[name] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
-        start = end
-    text = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % ALIGNED)
-    header = len(text).to_bytes(8, "little") + text
-    return header, {name: len(header) + said[name]["data_offsets"][0] for name, _ in ordered}
 
 
 def _described(item: WriteItem) -> tuple[torch.dtype, tuple[int, ...]]:

@@ -13,6 +13,7 @@ Law: the same bits as one process. No process ever holds the gradients of more t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 from transformers import PreTrainedModel
 
-from pipelines import norm, reduce, rows, shard_files
+from pipelines import norm, reduce, rows, shard_files, tensor_files
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
 from pipelines.layout import layout_of
@@ -31,6 +32,7 @@ from pipelines.params import Params
 from pipelines.tokens import TokenSplit
 from pipelines.worker import Gradient, Training
 from registry.errors import InputError
+from registry.records.checkpoint_chain import FileDigests
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 
@@ -106,12 +108,13 @@ class ShardedTraining(Training):
         super().__init__(params, profile, place, model, train, held)
         self.rounds = False  # FSDP2 does: it keeps the masters, and rounds what it puts together
 
-    def write(self, folder: Path | None) -> None:
-        """As `Training.write`: every process writes its own rows, where process 0 says."""
+    def write(self, folder: Path | None) -> Mapping[str, FileDigests]:
+        """As `Training.write`: every process writes its own rows, where process 0 says, which then reads the files."""
         said = [str(folder)]
         dist.broadcast_object_list(said)
         for name, tensors in ((WEIGHTS, self._shared(self.weights())), (OPTIMIZER, self._moments())):
             shard_files.save(tensors, Path(said[0]) / name)
+        return {} if folder is None else tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER)
 
     def _read(self, folder: Path) -> None:
         shard_files.fill(dict(self.parameters), folder / WEIGHTS)

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from transformers import PreTrainedModel
 
-from pipelines import fine_tuning, norm, reduce, rows, schedule
+from pipelines import fine_tuning, norm, reduce, rows, schedule, tensor_files
 from pipelines import model as models
 from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder
@@ -32,7 +32,7 @@ from pipelines.tokens import TokenSplit
 from registry import canonical
 from registry.errors import GlasshouseError, InputError, Refused, VerificationError
 from registry.records import order
-from registry.records.checkpoint_chain import Chain
+from registry.records.checkpoint_chain import Chain, FileDigests
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 Gradient = Mapping[str, torch.Tensor]
@@ -101,14 +101,15 @@ class Training:
         self._round()
         return chain.entries[-1].step if chain.entries else 0
 
-    def write(self, folder: Path | None) -> None:
-        """Write a checkpoint's files of tensors into `folder`. Every process calls this, and process 0 names one."""
-        if folder is not None:
-            from safetensors.torch import save_file
+    def write(self, folder: Path | None) -> Mapping[str, FileDigests]:
+        """Write a checkpoint's files of tensors into `folder`. Every process calls this, and process 0 names one.
 
-            save_file(self.weights(), folder / WEIGHTS, metadata={"format": "pt"})
-            state = self.layout.stored_state(self.optimizer.state())
-            save_file(state, folder / OPTIMIZER, metadata={"format": "pt"})
+        Returns the digests of the files by name, in process 0.
+        """
+        if folder is None:
+            return {}
+        state = self.layout.stored_state(self.optimizer.state())
+        return tensor_files.save({folder / WEIGHTS: self.weights(), folder / OPTIMIZER: state})
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The parameters as they lie in a file, by name."""

@@ -14,7 +14,7 @@ import hashlib
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -134,7 +134,17 @@ def tensors_digest(*paths: Path) -> str:
         if twice := found.keys() & more.keys():
             _refuse(path, f"tensor {min(twice)!r} stands in another file, too")
         found |= more
-    return canonical.digest(found)
+    return joined(found)
+
+
+def joined(digests: Mapping[str, str]) -> str:
+    """The `tensors_digest` of tensors with those `digests`, by name."""
+    return canonical.digest(dict(digests))
+
+
+def begun(dtype: str, shape: Sequence[int]) -> hashlib._Hash:
+    """The digest of a tensor of that type and shape, to be given its bytes."""
+    return hashlib.sha256(canonical.dumps([dtype, list(shape)]))
 
 
 def values(stream: BinaryIO, tensor: Tensor) -> Iterator[tuple[float, ...]]:
@@ -162,7 +172,7 @@ def numbers(dtype: str, data: bytes) -> tuple[float, ...]:
 
 
 def _digest(stream: BinaryIO, tensor: Tensor) -> str:
-    digest = hashlib.sha256(canonical.dumps([tensor.dtype, list(tensor.shape)]))
+    digest = begun(tensor.dtype, tensor.shape)
     for data in _pieces(stream, tensor, CHUNK):
         digest.update(data)
     return digest.hexdigest()

@@ -2,19 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 
-from pipelines.checkpoints import RunFolder
+from pipelines import tensor_files
+from pipelines.checkpoints import RunFolder, Write
 from registry.errors import DigestMismatch
 from registry.manifest import Manifest
-from registry.records.checkpoint_chain import Chain, ProfileName
+from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 STEPS = (0, 1, 2, 4, 6)
@@ -26,10 +26,9 @@ def tensors(step: int) -> dict[str, dict[str, torch.Tensor]]:
     return {WEIGHTS: {"w": weights}, OPTIMIZER: {"w.exp_avg": weights * 2, "w.step": torch.tensor(float(step))}}
 
 
-def writing(step: int) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        for name, named in tensors(step).items():
-            save_file(named, folder / name, metadata={"format": "pt"})
+def writing(step: int) -> Write:
+    def write(folder: Path) -> Mapping[str, FileDigests]:
+        return tensor_files.save({folder / name: named for name, named in tensors(step).items()})
 
     return write
 

@@ -10,15 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from pipelines import determinism, model, norm, shard_files, sharded
+from pipelines import determinism, model, norm, sharded
 from pipelines.adamw import VectorAdamW
 from pipelines.params import Model, Train
 from registry.errors import InputError
 from registry.manifest import Manifest, compare
-from registry.tensors import read_header
 from tests.conftest import ALONE
 from tests.pipelines import small_project
 from tests.pipelines.test_train import Place, place, undisturbed
@@ -71,24 +69,6 @@ def test_the_halves_are_added_in_the_order_that_is_written_down() -> None:
     squares = [float(number) for number in (numbers * numbers)[0]]
     wanted = ((squares[0] + squares[3]) + (squares[2] + squares[5])) + (squares[1] + squares[4])
     assert float(norm.row_sums(numbers)[0]) == wanted
-
-
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
-SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
-KINDS = st.sampled_from([torch.float32, torch.bfloat16])
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.dictionaries(NAMES, st.tuples(KINDS, SHAPES), max_size=6))
-def test_the_header_is_that_of_the_safetensors_library(
-    tmp_path_factory: pytest.TempPathFactory, told: dict[str, tuple[torch.dtype, tuple[int, ...]]]
-) -> None:
-    path = tmp_path_factory.mktemp("header") / "model.safetensors"
-    tensors = {name: torch.zeros(shape, dtype=dtype) for name, (dtype, shape) in told.items() if name != "__metadata__"}
-    save_file(tensors, path, metadata={"format": "pt"})
-    header, starts = shard_files.layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()})
-    assert path.read_bytes().startswith(header)
-    assert starts == {tensor.name: tensor.start for tensor in read_header(path)}
 
 
 WORKER = """
