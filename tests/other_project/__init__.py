@@ -82,6 +82,7 @@ def new_project(root: Path) -> Project:
     }  # fmt: skip
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (root / ".gitignore").write_text("/out\n/releases\n__pycache__\n")
+    (root / ".dvcignore").write_text("__pycache__\n")
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n")
