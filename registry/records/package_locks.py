@@ -13,7 +13,6 @@ option, no address, no other file; or it raises. `pinned` raises Malformed, or g
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -146,6 +145,8 @@ def _text(data: bytes, name: str) -> str:
 
 
 def _toml(data: bytes, name: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(_text(data, name))
     except (ValueError, RecursionError) as problem:

@@ -71,6 +71,12 @@ _PLAIN_LINE = re.compile(
 """A line whose strings need no escape, whose path `check_path` allows at first sight, and that has no further field."""
 
 
+_END = re.compile(
+    rb'"sha256":"([0-9a-f]{64})","source":"[^"\\]{1,2000}","use":"(' + "|".join(get_args(Use)).encode() + rb')"\}\Z'
+)
+"""How a line ends, for the keys of a row are sorted. Within a text the quotes would be escaped."""
+
+
 def iter_rows(stream: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
     """Each row in `stream` with its leaf, one at a time; errors call it `name`.
 
@@ -84,6 +90,19 @@ def iter_plain(stream: BinaryIO, name: str) -> Iterator[tuple[Row | PlainRow, by
     """`iter_rows`, five times as fast: a row that says nothing unusual is only looked at for what is counted."""
     for number, line in iter_leaves(stream):
         yield PlainRow.of(line) or strict(line, name, number), line
+
+
+def iter_uses(stream: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
+    """(use, SHA-256) of each row: of the end of its line where that tells them, of a source without an escape in it.
+
+    Raises as `iter_rows` does, but for a line that only begins unlike a row.
+    """
+    for number, line in iter_leaves(stream):
+        if found := _END.search(line):
+            yield found[2].decode(), found[1].decode()
+        else:
+            row = strict(line, name, number)
+            yield row.use, row.sha256
 
 
 def strict(leaf: bytes, name: str, number: int) -> Row:

@@ -1,7 +1,9 @@
 """registry.records.data_manifest: rows, their root, and what does not belong to them."""
 
+import io
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.digest import sha256_bytes
-from registry.errors import InputError, VerificationError
+from registry.errors import InputError, Malformed, VerificationError
 from registry.merkle import root
 from registry.records import data_manifest
 from registry.records.data_manifest import ROWS, SUMMARY, DataSource, Summary
 from registry.records.data_row import Row
-from registry.records.row_lines import PlainRow
+from registry.records.row_lines import PlainRow, iter_uses
 
 SOURCES = (
     DataSource(id="files:notes", kind="files", license="MIT", url="https://example.org/notes"),
@@ -237,11 +239,19 @@ def test_bounds_are_told_alike(more: dict[str, Any]) -> None:
 
 
 def agrees(line: bytes) -> None:
-    """Where a line is told at first sight, it is a row, and the same one."""
+    """Where a line is told at first sight, it is a row, and the same one; and its end tells what it is used for."""
     told = PlainRow.of(line)
     if told is not None:
         found = Row.from_canonical(line, name="row")
         assert told == tuple(getattr(found, name) for name in PlainRow._fields)
+    with suppress(Malformed):
+        found = Row.from_canonical(line, name="row")
+        assert list(iter_uses(io.BytesIO(line + b"\n"), "rows")) == [(found.use, found.sha256)]
+
+
+@pytest.mark.parametrize("source", ['a"b', "a\\b", '","use":"train"}', "é"])
+def test_what_a_row_is_used_for_is_told_whatever_its_texts_hold(source: str) -> None:
+    agrees(row(source, 'a"sha256":"b', 3, "validation").to_bytes())
 
 
 def test_rows_as_nearly_all_are_are_told_at_first_sight() -> None:
