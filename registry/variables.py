@@ -18,8 +18,8 @@ KEY_PASSWORD = "GLASSHOUSE_KEY_PASSWORD"
 TRACEBACK = "GLASSHOUSE_TRACEBACK"
 """`1`: a fault that nobody expected shows where it happened."""
 REHASH = "GLASSHOUSE_REHASH"
-"""`1`: every file is hashed again, also one that did not change since it was: as by --rehash. Set for the source of an
-audit."""
+"""`1`: every file is hashed again, also one that did not change since it was: as by --rehash; and no answer is read
+that a killed stage kept. Set for the source of an audit."""
 TRACKING = "GLASSHOUSE_TRACKING"
 """`off`: stages log nothing to MLflow."""
 PROCESSES = "GLASSHOUSE_PROCESSES"

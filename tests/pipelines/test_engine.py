@@ -25,6 +25,7 @@ from pipelines.engine.kept import KeptAnswers
 from pipelines.engine.local import Alone, Processes
 from pipelines.engine.work import TASKS, Answer, answers
 from pipelines.params import EngineSettings
+from registry import variables
 from registry.errors import DigestMismatch, InputError, Malformed, Unavailable
 from registry.manifest import Manifest
 from registry.records import data_manifest
@@ -73,6 +74,14 @@ def test_a_process_that_is_killed_is_told_and_what_was_answered_is_kept(tmp_path
         assert list(answers(counting, SHARDS, kept)) == TURNED
     assert len(counting.begun) <= len(SHARDS) / 2
     assert not list(tmp_path.iterdir())
+
+
+def test_an_audit_reads_no_answer_that_a_source_brings_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = KeptAnswers(tmp_path, "about")
+    kept.write(kept.place(SHARDS[0]), b"forged")
+    assert list(answers(Counting(), SHARDS[:1], kept)) == [b"forged"]
+    monkeypatch.setenv(variables.REHASH, "1")
+    assert list(answers(Counting(), SHARDS[:1], kept)) == TURNED[:1]
 
 
 class Counting:
