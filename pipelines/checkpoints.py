@@ -25,8 +25,10 @@ from registry.records.record import Record, Sha256
 from registry.records.training_folder import OPTIMIZER, STATE, WEIGHTS, TrainingFolder
 
 MAX_LINE = 4096
-Write = Callable[[Path], Mapping[str, FileDigests]]
-"""Called with a folder, where it leaves files of tensors. What it wrote, by the files' names."""
+Write = Callable[[Path | None], Mapping[str, FileDigests]]
+"""Called with a folder, where it leaves files of tensors. What it wrote, by the files' names.
+
+Every process of a training calls its own. Process 0 names the folder, and alone is told."""
 
 
 class State(Record):

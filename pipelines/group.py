@@ -67,14 +67,26 @@ def joined(profile: Profile, place: WorkerRank, launch: Torchrun | None = None) 
             time.sleep(POLL_SECONDS)
         yield
         return
-    with _process_group(profile, place, store, launch.patience if launch else PATIENCE):
+    with _process_group(profile, place, store, patience(launch)):
         yield
     if place.rank == 0:
         store.set(OVER, "")
 
 
+def beside(launch: Torchrun | None) -> Any:
+    """A second group of the same processes, on their CPUs, for what a thread of each does beside the training."""
+    import torch.distributed as dist
+
+    return dist.new_group(backend="gloo", timeout=timedelta(seconds=patience(launch)))
+
+
+def patience(launch: Torchrun | None) -> int:
+    """Seconds of silence after which a process takes another one for lost."""
+    return launch.patience if launch else PATIENCE
+
+
 @contextmanager
-def _process_group(profile: Profile, place: WorkerRank, store: Any, patience: int) -> Iterator[None]:
+def _process_group(profile: Profile, place: WorkerRank, store: Any, seconds: int) -> Iterator[None]:
     if place.world == 1:
         yield
         return
@@ -82,7 +94,7 @@ def _process_group(profile: Profile, place: WorkerRank, store: Any, patience: in
 
     backend = "nccl" if profile.device == "cuda" else "gloo"
     dist.init_process_group(
-        backend, store=store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=patience)
+        backend, store=store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=seconds)
     )
     try:
         yield

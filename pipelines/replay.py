@@ -85,6 +85,7 @@ def _replay(
     settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile, tasks: Sequence[Task]
 ) -> None:
     from pipelines import fine_tuning, model, worker
+    from pipelines.keeping import Keeper
     from pipelines.tokens import TokenSplit
 
     learned, held = (TokenSplit.open(train.TOKENS, split) for split in ("train", "validation"))
@@ -104,7 +105,8 @@ def _replay(
                     folder.append_metrics(figures)
         if place.rank == 0:
             _describe(folder, numeric, settings)
-        worker.keep(state, folder, chain, task.until, loss)
+        with Keeper(folder, chain, first=place.rank == 0) as keeper:
+            worker.keep(state, keeper, task.until, loss)
 
 
 def _chain(path: Path, plan: Chain) -> Chain:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from safetensors import safe_open
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
 from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, WriteItem
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
@@ -25,9 +27,15 @@ from torch.futures import Future
 from pipelines import rows, tensor_files
 
 
-def save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write `tensors` to `path`, a new file that all processes see. Every process calls this, with its own rows."""
-    dcp.save(dict(tensors), storage_writer=SafetensorsWriter(path))  # type: ignore[attr-defined]
+def save(tensors: Mapping[str, torch.Tensor], path: Path, group: dist.ProcessGroup) -> None:
+    """Write `tensors` to `path`, a new file that all processes see. Every process of `group` calls this, with its rows.
+
+    Raises, in each of them, what went wrong in the first that failed.
+    """
+    try:
+        dcp.save(dict(tensors), storage_writer=SafetensorsWriter(path), process_group=group)  # type: ignore[attr-defined]
+    except CheckpointException as problem:
+        raise problem.failures[min(problem.failures)][0] from problem
 
 
 def fill(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -24,11 +24,14 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 from transformers import PreTrainedModel
 
-from pipelines import norm, reduce, rows, shard_files, tensor_files
+from pipelines import group, norm, reduce, rows, shard_files, tensor_files
+from pipelines.checkpoints import Write
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
+from pipelines.keeping import copied
 from pipelines.layout import layout_of
 from pipelines.params import Params
+from pipelines.tensor_files import Tensors
 from pipelines.tokens import TokenSplit
 from pipelines.worker import Gradient, Training
 from registry.errors import InputError
@@ -104,21 +107,29 @@ class ShardedTraining(Training):
         held: TokenSplit,
     ) -> None:
         self._mesh = init_device_mesh(profile.device, (place.world,))
+        self._beside = DeviceMesh.from_group(group.beside(params.train.launch), "cpu")
         shard(model, self._mesh, torch.bfloat16 if params.train.weights == "bfloat16" else None)
         super().__init__(params, profile, place, model, train, held)
         self.rounds = False  # FSDP2 does: it keeps the masters, and rounds what it puts together
 
-    def write(self, folder: Path | None) -> Mapping[str, FileDigests]:
-        """As `Training.write`: every process writes its own rows, where process 0 says, which then reads the files."""
-        said = [str(folder)]
-        dist.broadcast_object_list(said)
-        for name, tensors in ((WEIGHTS, self._shared(self.weights())), (OPTIMIZER, self._moments())):
-            shard_files.save(tensors, Path(said[0]) / name)
-        return {} if folder is None else tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER)
+    def snapshot(self) -> Write:
+        """As `Training.snapshot`: each process writes its rows, where process 0 says, which then reads the files."""
+        state = {name: copied(kinds) for name, kinds in self.optimizer.state().items()}
+        own = {name: self._of_all(name, tensor, self._beside) for name, tensor in copied(self.own).items()}
+        files = {WEIGHTS: own, OPTIMIZER: self._moments(state, self._beside)}
+
+        def write(folder: Path | None) -> Mapping[str, FileDigests]:
+            said, all_ = [str(folder)], self._beside.get_group()
+            dist.broadcast_object_list(said, group=all_)
+            for name, tensors in files.items():
+                shard_files.save(tensors, Path(said[0]) / name, all_)
+            return {} if folder is None else tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER)
+
+        return write
 
     def _read(self, folder: Path) -> None:
         shard_files.fill(dict(self.parameters), folder / WEIGHTS)
-        shard_files.fill(self._moments(), folder / OPTIMIZER)
+        shard_files.fill(self._moments(self.optimizer.state(), self._mesh), folder / OPTIMIZER)
 
     def _summed(self, number: int) -> tuple[Gradient, float]:
         trees = {name: reduce.TreeSum() for name in self.own}
@@ -158,19 +169,16 @@ class ShardedTraining(Training):
             tree.add(loss.clone())
         return float(tree.total())
 
-    def _shared(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name: self._of_all(name, tensor) for name, tensor in tensors.items()}
-
-    def _moments(self) -> dict[str, torch.Tensor]:
+    def _moments(self, states: Mapping[str, Tensors], mesh: DeviceMesh) -> Tensors:
         return {
-            f"{name}.{key}": self._of_all(name, tensor) if tensor.ndim else tensor
-            for name, state in self.optimizer.state().items()
+            f"{name}.{key}": self._of_all(name, tensor, mesh) if tensor.ndim else tensor
+            for name, state in states.items()
             for key, tensor in state.items()
         }
 
-    def _of_all(self, name: str, tensor: torch.Tensor) -> DTensor:
+    def _of_all(self, name: str, tensor: torch.Tensor, mesh: DeviceMesh) -> DTensor:
         """The tensor of which `tensor` are the rows that are here, as those of the parameter `name`."""
         parameter = self.parameters[name]
         return DTensor.from_local(
-            tensor, self._mesh, [Shard(0)], run_check=False, shape=parameter.shape, stride=parameter.stride()
+            tensor, mesh, [Shard(0)], run_check=False, shape=parameter.shape, stride=parameter.stride()
         )

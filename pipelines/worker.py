@@ -23,9 +23,10 @@ from transformers import PreTrainedModel
 from pipelines import fine_tuning, norm, reduce, rows, schedule, tensor_files
 from pipelines import model as models
 from pipelines.adamw import VectorAdamW
-from pipelines.checkpoints import RunFolder
+from pipelines.checkpoints import RunFolder, Write
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
+from pipelines.keeping import Keeper, copied
 from pipelines.layout import layout_of
 from pipelines.params import Params
 from pipelines.tokens import TokenSplit
@@ -101,19 +102,22 @@ class Training:
         self._round()
         return chain.entries[-1].step if chain.entries else 0
 
-    def write(self, folder: Path | None) -> Mapping[str, FileDigests]:
-        """Write a checkpoint's files of tensors into `folder`. Every process calls this, and process 0 names one.
+    def snapshot(self) -> Write:
+        """Copy what a checkpoint holds, as it is now. Every process calls this, and then what it returns.
 
-        Returns the digests of the files by name, in process 0.
+        That writes the copy, in any thread, whatever the training does meanwhile.
         """
-        if folder is None:
-            return {}
-        state = self.layout.stored_state(self.optimizer.state())
-        return tensor_files.save({folder / WEIGHTS: self.weights(), folder / OPTIMIZER: state})
+        if self.place.rank > 0:
+            return lambda _: {}
+        own = copied(self.own)
+        state = {name: copied(kinds) for name, kinds in self.optimizer.state().items()}
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The parameters as they lie in a file, by name."""
-        return self.layout.stored(self.own)
+        def write(folder: Path | None) -> Mapping[str, FileDigests]:
+            assert folder is not None
+            weights, moments = self.layout.stored(own), self.layout.stored_state(state)
+            return tensor_files.save({folder / WEIGHTS: weights, folder / OPTIMIZER: moments})
+
+        return write
 
     def step(self, number: int) -> Mapping[str, float]:
         """Do step `number` (0, 1, ...) and return its figures."""
@@ -227,17 +231,19 @@ def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance:
     """
     settings, first = training.settings, training.place.rank == 0
     advance(done, math.nan)
-    if not chain.entries:
-        chain = keep(training, folder, chain, 0, None)
-    for figures in _steps(training, done):
-        done = int(figures["step"])
-        if first:
-            folder.append_metrics(figures)
-        if schedule.is_checkpoint(settings, done):
-            chain = keep(training, folder, chain, done, figures["loss"])
-        if first:
-            advance(done, figures["loss"])
-    return chain
+    with Keeper(folder, chain, first=first) as keeper:
+        if not chain.entries:
+            keep(training, keeper, 0, None)
+        for figures in _steps(training, done):
+            keeper.look()
+            done = int(figures["step"])
+            if first:
+                folder.append_metrics(figures)
+            if schedule.is_checkpoint(settings, done):
+                keep(training, keeper, done, figures["loss"])
+            if first:
+                advance(done, figures["loss"])
+        return keeper.wait()
 
 
 def _steps(training: Training, done: int) -> Iterator[dict[str, float]]:
@@ -248,12 +254,9 @@ def _steps(training: Training, done: int) -> Iterator[dict[str, float]]:
         yield figures
 
 
-def keep(training: Training, folder: RunFolder, chain: Chain, done: int, loss: float | None) -> Chain:
-    """Keep a checkpoint; the longer chain, in process 0."""
-    if training.place.rank > 0:
-        training.write(None)
-        return chain
-    return folder.save(chain, training.write, step=done, end=done * training.settings.rows, loss=loss)
+def keep(training: Training, keeper: Keeper, done: int, loss: float | None) -> None:
+    """Have the state kept as the checkpoint after `done` steps. It is copied here, and written beside the training."""
+    keeper.keep(training.snapshot(), step=done, end=done * training.settings.rows, loss=loss)
 
 
 def agree(folder: RunFolder, recipe: Chain, place: WorkerRank) -> Chain:

@@ -1,7 +1,7 @@
 """Trainings that a benchmark starts and stops: `python -m tests.bench._trainers KIND SIZE`, RANK and WORLD_SIZE set.
 
-Says `ready` and what it computes with; then for each line `n` of its standard input does n steps, and says their
-seconds. Kinds:
+Says `ready` and what it computes with; then for each line `n` of its standard input does n steps, and says the
+seconds that its processor worked. Kinds:
 
     portable, native      pipelines.worker under that profile, as `python -m pipelines.train` runs it
     plain                 a loop as nanoGPT has it, over the same model written in torch; THREADS threads
@@ -11,13 +11,20 @@ seconds. Kinds:
     plain-fsdp            the plain loop, FSDP2 over gloo as torch has it, a micro-batch at a time
     plain-fsdp-tree       the same, its gradients summed by pipelines.sharded and pipelines.reduce
 
-For a line `memory` it says the most bytes that it ever held.
+For a line `memory` it says the most bytes that it ever held. A training of pipelines.worker also takes these, and says
+the seconds that its processor worked:
+
+    keep        a checkpoint, waited for
+    begin       a step, and a checkpoint of which only the beginning is waited for
+    save        torch.save of what this process has of the same state, flushed
+    clean       what those wrote is removed
 """
 
 from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -70,22 +77,66 @@ def main() -> None:
     kind, size = sys.argv[1], SIZES[sys.argv[2]]
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with ExitStack() as stack:
+        more: dict[str, Callable[[], object]] = {}
         if kind.removesuffix("-fsdp") in determinism.PROFILES:
             training, words = ours(kind, size, rank, world, stack)
             step: Callable[[int], Any] = training.step
+            more = keeping(training, stack)
         else:
             step, words = plain(kind, size, rank, world)
         number = 0
         print(f"ready {words}", flush=True)
-        for line in sys.stdin:
-            if line.strip() == "memory":
+        for line in map(str.strip, sys.stdin):
+            if line == "memory":
                 print(peak(), flush=True)
                 continue
-            started = time.perf_counter()
-            for _ in range(int(line)):
+            started = time.process_time()
+            for _ in range(int(line) if line.isdecimal() else line == "begin"):
                 step(number)
                 number += 1
-            print(time.perf_counter() - started, flush=True)
+            if line in more:
+                more[line]()
+            print(time.process_time() - started, flush=True)
+
+
+def keeping(training: Training, stack: ExitStack) -> dict[str, Callable[[], object]]:
+    """What a training does about its checkpoints, by what it is told."""
+    import torch
+
+    from pipelines import worker
+    from pipelines.checkpoints import RunFolder
+    from pipelines.keeping import Keeper
+    from registry.records.checkpoint_chain import Chain, ProfileName
+
+    root, rank = Path(f"{os.environ['MEETING']}-train"), training.place.rank
+    folder, own = RunFolder(root), root / f"state-{rank}.pt"
+    chain = Chain(tokens="a" * 64, recipe="b" * 64, profile=ProfileName(name="any", digest="c" * 64), entries=())
+    if rank == 0:
+        folder.resume(chain)
+    keeper = stack.enter_context(Keeper(folder, chain, first=rank == 0))
+
+    def begin() -> None:
+        worker.keep(training, keeper, 0, None)
+
+    def keep() -> None:
+        begin()
+        keeper.wait()
+
+    def save() -> None:
+        shares = type(training) is not worker.Training
+        if rank == 0 or shares:
+            with own.open("wb") as file:
+                torch.save({"model": training.own, "optimizer": training.optimizer.state()}, file)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def clean() -> None:
+        keeper.wait()
+        own.unlink(missing_ok=True)
+        if rank == 0:
+            shutil.rmtree(folder.checkpoint(0), ignore_errors=True)
+
+    return {"keep": keep, "begin": begin, "save": save, "clean": clean}
 
 
 def peak() -> int:

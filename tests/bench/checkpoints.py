@@ -1,79 +1,80 @@
-"""What a checkpoint costs: written, flushed, hashed and chained, against `torch.save` of the same state, flushed.
+"""What a checkpoint costs against `torch.save` of the same state, and how long the training waits for it.
 
-In turn, in one process, for a model of 12 million parameters with both moments; the median of ratios pair by pair. The
-training waits for it, so what it takes is also said in steps.
+For a model of 12 million parameters with both moments, in one process, in two, and in two that share it:
+
+    cost     until it is whole: copied, written, flushed, hashed, chained; beside `torch.save`, flushed, of what each
+             process has. In turn; the median of the ratios, of the clock and of the processors' work
+    stall    the longest step of those at which a checkpoint was begun, and of those after, while it was written, less
+             the median step without one; in steps
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench._trainers import SIZES, ours
+from tests.bench.training import WARM_UP, Trainer
 
 ROUNDS = int(os.environ.get("GLASSHOUSE_BENCH_ROUNDS", 9))
+STEPS = 3
+"""Of a round, without a checkpoint and with one."""
 ALLOWED, STALL = 1.2, 1.0
 """Times `torch.save`, and steps, that are aimed at."""
 
 
 def main() -> None:
-    """Print what each takes."""
-    size = SIZES["larger"]
-    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as root:
-        training, words = ours("portable", size, 0, 1, stack)
-        import torch
-
-        from pipelines.checkpoints import RunFolder
-        from registry.records.checkpoint_chain import Chain, ProfileName
-
-        folder = RunFolder(Path(root) / "train")
-        profile = ProfileName(name="portable", digest="c" * 64)
-        chain = folder.resume(Chain(tokens="a" * 64, recipe="b" * 64, profile=profile, entries=()))
-
-        def kept() -> None:
-            folder.save(chain, training.write, step=0, end=0, loss=None)
-
-        def saved() -> None:
-            state = {"model": training.weights(), "optimizer": training.optimizer.state()}
-            with (Path(root) / "state.pt").open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-
-        def written() -> None:
-            shutil.rmtree(Path(root) / "only", ignore_errors=True)
-            (Path(root) / "only").mkdir()
-            training.write(Path(root) / "only")
-
-        took: dict[Callable[[], None], list[float]] = {saved: [], kept: [], written: []}
-        for number in range(ROUNDS + 1):  # the first one is not counted
-            for each, found in took.items():
-                found += [timed(each)][number == 0 :]
-        step = timed(lambda: training.step(0))
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(took[kept], took[saved], strict=True))
-    print(f"{words}; {ROUNDS} rounds; a step takes {step:.2f} s")
-    for label, each in (
-        ("torch.save, flushed", saved),
-        ("checkpoint", kept),
-        ("its files alone, hashed", written),
+    """Print both for each training."""
+    for trainer in (
+        Trainer("portable, 1 process", "portable"),
+        Trainer("portable, 2 processes", "portable", 2),
+        Trainer("portable, FSDP2 by the tree", "portable-fsdp", 2),
     ):
-        print(f"{label:30} {statistics.median(took[each]):6.2f} s")
-    print(f"checkpoint / torch.save {ratio:.2f}  {ALLOWED:.2f} {'holds' if ratio <= ALLOWED else 'missed'}")
-    stall = statistics.median(took[kept]) / step
-    print(f"steps that a checkpoint takes {stall:.2f}  {STALL:.2f} {'holds' if stall < STALL else 'missed'}")
+        with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as root:
+            try:
+                trainer.start("larger", Path(root) / "meeting")
+                trainer.steps(WARM_UP)
+                print(f"{trainer.label}: {trainer.words}; {ROUNDS} rounds")
+                costs(trainer)
+                stalls(trainer)
+            finally:
+                trainer.stop()
 
 
-def timed(do: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    started = time.perf_counter()
-    do()
-    return time.perf_counter() - started
+def costs(trainer: Trainer) -> None:
+    """Print what a checkpoint takes, and `torch.save`."""
+    took: dict[str, list[tuple[float, float]]] = {"save": [], "keep": []}
+    for number in range(ROUNDS + 1):  # the first one is not counted
+        for line, found in took.items():
+            found += [trainer.did(line)][number == 0 :]
+            trainer.did("clean")
+    for line, label in (("save", "torch.save, flushed"), ("keep", "checkpoint")):
+        wall, worked = (statistics.median(column) for column in zip(*took[line], strict=True))
+        print(f"  {label:30} {wall:6.2f} s, processors {worked:6.2f} s")
+    wall, worked = (
+        statistics.median(ours[which] / theirs[which] for ours, theirs in zip(took["keep"], took["save"], strict=True))
+        for which in (0, 1)
+    )
+    print(f"  checkpoint / torch.save {wall:.2f}  {_judged(wall, ALLOWED)}; of the processors' work {worked:.2f}")
+
+
+def stalls(trainer: Trainer) -> None:
+    """Print how much longer steps take at and after the beginning of a checkpoint."""
+    without: list[float] = []
+    beside: list[float] = []
+    for _ in range(ROUNDS):
+        without += [trainer.steps(1) for _ in range(STEPS)]
+        beside += [trainer.did(line)[0] for line in ("begin", *["1"] * (STEPS - 1))]
+        trainer.did("clean")
+    step = statistics.median(without)
+    stall = (max(beside) - step) / step
+    print(f"  a step {step:.2f} s, at most {max(without):.2f} s without a checkpoint; with one {max(beside):.2f} s")
+    print(f"  stall in steps {stall:.2f}  {_judged(stall, STALL)}")
+
+
+def _judged(found: float, aim: float) -> str:
+    return f"{aim:.2f} {'holds' if found <= aim else 'missed'}"
 
 
 if __name__ == "__main__":

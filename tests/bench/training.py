@@ -58,13 +58,16 @@ class Trainer:
 
     def steps(self, count: int) -> float:
         """Seconds that a step took."""
+        return self.did(str(count))[0] / count
+
+    def did(self, line: str) -> tuple[float, float]:
+        """Seconds until all its processes have done what `line` tells them, and seconds of all their processors."""
         started = time.perf_counter()
         for worker in self.workers:
             assert worker.stdin is not None
-            print(count, file=worker.stdin, flush=True)
-        for worker in self.workers:
-            self._said(worker, "")
-        return (time.perf_counter() - started) / count
+            print(line, file=worker.stdin, flush=True)
+        worked = [float(self._said(worker, "")) for worker in self.workers]
+        return time.perf_counter() - started, sum(worked)
 
     def memory(self) -> int:
         """The most bytes that one of its processes ever held."""

@@ -27,7 +27,8 @@ def tensors(step: int) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def writing(step: int) -> Write:
-    def write(folder: Path) -> Mapping[str, FileDigests]:
+    def write(folder: Path | None) -> Mapping[str, FileDigests]:
+        assert folder is not None
         return tensor_files.save({folder / name: named for name, named in tensors(step).items()})
 
     return write
