@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import itertools
 import json
 import socket
+import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -30,6 +33,25 @@ def ask(
         connection.request(method, path.removeprefix(hub.url), data, authorization | (headers or {}))
         response = connection.getresponse()
         return response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what a server does after it has answered, such as its line in the log; fails when it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+def figures(hub: HubInstance) -> tuple[str, int]:
+    """What the server counts, once it has counted all that it has answered; and how often it was asked before."""
+    for before in itertools.count():
+        text = ask(hub, "GET", "/metrics")[2].decode()
+        if "requests_in_progress 1\n" in text:  # this one
+            return text, before
+        assert before < 1000, text
+        time.sleep(0.05)
+    raise AssertionError
 
 
 def raw(hub: HubInstance, data: bytes) -> bytes:
