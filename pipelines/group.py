@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from registry.variables import LOCAL_RANK, RANK, RENDEZVOUS, WORLD_SIZE
+from registry.variables import LOCAL_RANK, LOCAL_WORLD_SIZE, RANK, RENDEZVOUS, WORLD_SIZE
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
     from pipelines.determinism import Profile
@@ -38,6 +38,8 @@ class WorkerRank:
     """How many train: a power of two."""
     started: int = 1
     """How many there are, with the spare ones."""
+    idle: int = 0
+    """How many cores of this machine none of them computes on: for what is done beside the training."""
 
     @property
     def spare(self) -> bool:
@@ -49,7 +51,9 @@ def of_environment(leaves: int) -> WorkerRank:
     """What RANK and WORLD_SIZE say, for steps of `leaves` micro-batches."""
     started = int(os.environ[WORLD_SIZE])
     world = 1 << min(started, leaves).bit_length() - 1
-    return WorkerRank(rank=int(os.environ[RANK]), world=world, started=started)
+    here = int(os.environ.get(LOCAL_WORLD_SIZE, started))
+    idle = max(0, len(os.sched_getaffinity(0)) - here)
+    return WorkerRank(rank=int(os.environ[RANK]), world=world, started=started, idle=idle)
 
 
 @contextmanager

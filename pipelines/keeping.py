@@ -29,7 +29,7 @@ def copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
-class Keeper:
+class CheckpointKeeper:
     """Keeps the checkpoints of one training. When its block ends, the last one is whole."""
 
     def __init__(self, folder: RunFolder, chain: Chain, *, first: bool) -> None:

@@ -85,7 +85,7 @@ def _replay(
     settings: Params, profile: Profile, place: WorkerRank, numeric: NumericProfile, tasks: Sequence[Task]
 ) -> None:
     from pipelines import fine_tuning, model, worker
-    from pipelines.keeping import Keeper
+    from pipelines.keeping import CheckpointKeeper
     from pipelines.tokens import TokenSplit
 
     learned, held = (TokenSplit.open(train.TOKENS, split) for split in ("train", "validation"))
@@ -105,7 +105,7 @@ def _replay(
                     folder.append_metrics(figures)
         if place.rank == 0:
             _describe(folder, numeric, settings)
-        with Keeper(folder, chain, first=place.rank == 0) as keeper:
+        with CheckpointKeeper(folder, chain, first=place.rank == 0) as keeper:
             worker.keep(state, keeper, task.until, loss)
 
 

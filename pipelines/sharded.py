@@ -123,7 +123,9 @@ class ShardedTraining(Training):
             dist.broadcast_object_list(said, group=all_)
             for name, tensors in files.items():
                 shard_files.save(tensors, Path(said[0]) / name, all_)
-            return {} if folder is None else tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER)
+            if folder is None:
+                return {}
+            return tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER, workers=self.place.idle or None)
 
         return write
 

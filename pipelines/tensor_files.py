@@ -1,9 +1,9 @@
 """The tensors of a checkpoint, written and hashed at once: no file is read again.
 
     pieces    the bytes of a safetensors file, its header first, each tensor where it lies in memory
-    save      three threads a file: one writes the pieces and flushes them, one hashes them, one hashes each tensor
+    save      three jobs a file: one writes the pieces and flushes them, one hashes them, one hashes each tensor
 
-Writing and hashing let go of the interpreter lock, so they keep as many cores busy as there are. A tensor is not
+Writing and hashing let go of the interpreter lock, so they keep as many cores busy as they may. A tensor is not
 copied, but for one on a GPU: each thread copies it for as long as it works on it.
 
 Laws: the file is that of `safetensors.torch.save_file` with the metadata `{"format": "pt"}`. `save` says of files what
@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,19 @@ ALIGNED = 8
 """The header takes a multiple of so many bytes."""
 
 
-def save(files: Mapping[Path, Tensors]) -> dict[str, FileDigests]:
-    """Write `files`, none of which is there yet, and flush them to the disk. The digests of each, by its name."""
-    found = for_each(lambda file, told: _saved(*file, told), files.items(), workers=len(files))
-    return {path.name: each for path, each in zip(files, found, strict=True)}
+def save(files: Mapping[Path, Tensors], workers: int | None = None) -> dict[str, FileDigests]:
+    """Write `files`, none of which is there yet, and flush them to the disk. The digests of each, by its name.
+
+    workers: how many threads at once; None: one a core.
+    """
+    ways: tuple[Callable[[Path, Tensors, Progress], str], ...] = (_write, _whole, _apart)
+    return _done([partial(way, path, tensors) for path, tensors in files.items() for way in ways], files, workers)
 
 
-def digests(*paths: Path) -> dict[str, FileDigests]:
-    """The digests of files that are there, by name: each is read twice, all at once."""
-    found = for_each(_found, paths, workers=len(paths))
-    return {path.name: each for path, each in zip(paths, found, strict=True)}
+def digests(*paths: Path, workers: int | None = None) -> dict[str, FileDigests]:
+    """Flush files that are there to the disk. The digests of each, by its name: it is read twice. workers: as above."""
+    ways: tuple[Callable[[Path, Progress], str], ...] = (_flush, sha256_file, lambda path, _: tensors_digest(path))
+    return _done([partial(way, path) for path in paths for way in ways], paths, workers)
 
 
 def pieces(tensors: Tensors) -> Iterator[memoryview]:
@@ -80,24 +83,32 @@ def layout(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[
     return header, {name: len(header) + said[name]["data_offsets"][0] for name, _ in ordered}
 
 
-def _saved(path: Path, tensors: Tensors, told: Progress) -> FileDigests:
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(_write, path, tensors, told)
-        whole, apart = for_each(lambda way, told: way(tensors, told), (_whole, _apart), told, workers=2)
-        writing.result()
-    return FileDigests(file=whole, tensors=apart)
+def _done(
+    jobs: Sequence[Callable[[Progress], str]], paths: Iterable[Path], workers: int | None
+) -> dict[str, FileDigests]:
+    """Do three jobs for each of `paths`, of which the second and the third find its digests."""
+    found = for_each(lambda job, told: job(told), jobs, workers=workers)
+    digests = zip(paths, found[1::3], found[2::3], strict=True)
+    return {path.name: FileDigests(file=whole, tensors=apart) for path, whole, apart in digests}
 
 
-def _write(path: Path, tensors: Tensors, told: Progress) -> None:
+def _write(path: Path, tensors: Tensors, told: Progress) -> str:
     with path.open("xb") as file:
         for piece in pieces(tensors):
             file.write(piece)
             told(len(piece))
         file.flush()
         os.fsync(file.fileno())
+    return ""
 
 
-def _whole(tensors: Tensors, told: Progress) -> str:
+def _flush(path: Path, _: Progress) -> str:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return ""
+
+
+def _whole(_: Path, tensors: Tensors, told: Progress) -> str:
     digest = sha256()
     for piece in pieces(tensors):
         digest.update(piece)
@@ -105,7 +116,7 @@ def _whole(tensors: Tensors, told: Progress) -> str:
     return digest.hexdigest()
 
 
-def _apart(tensors: Tensors, told: Progress) -> str:
+def _apart(_: Path, tensors: Tensors, told: Progress) -> str:
     found = {}
     for name, tensor in tensors.items():
         digest = begun(NAMES[tensor.dtype], tensor.shape)
@@ -113,9 +124,3 @@ def _apart(tensors: Tensors, told: Progress) -> str:
         told(tensor.nbytes)
         found[name] = digest.hexdigest()
     return joined(found)
-
-
-def _found(path: Path, told: Progress) -> FileDigests:
-    ways: tuple[Callable[[Path, Progress], str], ...] = (sha256_file, lambda path, _: tensors_digest(path))
-    whole, apart = for_each(lambda way, told: way(path, told), ways, told, workers=2)
-    return FileDigests(file=whole, tensors=apart)

@@ -26,7 +26,7 @@ from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder, Write
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
-from pipelines.keeping import Keeper, copied
+from pipelines.keeping import CheckpointKeeper, copied
 from pipelines.layout import layout_of
 from pipelines.params import Params
 from pipelines.tokens import TokenSplit
@@ -115,7 +115,7 @@ class Training:
         def write(folder: Path | None) -> Mapping[str, FileDigests]:
             assert folder is not None
             weights, moments = self.layout.stored(own), self.layout.stored_state(state)
-            return tensor_files.save({folder / WEIGHTS: weights, folder / OPTIMIZER: moments})
+            return tensor_files.save({folder / WEIGHTS: weights, folder / OPTIMIZER: moments}, self.place.idle or None)
 
         return write
 
@@ -231,7 +231,7 @@ def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance:
     """
     settings, first = training.settings, training.place.rank == 0
     advance(done, math.nan)
-    with Keeper(folder, chain, first=first) as keeper:
+    with CheckpointKeeper(folder, chain, first=first) as keeper:
         if not chain.entries:
             keep(training, keeper, 0, None)
         for figures in _steps(training, done):
@@ -254,7 +254,7 @@ def _steps(training: Training, done: int) -> Iterator[dict[str, float]]:
         yield figures
 
 
-def keep(training: Training, keeper: Keeper, done: int, loss: float | None) -> None:
+def keep(training: Training, keeper: CheckpointKeeper, done: int, loss: float | None) -> None:
     """Have the state kept as the checkpoint after `done` steps. It is copied here, and written beside the training."""
     keeper.keep(training.snapshot(), step=done, end=done * training.settings.rows, loss=loss)
 

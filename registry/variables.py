@@ -49,6 +49,8 @@ WORLD_SIZE = "WORLD_SIZE"
 """Set for each worker, as torchrun does: how many there are."""
 LOCAL_RANK = "LOCAL_RANK"
 """Set for each worker by torchrun: its number on its machine, and so its GPU."""
+LOCAL_WORLD_SIZE = "LOCAL_WORLD_SIZE"
+"""Set for each worker by torchrun: how many there are on its machine."""
 
 PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 """`__all__`, which the command sets where nothing else is said: pydantic looks for no plugins of its own, for which it

@@ -105,7 +105,7 @@ def keeping(training: Training, stack: ExitStack) -> dict[str, Callable[[], obje
 
     from pipelines import worker
     from pipelines.checkpoints import RunFolder
-    from pipelines.keeping import Keeper
+    from pipelines.keeping import CheckpointKeeper
     from registry.records.checkpoint_chain import Chain, ProfileName
 
     root, rank = Path(f"{os.environ['MEETING']}-train"), training.place.rank
@@ -113,7 +113,7 @@ def keeping(training: Training, stack: ExitStack) -> dict[str, Callable[[], obje
     chain = Chain(tokens="a" * 64, recipe="b" * 64, profile=ProfileName(name="any", digest="c" * 64), entries=())
     if rank == 0:
         folder.resume(chain)
-    keeper = stack.enter_context(Keeper(folder, chain, first=rank == 0))
+    keeper = stack.enter_context(CheckpointKeeper(folder, chain, first=rank == 0))
 
     def begin() -> None:
         worker.keep(training, keeper, 0, None)
@@ -185,7 +185,9 @@ def ours(kind: str, size: Size, rank: int, world: int, stack: ExitStack) -> tupl
     none = np.empty(0, np.int64)
     split = TokenSplit(None, TOKENS, (tokens(size),), np.zeros(1, np.int64), none, none)  # type: ignore[arg-type]
     made = model.blank(model.configuration(params.model, vocabulary=size.vocabulary, end_of_text=0), profile)
-    training = worker.training_of(params, profile, WorkerRank(rank, world), made, split, split)
+    training = worker.training_of(
+        params, profile, WorkerRank(rank, world, idle=max(0, (os.cpu_count() or 1) - world)), made, split, split
+    )
     model.initialise(made, 1)
     stack.enter_context(model.arithmetic(profile))
     count = sum(parameter.numel() for parameter in made.parameters())

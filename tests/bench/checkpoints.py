@@ -6,6 +6,8 @@ For a model of 12 million parameters with both moments, in one process, in two, 
              process has. In turn; the median of the ratios, of the clock and of the processors' work
     stall    the longest step of those at which a checkpoint was begun, and of those after, while it was written, less
              the median step without one; in steps
+    lost     how much later the training is after those steps, by a checkpoint; beside `torch.save`, for which it waits.
+             Cores that have nothing else to do cost it nothing
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 from tests.bench.training import WARM_UP, Trainer
@@ -36,14 +39,13 @@ def main() -> None:
                 trainer.start("larger", Path(root) / "meeting")
                 trainer.steps(WARM_UP)
                 print(f"{trainer.label}: {trainer.words}; {ROUNDS} rounds")
-                costs(trainer)
-                stalls(trainer)
+                stalls(trainer, costs(trainer))
             finally:
                 trainer.stop()
 
 
-def costs(trainer: Trainer) -> None:
-    """Print what a checkpoint takes, and `torch.save`."""
+def costs(trainer: Trainer) -> float:
+    """Print what a checkpoint takes, and `torch.save`, whose seconds are returned."""
     took: dict[str, list[tuple[float, float]]] = {"save": [], "keep": []}
     for number in range(ROUNDS + 1):  # the first one is not counted
         for line, found in took.items():
@@ -57,20 +59,22 @@ def costs(trainer: Trainer) -> None:
         for which in (0, 1)
     )
     print(f"  checkpoint / torch.save {wall:.2f}  {_judged(wall, ALLOWED)}; of the processors' work {worked:.2f}")
+    return statistics.median(wall for wall, _ in took["save"])
 
 
-def stalls(trainer: Trainer) -> None:
-    """Print how much longer steps take at and after the beginning of a checkpoint."""
-    without: list[float] = []
-    beside: list[float] = []
+def stalls(trainer: Trainer, save: float) -> None:
+    """Print how much longer steps take at and after the beginning of a checkpoint. save: seconds of `torch.save`."""
+    without: list[list[float]] = []
+    beside: list[list[float]] = []
     for _ in range(ROUNDS):
-        without += [trainer.steps(1) for _ in range(STEPS)]
-        beside += [trainer.did(line)[0] for line in ("begin", *["1"] * (STEPS - 1))]
+        without.append([trainer.steps(1) for _ in range(STEPS)])
+        beside.append([trainer.did(line)[0] for line in ("begin", *["1"] * (STEPS - 1))])
         trainer.did("clean")
-    step = statistics.median(without)
-    stall = (max(beside) - step) / step
-    print(f"  a step {step:.2f} s, at most {max(without):.2f} s without a checkpoint; with one {max(beside):.2f} s")
-    print(f"  stall in steps {stall:.2f}  {_judged(stall, STALL)}")
+    step, most = statistics.median(chain(*without)), max(chain(*beside))
+    print(f"  a step {step:.2f} s, at most {max(chain(*without)):.2f} s without a checkpoint; with one {most:.2f} s")
+    print(f"  stall in steps {(most - step) / step:.2f}  {_judged((most - step) / step, STALL)}")
+    lost = statistics.median(sum(ours) - sum(theirs) for ours, theirs in zip(beside, without, strict=True))
+    print(f"  lost {lost:.2f} s / {save:.2f} s {lost / save:.2f}  {_judged(lost / save, ALLOWED)}")
 
 
 def _judged(found: float, aim: float) -> str:

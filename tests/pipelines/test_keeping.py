@@ -10,7 +10,7 @@ import torch
 
 from pipelines import tensor_files
 from pipelines.checkpoints import RunFolder, Write
-from pipelines.keeping import Keeper, copied
+from pipelines.keeping import CheckpointKeeper, copied
 from registry.errors import Unavailable
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, FileDigests
@@ -41,7 +41,7 @@ class Trained:
 def trained(root: Path, may_go_on: threading.Event, meanwhile: Callable[[Trained], None]) -> Chain:
     """Checkpoints at steps 0 and 1; `meanwhile` is called while the first one is being written."""
     folder, made = RunFolder(root), Trained(may_go_on)
-    with Keeper(folder, folder.resume(RECIPE), first=True) as keeper:
+    with CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
         keeper.keep(made.snapshot(), step=0, end=0, loss=None)
         assert made.begun.wait(PATIENCE)
         meanwhile(made)
@@ -73,7 +73,7 @@ def test_killed_while_one_is_written_the_folder_has_the_one_before(tmp_path: Pat
     """What a kill leaves is what lies there while the thread writes."""
     folder, killed, made = RunFolder(tmp_path / "train"), RunFolder(tmp_path / "killed"), Trained(threading.Event())
     chain = go_on(folder, folder.resume(RECIPE), 2)
-    with Keeper(folder, chain, first=True) as keeper:
+    with CheckpointKeeper(folder, chain, first=True) as keeper:
         folder.append_metrics({"step": 3, "loss": 1.0})
         keeper.keep(made.snapshot(), step=3, end=24, loss=1.0)
         assert made.begun.wait(PATIENCE)
@@ -94,7 +94,7 @@ def test_what_the_disk_does_not_take_ends_the_training_at_its_next_step(tmp_path
     chain = go_on(folder, folder.resume(RECIPE), 1)
 
     def train() -> None:
-        with Keeper(folder, chain, first=True) as keeper:
+        with CheckpointKeeper(folder, chain, first=True) as keeper:
             folder.append_metrics({"step": 2, "loss": 1.0})
             keeper.keep(full, step=2, end=16, loss=1.0)
             while True:
@@ -108,14 +108,14 @@ def test_what_the_disk_does_not_take_ends_the_training_at_its_next_step(tmp_path
 
 def test_the_last_one_ends_the_training_too(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "train")
-    with pytest.raises(Unavailable), Keeper(folder, folder.resume(RECIPE), first=True) as keeper:
+    with pytest.raises(Unavailable), CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
         keeper.keep(full, step=0, end=0, loss=None)
 
 
 def test_what_went_wrong_first_is_told_and_the_checkpoint_is_whole(tmp_path: Path) -> None:
     folder, made = RunFolder(tmp_path / "train"), Trained(threading.Event())
     made.may_go_on.set()
-    with pytest.raises(ZeroDivisionError), Keeper(folder, folder.resume(RECIPE), first=True) as keeper:
+    with pytest.raises(ZeroDivisionError), CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
         keeper.keep(made.snapshot(), step=0, end=0, loss=None)
         print(1 / 0)
     assert [entry.step for entry in folder.resume(RECIPE).entries] == [0]
