@@ -55,7 +55,7 @@ def main() -> None:
     profile = determinism.named(settings.train.profile)
     determinism.apply(profile)
     determinism.check(profile)
-    from pipelines import fine_tuning
+    from pipelines import fine_tuning, weight_files
     from pipelines import model as models
     from pipelines.tokens import TokenSplit
 
@@ -65,7 +65,7 @@ def main() -> None:
     with models.arithmetic(profile):
         totals = predict(model, held, settings.model.context, models.end_of_text(MODEL))
         sample = go_on(model, settings)
-    record = evaluation(MODEL / fine_tuning.exported_weights(settings), totals, train, held, sample)
+    record = evaluation(weight_files.digest(MODEL, fine_tuning.exported_weights(settings)), totals, train, held, sample)
     with directory_beside(OUT) as folder:
         (folder / "evaluation.json").write_bytes(record.to_bytes())
         (folder / "sample.txt").write_text(sample.prompt + sample.text, encoding="utf-8")
@@ -116,15 +116,15 @@ def _windows(split: TokenSplit, context: int, before: int) -> Iterator[torch.Ten
             yield torch.from_numpy(tokens[whole * context :])[None, :]
 
 
-def evaluation(weights: Path, totals: Totals, train: TokenSplit, held: TokenSplit, sample: Sample) -> Evaluation:
-    """The record. Bits per byte: all the bits spent on the split, by the bytes of its documents."""
+def evaluation(weights: str, totals: Totals, train: TokenSplit, held: TokenSplit, sample: Sample) -> Evaluation:
+    """The record. weights: their digest. Bits per byte: all the bits spent on the split, by its documents' bytes."""
     size = train.record.splits.validation
 
     def bits_per_byte(nats: float) -> float:
         return round(nats / math.log(2) / size.size, DIGITS)
 
     return Evaluation(
-        weights=sha256_file(weights),
+        weights=weights,
         tokens=sha256_file(TOKENS / "tokens.json"),
         validation=Validation(documents=size.documents, size=size.size, tokens=totals.tokens),
         metrics=Metrics(

@@ -5,6 +5,7 @@
     with train.adapter, what peft loads upon the base: adapter_model.safetensors, adapter_config.json, tokenizer files
 
 The weights are the last checkpoint's file, byte for byte: the chain of checkpoints ends in the file that is released.
+Beyond `export.shard_bytes` they are several files with an index, model.safetensors.index.json, of the same tensors.
 """
 
 from __future__ import annotations
@@ -36,11 +37,15 @@ def main() -> None:
     chain = Chain.read(trained.chain)
     entry = last(settings, chain)
     trained.verify(entry)
-    from pipelines import fine_tuning  # it loads torch, which has to come after the profile
+    from pipelines import fine_tuning, weight_files  # they load torch, which has to come after the profile
 
     name = fine_tuning.exported_weights(settings)
     with directory_beside(OUT) as folder:
-        shutil.copyfile(trained.checkpoint(entry.step) / WEIGHTS, folder / name)
+        weights = trained.checkpoint(entry.step) / WEIGHTS
+        if settings.train.adapter:
+            shutil.copyfile(weights, folder / name)
+        else:
+            weight_files.export(weights, folder, name, settings.export.shard_bytes)
         for path in sorted(TOKENIZER.iterdir()):
             shutil.copyfile(path, folder / path.name)
         if settings.train.adapter:
@@ -49,9 +54,10 @@ def main() -> None:
         else:
             write_config(settings, folder)
             check_loads(folder)
-    weights = sha256_file(OUT / name)
-    tracking.registered(chain.recipe, model_name(settings), OUT, weights)
-    print(f"{OUT / name}: sha256:{weights}")
+    digests = {path: sha256_file(path) for path in weight_files.found(OUT, name)}
+    tracking.registered(chain.recipe, model_name(settings), OUT, next(iter(digests.values())))
+    for path, sha256 in digests.items():
+        print(f"{path}: sha256:{sha256}")
 
 
 def last(settings: Params, chain: Chain) -> Checkpoint:

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from pipelines import layout
+from pipelines import layout, weight_files
 from pipelines import model as models
 from pipelines.base_folder import FOLDER, checked
 from pipelines.determinism import Profile
@@ -96,7 +96,7 @@ def exported(settings: Params, profile: Profile, folder: Path) -> PreTrainedMode
         model = models.blank(AutoConfig.from_pretrained(folder, local_files_only=True), profile)
     else:
         model = blank(settings, profile, vocabulary=0, end_of_text=0)
-    models.load(model, folder / exported_weights(settings))
+    models.load(model, *weight_files.found(folder, exported_weights(settings)))
     return model
 
 

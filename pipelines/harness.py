@@ -27,7 +27,6 @@ from pipelines.local_tasks import FoundTask
 from pipelines.params import Params
 from pipelines.train import OUT as TRAINED
 from registry import extras, variables
-from registry.digest import sha256_file
 from registry.errors import InputError, Unavailable
 from registry.files import directory_beside
 from registry.records import folders, harness
@@ -92,7 +91,7 @@ def measured(
     from lm_eval.tasks import TaskManager
     from transformers import AutoTokenizer
 
-    from pipelines import fine_tuning
+    from pipelines import fine_tuning, weight_files
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     tokenizer = AutoTokenizer.from_pretrained(MODEL, local_files_only=True)
@@ -117,7 +116,7 @@ def measured(
             fewshot_random_seed=asked.seeds.fewshot,
             confirm_run_unsafe_code=asked.unsafe_code,
         )
-    weights = sha256_file(MODEL / fine_tuning.exported_weights(settings))
+    weights = weight_files.digest(MODEL, fine_tuning.exported_weights(settings))
     return harness_results.record(weights, asked, results, local, lm_eval.__version__)
 
 

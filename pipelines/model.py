@@ -118,9 +118,12 @@ def parameters(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def load(model: PreTrainedModel, path: Path) -> None:
-    """Fill the parameters from the safetensors file at `path`. Raises InputError unless it holds exactly them."""
-    assign(parameters(model), layout_of(model).restored(read_tensors(path), path), path)
+def load(model: PreTrainedModel, *paths: Path) -> None:
+    """Fill the parameters from safetensors files. Raises InputError unless they hold exactly them, or are none."""
+    if not paths:
+        raise InputError("there are no weights to load", mend="dvc repro export")
+    tensors = {name: tensor for path in paths for name, tensor in read_tensors(path).items()}
+    assign(parameters(model), layout_of(model).restored(tensors, paths[0]), paths[0])
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

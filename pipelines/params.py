@@ -414,6 +414,14 @@ class Train(Section):
         return self.model_dump(mode="json", exclude={"activations", "launch", "sharding"})
 
 
+class Export(Section):
+    """How the trained weights are laid into files. Changes no number of them."""
+
+    shard_bytes: int = Field(default=5_000_000_000, ge=1)
+    """The most bytes of tensors in one file, but for a tensor that alone has more. Where there are more, it is several
+    files with an index, as transformers reads them. An adapter is always one file."""
+
+
 class Evaluate(Section):
     """What evaluation shows beside its figures, and what else is measured."""
 
@@ -435,6 +443,8 @@ class Params(Section):
     model: Model
     train: Train
     evaluate: Evaluate
+    export: Export = Export()
+    """How the trained weights are laid into files."""
     engine: EngineSettings = EngineSettings()
     """What the stages of data run on."""
     base: ChosenBase | None = None

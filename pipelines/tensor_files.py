@@ -33,6 +33,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 """What safetensors calls the types that we write."""
+TYPES = {name: dtype for dtype, name in NAMES.items()}
 ALIGNED = 8
 """The header takes a multiple of so many bytes."""
 

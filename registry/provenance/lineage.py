@@ -34,7 +34,7 @@ from registry.records.evaluation import Evaluation
 from registry.records.harness import HarnessEvaluation
 from registry.records.kinds import TOKENIZERS
 from registry.records.release_record import ReleaseRecord, SourceCode
-from registry.records.run import directory_digest
+from registry.records.run import files_digest
 from registry.records.tokens import Tokens
 from registry.report import Check, Step, Verdict, ask
 
@@ -198,8 +198,8 @@ def _harness(root: Path, line: Line, digests: Digests) -> str:
 
 def _weights(line: Line, digests: Digests) -> str:
     """The digest by which a record names what it is of: of the file of weights, or of the directory of several."""
-    weights = {path: _digest(digests, path) for path in sorted(line.weights)}
-    return next(iter(weights.values()), "none") if len(weights) == 1 else directory_digest(weights)
+    weights = {path: _digest(digests, path) for path in line.weights}
+    return files_digest(weights) if weights else "none"
 
 
 def _base(root: Path, line: Line) -> str:

@@ -67,7 +67,7 @@ class Evaluation(Record):
     schema_: Literal["glasshouse.evaluation/v1"] = Field("glasshouse.evaluation/v1", alias="schema")
     """The format, with its version."""
     weights: Sha256
-    """SHA-256 of model.safetensors."""
+    """SHA-256 of model.safetensors; of several files, the digest of their directory (registry.records.run)."""
     tokens: Sha256
     """SHA-256 of tokens.json."""
     validation: Validation

@@ -59,6 +59,11 @@ def directory_digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
+def files_digest(files: Mapping[str, str]) -> str:
+    """How a record names what it is of, from SHA-256 by path: the file's own, or that of the directory of several."""
+    return next(iter(files.values())) if len(files) == 1 else directory_digest(files)
+
+
 class Measured(Record):
     """A dependency or an output, by our own SHA-256."""
 

@@ -30,6 +30,7 @@ def params(**changed: Any) -> dict[str, Any]:
         "corpus": {"sources": [source], "filters": filters, "validation_fraction": 0.25},
         "tokenizer": {"vocabulary": 300, "sample_bytes": 1_000_000},
         "encode": {"shard_tokens": 1024},
+        "export": {"shard_bytes": 5_000_000_000},
         "model": {"architecture": "llama", "context": 16, "config": LLAMA},
         "train": TRAIN,
         "evaluate": {"prompt": "glass", "sample_tokens": 4},

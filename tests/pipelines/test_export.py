@@ -55,10 +55,35 @@ def export(folder: Path, built: Project) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_training_that_is_not_finished_or_not_sound_is_not_exported(built: Project, tmp_path: Path) -> None:
-    shutil.copytree(built.root / "build", tmp_path / "build")
+def copied(built: Project, root: Path) -> None:
+    shutil.copytree(built.root / "build", root / "build")
     for name in ("params.yaml", "requirements.lock"):
-        shutil.copyfile(built.root / name, tmp_path / name)
+        shutil.copyfile(built.root / name, root / name)
+
+
+def test_beyond_a_bound_it_is_several_files_with_an_index_as_transformers_writes_them(
+    built: Project, tmp_path: Path
+) -> None:
+    copied(built, tmp_path)
+    params = json.loads((tmp_path / "params.yaml").read_bytes())
+    (tmp_path / "params.yaml").write_text(json.dumps(params | {"export": {"shard_bytes": 20_000}}), encoding="utf-8")
+    done = export(tmp_path, built)
+    assert done.returncode == 0, done.stderr
+    files = sorted((tmp_path / MODEL).glob("*.safetensors"))
+    assert [path.name for path in files] == [f"model-{n:05d}-of-00002.safetensors" for n in (1, 2)]
+    assert all(f"{path.name}: sha256:{sha256_file(path)}" in done.stdout for path in files)
+    last = Chain.read(built.root / "build/train/checkpoints.json").entries[-1]
+    assert tensors_digest(*files) == last.weights.tensors
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / MODEL, local_files_only=True)
+    whole = AutoModelForCausalLM.from_pretrained(built.root / MODEL, local_files_only=True)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), whole.parameters(), strict=True))
+    model.save_pretrained(tmp_path / "theirs", max_shard_size=20_000)
+    assert (tmp_path / "theirs/model.safetensors.index.json").is_file()
+    assert tensors_digest(*(tmp_path / "theirs").glob("*.safetensors")) == last.weights.tensors
+
+
+def test_a_training_that_is_not_finished_or_not_sound_is_not_exported(built: Project, tmp_path: Path) -> None:
+    copied(built, tmp_path)
     before = sha256_file(tmp_path / MODEL / "model.safetensors")
     path = tmp_path / "build/train/checkpoints.json"
     chain = Chain.read(path)
