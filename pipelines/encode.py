@@ -107,18 +107,13 @@ def write(corpus: Path, tokenizer: Path, out: Path, shard_tokens: int, engine: E
     end = tokenizer_stage.end_of_text(tokenizer.parent)
     vocabulary = loaded(tokenizer_data, end)[0].get_vocab_size()
     dtype: Literal["uint16", "uint32"] = "uint16" if vocabulary <= 1 << 16 else "uint32"
-    used = summary.splits.train.documents + summary.splits.validation.documents
     documents = _encoded(corpus, summary.stored_in, out, tokenizer_data, end, engine)
-    with (
-        closing(documents), directory_beside(out) as folder, ExitStack() as files,
-        stage.progress("encode: documents", used) as advance,
-    ):  # fmt: skip
+    with closing(documents), directory_beside(out) as folder, ExitStack() as files:
         writers = {split: SplitWriter(folder, split, dtype, shard_tokens, files) for split in tokens.SPLITS}
         counts = files.enter_context((folder / token_counts.NAME).open("wb"))
         for document in documents:
             writers[document.use].add(document)
             counts.write(token_counts.line(len(document.tokens)))
-            advance(1)
         closed = {split: writer.close() for split, writer in writers.items()}
         record = Tokens(
             data_manifest=tokens.DataDigests(root=summary.root, sha256=sha256_bytes(summary_data)),
@@ -143,20 +138,20 @@ def _encoded(
     Few row groups are encoded here, by the library's threads; many by the engine, and what it gives is kept until the
     stage that writes `out` has ended well.
     """
-    rows = (row for row in data_manifest.iter_rows(corpus / name) if row.reason is None)
+    rows = data_manifest.iter_used(corpus / name)
     path = corpus / parquet.NAME
     count = parquet.groups(path)
     work = Tokenizing(tokenizer, end, threads=count <= FEW)
-    shards = (shard(parquet.read_group(path, group)) for group in range(count))
+    shards = map(shard, parquet.read_groups(path))
     with ExitStack() as stack:
+        advance = stack.enter_context(stage.progress("encode: shards", count))
         if count <= FEW:
-            found = answers(Alone(work), shards)
+            found = answers(Alone(work), shards, None, advance)
         else:
             kept = stack.enter_context(KeptAnswers.beside(out, f"{own_identity()} {work.digest}"))
-            found = answers(stack.enter_context(started(engine, work)), shards, kept)
+            found = answers(stack.enter_context(started(engine, work)), shards, kept, advance)
         for document in (document for answer in found for document in encoded(answer)):
-            row = next(rows, None)
-            if row is None or (row.sha256, row.use) != (document.sha256, document.use):
+            if next(rows, None) != (document.use, document.sha256):
                 _not_of_the_manifest(f"{parquet.NAME} has the document {document.sha256}, which is not next in it")
             yield document
         if next(rows, None) is not None:

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,27 @@ STORE = 80 << 20
 PATIENCE = 300.0
 
 
-@contextmanager
-def two_nodes() -> Iterator[Any]:
+def two_nodes() -> AbstractContextManager[Any]:
     """A cluster of two nodes with one core each; a driver runs on the first."""
+    return cluster(2, 1, STORE)
+
+
+@contextmanager
+def cluster(nodes: int, cores: int, store: int) -> Iterator[Any]:
+    """A cluster of so many nodes, each with `cores`, and `store` bytes of memory for shards."""
     os.environ.update(VARIABLES)
     from ray.cluster_utils import Cluster
 
-    small = {"num_cpus": 1, "object_store_memory": STORE}
-    cluster = Cluster()
+    size = {"num_cpus": cores, "object_store_memory": store}
+    found = Cluster()
     try:
-        cluster.add_node(**small, include_dashboard=False)
-        cluster.add_node(**small)
-        cluster.wait_for_nodes(timeout=PATIENCE)
-        yield cluster
+        found.add_node(**size, include_dashboard=False)
+        for _ in range(nodes - 1):
+            found.add_node(**size)
+        found.wait_for_nodes(timeout=PATIENCE)
+        yield found
     finally:
-        cluster.shutdown()
+        found.shutdown()
 
 
 def wait_for_shards(out: Path, count: int) -> None:

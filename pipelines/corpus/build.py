@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines import params, stage
+from pipelines import params
 from pipelines.corpus import OUT, parquet, streaming
 from pipelines.corpus.chat import NAME, ChatTemplate
 from pipelines.corpus.documents import Reader
@@ -37,10 +37,9 @@ def write(settings: Params, root: Path, out: Path) -> Summary:
         ready(rules, settings.engine, out) as look,
         directory_beside(out) as folder,
         parquet.Writer(folder / parquet.NAME) as writer,
-        stage.progress("corpus: documents") as advance,
     ):
         judge = Judge(settings.corpus, settings.seed, rules)
-        rows = _rows(readers, look, judge, writer, settings.corpus.filters.max_bytes, advance)
+        rows = _rows(readers, look, judge, writer, settings.corpus.filters.max_bytes)
         if template is not None:
             write_atomic(folder / NAME, template.encode())
         summary = data_manifest.write(folder, rows, [reader.source for reader in readers], settings.corpus.manifest)
@@ -83,7 +82,6 @@ def _rows(
     judge: Judge,
     writer: parquet.Writer,
     max_bytes: int,
-    advance: stage.Advance,
 ) -> Iterator[Row]:
     """A row for each document; what is used goes to `writer` on the way, so that no text is held longer."""
     for reader in readers:
@@ -92,7 +90,6 @@ def _rows(
             row = judge.settle(looked, source)
             if row.reason is None and looked.document.data is not None:
                 writer.add(row, looked.document.data)
-            advance(1)
             yield row
 
 

@@ -37,8 +37,7 @@ def words_of(text: str) -> list[str]:
 
 def runs(words: list[str], length: int) -> Iterator[str]:
     """Each run of `length` words."""
-    for start in range(len(words) - length + 1):
-        yield " ".join(words[start : start + length])
+    return map(" ".join, zip(*(words[start:] for start in range(length)), strict=False))
 
 
 @dataclass(frozen=True)

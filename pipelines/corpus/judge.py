@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from pipelines.corpus.documents import Document
+from pipelines.corpus.met import Digests
 from pipelines.corpus.near_duplicates import Neighbours
 from pipelines.corpus.rules import RuledDocument, Rules
 from pipelines.params import Corpus
@@ -16,13 +17,13 @@ from registry.records.data_row import Reason, Row, Use
 
 
 class Judge:
-    """Judges documents one after the other; of equal ones the first stays. Remembers 32 bytes for each that is used."""
+    """Judges documents one after the other; of equal ones the first stays. What it remembers lies on the disk."""
 
     def __init__(self, corpus: Corpus, seed: int, rules: Rules | None = None) -> None:
         self.rules = rules or Rules(corpus)
         self._fraction = corpus.validation_fraction
         self._seed = seed
-        self._seen: set[bytes] = set()
+        self._seen = Digests()
         self._neighbours = Neighbours(corpus.near_duplicates) if corpus.near_duplicates else None
 
     def row(self, document: Document, source: str) -> Row:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipelines import stage
 from pipelines.corpus import shards
 from pipelines.corpus.documents import Document
 from pipelines.corpus.rules import RuledDocument, Rules
@@ -44,19 +45,30 @@ class Look(Protocol):
 
 @contextmanager
 def ready(rules: Rules, wanted: EngineSettings, out: Path) -> Iterator[Look]:
-    """Gives what asks `rules`, for the stage that writes `out`.
+    """Gives what asks `rules`, for the stage that writes `out`, and shows a person how far it is.
 
     Rules that take long are shared among the engine's processes, and what they said is kept until the stage has ended
     well. Rules that ask for little more than the bytes are asked here: to send the bytes elsewhere takes as long.
     """
     if not rules.heavy:
-        yield lambda documents: map(rules.look, documents)
+        with stage.progress("corpus: documents") as advance:
+            yield lambda documents: _one_by_one(rules, documents, advance)
         return
     work = RulesWork(rules)
-    with KeptAnswers.beside(out, f"{own_identity()} {work.digest}") as kept, started(wanted, work) as engine:
+    with (
+        KeptAnswers.beside(out, f"{own_identity()} {work.digest}") as kept,
+        started(wanted, work) as engine,
+        stage.progress("corpus: shards") as advance,
+    ):
 
         def look(documents: Iterable[Document]) -> Iterator[RuledDocument]:
-            for answer in answers(engine, shards.in_shards(documents), kept):
+            for answer in answers(engine, shards.in_shards(documents), kept, advance):
                 yield from shards.answered(answer)
 
         yield look
+
+
+def _one_by_one(rules: Rules, documents: Iterable[Document], advance: stage.Advance) -> Iterator[RuledDocument]:
+    for document in documents:
+        yield rules.look(document)
+        advance(1)

@@ -1,25 +1,39 @@
 """Documents that are nearly alike: signatures by MinHash, neighbours by LSH. The one door to datasketch.
 
-Law: which documents stay depends on their texts and their order alone. Memory: a signature and its buckets for each
-document that stays, about 2 KiB by default.
+Two documents are compared where their signatures have a band in common, which is some numbers that follow one another.
+How the bands are cut, datasketch computes.
+
+Law: which documents stay depends on their texts and their order alone.
 Source: Broder, On the resemblance and containment of documents (1997).
 """
 
 from __future__ import annotations
 
 from functools import cache
+from hashlib import blake2b, sha1
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.corpus.evaluation_sets import runs, words_of
+from pipelines.corpus.met import Database
 from pipelines.params import NearDuplicates
 
 Signature = NDArray[np.uint32]
 SCHEME = "affine32"
 """How datasketch permutes: said here, so that no later default of its own changes a signature."""
 SEED = 1
+SHA1_WORDS = 5
+"""Numbers of four bytes in a SHA-1; the first is what a run is known by."""
+
+
+PARTS = 1 << 12
+"""Runs of words that are permuted at once: their products fit a processor's cache."""
+TABLES = (
+    "stayed (number INTEGER PRIMARY KEY, digest BLOB, signature BLOB)",
+    "bands (band INTEGER, number INTEGER, PRIMARY KEY (band, number)) WITHOUT ROWID",
+)
 
 
 def signature(text: str, wanted: NearDuplicates) -> Signature | None:
@@ -27,46 +41,58 @@ def signature(text: str, wanted: NearDuplicates) -> Signature | None:
     words = words_of(text)
     if not words:
         return None
-    parts = {run.encode() for run in runs(words, min(wanted.words, len(words)))}
+    parts = set(runs(words, min(wanted.words, len(words))))
+    hashes = np.frombuffer(b"".join([sha1(part.encode()).digest() for part in parts]), "<u4")[::SHA1_WORDS]
     sketch = _blank(wanted.permutations).copy()
-    sketch.update_batch(sorted(parts))
+    for start in range(0, len(hashes), PARTS):
+        sketch.update_batch(hashes[start : start + PARTS].tolist())
     found: Signature = np.asarray(sketch.hashvalues).astype(np.uint32)
     return found
 
 
 class Neighbours:
-    """The documents that stayed, by their signatures."""
+    """The documents that stayed, by their signatures. They lie on the disk."""
 
     def __init__(self, wanted: NearDuplicates) -> None:
         from datasketch import MinHashLSH
 
-        self._wanted = wanted
-        self._lsh = MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations)
-        self._kept: list[tuple[bytes, Signature]] = []
+        self._threshold = wanted.threshold
+        self._ranges = MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations).hashranges
+        self._database, self._count = Database(*TABLES), 0
+        asked = ", ".join("?" * len(self._ranges))
+        self._near = (
+            "SELECT digest, signature FROM stayed WHERE number IN "
+            f"(SELECT number FROM bands WHERE band IN ({asked})) ORDER BY number"
+        )
 
     def of(self, found: Signature) -> str | None:
         """SHA-256 of the first document that stayed and is nearly alike; None for none."""
-        near: list[int] = sorted(self._lsh.query(_sketch(found)))
-        for number in near:
-            sha256, other = self._kept[number]
-            if float(np.mean(other == found)) >= self._wanted.threshold:
-                return sha256.hex()
+        for digest, signature in self._database.ask(self._near, *self._keys(found)):
+            alike = np.frombuffer(signature, "<u4") == found
+            has_band = any(alike[start:end].all() for start, end in self._ranges)  # no two others with one key
+            if has_band and float(np.mean(alike)) >= self._threshold:
+                return bytes(digest).hex()
         return None
 
     def keep(self, sha256: str, found: Signature) -> None:
         """The document of that digest stays."""
-        self._lsh.insert(len(self._kept), _sketch(found), check_duplication=False)
-        self._kept.append((bytes.fromhex(sha256), found))
+        number, self._count = self._count, self._count + 1
+        values = (number, bytes.fromhex(sha256), found.astype("<u4").tobytes())
+        self._database.ask("INSERT INTO stayed VALUES (?, ?, ?)", *values)
+        keys = {(key, number) for key in self._keys(found)}
+        self._database.add("INSERT INTO bands VALUES (?, ?)", sorted(keys))
+
+    def _keys(self, found: Signature) -> list[int]:
+        """A number for each band, by its place and its own numbers."""
+        data = found.astype("<u4").tobytes()
+        return [
+            int.from_bytes(blake2b(data[4 * start : 4 * end], digest_size=8, salt=b"%d" % start).digest(), signed=True)
+            for start, end in self._ranges
+        ]
 
 
 @cache
 def _blank(permutations: int) -> Any:
     from datasketch import MinHash
 
-    return MinHash(num_perm=permutations, seed=SEED, scheme=SCHEME)
-
-
-def _sketch(found: Signature) -> Any:
-    from datasketch import LeanMinHash
-
-    return LeanMinHash(seed=SEED, hashvalues=found.astype(np.uint64), scheme=SCHEME)
+    return MinHash(num_perm=permutations, seed=SEED, scheme=SCHEME, hashfunc=int)

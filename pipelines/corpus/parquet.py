@@ -77,18 +77,22 @@ def groups(path: Path) -> int:
         return int(file.num_row_groups)
 
 
-def read_group(path: Path, group: int) -> list[Text]:
-    """The documents of one row group, in order. Raises InputError where the file is not what `Writer` writes."""
+def read_groups(path: Path) -> Iterator[list[Text]]:
+    """The documents of each row group, in order, one group in memory at a time.
+
+    Raises InputError where the file is not what `Writer` writes.
+    """
     names = ["id", "use", "text"]
     with _readable(path), pq.ParquetFile(path) as file:
-        table = file.read_row_group(group, columns=names, use_threads=False).cast(_schema(names))
-        return [Text(*row) for row in zip(*(table.column(name).to_pylist() for name in names), strict=True)]
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=names, use_threads=False).cast(_schema(names))
+            yield [Text(*row) for row in zip(*(table.column(name).to_pylist() for name in names), strict=True)]
 
 
 def read(path: Path) -> Iterator[Text]:
-    """All documents, in order, one row group in memory at a time."""
-    for group in range(groups(path)):
-        yield from read_group(path, group)
+    """All documents, in order. Memory and errors are those of `read_groups`."""
+    for group in read_groups(path):
+        yield from group
 
 
 def _schema(names: Sequence[str]) -> pa.Schema:

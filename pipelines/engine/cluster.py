@@ -34,9 +34,18 @@ TASK = {"num_cpus": 1, "max_retries": 10}
 """What a shard takes, and how often it is begun anew because its process or node died."""
 STORE = 256 << 20
 """Bytes of memory for shards and answers, of a cluster that is started here. What is more goes to the disk."""
-VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "120"}
-"""Set, unless they are set already: Ray tells nobody that it was used, its processes wait for no others, and a node may
-take two minutes to start, as it does on a busy machine."""
+VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_worker_register_timeout_seconds": "300",
+    "RAY_gcs_server_request_timeout_seconds": "300",
+    "RAY_gcs_rpc_server_connect_timeout_s": "60",
+    "RAY_health_check_timeout_ms": "120000",
+}
+"""Set, unless they are set already: Ray tells nobody that it was used, its processes wait for no others, and on a busy
+machine one may take minutes to start and to answer. One whose connection breaks is dead all the same."""
 
 _works: dict[str, Work] = {}
 """What a worker does, by a digest; one at a time."""

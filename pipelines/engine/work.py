@@ -44,15 +44,29 @@ class Engine(Protocol):
         """
 
 
-def answers(engine: Engine, shards: Iterable[bytes], kept: KeptAnswers | None = None) -> Iterator[bytes]:
-    """The answer to each shard, in order. What `kept` has is not asked for again, and what it lacks it gets."""
+def answers(
+    engine: Engine,
+    shards: Iterable[bytes],
+    kept: KeptAnswers | None = None,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> Iterator[bytes]:
+    """The answer to each shard, in order. What `kept` has is not asked for again, and what it lacks it gets.
+
+    advance: told of each shard that is answered.
+    """
     waiting: deque[Answer] = deque()
+
+    def next_answer() -> bytes:
+        found = waiting.popleft()()
+        advance(1)
+        return found
+
     for shard in shards:
         waiting.append(engine.begin(shard) if kept is None else _begun(engine, shard, kept))
         if len(waiting) > TASKS * engine.width:
-            yield waiting.popleft()()
+            yield next_answer()
     while waiting:
-        yield waiting.popleft()()
+        yield next_answer()
 
 
 def _begun(engine: Engine, shard: bytes, kept: KeptAnswers) -> Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +31,23 @@ shards.BYTES, encode.FEW, parquet.GROUP_BYTES = 1 << 16, 0, 1 << 16
 stage.run({}.main)
 """
 """Shards so small that a small corpus has many."""
+PEAKS = """
+from pathlib import Path
+import pipelines.encode as encode
+from pipelines import stage
+from pipelines.corpus import build, met
+encode.FEW, met.CACHE = 0, 1 << 10
+def both():
+    build.main()
+    encode.main()
+stage.run(both)
+print(Path("/proc/self/status").read_text())
+"""
+"""Says what the process had of memory at most."""
+MEGABYTES = 12
+"""Text of the smaller of two corpora whose memory is compared."""
+GROWTH = 12
+"""Megabytes that the one that is four times as large may take more: a third of what it has more."""
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +89,10 @@ class Project:
         }
         (root / "params.yaml").write_text(json.dumps(params(corpus=corpus, engine=engine)))
 
-    def start(self, stage: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, stage: str, code: str = STAGES, **variables: str) -> subprocess.Popen[str]:
         """A process that runs the stage."""
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
-        command = [sys.executable, "-c", STAGES.format(stage)]
+        command = [sys.executable, "-c", code.format(stage)]
         return subprocess.Popen(
             command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -143,6 +162,31 @@ def test_a_driver_that_is_killed_leaves_what_was_finished(undisturbed: Project, 
     assert not (project.root / CORPUS).exists()
     project.run("build")
     assert project.bytes(CORPUS) == undisturbed.bytes(CORPUS)
+
+
+@pytest.mark.parametrize("kind", ["local", "ray"])
+def test_memory_does_not_grow_with_the_corpus(kind: str, undisturbed: Project, tmp_path: Path) -> None:
+    peaks = []
+    for times in (1, 4):
+        project = Project(
+            tmp_path / str(times), rows_of(tmp_path / f"{times}.jsonl", times * MEGABYTES), {"kind": kind}
+        )
+        (project.root / "build").mkdir()
+        (project.root / "build/tokenizer").symlink_to(undisturbed.root / "build/tokenizer")
+        said = ended(project.start("", PEAKS, GLASSHOUSE_PROCESSES="2"))
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", said)
+        peaks.append(int(peak) / 1000)
+    assert peaks[1] < peaks[0] + GROWTH, peaks
+
+
+def rows_of(place: Path, megabytes: int) -> Path:
+    """Rows of text, each of about a kilobyte, no two alike."""
+    chance, size = random.Random(megabytes), 0
+    with place.open("w", encoding="utf-8") as stream:
+        while size < megabytes * 1_000_000:
+            words = (f"{chance.getrandbits(20):05x}" for _ in range(170))
+            size += stream.write(json.dumps({"text": " ".join(words)}) + "\n")
+    return place
 
 
 def test_a_cluster_that_is_not_there_is_told_at_once(texts: Path, tmp_path: Path) -> None:

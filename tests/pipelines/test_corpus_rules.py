@@ -10,16 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from datasketch import LeanMinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import params
-from pipelines.corpus import build, languages, near_duplicates, parquet, quality, scrub
+from pipelines.corpus import build, languages, met, near_duplicates, parquet, quality, scrub
 from pipelines.corpus.evaluation_sets import EvaluationSets
+from pipelines.corpus.near_duplicates import Neighbours, Signature
 from pipelines.params import Decontamination, NearDuplicates, Quality
 from registry.digest import sha256_bytes
-from registry.errors import InputError
+from registry.errors import InputError, Unavailable
 from registry.manifest import Manifest
 from registry.records import data_manifest
 from registry.records.data_manifest import Summary
@@ -296,6 +299,48 @@ def test_a_signature_is_the_same_for_ever() -> None:
     """A golden: other numbers leave out other documents."""
     found = near_duplicates.signature("one two three four five six", NearDuplicates(permutations=16))
     assert found is not None and found.tolist() == GOLDEN
+
+
+def test_a_long_text_is_permuted_piece_by_piece() -> None:
+    words = [f"{number}" for number in range(near_duplicates.PARTS + 9)]
+    wanted = NearDuplicates(words=1, permutations=16)
+    whole = near_duplicates.signature(" ".join(words), wanted)
+    parts = (words[:5], words[5 : near_duplicates.PARTS], words[near_duplicates.PARTS :])
+    found = [near_duplicates.signature(" ".join(part), wanted) for part in parts]
+    assert whole is not None and whole.tolist() == [min(numbers) for numbers in zip(*found, strict=True)]
+
+
+def test_neighbours_are_those_of_the_library() -> None:
+    """Signatures of which many are like one of before, in more numbers or fewer."""
+    chance, wanted = np.random.default_rng(7), NearDuplicates(threshold=0.6, permutations=32)
+    lsh = MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations)
+    ours, kept = Neighbours(wanted), list[tuple[str, Signature]]()
+    alike = 0
+    for number in range(600):
+        made = chance.integers(0, 1 << 32, 32, dtype=np.uint32)
+        if kept:
+            others = chance.random(32) < chance.random()
+            made[others] = kept[int(chance.integers(len(kept)))][1][others]
+        sketch = LeanMinHash(seed=1, hashvalues=made.astype(np.uint64), scheme=near_duplicates.SCHEME)
+        near = (kept[other] for other in sorted(lsh.query(sketch)))
+        first = next((name for name, other in near if float(np.mean(other == made)) >= wanted.threshold), None)
+        assert ours.of(made) == first
+        if first is None:
+            name = f"{number:064x}"
+            ours.keep(name, made)
+            lsh.insert(len(kept), sketch)
+            kept.append((name, made))
+        else:
+            alike += 1
+    assert 100 < alike < 500
+
+
+def test_a_disk_that_is_full_is_told() -> None:
+    database = met.Database("texts (text BLOB)")
+    database.ask("PRAGMA max_page_count = 9")
+    with pytest.raises(Unavailable, match="could not be kept") as full:
+        database.add("INSERT INTO texts VALUES (?)", [(b"a" * 100_000,)])
+    assert "TMPDIR" in full.value.mend
 
 
 GOLDEN = [

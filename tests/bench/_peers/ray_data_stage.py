@@ -1,4 +1,8 @@
-"""The rules and the tokenizer run by Ray Data: FOLDER of JSON lines, params.yaml, tokenizer.json, OUT."""
+"""The work run by Ray Data: FOLDER of JSON lines, params.yaml, tokenizer.json, OUT, WORKERS.
+
+The cluster is the one at RAY_ADDRESS. Each batch is looked at, the driver decides, and the texts that stay are encoded.
+Between them lie blocks in the cluster's memory, of which the driver gets digests and signatures.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,56 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from tests.bench._peers.common import Share
-
-ROWS = 400
-"""In a batch: about a megabyte, as our shards have."""
+from tests.bench._peers.common import ROWS, TOLD, Look, Stays, Tokens
 
 
-class Stage:
-    """All that is done with a batch of rows."""
+class LookBatch:
+    """The rules, asked of a batch of rows."""
 
-    def __init__(self, params: str, tokenizer: str) -> None:
-        self.share = Share(Path(params), Path(tokenizer))
+    def __init__(self, settings: str) -> None:
+        self.look = Look(settings)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        return self.share.table(batch.column("text").to_pylist())
+        return self.look.table(batch.column("text").to_pylist())
+
+
+class TokensBatch:
+    """The tokenizer, for a batch of texts."""
+
+    def __init__(self, tokenizer: str) -> None:
+        self.tokens = Tokens(tokenizer)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return self.tokens.table(batch.column("text").to_pylist())
+
+
+def told(block: pa.Table) -> pa.Table:
+    """What the driver decides by."""
+    return block.select(TOLD)
+
+
+def kept(block: pa.Table, mask: pa.Array) -> pa.Table:
+    """The texts of a block that stay."""
+    return block.select(["text"]).filter(mask)
 
 
 def main() -> None:
-    folder, params, tokenizer, out, workers = sys.argv[1:]
+    folder, settings, tokenizer, out, workers = sys.argv[1:]
     context: Any = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    ray.init(num_cpus=int(workers), include_dashboard=False, log_to_driver=False, object_store_memory=512 << 20)
+    ray.init("auto", log_to_driver=False)
+    share: dict[str, Any] = {
+        "batch_size": ROWS, "batch_format": "pyarrow", "num_cpus": 0.5,
+        "compute": ray.data.ActorPoolStrategy(size=int(workers)),
+    }  # fmt: skip
     rows = ray.data.read_json(sorted(map(str, Path(folder).glob("*.jsonl"))))
-    done = rows.map_batches(
-        Stage, fn_constructor_args=(params, tokenizer), batch_size=ROWS, batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=int(workers)), num_cpus=0.5,
-    )  # fmt: skip
-    done.write_parquet(out)
+    blocks = rows.map_batches(LookBatch, fn_constructor_args=(settings,), **share).to_arrow_refs()
+    stays, tell, keep = Stays(settings), ray.remote(told), ray.remote(kept)
+    asked = [tell.remote(block) for block in blocks]
+    left = [keep.remote(block, stays.mask(ray.get(table))) for block, table in zip(blocks, asked, strict=True)]
+    texts = ray.data.from_arrow_refs(left)
+    texts.map_batches(TokensBatch, fn_constructor_args=(tokenizer,), **share).write_parquet(out)
 
 
 if __name__ == "__main__":
