@@ -60,6 +60,8 @@ class Committed:
         """Whether every file of `item` is one of the commit, with the bytes that the commit has."""
         if item.files is None:
             return self._is_held(item.path)
+        if next(self._below(item.path), None) is None:
+            return False
         inside = item.inside() if item.listed else [f"{item.path}/{name}" for name in files(self._root, item.path)]
         return bool(inside) and all(map(self._is_held, inside))
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from registry.project.known_directories import KnownDirectories
 from registry.project.many_files import FileState, read
 
 FILE = ".dvc/tmp/glasshouse/digests.sqlite"
@@ -52,24 +53,27 @@ class KnownDigests:
         """root: the project's.  anew: hash every file, and keep what comes of it."""
         self._path = root / FILE
         self._anew = anew
+        self.directories = KnownDirectories(root, anew=anew)
 
-    def sha256(self, files: Sequence[tuple[str, FileState]]) -> list[str]:
-        """The SHA-256 of each of `files`, paths with what is there, in their order.
+    def sha256(self, files: Sequence[tuple[str, FileState]]) -> tuple[list[str], list[int]]:
+        """The SHA-256 of each of `files`, paths with what is there, in their order; and which could not be kept.
 
-        Raises OSError where one cannot be read or is a link.
+        Those are told by their number, in ascending order. Raises OSError where one cannot be read or is a link.
         """
         began = time.time_ns()
         known = {} if self._anew else self._recall([file.inode for _, file in files])
         kept = [(known.get(file.inode, b""), file.state) for _, file in files]
         digests = [row[32:].hex() if row[:32] == state else "" for row, state in kept]
         missing = [number for number, digest in enumerate(digests) if not digest]
-        new = []
+        new, unsettled = [], []
         for number, after in zip(missing, read([files[number] for number in missing]), strict=True):
             digests[number] = after.sha256.hex()
             if after.same_file(files[number][1]) and _settled(after, began):
                 new.append((after.inode, after.state + after.sha256))
+            else:
+                unsettled.append(number)
         self._keep(new)
-        return digests
+        return digests, unsettled
 
     def _recall(self, inodes: Sequence[int]) -> dict[int, bytes]:
         """What the store holds of those of `inodes` that it knows; and, it may be, of others."""

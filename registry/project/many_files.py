@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from struct import Struct
 from typing import NamedTuple
@@ -61,43 +61,52 @@ class FileState(NamedTuple):
 
 def look(paths: Sequence[str]) -> list[FileState]:
     """What is at each of `paths`; a link is not followed. Raises OSError where nothing is."""
-    return _by_processes("looked", paths, 1) or list(_states(file_reader.looked(path) for path in paths))
+    return list(states(look_rows(paths)))
+
+
+def look_rows(paths: Sequence[str], folder: str = "") -> bytes:
+    """`look` of paths that start from `folder`, as `file_reader.ROW` after `file_reader.ROW`."""
+    if rows := _by_processes("looked", paths, 1, folder):
+        return rows
+    return b"".join([file_reader.looked(f"{folder}/{path}" if folder else path) for path in paths])
 
 
 def read(files: Sequence[tuple[str, FileState]]) -> list[FileState]:
     """Each of `files`, hashed, as it was once that was done. Raises OSError where one cannot be read or is a link."""
-    if found := _by_processes("hashed", [path for path, _ in files], SHARES):
-        return found
+    if rows := _by_processes("hashed", [path for path, _ in files], SHARES):
+        return list(states(rows))
     hashed = hash_files((path, before.size) for path, before in files)
-    return list(_states(file_reader.row(found, bytes.fromhex(sha256)) for sha256, found in hashed))
+    return list(states(b"".join(file_reader.row(found, bytes.fromhex(sha256)) for sha256, found in hashed)))
 
 
-def _by_processes(work: str, paths: Sequence[str], shares: int) -> list[FileState]:
+def states(rows: bytes) -> Iterator[FileState]:
+    """Each of `rows`, as `file_reader.ROW` has it."""
+    return map(FileState._make, READ.iter_unpack(rows))
+
+
+def _by_processes(work: str, paths: Sequence[str], shares: int, folder: str = "") -> bytes:
     """What processes, one at a time on each core, say of `paths`; nothing where these are few, or one of those fails.
 
-    shares: how many each core has, one after the other.
+    shares: how many each core has, one after the other.  folder: where relative paths start.
     """
     cores = min(os.cpu_count() or 1, MAX_PROCESSES)
     if cores < 2 or len(paths) < MANY or not sys.executable:
-        return []
+        return b""
     size = max(-(-len(paths) // (cores * shares)), MANY // 2, 1)
     with ThreadPoolExecutor(cores) as pool:
-        said = pool.map(lambda first: _share(work, paths[first : first + size]), range(0, len(paths), size))
+        said = pool.map(lambda first: _share(work, paths[first : first + size], folder), range(0, len(paths), size))
         rows = b"".join(said)
-    return list(_states([rows])) if len(rows) == len(paths) * ROW.size else []
+    return rows if len(rows) == len(paths) * ROW.size else b""
 
 
-def _share(work: str, paths: Sequence[str]) -> bytes:
-    """The rows that one process gives for `paths`; none where it fails."""
+def _share(work: str, paths: Sequence[str], folder: str) -> bytes:
+    """The rows that one process, in `folder`, gives for `paths`; none where it fails."""
     command = [sys.executable, "-I", "-S", file_reader.__file__, work]
     given = os.fsencode("\0".join([*paths, ""]))
     try:
-        done = subprocess.run(command, input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        done = subprocess.run(
+            command, cwd=folder or None, input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return b""
     return done.stdout
-
-
-def _states(rows: Iterable[bytes]) -> Iterator[FileState]:
-    """Each of `rows`, as `file_reader.ROW` has it."""
-    return map(FileState._make, READ.iter_unpack(b"".join(rows)))

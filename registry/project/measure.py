@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from registry.errors import InputError, Refused
@@ -15,8 +16,9 @@ from registry.files import readable
 from registry.manifest import MAX_FILES, check_path, walk
 from registry.project import git
 from registry.project.known_digests import KnownDigests
+from registry.project.known_directories import PlainDirectory, plain_directory
 from registry.project.many_files import FileState, look, read
-from registry.records.run import MAX_LISTED, Measured, directory_digest
+from registry.records.run import MAX_LISTED, Measured, directory_digest, listing
 
 DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
 """What DVC never looks at in a directory. A .dvcignore is written as a .gitignore is, so git can read it."""
@@ -33,19 +35,46 @@ def measure_paths(root: Path, paths: Iterable[str], *, known: KnownDigests | Non
     outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
     devices that git lists, names that `check_path` refuses, and a million files or more.
     """
-    found = {path: files(root, path) for path in sorted(set(paths))}
-    every = [f"{root}/{path}/{name}" if name else f"{root}/{path}" for path, names in found.items() for name in names]
+    wanted = sorted(set(paths))
+    if known is None:
+        return _hashed(root, wanted, {}, None)
+    plain = {path: found for path in wanted if (found := plain_directory(root / path, MAX_LISTED))}
+    kept = {path: sha256 for path, found in plain.items() if (sha256 := known.directories.digest(path, found))}
+    hashed = _hashed(root, [path for path in wanted if path not in kept], plain, known)
+    return {path: hashed.get(path) or Measured(path=path, sha256=kept[path], files={}) for path in wanted}
+
+
+def _hashed(
+    root: Path, paths: list[str], plain: Mapping[str, PlainDirectory], known: KnownDigests | None
+) -> dict[str, Measured]:
+    """`measure_paths`, file by file.  plain: what was found in directories that may be known as they are, later."""
+    names = {path: files(root, path) for path in paths}
+    whole = {path: plain[path] for path in paths if path in plain and plain[path].names == names[path]}
     with readable(root, mend=MEND):
-        plain = _plain(every)
-        digests = iter(known.sha256(plain) if known else [file.sha256.hex() for file in read(plain)])
-    return {path: _measured(path, names, digests) for path, names in found.items()}
+        others = [(path, name) for path in paths if path not in whole for name in names[path]]
+        looked = iter(_looked([f"{root}/{path}/{name}" if name else f"{root}/{path}" for path, name in others]))
+        every = [
+            file
+            for path in paths
+            for file in (whole[path].files(f"{root}/{path}") if path in whole else islice(looked, len(names[path])))
+        ]
+        _check_plain(every)
+        digests, unsettled = known.sha256(every) if known else ([file.sha256.hex() for file in read(every)], [])
+    measured, start = {}, 0
+    for path, inside in names.items():
+        end = start + len(inside)
+        found = dict(zip(inside, digests[start:end], strict=True))
+        measured[path] = _measured(path, found)
+        if known and path in whole and not any(start <= number < end for number in unsettled):
+            known.directories.keep(path, whole[path], listing(found))
+        start = end
+    return measured
 
 
-def _measured(path: str, names: list[str], digests: Iterator[str]) -> Measured:
-    if names == [""]:
-        return Measured(path=path, sha256=next(digests))
-    files = {name: next(digests) for name in names}
-    return Measured(path=path, sha256=directory_digest(files), files=files if len(files) <= MAX_LISTED else {})
+def _measured(path: str, found: dict[str, str]) -> Measured:
+    if found.keys() == {""}:
+        return Measured(path=path, sha256=found[""])
+    return Measured(path=path, sha256=directory_digest(found), files=found if len(found) <= MAX_LISTED else {})
 
 
 def files(root: Path, path: str, *, bytecode: bool = False) -> list[str]:
@@ -75,19 +104,23 @@ def _is_bytecode(name: str) -> bool:
     return name.endswith(".pyc") and name.split("/")[-2:-1] == ["__pycache__"]
 
 
-def _plain(paths: list[str]) -> list[tuple[str, FileState]]:
+def _looked(paths: list[str]) -> list[tuple[str, FileState]]:
     """Where the bytes of each of `paths` are, itself or the file that it is a link to, and what is there."""
     found = list(zip(paths, look(paths), strict=True))
-    if all(stat.S_ISREG(mode) for mode in {file.mode for _, file in found}):
-        return found
     linked = [number for number, (_, file) in enumerate(found) if stat.S_ISLNK(file.mode)]
     led = [os.path.realpath(paths[number]) for number in linked]
     for number, place, file in zip(linked, led, look(led), strict=True):
         found[number] = place, file
+    return found
+
+
+def _check_plain(found: list[tuple[str, FileState]]) -> None:
+    """Refuse what is not a plain file."""
+    if all(stat.S_ISREG(mode) for mode in {file.mode for _, file in found}):
+        return
     for path, file in found:
         if not stat.S_ISREG(file.mode):
             raise InputError(
                 f"{path} is a link to a directory, a repository or a device",
                 mend="put plain files there; name what must not count in .dvcignore",
             )
-    return found

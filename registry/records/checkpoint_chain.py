@@ -13,12 +13,15 @@ from typing import Annotated, Literal, NoReturn, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from registry import canonical
-from registry.errors import VerificationError
+from registry.errors import InputError, VerificationError
 from registry.records.record import Count, Record, Sha256
 
 FIRST = "0" * 64
 """What the first entry calls the one before it."""
-MAX_ENTRIES = 100_000
+OBJECTS = (2, 4)
+"""JSON objects of a chain without entries, and of each entry."""
+MAX_ENTRIES = (canonical.MAX_OBJECTS - OBJECTS[0]) // OBJECTS[1]
+"""As many as a JSON document can have objects for."""
 
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
@@ -105,7 +108,12 @@ class Chain(Record):
     def extended(
         self, *, step: int, weights: FileDigests, optimizer: FileDigests, end: int, loss: float | None
     ) -> Self:
-        """This chain with one checkpoint more, whose rows end before `end`."""
+        """This chain with one checkpoint more, whose rows end before `end`. Raises InputError where it is full."""
+        if len(self.entries) >= MAX_ENTRIES:
+            raise InputError(
+                f"the chain has {len(self.entries)} checkpoints, and no room for one more",
+                mend="train anew with fewer: a larger train.checkpoint_every in params.yaml",
+            )
         entry = Checkpoint(
             step=step,
             weights=weights,

@@ -55,8 +55,12 @@ def directory_digest(files: Mapping[str, str]) -> str:
     `find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum`
     Source: in-toto attestation framework, spec/v1/digest_set.md.
     """
-    listing = "".join([f"{files[path]}  {path}\n" for path in sorted(files)])  # in the order of their UTF-8 bytes, too
-    return hashlib.sha256(listing.encode()).hexdigest()
+    return hashlib.sha256(listing(files).encode()).hexdigest()
+
+
+def listing(files: Mapping[str, str]) -> str:
+    """What `sha256sum` prints of `files`, SHA-256 by path: a line each, in the order of their paths' UTF-8 bytes."""
+    return "".join([f"{files[path]}  {path}\n" for path in sorted(files)])
 
 
 def files_digest(files: Mapping[str, str]) -> str:

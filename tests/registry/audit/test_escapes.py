@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.engine.kept import KeptAnswers
 from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.statement import Subject
 from registry.audit import rebuilding, view, workshop
@@ -554,6 +555,52 @@ def test_hostile_outputs(source: Source, walled: bool, auditor: Path) -> None:
         assert [output.verdict for output in found.details.outputs] == ["DIFFERENT"] * 3
         assert running(str(scratch)) == ()
     assert everything(auditor) == before
+
+
+KEPT = Source(
+    "it brings along what a killed stage would have kept",
+    """
+from pipelines.engine.kept import KeptAnswers
+from pipelines.engine.work import answers
+
+class Engine:
+    width = 0
+    def begin(self, shard):
+        return lambda: b"what the work gives"
+
+os.makedirs("made/provenance")
+for name in ("config.json", "provenance/evaluation.json"):
+    kept = KeptAnswers(ROOT / "build/.corpus.shards", "the work")
+    pathlib.Path("made", name).write_bytes(b"".join(answers(Engine(), [name.encode()], kept)))
+    os.environ.pop("GLASSHOUSE_REHASH", None)
+""",
+)
+"""The stage's own code, honest; what it writes second is written as where nobody audits: so the answers that lie there
+would have been taken."""
+OF_STAGES = (
+    "registry/__init__.py", "registry/errors.py", "registry/files.py", "registry/variables.py",
+    "pipelines/__init__.py", "pipelines/engine/__init__.py", "pipelines/engine/kept.py", "pipelines/engine/work.py",
+)  # fmt: skip
+"""What a stage needs for it."""
+
+
+@WAYS
+def test_a_source_that_brings_along_answers_of_shards(walled: bool, auditor: Path) -> None:
+    """A rebuild does not read them, though they are where a killed stage keeps its own, and say what was released."""
+    with workshop.scratch(None) as scratch:
+        place = workshop_of(KEPT, scratch, auditor, walled)
+        for name in OF_STAGES:
+            (place.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(__file__).parents[3] / name, place.tree / name)
+        kept = KeptAnswers(place.tree / "build/.corpus.shards", "the work")
+        for name in ("config.json", "provenance/evaluation.json"):
+            kept.write(kept.place(name.encode()), (auditor / "release" / name).read_bytes())
+        record = place.audited.record.model_copy(update={"rebuild": DECLARED})
+        found = rebuilding.rebuild_in(replace(place, audited=replace(place.audited, record=record)))
+        same = {output.path: output.reason for output in found.details.outputs if output.verdict == "BITWISE"}
+        told = [output.reason for output in found.details.outputs if output.path == "config.json"]
+    assert found.statement.verdict == "DIFFERENT" and "config.json" not in same
+    assert not walled or set(same) == {"provenance/evaluation.json"}, told
 
 
 @WAYS

@@ -71,4 +71,4 @@ def test_where_no_process_answers_it_is_done_here(
 @given(st.tuples(*[st.integers(0, 2**63 - 1)] * 4), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
 def test_rows_are_read_as_they_were_written(state: tuple[int, ...], inode: int, mode: int) -> None:
     row = file_reader.ROW.pack(inode, mode, *state, b"\1" * 32)
-    assert list(many_files._states([row])) == [FileState(inode, mode, STATE.pack(*state), b"\1" * 32)]
+    assert list(many_files.states(row)) == [FileState(inode, mode, STATE.pack(*state), b"\1" * 32)]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from registry import canonical
 from registry.errors import InputError, VerificationError
-from registry.records.checkpoint_chain import FIRST, Chain, Checkpoint, FileDigests, ProfileName
+from registry.records import checkpoint_chain
+from registry.records.checkpoint_chain import FIRST, MAX_ENTRIES, Chain, Checkpoint, FileDigests, ProfileName
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
 
@@ -50,6 +51,17 @@ def test_json_is_the_chain(steps: set[int]) -> None:
     built = chain(0, *sorted(steps))
     built.verify()
     assert Chain.from_bytes(built.to_bytes(), name="checkpoints.json") == built
+
+
+def test_a_chain_has_no_more_entries_than_its_json_can_have_objects_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, each = checkpoint_chain.OBJECTS
+    for built in (EMPTY, GOOD):
+        assert built.to_bytes().count(b"{") == beside + each * len(built.entries)
+    assert beside + each * MAX_ENTRIES <= canonical.MAX_OBJECTS < beside + each * (MAX_ENTRIES + 1)
+    assert len(GOOD.to_bytes()) / len(GOOD.entries) * MAX_ENTRIES < canonical.MAX_BYTES
+    monkeypatch.setattr(checkpoint_chain, "MAX_ENTRIES", 3)
+    with pytest.raises(InputError, match="no room for one more"):
+        chain(0, 1, 2, 4)
 
 
 def altered(index: int, **values: Any) -> Chain:
