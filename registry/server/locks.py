@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.005
 """Between two looks at a lock that somebody else holds."""
 
 

@@ -21,27 +21,25 @@ _UNION = f"{layout.GIT_ATTRIBUTES} merge=union\n"
 """Two branches that have each added a line to it do not conflict."""
 
 
-def told_of(folder: Path, tree: str, changes: Sequence[Change], after: Mapping[str, str | None]) -> str:
+def told_of(
+    folder: Path, tree: str, changes: Sequence[Change], after: Mapping[str, str | None], index: Mapping[str, str]
+) -> str:
     """A tree that `changes` made, with a line for each large file that has none.
 
-    after: {path: blob, or None for gone} of all that changed. Raises Problem 400 where git cannot be told.
+    after: {path: blob, or None for gone} of all that changed.  index: as `trees.made` has left it; it is written anew
+    where a line may be lacking.  Raises Problem 400 where git cannot be told.
     """
     everything = any(PurePosixPath(path).name == layout.GIT_ATTRIBUTES for path in after)
-    large = {change.path for change in changes if isinstance(change, Put) and change.large}
-    if not everything and not large:
+    large = list({change.path for change in changes if isinstance(change, Put) and change.large and after[change.path]})
+    if not everything and not _lacking(folder, index, large):
         return tree
-    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        git.run(folder, "read-tree", tree, extra=index)
-        if everything:
-            return _told_of_all(folder, index)
-        return _told(folder, index, [path for path in large if after[path]])
+    git.run(folder, "read-tree", tree, extra=index)
+    return _told_of_all(folder, index) if everything else _told(folder, index, large)
 
 
 def asked_for(folder: Path, commit: str, paths: Sequence[str]) -> set[str]:
     """Those of `paths` that the `.gitattributes` of `commit` keeps as large files."""
-    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+    with git.scratch_index(folder) as index:
         git.run(folder, "read-tree", commit, extra=index)
         return set(paths) - set(_lacking(folder, index, paths))
 
@@ -61,7 +59,7 @@ def merged(folder: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
         tree, *clashes = answer.decode().rstrip("\0").split("\0")
         if clashes:
             return tree, clashes
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+    with git.scratch_index(folder) as index:
         git.run(folder, "read-tree", tree, extra=index)
         return _told_of_all(folder, index), []
 

@@ -9,9 +9,10 @@ import hashlib
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ _FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
 _STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
 MAX_LOOK_BACK = 1000
 """Commits that are looked through for the last change of a file."""
+_LOOSE = re.compile(rb"[0-9a-f]{40}\n")
+"""What stands in the file of a ref that is not packed, and of no other ref."""
 _COMMITTED = re.compile(rb"^committer .* ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 POINTER_SIZES = range(120, 160)
 """Bytes of a pointer: 126 and the digits of a size."""
@@ -172,6 +175,29 @@ def refs(folder: Path, *patterns: str) -> dict[str, str]:
         name, kind, oid, peeled = line.split("\0")
         found[name] = oid if kind == "commit" else peeled
     return found
+
+
+def loose(folder: Path, branch: str) -> str | None:
+    """The commit of a branch or a pull request, by its full name, as git wrote it last; None where git has to be asked.
+
+    Source: gitrepository-layout(5), `refs` and `packed-refs`: the file of a ref counts before what is packed.
+    """
+    with suppress(OSError):
+        data = (folder / branch).read_bytes()
+        return data[:-1].decode() if _LOOSE.fullmatch(data) else None
+    return None
+
+
+def tip(folder: Path, branch: str) -> str | None:
+    """The commit of a branch or a pull request, by its full name; None where there is none."""
+    return loose(folder, branch) or refs(folder, branch).get(branch)
+
+
+@contextmanager
+def scratch_index(folder: Path) -> Iterator[dict[str, str]]:
+    """Within: the variables of an index of its own, which has nothing in it yet."""
+    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
+        yield {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
 
 
 def is_commit(folder: Path, oid: str) -> bool:

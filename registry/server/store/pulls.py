@@ -167,7 +167,7 @@ def diff(repo: Repository, pull: Pull) -> str:
     if pull.status == "closed":
         return ""
     tip = git.refs(repo.folder, pull.ref)[pull.ref]
-    base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch, tip)
+    base = git.tip(repo.folder, BRANCHES + pull.branch) or tip
     if pull.merged:
         base = git.run(repo.folder, "rev-parse", f"{pull.merged}^1").decode().strip()
     options = ("--no-ext-diff", "--no-textconv", "--no-color")
@@ -179,7 +179,7 @@ def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
     if pull.status == "closed":
         return []
     tip = git.refs(repo.folder, pull.ref)[pull.ref]
-    base = git.refs(repo.folder, BRANCHES + pull.branch).get(BRANCHES + pull.branch)
+    base = git.tip(repo.folder, BRANCHES + pull.branch)
     return git.log(repo.folder, tip, limit=100, without=base if not pull.merged else None)
 
 
@@ -199,7 +199,7 @@ def unmerged(repo: Repository, number: int) -> Pull:
 
 
 def _head(repo: Repository, branch: str) -> str:
-    head = git.refs(repo.folder, BRANCHES + branch).get(BRANCHES + branch)
+    head = git.tip(repo.folder, BRANCHES + branch)
     if head is None:
         raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
     return head

@@ -21,7 +21,7 @@ def close(repo: Repository, number: int, *ledgers: Ledger) -> Pull:
     """Close a request. ledgers: those where its contents are booked. Raises Problem 409 where it is merged."""
     with repo.lock():
         pull = pulls.unmerged(repo, number)
-        tip = git.refs(repo.folder, pull.ref).get(pull.ref)
+        tip = git.tip(repo.folder, pull.ref)
         if tip is None:  # it is closed already
             return pull
         others = ("--not", "--branches", "--tags", f"--exclude={pull.ref}", "--glob=refs/pr/*")

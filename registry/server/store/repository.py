@@ -205,6 +205,8 @@ class Repository:
         if is_commit(revision) and git.is_commit(self.folder, revision):
             return revision  # no branch or tag looks like this
         revision = MAIN if revision == "HEAD" else revision
+        if (head := git.loose(self.folder, BRANCHES + revision)) is not None:
+            return head
         names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
         found = git.refs(self.folder, *names)
         for name in names:
@@ -229,7 +231,7 @@ class Repository:
         404 where there is no such branch, or nothing to delete; 400 for changes that cannot be together in one tree.
         """
         with self.lock():
-            head = git.refs(self.folder, BRANCHES + branch).get(BRANCHES + branch)
+            head = git.tip(self.folder, BRANCHES + branch)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
             if parent is not None and not head.startswith(parent):
@@ -247,7 +249,7 @@ class Repository:
         if name in LASTING:
             raise Problem(403, f"{name} cannot be deleted, and moves forward only")
         with self.lock():
-            head = git.refs(self.folder, BRANCHES + name).get(BRANCHES + name)
+            head = git.tip(self.folder, BRANCHES + name)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
             git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
@@ -307,11 +309,12 @@ class Repository:
         return Repository.open(root, name).folder == self.folder
 
     def _refuse_taken(self, name: str) -> None:
-        for prefix in (BRANCHES, TAGS):
-            parents = [prefix + "/".join(name.split("/")[:depth]) for depth in range(1, name.count("/") + 1)]
-            taken = git.refs(self.folder, prefix + name, *parents)
-            if any(ref in (prefix + name, *parents) or ref.startswith(f"{prefix}{name}/") for ref in taken):
-                raise Problem(409, f"Reference already exists: {name}")
+        parts = name.split("/")
+        above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+        names = [prefix + each for prefix in (BRANCHES, TAGS) for each in above]
+        below = (f"{BRANCHES}{name}/", f"{TAGS}{name}/")
+        if any(ref in names or ref.startswith(below) for ref in git.refs(self.folder, *names)):
+            raise Problem(409, f"Reference already exists: {name}")
 
     def write(
         self, ref: str, head: str, changes: Sequence[Change], author: str, message: str, *, old: str | None = None,
@@ -321,8 +324,9 @@ class Repository:
 
         when: the commit's time, RFC 3339; by default, now. Raises Problem as `commit` does.
         """
-        tree, after = trees.made(self.folder, head, changes)
-        tree = attributes.told_of(self.folder, tree, changes, after)
+        with git.scratch_index(self.folder) as index:
+            tree, after = trees.made(self.folder, head, changes, index)
+            tree = attributes.told_of(self.folder, tree, changes, after, index)
         parents = [] if head == git.ABSENT else ["-p", head]
         made = self.write_commit(tree, parents, author, message, when)
         git.admit(self.folder)

@@ -6,7 +6,6 @@ branch to where it has not been, and says so in its own name: no commit does tha
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -21,7 +20,7 @@ MAX_COMMITS = 2_000
 def squash(repo: Repository, branch: str, author: str, message: str) -> str:
     """Make one commit of a branch; its id. Raises Problem 403 where a release stands on it, 404 for no such branch."""
     with repo.lock():
-        head = git.refs(repo.folder, BRANCHES + branch).get(BRANCHES + branch)
+        head = git.tip(repo.folder, BRANCHES + branch)
         if head is None:
             raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
         if branch in KEPT or _released(repo, head):
@@ -76,8 +75,7 @@ def _without(folder: Path, commit: str, pointers: Collection[str]) -> str | None
     gone = [path for facts, path in rows if facts.split()[2] in pointers]
     if not gone:
         return None
-    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+    with git.scratch_index(folder) as index:
         git.run(folder, "read-tree", commit, extra=index)
         git.fill_index(folder, index, dict.fromkeys(gone))
         return git.run(folder, "write-tree", extra=index).decode().strip()

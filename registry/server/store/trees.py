@@ -7,10 +7,10 @@ Source: git-mktree(1); git's tree.c, base_name_compare.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from registry.records.layout import GIT_ATTRIBUTES
 from registry.server.store import git
 from registry.server.store.changes import Change, outcome
 from registry.server.store.git import ABSENT
@@ -21,15 +21,20 @@ Entries = dict[str, tuple[str, str]]
 """What stands in a folder itself: {name: (mode, id)}."""
 
 
-def made(folder: Path, head: str, changes: Sequence[Change]) -> tuple[str, dict[str, str | None]]:
+def made(
+    folder: Path, head: str, changes: Sequence[Change], index: Mapping[str, str]
+) -> tuple[str, dict[str, str | None]]:
     """(the tree that `changes` make of that of the commit `head`, {path: blob, or None for gone} of all that changed).
 
+    index: gets what is put, each as an empty file, and every `.gitattributes` that git heeds for it, as it was before.
     Raises Problem as `Repository.commit` does.
     """
     known = _read(folder, head, _above(change.path for change in changes))
     after = outcome(_files(folder, head, changes, known), changes)
-    _refuse_bad(folder, [path for path, oid in after.items() if oid is not None])
     known |= _read(folder, head, _above(after) - known.keys())
+    put = [path for path, oid in after.items() if oid is not None]
+    # Git refuses a bad path here, before anything is made of it.
+    git.fill_index(folder, index, dict(_attributes(known, put)) | dict.fromkeys(put, git.object_name("blob", b"")))
     return _written(folder, known, after), after
 
 
@@ -72,11 +77,12 @@ def _files(folder: Path, head: str, changes: Sequence[Change], known: Mapping[st
     return files | dict.fromkeys(git.file_names(folder, head, folders) if folders else ())
 
 
-def _refuse_bad(folder: Path, paths: Sequence[str]) -> None:
-    """Raise Problem 400 for a path that git refuses."""
-    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
-        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        git.fill_index(folder, index, dict.fromkeys(paths, git.object_name("blob", b"")))
+def _attributes(known: Mapping[str, Entries], paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(path, blob) of each `.gitattributes` in a folder that leads to one of `paths`."""
+    for place in _above(paths):
+        mode, oid = known[place].get(GIT_ATTRIBUTES, ("", ""))
+        if mode == _FILE:
+            yield f"{place}/{GIT_ATTRIBUTES}".removeprefix("/"), oid
 
 
 def _written(folder: Path, known: Mapping[str, Entries], after: Mapping[str, str | None]) -> str:

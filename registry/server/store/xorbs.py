@@ -31,6 +31,8 @@ MAX_GROWTH = 256
 """Bytes of a file for each byte sent for it: about as much as LZ4 makes of zeros, once."""
 FREE_GROWTH = 64 << 20
 """Bytes that any file may have."""
+_Looked = dict[str, list[xet.Chunk]]
+"""The chunks of those packed xorbs that were looked at for a file: each is looked at once."""
 _Places = list[tuple[xet.Span, int]]
 """At which offset of a file each of its spans starts."""
 
@@ -69,7 +71,7 @@ class Xorbs:
 
     def keep(self, upload: Upload, name: str) -> bool:
         """Keep a xorb; whether it is new. Raises Problem 400 for what is not one."""
-        with upload.path.open("rb") as stream:
+        with upload.path.open("rb", buffering=0) as stream:
             if not xet.chunks(stream, upload.size):
                 raise Problem(400, "a malformed xorb")
         place = self._packed / name
@@ -84,19 +86,20 @@ class Xorbs:
             if self.large.here(repo, [file.sha256]).get(file.sha256) == file.size:
                 continue
             self.large.quota.check(repo.name.owner, file.size)
-            self._check_growth(file)
+            looked = _Looked()
+            self._check_growth(file, looked)
             with self.large.uploads.one(file.size, self.mark) as upload:
-                places = self._assemble(file, upload)
+                places = self._assemble(file, upload, looked)
                 upload.finish(file.sha256, file.size)
                 self.large.keep(repo, upload.path, file.sha256, file.size)
-            self._remember(file.sha256, places)
+            self._remember(file.sha256, places, looked)
 
-    def _check_growth(self, file: xet.PackedFile) -> None:
+    def _check_growth(self, file: xet.PackedFile, looked: _Looked) -> None:
         """Raise Problem 413 where few bytes were sent for many, 400 where a span is not there, or not of its size."""
         ends, named = dict[str, list[tuple[int, int]]](), dict[str, list[tuple[int, int]]]()
         for span in file.spans:
             if span.xorb not in ends:
-                ends[span.xorb] = self._ends(span.xorb)
+                ends[span.xorb] = self._ends(span.xorb, looked)
             known = ends[span.xorb]
             if span.end >= len(known):
                 raise Problem(400, _STALE)
@@ -108,39 +111,44 @@ class Xorbs:
             words = f"{sent} bytes were sent for {file.size}: set HF_HUB_DISABLE_XET=1 for what repeats itself so often"
             raise Problem(413, words)
 
-    def _ends(self, xorb: str) -> list[tuple[int, int]]:
+    def _ends(self, xorb: str, looked: _Looked) -> list[tuple[int, int]]:
         """(bytes as they were sent, bytes unpacked) of the first N chunks of a xorb together, for each N from 0 on."""
-        sizes = self._sizes(xorb)
+        sizes = self._sizes(xorb, looked)
         packed, unpacked = (accumulate((each[which] for each in sizes), initial=0) for which in (0, 1))
         return list(zip(packed, unpacked, strict=True))
 
-    def _sizes(self, xorb: str) -> list[tuple[int, int]]:
+    def _sizes(self, xorb: str, looked: _Looked) -> list[tuple[int, int]]:
         """(bytes as they were sent, bytes unpacked) of each chunk of a xorb; none where it is not here."""
         packed, where = self._packed / xorb, self._maps / xorb
         if packed.exists():
-            with packed.open("rb") as stream:
-                return [(chunk.packed, chunk.size) for chunk in xet.chunks(stream, packed.stat().st_size)]
+            return [(chunk.packed, chunk.size) for chunk in self._chunks(xorb, looked)]
         return [(size, size) for size in json.loads(where.read_bytes())["sizes"]] if where.exists() else []
 
-    def _assemble(self, file: xet.PackedFile, upload: Upload) -> _Places:
+    def _chunks(self, xorb: str, looked: _Looked) -> list[xet.Chunk]:
+        """Those of a xorb that is packed."""
+        if xorb not in looked:
+            with (self._packed / xorb).open("rb", buffering=0) as stream:
+                looked[xorb] = xet.chunks(stream, os.fstat(stream.fileno()).st_size)
+        return looked[xorb]
+
+    def _assemble(self, file: xet.PackedFile, upload: Upload, looked: _Looked) -> _Places:
         """Write the file to `upload`. Raises Problem 400 where a chunk is missing."""
-        places, known = [], dict[str, list[xet.Chunk]]()
+        places = []
         for span in file.spans:
             places.append((span, upload.size))
-            for data in self._read(span, known):
+            for data in self._read(span, looked):
                 upload.write(data)
             if upload.size != places[-1][1] + span.size:
                 raise Problem(400, f"the chunks of {span.xorb} do not have the size that the shard says")
         return places
 
-    def _remember(self, sha256: str, places: _Places) -> None:
+    def _remember(self, sha256: str, places: _Places, looked: _Looked) -> None:
         """Note that each span now stands in the file `sha256`; let go of xorbs of which every chunk does."""
         for span, offset in places:
             packed, where = self._packed / span.xorb, self._maps / span.xorb
             if not packed.exists():
                 continue
-            with packed.open("rb") as stream:
-                sizes = [chunk.size for chunk in xet.chunks(stream, packed.stat().st_size)]
+            sizes = [chunk.size for chunk in self._chunks(span.xorb, looked)]
             known: dict[str, Any] = json.loads(where.read_bytes()) if where.exists() else {"sizes": sizes, "runs": []}
             known["runs"].append([span.start, span.end, sha256, offset])
             write_atomic(where, json.dumps(known).encode())
@@ -148,14 +156,12 @@ class Xorbs:
             if covered >= set(range(len(sizes))):
                 packed.unlink(missing_ok=True)
 
-    def _read(self, span: xet.Span, chunks: dict[str, list[xet.Chunk]]) -> Iterator[bytes]:
-        """The bytes of a span, from the packed xorb or from where its map says. chunks: those of xorbs looked at."""
+    def _read(self, span: xet.Span, looked: _Looked) -> Iterator[bytes]:
+        """The bytes of a span, from the packed xorb or from where its map says."""
         packed, where = self._packed / span.xorb, self._maps / span.xorb
         if packed.exists():
-            with packed.open("rb") as stream:
-                if span.xorb not in chunks:
-                    chunks[span.xorb] = xet.chunks(stream, packed.stat().st_size)
-                for chunk in chunks[span.xorb][span.start : span.end]:
+            with packed.open("rb", buffering=0) as stream:
+                for chunk in self._chunks(span.xorb, looked)[span.start : span.end]:
                     stream.seek(chunk.offset)
                     yield xet.unpack(stream.read(chunk.packed), chunk)
             return

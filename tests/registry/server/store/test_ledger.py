@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,28 @@ def test_any_ledger_is_read(tmp_path_factory: pytest.TempPathFactory, data: byte
     before = ledger.read()
     ledger.append({"a" * 64: 5})
     assert ledger.read() == {**before, "a" * 64: before.get("a" * 64, 5)}
+
+
+def test_a_ledger_is_read_on_where_it_ended_and_anew_where_it_was_replaced(tmp_path: Path) -> None:
+    ours, others = Ledger(tmp_path), tmp_path / FILE
+    one, two, three = ("1" * 64, "2" * 40, "3" * 64)
+    ours.append({one: 10, two: 20})
+    before = ours.read()
+    with others.open("ab") as stream:  # another process, in two writings, perhaps within one tick of the clock
+        stream.write(f"{three} 3".encode())
+        stream.flush()
+        assert ours.read() == {one: 10, two: 20}
+        stream.write(f"0 {int(time.time())}\n".encode())
+    assert ours.read() == {one: 10, two: 20, three: 30} and ours.blobs() == {one: 10, three: 30}
+    assert before == {one: 10, two: 20}  # who holds an answer keeps it
+
+    assert ours.remove({one}) == 10 and ours.read() == {two: 20, three: 30} and ours.blobs() == {three: 30}
+    beside = tmp_path / "beside"
+    beside.write_text(f"{one} 1\n" * 5)
+    beside.replace(others)  # longer, and what it begins with is another line
+    assert ours.read() == ours.blobs() == {one: 1}
+    others.unlink()
+    assert ours.read() == {}
 
 
 def test_names_in_the_ledger(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:

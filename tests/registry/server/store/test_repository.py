@@ -6,10 +6,53 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
+from registry.server.names import RepoName
+from registry.server.problems import Problem
+from registry.server.store import git
+from registry.server.store.changes import Put
+from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, commit, put
+
+
+def test_a_branch_is_found_packed_or_not(tmp_path: Path) -> None:
+    name = RepoName("models", "a", "b")
+    assert Repository.create(tmp_path, name, "builder", {"a.txt": b"1"})
+    repo = Repository.open(tmp_path, name)
+    first = repo.resolve("main")
+    repo.branch("steps/1", first)
+    git.run(repo.folder, "pack-refs", "--all")
+    assert git.loose(repo.folder, "refs/heads/main") is None
+    assert repo.resolve("main") == git.tip(repo.folder, "refs/heads/steps/1") == first
+    blob = git.object_name("blob", b"1")
+    second = repo.commit("main", first, [Put("b.txt", blob)], "builder", "Two")  # its file counts before what is packed
+    assert git.loose(repo.folder, "refs/heads/main") == repo.resolve("main") == second
+    repo.delete_branch("steps/1")
+    assert git.tip(repo.folder, "refs/heads/steps/1") is git.tip(repo.folder, "refs/heads/steps") is None
+    with pytest.raises(Problem):
+        repo.resolve("steps/1")
+
+
+def test_attributes_of_a_folder_are_heeded_for_a_large_file_below_it(tmp_path: Path) -> None:
+    name, line = RepoName("models", "a", "b"), b"*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    files = {".gitattributes": line, "sub/.gitattributes": b"*.bin -filter\n", "other/a.txt": b"1"}
+    assert Repository.create(tmp_path, name, "builder", files)
+    repo = Repository.open(tmp_path, name)
+    (tmp_path / "pointer").write_bytes(git.pointer("1" * 64, 5))
+    (pointer,) = git.hash_objects(repo.folder, [tmp_path / "pointer"])
+
+    def told(*paths: str) -> list[bytes | None]:
+        commit = repo.commit("main", None, [Put(path, pointer, large=True) for path in paths], "builder", "Large")
+        return git.contents(repo.folder, [f"{commit}:.gitattributes", f"{commit}:sub/.gitattributes"])
+
+    assert told("x.bin", "other/y.bin") == [line, b"*.bin -filter\n"]
+    root, sub = told("sub/deep/z.bin")
+    assert root == line and sub is not None and b"deep/z.bin filter=lfs" in sub
+    assert told("sub/deep/z.bin") == [line, sub]
 
 
 def test_a_commit_upon_another_parent_is_412_and_changes_nothing(

@@ -62,7 +62,8 @@ def test_a_tree_is_what_an_index_of_all_would_make(
     made = [Put(path, blob) if directory is None else Delete(path, directory) for path, directory in asked]
     head = repo.resolve("main")
     expected = said(by_index, repo.folder, head, made, tmp_path_factory.mktemp("index"))
-    assert said(trees.made, repo.folder, head, made) == expected
+    with git.scratch_index(repo.folder) as index:
+        assert said(trees.made, repo.folder, head, made, index) == expected
 
 
 def test_only_the_folders_on_the_way_are_read(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,5 +76,6 @@ def test_only_the_folders_on_the_way_are_read(repo: Repository, monkeypatch: pyt
     monkeypatch.setattr(git, "contents", noted)
     monkeypatch.setattr(git, "file_names", None)
     head = repo.resolve("main")
-    trees.made(repo.folder, head, [Put("d/new.txt", git.object_name("blob", b"a-"))])
+    with git.scratch_index(repo.folder) as index:
+        trees.made(repo.folder, head, [Put("d/new.txt", git.object_name("blob", b"a-"))], index)
     assert asked == [f"{head}:", f"{head}:d"]
