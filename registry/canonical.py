@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -148,7 +149,7 @@ def _plain(value: Any) -> bool:
             if kind is str or kind is bool or item is None:
                 continue
             if isinstance(item, dict):
-                if not all(type(key) is str and key.isascii() for key in item):
+                if not _are_ascii(item):
                     return False
                 below += item.values()
             elif kind is list or kind is tuple:
@@ -159,6 +160,13 @@ def _plain(value: Any) -> bool:
             return True
         level = below
     return False
+
+
+def _are_ascii(keys: Iterable[Any]) -> bool:
+    try:
+        return "".join(keys).isascii()
+    except TypeError:
+        return False
 
 
 def _is_spelt_alike(kind: type, value: Any) -> bool:

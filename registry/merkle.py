@@ -28,6 +28,16 @@ def inner_hash(left: bytes, right: bytes) -> bytes:
     return _hash(b"\x01" + left + right)
 
 
+def _full(leaves: Sequence[bytes]) -> bytes:
+    """The hash over 2 ** n leaves, made level by level."""
+    sha256 = hashlib.sha256
+    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    while len(level) > 1:
+        pairs = iter(level)
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+    return level[0]
+
+
 class RootBuilder:
     """Adds leaves one at a time in O(log n) memory; `root()` may be asked at any moment."""
 
@@ -37,30 +47,24 @@ class RootBuilder:
 
     def add(self, leaf: bytes) -> None:
         """Append `leaf` at the right."""
-        node = leaf_hash(leaf)
-        full = self.count
-        while full & 1:
-            node = inner_hash(self._stack.pop(), node)
-            full >>= 1
-        self._stack.append(node)
-        self.count += 1
+        self._append(leaf_hash(leaf), 1)
 
     def extend(self, leaves: Sequence[bytes]) -> None:
         """Append all of `leaves`: 2 ** n of them level by level, where a multiple of so many stands before them.
 
         Law: the root is that of adding them one by one.
         """
-        size = len(leaves)
-        if size < 2 or size & (size - 1) or self.count % size:
-            for leaf in leaves:
-                self.add(leaf)
-            return
-        sha256 = hashlib.sha256
-        level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
-        while len(level) > 1:
-            pairs = iter(level)
-            level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
-        node, full = level[0], self.count // size
+        done = 0
+        while done < len(leaves):
+            size = 1 << (len(leaves) - done).bit_length() - 1
+            if self.count:
+                size = min(size, self.count & -self.count)
+            self._append(_full(leaves[done : done + size]), size)
+            done += size
+
+    def _append(self, node: bytes, size: int) -> None:
+        """Append a subtree of `size` leaves, 2 ** n of them, with a multiple of so many before it."""
+        full = self.count // size
         while full & 1:
             node = inner_hash(self._stack.pop(), node)
             full >>= 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -49,3 +50,23 @@ def for_each(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def beside(work: Callable[[Callable[[int], None]], R]) -> Iterator[Callable[[], R]]:
+    """Within: a thread does `work(told)`, and what is given waits for its result, or raises what it raised.
+
+    `work` calls `told` as in `for_each`: when the block ends, what is not finished stops there.
+    """
+    stop = threading.Event()
+
+    def told(count: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(work, told)
+        try:
+            yield job.result
+        finally:
+            stop.set()

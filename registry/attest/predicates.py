@@ -61,7 +61,7 @@ class Predicate(PredicatePart):
 
     def about(self, subjects: Iterable[Subject]) -> Statement:
         """The statement that this predicate holds of `subjects`."""
-        return Statement(tuple(subjects), self.TYPE, self.as_json())
+        return Statement.of_json(subjects, self.TYPE, self.as_json())
 
     @classmethod
     def is_of(cls, statement: Statement) -> bool:

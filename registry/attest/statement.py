@@ -6,7 +6,7 @@ Source: in-toto attestation framework, spec/v1/statement.md and resource_descrip
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -43,7 +43,7 @@ class Subject:
 
 
 class _Read(dict[str, Any]):
-    """A predicate that was just read: it has its form, and nobody else can change it."""
+    """A predicate that was just read or just made: it has its form, and nobody else can change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,15 @@ class Statement:
         if not isinstance(self.predicate, _Read):
             predicate = canonical.dumps(dict(self.predicate))
             object.__setattr__(self, "predicate", canonical.parse(predicate, name="predicate", max_bytes=MAX_BYTES))
+
+    @classmethod
+    def of_json(cls, subjects: Iterable[Subject], predicate_type: str, predicate: dict[str, Any]) -> Statement:
+        """The statement with a `predicate` that nobody else holds and that is JSON already (lists, not tuples).
+
+        Law: it equals the one with the same predicate in any form. Raises Malformed as the class does; what is not JSON
+        is refused when it is written.
+        """
+        return cls(tuple(subjects), predicate_type, _Read(predicate))
 
     @property
     def digests(self) -> dict[str, str]:

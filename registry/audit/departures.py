@@ -13,7 +13,7 @@ from registry.audit.outputs import Output
 from registry.audit.stages import trained
 from registry.audit.workshop import Workshop
 from registry.errors import GlasshouseError
-from registry.project import dvc_lock, stage_runs
+from registry.project import dvc_lock, locked_stages, stage_runs
 from registry.provenance.stage_lineage import Line
 from registry.records import layout
 from registry.records.checkpoint_chain import Chain
@@ -72,7 +72,7 @@ def first_stage(signed: dvc_lock.Lock, made: dvc_lock.Lock, runs: Mapping[str, t
 
     runs: by stage, that of the release and ours. They tell by SHA-256 and file by file; the locks only by MD5.
     """
-    makers = stage_runs.makers(signed.stages.values())
+    makers = locked_stages.makers(signed.stages.values())
     reads = {
         name: {maker for dep in stage.deps for maker in makers.touching(dep.path).values()} - {name}
         for name, stage in signed.stages.items()

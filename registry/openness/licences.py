@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 
-from registry.hub.metadata import SPELT_OTHERWISE
+from registry.hub.licence_names import SPELT_OTHERWISE
 from registry.openness.framework import Kind
 
 MAX_LENGTH = 2000

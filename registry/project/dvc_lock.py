@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from registry import canonical, strict_yaml
-from registry.digest import CHUNK
+from registry.digest import CHUNK, Progress
 from registry.errors import InputError, Malformed
 from registry.project import dvc_repo
 from registry.project.command import run
@@ -173,21 +173,23 @@ def joined(command: str | list[Any]) -> str:
     return command if isinstance(command, str) else "\n".join(map(str, command))
 
 
-def directory_md5(files: Mapping[str, Path]) -> str:
+def directory_md5(files: Mapping[str, Path], told: Progress | None = None) -> str:
     """The key DVC gives a directory: MD5 over its list of files, ending in `.dir`.
 
-    files: POSIX path inside the directory -> where its bytes lie.
+    files: POSIX path inside the directory -> where its bytes lie.  told: of bytes, as they are hashed.
     """
-    rows = [{"md5": file_md5(files[path]), "relpath": path} for path in sorted(files)]
+    rows = [{"md5": file_md5(files[path], told), "relpath": path} for path in sorted(files)]
     return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def file_md5(path: Path) -> str:
-    """The key DVC gives a file."""
+def file_md5(path: Path, told: Progress | None = None) -> str:
+    """The key DVC gives a file.  told: of bytes, as they are hashed."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
+            if told is not None:
+                told(len(chunk))
     return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,8 @@ def opened(root: Path, what: str) -> Iterator[Any]:
     Raises InputError where DVC refuses what it reads, Unavailable where its code, or its own database, is
     not to be had.
     """
+    import sqlite3
+
     with extras.needed("release"):
         from dvc.exceptions import DvcException
         from dvc.repo import Repo

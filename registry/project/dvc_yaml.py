@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from registry import strict_yaml
 from registry.errors import InputError, Malformed, Refused, Unavailable
-from registry.manifest import check_path
+from registry.manifest import PLAIN, check_path
 from registry.project import dvc_lock, templates
 from registry.project.templates import MARK
 from registry.records import addresses
@@ -120,6 +120,8 @@ class Pipeline:
                 f"the stage {name[:80]} works in {folder[:80]}, a template, and nothing tells what it stands for",
                 mend="glasshouse audit rebuild runs it",
             )
+        if folder == "." and PLAIN.fullmatch(path):
+            return path
         return posixpath.normpath(posixpath.join(folder, path))
 
     def placed(self, lock: dvc_lock.Lock) -> dvc_lock.Lock:
@@ -189,16 +191,16 @@ class Pipeline:
 
     def _params(self, name: str, body: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...] | None]]:
         named = _items(name, body, "params")
-        if here := tuple(key for key, settings in named if settings is PLAIN):
+        if here := tuple(key for key, settings in named if settings is NAME_ALONE):
             yield self.place(name, PARAMS), here
         for path, keys in named:
-            if keys is not PLAIN:
+            if keys is not NAME_ALONE:
                 if not isinstance(keys, list | None):
                     _refuse(f"the stage {name[:80]} has params that are not a list of keys")
                 yield self.place(name, path), tuple(map(str, keys)) if keys else None
 
 
-PLAIN: Any = object()
+NAME_ALONE: Any = object()
 """In place of settings, where an item is a name alone."""
 
 
@@ -337,13 +339,13 @@ def _commands(command: str | list[str]) -> Iterator[str]:
 
 
 def _items(stage: str, body: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
-    """(name, settings) of each item of a section: `- name` (PLAIN), or `- name: settings`."""
+    """(name, settings) of each item of a section: `- name` (NAME_ALONE), or `- name: settings`."""
     found: list[tuple[str, Any]] = []
     items = body.get(section) or []
     for item in items if isinstance(items, list) else [None]:
         match item:
             case str():
-                found.append((item, PLAIN))
+                found.append((item, NAME_ALONE))
             case dict():
                 found += item.items()
             case _:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import accumulate
 
-AFTER_SLASH = chr(ord("/") + 1)
+from registry.records.run import AFTER_SLASH
 
 
 class Makers(dict[str, str]):

@@ -6,18 +6,17 @@ digests are those of the files as they are at the release. That is said of it (`
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from registry import suffixes
 from registry.errors import Refused
-from registry.project import dvc_lock, dvc_yaml, templates
+from registry.project import dvc_lock, dvc_yaml
 from registry.project.committed import Committed
 from registry.project.dvc_yaml import Pipeline
 from registry.project.known_digests import KnownDigests
-from registry.project.makers import Makers
+from registry.project.locked_stages import read, writing, written
 from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
 from registry.project.tracked import Tracked
@@ -26,8 +25,6 @@ from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, S
 
 REPAIR = "remove it from .dvc/cache and from the remote, dvc push from there, and dvc pull here: docs/how-to/team.md"
 """What mends an object that a remote of DVC's has wrong: DVC itself sends nothing that seems to be there."""
-MAX_FOLDERS = 8
-"""More directories than this, in which a stage can have worked, are not gone through."""
 
 
 def gather(root: Path, folders: Iterable[str] = ("",), *, rehash: bool = False) -> Stages:
@@ -53,26 +50,6 @@ def gather(root: Path, folders: Iterable[str] = ("",), *, rehash: bool = False) 
     return Stages(stages=known, kept=None if rehash else True)
 
 
-def writing(lock: dvc_lock.Lock) -> list[dvc_lock.LockedStage]:
-    """The stages of a lock that write something, by name."""
-    return [stage for _, stage in sorted(lock.stages.items()) if written(stage)]
-
-
-def makers(stages: Iterable[dvc_lock.LockedStage]) -> Makers:
-    """Which of the stages of a lock, its paths from the project's root, wrote what."""
-    return Makers({path: stage.name for stage in stages for path in written(stage)})
-
-
-def read(stage: dvc_lock.LockedStage) -> tuple[str, ...]:
-    """The dependencies of a stage, of the project."""
-    return tuple(artifact.path for artifact in stage.deps)
-
-
-def written(stage: dvc_lock.LockedStage) -> tuple[str, ...]:
-    """Its outputs, but for the record of its run."""
-    return tuple(artifact.path for artifact in stage.outs if not artifact.path.endswith(suffixes.RUN))
-
-
 def recorded(root: Path, stage: dvc_lock.LockedStage) -> Run | None:
     """The record of its run, in the project at `root`; None where it has none.
 
@@ -90,25 +67,6 @@ def recorded(root: Path, stage: dvc_lock.LockedStage) -> Run | None:
     if dvc_lock.file_md5(path) != records[0].md5:
         _gap(stage.name, f"the record of its run, {records[0].path}, is not the one that dvc.lock names")
     return run
-
-
-def folder(plan: Pipeline, stage: dvc_lock.LockedStage, run: Run) -> str | None:
-    """The directory that a stage of a lock, whose paths start from it, worked in by the record of its run.
-
-    None where that does not tell. The directory fits what dvc.yaml says, and all outputs are found from there.
-    """
-    paths = [posixpath.normpath(artifact.path) for artifact in stage.outs]
-    outs = [path for path in paths if not path.endswith(suffixes.RUN)]
-    inside = [path for path in outs if path != "." and path.partition("/")[0] != ".."]
-    wrote = {item.path for item in run.outs}
-    found = {path.removesuffix(f"/{inside[0]}") for path in wrote if path.endswith(f"/{inside[0]}")} if inside else ()
-    if len(found) > MAX_FOLDERS:
-        return None
-    for where in sorted(found):
-        places = {posixpath.normpath(posixpath.join(where, path)) for path in outs}
-        if places == wrote and templates.fits(plan.folder(stage.name), where):
-            return where
-    return None
 
 
 def _known(stage: dvc_lock.LockedStage, evidence: Evidence, run: Run, held: Committed, tracked: Tracked) -> StageRun:

@@ -18,7 +18,6 @@ from registry.records import data_manifest, layout
 from registry.records.addresses import slug
 from registry.records.checkpoint_chain import Chain
 from registry.records.evaluation import Evaluation
-from registry.records.harness import HarnessEvaluation
 from registry.records.openness_record import OpennessRecord
 from registry.records.record import validated
 from registry.records.release_record import ReleaseRecord
@@ -116,6 +115,8 @@ def _evaluation(root: Path, record: ReleaseRecord, digests: Digests) -> Statemen
 
 def _harness(root: Path, record: ReleaseRecord, digests: Digests) -> Statement:
     """PASSED where each task was run over all its documents, WARNED where one was over a part of them."""
+    from registry.records.harness import HarnessEvaluation
+
     evaluation = HarnessEvaluation.read(need(root, layout.HARNESS))
     told = {"lmEval": evaluation.lm_eval, "tasks": {one.task: one.hash for one in evaluation.tasks}}
     partly = tuple(one.task for one in evaluation.tasks if not one.whole)

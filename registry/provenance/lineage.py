@@ -13,7 +13,7 @@ of it. The files read here had their bytes compared with the signed list before 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from registry.attest import namespace
 from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
 from registry.errors import Unavailable
+from registry.parallel import beside
 from registry.project import dvc_lock
 from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, expected, need
@@ -31,7 +32,6 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.harness import HarnessEvaluation
 from registry.records.kinds import TOKENIZERS
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import files_digest
@@ -63,7 +63,18 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
     statements: the verified ones by short name; that of the weights' provenance is among them.
     Raises nothing for what a release can hold.
     """
-    line = Line(root, statements, digests)
+    files = {path: root / path for path in digests if layout.is_model_file(path)}
+    with beside(lambda told: dvc_lock.directory_md5(files, told)) as model:  # the slowest of all hashes
+        for name, link in _links(Line(root, statements, digests), root, statements, digests, model):
+            yield ask(Step.LINEAGE, name, link)
+    if absent := unstated(digests):
+        yield Check(Step.LINEAGE, Verdict.PASS, UNSTATED, f"{', '.join(absent)}: nothing is claimed of them")
+
+
+def _links(
+    line: Line, root: Path, statements: Mapping[str, Statement], digests: Digests, model: Callable[[], str]
+) -> Iterator[Link]:
+    """Each link.  model: gives the key that DVC has for all files of the model, as one directory."""
     of_records: tuple[tuple[str, Link], ...] = (
         (layout.CHECKPOINTS, ("weights <- checkpoints", lambda: _checkpoints(root))),
         (layout.CHECKPOINTS, ("checkpoints <- tokens", lambda: _tokens(root, digests))),
@@ -75,17 +86,11 @@ def checks(root: Path, statements: Mapping[str, Statement], digests: Digests) ->
         (layout.BASE, ("weights <- base", lambda: _base(root, line))),
     )
     claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
-    links: tuple[Link, ...] = (
-        ("weights <- provenance", lambda: _provenance(root, statements["provenance"], line, digests)),
-        *(link for path, link in of_records if path in digests),
-        ("every stage <- dvc.lock", lambda: _lock(root, line, digests)),
-        *((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in claimed),
-        *line.links(),
-    )
-    for name, link in links:
-        yield ask(Step.LINEAGE, name, link)
-    if absent := unstated(digests):
-        yield Check(Step.LINEAGE, Verdict.PASS, UNSTATED, f"{', '.join(absent)}: nothing is claimed of them")
+    yield "weights <- provenance", lambda: _provenance(root, statements["provenance"], line, digests)
+    yield from (link for path, link in of_records if path in digests)
+    yield "every stage <- dvc.lock", lambda: _lock(root, line, digests, model)
+    yield from ((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in claimed)
+    yield from line.links()
 
 
 def unstated(paths: Collection[str]) -> tuple[str, ...]:
@@ -189,6 +194,8 @@ def _evaluation(root: Path, line: Line, digests: Digests) -> str:
 
 def _harness(root: Path, line: Line, digests: Digests) -> str:
     """The figures of the harness's tasks are of these weights."""
+    from registry.records.harness import HarnessEvaluation
+
     evaluation = HarnessEvaluation.read(need(root, layout.HARNESS))
     _same("the weights evaluated", evaluation.weights, _weights(line, digests))
     partly = [one.task for one in evaluation.tasks if not one.whole]
@@ -210,13 +217,15 @@ def _base(root: Path, line: Line) -> str:
     return f"{base.uri}, {base.files} files, written by the stage {stage} (its maker was told: {vouched})"
 
 
-def _lock(root: Path, line: Line, digests: Digests) -> str:
+def _lock(root: Path, line: Line, digests: Digests, model: Callable[[], str]) -> str:
     """In the lock each stage read what the one before wrote, and its outputs are the files of this release."""
     lock = line.placed
     for gap in lock.gaps():
         raise Gap(gap)
     outs = lock.outs()
-    _model(root, {out.md5 for out in outs.values()}, line, digests)
+    made = {out.md5 for out in outs.values()}
+    if (whole := model()) not in made:
+        _files_of_model(root, made, whole, line, digests)
     by_name: dict[str, set[str]] = {}
     for path, out in outs.items():
         if not out.md5.endswith(".dir"):
@@ -236,12 +245,9 @@ def _lock(root: Path, line: Line, digests: Digests) -> str:
     return f"{len(lock.stages)} stage{'s' if len(lock.stages) != 1 else ''} without a gap; outputs it names: {named}"
 
 
-def _model(root: Path, made: Collection[str], line: Line, digests: Digests) -> None:
-    """Each file of the model was written by a stage: all as one directory of the lock, or each for itself."""
+def _files_of_model(root: Path, made: Collection[str], whole: str, line: Line, digests: Digests) -> None:
+    """Each file of the model was written by a stage for itself, for no directory of the lock is all of them."""
     files = {path: root / path for path in digests if layout.is_model_file(path)}
-    whole = dvc_lock.directory_md5(files)
-    if whole in made:
-        return
     stated = {sha256 for out in line.stated.values() for sha256 in (out.sha256, *(out.files or {}).values())}
     rest = [path for path in sorted(files) if digests[path] not in stated]
     orphans = [path for path in rest if dvc_lock.file_md5(files[path]) not in made]

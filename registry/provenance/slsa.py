@@ -145,7 +145,7 @@ def renamed(statement: Statement) -> Statement:
             "buildDefinition": {"buildType": str(build), **definition},
             "runDetails": {"builder": {"id": str(identity), **builder}, **details},
             **rest,
-        }:
+        } if (build, identity) != (namespace.read(build), namespace.read(identity)):
             predicate = {
                 "buildDefinition": {"buildType": namespace.read(build), **definition},
                 "runDetails": {"builder": {"id": namespace.read(identity), **builder}, **details},
@@ -188,13 +188,12 @@ def _source(record: ReleaseRecord) -> Resource:
 
 def _resource(item: Measured, known: StageRun) -> Resource:
     """A dependency: its files, and where it is from as far as that is known."""
-    below = f"{item.path}/"
-    parts = [path for path in known.committed if path.startswith(below)]
+    parts = known.committed_inside(item.path)
     rows = [row.as_json() for row in known.tracked if touches(row.path, item.path)]
     told: dict[str, Any] = {
         **({FILES: item.files} if item.files else {}),
-        **({FROM: COMMIT} if item.path in known.committed else {}),
-        **({COMMITTED: parts} if parts else {}),
+        **({FROM: COMMIT} if known.is_committed(item.path) else {}),
+        **({COMMITTED: list(parts)} if parts else {}),
         **({TRACKED: rows} if rows else {}),
     }
     url = next((row.url for row in known.tracked if row.path == item.path), None)

@@ -18,7 +18,7 @@ from typing import Any
 from registry import strict_yaml
 from registry.attest.statement import Statement
 from registry.errors import GlasshouseError, Unavailable, VerificationError
-from registry.project import dvc_lock, dvc_yaml, stage_runs
+from registry.project import dvc_lock, dvc_yaml, locked_stages
 from registry.project.makers import Makers
 from registry.project.templates import MARK
 from registry.provenance import claims, slsa
@@ -119,7 +119,7 @@ class Line:
             [dvc_yaml.read(self._of_project(folder, dvc_yaml.FILE), folder) for folder in self.folders]
         )
         folders = {
-            name: stage_runs.folder(plan, stage, self.recorded[name].run)
+            name: locked_stages.folder(plan, stage, self.recorded[name].run)
             for name, stage in self.lock.stages.items()
             if name in plan and MARK in plan.folder(name) and name in self.recorded
         }
@@ -133,7 +133,7 @@ class Line:
     @cached_property
     def locked(self) -> dict[str, dvc_lock.LockedStage]:
         """The stages of dvc.lock that there must be statements of."""
-        return {stage.name: stage for stage in stage_runs.writing(self.placed)}
+        return {stage.name: stage for stage in locked_stages.writing(self.placed)}
 
     @cached_property
     def recorded(self) -> dict[str, StageRun]:
@@ -154,7 +154,7 @@ class Line:
     @cached_property
     def makers(self) -> Makers:
         """Which stage wrote which output, by dvc.lock."""
-        return stage_runs.makers(self.locked.values())
+        return locked_stages.makers(self.locked.values())
 
     @cached_property
     def stated(self) -> dict[tuple[str, str], Measured]:
@@ -278,7 +278,7 @@ class Line:
     def _as_locked(self, run: Run, stage: dvc_lock.LockedStage) -> None:
         if run.command != stage.command:
             raise Gap(f"it ran {run.command[:200]!r}, dvc.lock has {stage.command[:200]!r}")
-        read, written = set(stage_runs.read(stage)), set(stage_runs.written(stage))
+        read, written = set(locked_stages.read(stage)), set(locked_stages.written(stage))
         if other := sorted((read - {item.path for item in run.deps}) | (written ^ {item.path for item in run.outs})):
             raise Gap(f"{', '.join(other[:3])}: named in dvc.lock or in the statement, and not in the other")
         if other := sorted(f"{path}: {key}" for path, key in _settings(run.params) ^ _settings(stage.params)):

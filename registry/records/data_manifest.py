@@ -155,6 +155,10 @@ class _Sum:
         return Tally(documents=self.documents, size=self.size)
 
 
+AT_ONCE = 1024
+"""Leaves that are added to the tree together, in half of the time; each of at most MAX_LEAF bytes."""
+
+
 class _Counter:
     """Folds rows, one after the other, into a summary, in memory that grows with their kinds only."""
 
@@ -164,22 +168,30 @@ class _Counter:
         self._kinds: dict[CountedKind, _Sum] = defaultdict(_Sum)
         self._scrubbed: dict[Scrubbed, int] = defaultdict(int)
         self._tree = RootBuilder()
+        self._leaves: list[bytes] = []
         self._last = ("", "")
 
     def add(self, row: Row | PlainRow, leaf: bytes) -> None:
         """Count `row`. Raises Malformed for a row out of order or of an unknown source."""
         key = row.source, row.path
         self._follow(key, key)
-        self._tree.add(leaf)
+        self._leaves.append(leaf)
+        if len(self._leaves) == AT_ONCE:
+            self._add_leaves()
         kind = CountedKind(row.source, row.license, row.use, row.reason, row.license_basis, row.language)
         self._count(kind, 1, row.size, row.scrubbed)
 
     def extend(self, group: "RowGroup") -> None:
         """Count the rows of a group. Raises as `add` does."""
         self._follow(group.first, group.last)
+        self._add_leaves()
         self._tree.extend(group.leaves.to_pylist())
         for kind, documents, size, scrubbed in group.counts:
             self._count(kind, documents, size, scrubbed)
+
+    def _add_leaves(self) -> None:
+        self._tree.extend(self._leaves)
+        self._leaves.clear()
 
     def _follow(self, first: tuple[str, str], last: tuple[str, str]) -> None:
         if first <= self._last:
@@ -212,6 +224,7 @@ class _Counter:
 
     def summary(self, rows_sha256: str) -> Summary:
         """What the rows so far come to. Raises Malformed where that is more bytes than JSON can count."""
+        self._add_leaves()
         uses, by_source = self._used("use"), self._used("source")
         with validated(SUMMARY, mend=MEND):
             rows_file = None if self._rows_file == ROWS else TABLE

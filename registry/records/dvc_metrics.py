@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ def read(path: Path, *, max_bytes: int) -> Any:
         case ".yaml" | ".yml":
             return _bounded(path.name, strict_yaml.read(path, max_bytes=max_bytes))
         case ".toml":
+            import tomllib
+
             data = read_bytes(path, min(max_bytes, MAX_TOML))
             try:
                 return _bounded(path.name, tomllib.loads(data.decode()))

@@ -122,10 +122,9 @@ def _pin(row: Mapping[str, Any], marker: Any) -> tuple[Any, Any, Any]:
 
 def _pip(data: bytes, name: str) -> Iterator[re.Match[str]]:
     """Each requirement of a file of pip's. Raises Malformed for any other line."""
-    text = _text(data, name).replace("\r\n", "\n").replace("\t", " ")
+    text = _text(data, name).replace("\r\n", "\n").replace("\t", " ").replace("\\\n", " ")
     while "  " in text:  # or a long run takes time in its square
         text = text.replace("  ", " ")
-    text = re.sub(r" ?\\\n ?", " ", text)
     for line in text.split("\n"):
         words = (re.sub(r"(^|\s)#.*", "", line) if "#" in line else line).strip()
         if words and words not in ("--require-hashes", "--no-deps"):

@@ -5,6 +5,7 @@ Law: `T.from_bytes(t.to_bytes()) == t`, and equal records have equal bytes.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from registry import canonical
 from registry.errors import Malformed
+from registry.files import read_bytes
 
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 """The pattern of one line of text. How long it may be is said beside it: within a pattern that takes milliseconds."""
@@ -40,6 +42,9 @@ Given = BeforeValidator(_given)
 REMAKE = "write {} anew with the stage that makes it: dvc repro"
 MAX_TOLD = 5
 """An error names so many of the places that are amiss."""
+MAX_KEPT, MAX_KEPT_BYTES = 32, 256 << 10
+"""So many records are kept once they were read, each of so many bytes at most: a release's own are asked for by each
+of the checks that goes by them."""
 
 
 @contextmanager
@@ -97,7 +102,15 @@ class Record(BaseModel):
     @classmethod
     def from_bytes(cls, data: bytes, *, name: str, max_bytes: int = canonical.MAX_BYTES) -> Self:
         """The record that the hostile bytes `data` hold, called `name` in errors. Raises Malformed for any others."""
+        if len(data) <= min(max_bytes, MAX_KEPT_BYTES):
+            return cls._read_once(data, name)
         return cls.from_json(canonical.parse(data, name=name, max_bytes=max_bytes), name=name)
+
+    @classmethod
+    @lru_cache(MAX_KEPT)
+    def _read_once(cls, data: bytes, name: str) -> Self:
+        """The same record for the same bytes. What is refused is read anew."""
+        return cls.from_json(canonical.parse(data, name=name), name=name)
 
     @classmethod
     def from_canonical(cls, data: bytes, *, name: str, max_bytes: int = canonical.MAX_BYTES) -> Self:
@@ -123,4 +136,4 @@ class Record(BaseModel):
     @classmethod
     def read(cls, path: Path, *, max_bytes: int = canonical.MAX_BYTES) -> Self:
         """The record in the file at `path`. Raises Malformed for any other file, InputError where it cannot be read."""
-        return cls.from_json(canonical.read(path, max_bytes=max_bytes), name=path.name)
+        return cls.from_bytes(read_bytes(path, max_bytes), name=path.name, max_bytes=max_bytes)

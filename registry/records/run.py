@@ -9,7 +9,9 @@ Law: `directory_digest` binds every path and every SHA-256, and a `Measured` dir
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -20,6 +22,7 @@ from registry.manifest import check_path
 from registry.records.addresses import StageAddress
 from registry.records.record import Record, Sha256
 
+AFTER_SLASH = chr(ord("/") + 1)
 MAX_LISTED = 1000
 """A directory with more files is named by its digest alone."""
 MAX_BYTES = 32 << 20
@@ -36,6 +39,7 @@ unrecorded  nobody measured: DVC's lock alone says what the stage read, and the 
 """
 
 
+@lru_cache(4096)
 def _allowed(path: str) -> str:
     try:
         check_path(path)
@@ -166,6 +170,16 @@ class StageRun(Record):
     """What it read beside its dependencies, by place; left out of the JSON where there is nothing."""
     run: Run
     """The run."""
+
+    def is_committed(self, path: str) -> bool:
+        """Whether the dependency `path` is a file of the commit."""
+        place = bisect_left(self.committed, path)
+        return self.committed[place : place + 1] == (path,)
+
+    def committed_inside(self, folder: str) -> tuple[str, ...]:
+        """The files of the commit in a directory that it depends on."""
+        first, last = bisect_left(self.committed, f"{folder}/"), bisect_left(self.committed, f"{folder}{AFTER_SLASH}")
+        return self.committed[first:last]
 
     def as_json(self) -> dict[str, Any]:
         """The JSON value of this record."""

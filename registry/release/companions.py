@@ -17,7 +17,7 @@ from registry import canonical, suffixes
 from registry.digest import Progress, sha256_bytes, sha256_file
 from registry.errors import DigestMismatch, InputError, Refused
 from registry.files import directory_beside, write_atomic
-from registry.hub import metadata
+from registry.hub import licence_names, metadata
 from registry.hub.reference import DATASETS
 from registry.manifest import Entry, Manifest, walk
 from registry.openness.cards import data_set, gguf_card
@@ -175,7 +175,7 @@ def _data(
         rai=config.rai,
     )
     licences = sorted(summary.licenses)
-    licence = metadata.licence(licences[0]) if len(licences) == 1 else _MIXED | {"license_link": name}
+    licence = licence_names.fields(licences[0]) if len(licences) == 1 else _MIXED | {"license_link": name}
     made = {
         layout.CARD: data_set.card(data, licence).encode(),
         CROISSANT: canonical.dumps(data_set.for_machines(data)),

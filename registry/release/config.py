@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from registry.errors import InputError
-from registry.hub import metadata
+from registry.hub import licence_names, metadata
 from registry.hub.reference import DATASETS
 from registry.openness.cards.model_card import About
 from registry.openness.eu import Eu
@@ -149,7 +149,7 @@ class ReleaseConfig(ParamsSection):
         named = self.license_name is not None and self.license_link is not None
         if named != (self.license == "other") or (self.license_name is None) != (self.license_link is None):
             raise ValueError("`license: other` goes with license_name and license_link, and no other licence does")
-        if not metadata.is_licence(self.license):
+        if not licence_names.is_known(self.license):
             raise ValueError(
                 f"license: {self.license[:80]!r} is neither an SPDX expression nor a name that the Hub knows; "
                 "write `license: other` with license_name and license_link"
@@ -160,7 +160,7 @@ class ReleaseConfig(ParamsSection):
     @classmethod
     def _licences_are_some(cls, value: StatedLicences | None) -> StatedLicences | None:
         for field, expression in (value.as_json() if value else {}).items():
-            if not metadata.is_licence(expression):
+            if not licence_names.is_known(expression):
                 raise ValueError(f"{field}: {expression[:80]!r} is not an SPDX expression")
         return value
 
@@ -198,7 +198,7 @@ class ReleaseConfig(ParamsSection):
         """The fields by which a card names the licence."""
         if self.license_name and self.license_link:
             return {"license": "other", "license_name": self.license_name, "license_link": self.license_link}
-        return metadata.licence(self.license)
+        return licence_names.fields(self.license)
 
     @property
     def spdx(self) -> str:

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry import canonical
 from registry.attest import predicates
@@ -16,12 +17,14 @@ from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.digest import Digests, Progress, measure_files
 from registry.errors import GlasshouseError, InputError, Malformed, Unavailable
 from registry.files import directory_beside
-from registry.hub import cache
 from registry.hub.reference import HubReference
 from registry.manifest import MAX_FILES, Manifest, walk
 from registry.records import layout
 from registry.verification.case import unverified
 from registry.verification.tree import Tree, Wanted
+
+if TYPE_CHECKING:
+    from registry.hub import cache
 
 NOTES = ".cache/huggingface/"
 """The folder in which `hf download --local-dir` keeps notes of what it did."""
@@ -116,6 +119,8 @@ def cached(reference: HubReference) -> tuple[Cached, str]:
     Raises InputError where it keeps nothing of it, and Unavailable where it keeps a part: loading a model brings the
     files that were loaded, and no signatures.
     """
+    from registry.hub import cache
+
     snapshot = cache.snapshot(reference)
     tree = Cached(snapshot)
     if missing := _missing(tree):

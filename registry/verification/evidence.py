@@ -15,7 +15,6 @@ from registry.attest.bundle import MAX_BYTES
 from registry.errors import GlasshouseError, InputError
 from registry.files import read_bytes
 from registry.hub.reference import HubReference, Reference
-from registry.hub.transfer import Limits
 from registry.manifest import walk
 from registry.records import layout
 from registry.records.release_record import ReleaseRecord
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 BRANCHES = ("status", layout.AUDITS)
 MAX_BUNDLES = 1000
 """On one branch for one release, and in one folder."""
-LISTING = Limits(files=20_000, size=1 << 34)
+MAX_FILES, MAX_BRANCH_BYTES = 20_000, 1 << 34
+"""On one branch, of all releases; files of one folder here."""
 
 
 def gather(reference: Reference, root: Path, paths: Iterable[Path], *, endpoint: str | None) -> Gathered:
@@ -56,10 +56,12 @@ def branch_words(hub: HubClient, repository: str, branch: str, tag: str) -> list
     Raises GlasshouseError where the Hub shows less than all of it: no list of branches, no listing, a file that it
     names and does not give, more than can be read.
     """
+    from registry.hub.transfer import Limits
+
     commit = hub.refs.branches(repository).get(branch)
     if commit is None:
         return []
-    names = [file.path for file in hub.files.list(repository, commit, LISTING)]
+    names = [file.path for file in hub.files.list(repository, commit, Limits(MAX_FILES, MAX_BRANCH_BYTES))]
     wanted = sorted(name for name in names if name.startswith(f"{tag}/") and name.endswith(suffixes.BUNDLE))
     if len(wanted) > MAX_BUNDLES:
         raise InputError(
@@ -75,7 +77,7 @@ def _local(path: Path) -> Iterator[Evidence]:
     if not path.is_dir():
         yield Evidence(str(path), read_bundle(path))
         return
-    found = [name for name, _ in walk(path, max_files=LISTING.files) if name.endswith(suffixes.BUNDLE)]
+    found = [name for name, _ in walk(path, max_files=MAX_FILES) if name.endswith(suffixes.BUNDLE)]
     if len(found) > MAX_BUNDLES:
         raise InputError(f"{path} holds {len(found)} bundles, more than {MAX_BUNDLES}", mend="give those that matter")
     yield from (Evidence(str(path / name), read_bundle(path / name)) for name in found)

@@ -17,7 +17,6 @@ from registry.attest.verifier import Verifier
 from registry.errors import GlasshouseError, Unavailable, VerificationError
 from registry.records import data_manifest, layout
 from registry.records.evaluation import Evaluation
-from registry.records.harness import FIGURES, HarnessEvaluation
 from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
@@ -130,6 +129,8 @@ def _allowed(found: set[str], allowed: tuple[str, ...]) -> str:
 
 
 def _figure(case: Case, figure: str, bounds: Bounds) -> str:
+    from registry.records.harness import FIGURES, HarnessEvaluation
+
     if figure.startswith(FIGURES):
         path, figures = layout.HARNESS, HarnessEvaluation.read(case.trusted(layout.HARNESS)).figures
     else:

@@ -58,3 +58,11 @@ def test_a_hostile_proof_raises_nothing(index: int, count: int, path: list[str])
 def test_a_leaf_cannot_pass_for_an_inner_node() -> None:
     pair = merkle.leaf_hash(b"a") + merkle.leaf_hash(b"b")
     assert merkle.root([pair]) != merkle.root([b"a", b"b"])
+
+
+@given(st.lists(st.lists(st.binary(max_size=8), max_size=40), max_size=5))
+def test_many_leaves_at_once_give_the_root_of_one_after_the_other(parts: list[list[bytes]]) -> None:
+    builder = merkle.RootBuilder()
+    for part in parts:
+        builder.extend(part)
+    assert builder.root() == merkle.root([leaf for part in parts for leaf in part])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.parallel import for_each
+from registry.parallel import beside, for_each
 
 
 @given(st.lists(st.integers()), st.integers(1, 4))
@@ -41,3 +41,23 @@ def test_one_that_fails_stops_those_that_would_go_on_for_ever(problem: BaseExcep
         with pytest.raises(type(problem)):
             for_each(work, items, workers=3)
     assert not endless.is_set()
+
+
+def test_work_beside_a_block_gives_its_result_and_stops_with_the_block() -> None:
+    with beside(lambda told: told(1) or 42) as result:
+        assert result() == 42
+    with beside(lambda told: 1 // 0) as result, pytest.raises(ZeroDivisionError):
+        result()
+    going, ended = threading.Event(), threading.Event()
+
+    def without_end(told: Callable[[int], None]) -> None:
+        try:
+            while True:
+                told(1)
+                going.set()
+        finally:
+            ended.set()
+
+    with beside(without_end):
+        assert going.wait(60)
+    assert ended.is_set()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.hub import metadata
+from registry.hub import licence_names, metadata
 
 
 def card(**fields: object) -> bytes:
@@ -144,6 +144,6 @@ def test_a_card_is_looked_at_as_the_hub_does(card: bytes, errors: str, warnings:
     ],
 )  # fmt: skip
 def test_a_licence_is_spelt_as_the_hub_spells_it(spdx: str, hub: str) -> None:
-    fields = metadata.licence(spdx)
+    fields = licence_names.fields(spdx)
     assert fields["license"] == hub
     metadata.check_card(card(**fields))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.hub.metadata import LICENCES
+from registry.hub.licence_names import LICENCES
 from registry.openness import licences
 from registry.openness.framework import Kind
 from registry.openness.licences import Grade, contradicts, grade, is_osi

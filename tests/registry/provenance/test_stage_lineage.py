@@ -17,7 +17,7 @@ from registry import canonical
 from registry.attest.statement import Statement
 from registry.errors import InputError
 from registry.manifest import Manifest
-from registry.project import dvc_lock, stage_runs
+from registry.project import dvc_lock, locked_stages
 from registry.provenance import claims, lineage, slsa
 from registry.provenance.stage_lineage import ENDS
 from registry.records import layout
@@ -273,7 +273,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "a-b", "a.b"]), min_size=1, max_size
 def test_an_output_has_to_do_with_a_path_that_is_it_in_it_or_around_it(outs: set[str], path: str) -> None:
     lock = [dvc_lock.LockedStage(f"stage {out}", "x", (), (dvc_lock.Artifact(out, "0" * 32, 1),)) for out in outs]
     expected = {out for out in outs if f"{out}/".startswith(f"{path}/") or f"{path}/".startswith(f"{out}/")}
-    assert stage_runs.makers(lock).touching(path) == {out: f"stage {out}" for out in expected}
+    assert locked_stages.makers(lock).touching(path) == {out: f"stage {out}" for out in expected}
 
 
 def test_what_came_from_nowhere_is_unknown_and_named(signed: Signed) -> None:

@@ -16,7 +16,7 @@ from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.attest.verifier import Verifier
 from registry.errors import DigestMismatch, InputError, Refused, VerificationError
-from registry.hub import metadata
+from registry.hub import licence_names, metadata
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference
 from registry.hub.transfer import Opener
@@ -278,7 +278,7 @@ def test_companions_that_cannot_be(rows: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("spdx", ["Apache-2.0", "Apache-2.0 OR MIT", "LicenseRef-Ours", "CC-BY-4.0", "???"])
 def test_every_licence_becomes_what_the_hub_knows(spdx: str) -> None:
-    fields = metadata.licence(spdx)
+    fields = licence_names.fields(spdx)
     text = "".join(f"{field}: {value}\n" for field, value in fields.items())
     metadata.check_card(f"---\n{text}---\n".encode())
 

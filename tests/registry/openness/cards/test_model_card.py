@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from registry.formats.known import Safety, identify
-from registry.hub import metadata
+from registry.hub import licence_names, metadata
 from registry.manifest import Entry
 from registry.openness.cards import data_set, gguf_card, model_card
 from registry.openness.cards.model_card import About
@@ -59,7 +59,7 @@ def test_data_sets_of_the_hub_are_named_without_being_told(release: Path) -> Non
 
 
 def test_what_the_maintainer_tells_joins_it(release: Path) -> None:
-    licence = metadata.licence("Apache-2.0 OR MIT")
+    licence = licence_names.fields("Apache-2.0 OR MIT")
     found = data(release, replace(ABOUT, datasets=("org/own",), base_model=("org/base",), licence=licence))
     assert found["datasets"] == ["org/own", "org/texts"] and found["base_model"] == ["org/base"]
     assert (found["license"], found["license_name"]) == ("other", "apache-2.0-or-mit")
