@@ -230,6 +230,10 @@ def _kubernetes(launch: Launch, image: str, volume: str) -> str:
     return f"{head}{_yaml(service)}---\n{_yaml(job)}"
 
 
+OTHER_LINE_ENDS = "\r\x85\u2028\u2029"
+"""Where YAML 1.1, too, ends a line: in a block a reader makes plain line ends of them."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as such, and everything where it stands."""
 
@@ -239,7 +243,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = '"' if any(end in text for end in OTHER_LINE_ENDS) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

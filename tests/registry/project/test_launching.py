@@ -105,6 +105,7 @@ def test_each_node_does_its_part(number: str, does: list[str], tmp_path: Path) -
 @example("'; rm -r ~ #")
 @example('"$(id)"')
 @example("a\nb: c\n---\n- {")
+@example("\x85")
 @example("\ufeff\u2028x\r")
 def test_a_command_stays_one_word_whatever_is_in_it(command: str) -> None:
     for form, options in OPTIONS.items():
