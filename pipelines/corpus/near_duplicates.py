@@ -10,7 +10,7 @@ Source: Broder, On the resemblance and containment of documents (1997).
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b, sha1
+from hashlib import sha1
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class Neighbours:
         """SHA-256 of the first document that stayed and is nearly alike; None for none."""
         for digest, signature in self._database.ask(self._near, *self._keys(found)):
             alike = np.frombuffer(signature, "<u4") == found
-            has_band = any(alike[start:end].all() for start, end in self._ranges)  # no two others with one key
+            has_band = any(alike[start:end].all() for start, end in self._ranges)  # not one key by chance
             if has_band and float(np.mean(alike)) >= self._threshold:
                 return bytes(digest).hex()
         return None
@@ -83,12 +83,9 @@ class Neighbours:
         self._database.add("INSERT INTO bands VALUES (?, ?)", sorted(keys))
 
     def _keys(self, found: Signature) -> list[int]:
-        """A number for each band, by its place and its own numbers."""
+        """A number for each band, by its place and what is in it; as Python's hashes are, another in each process."""
         data = found.astype("<u4").tobytes()
-        return [
-            int.from_bytes(blake2b(data[4 * start : 4 * end], digest_size=8, salt=b"%d" % start).digest(), signed=True)
-            for start, end in self._ranges
-        ]
+        return [hash((start, data[4 * start : 4 * end])) for start, end in self._ranges]
 
 
 @cache
