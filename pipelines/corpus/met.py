@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from registry.errors import Unavailable
@@ -31,13 +30,17 @@ class Database:
 
     def ask(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the statement finds. Raises Unavailable where the disk is full."""
-        with _told():
+        try:
             return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as problem:
+            raise _no_room(problem) from problem
 
     def add(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add the rows. Raises as `ask` does."""
-        with _told():
+        try:
             self._connection.executemany(statement, rows)
+        except sqlite3.Error as problem:
+            raise _no_room(problem) from problem
 
 
 class Digests:
@@ -54,12 +57,8 @@ class Digests:
         self._database.ask("INSERT OR IGNORE INTO digests VALUES (?)", digest)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as problem:
-        raise Unavailable(
-            f"what tells duplicates could not be kept on the disk: {problem}",
-            mend="make room, or set TMPDIR to a folder that has some, and run the stage again",
-        ) from problem
+def _no_room(problem: sqlite3.Error) -> Unavailable:
+    return Unavailable(
+        f"what tells duplicates could not be kept on the disk: {problem}",
+        mend="make room, or set TMPDIR to a folder that has some, and run the stage again",
+    )

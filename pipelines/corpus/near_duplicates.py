@@ -34,6 +34,7 @@ TABLES = (
     "stayed (number INTEGER PRIMARY KEY, digest BLOB, signature BLOB)",
     "bands (band INTEGER, number INTEGER, PRIMARY KEY (band, number)) WITHOUT ROWID",
 )
+STAYED = "SELECT digest, signature FROM stayed WHERE number = ?"
 
 
 def signature(text: str, wanted: NearDuplicates) -> Signature | None:
@@ -59,15 +60,14 @@ class Neighbours:
         self._threshold = wanted.threshold
         self._ranges = MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations).hashranges
         self._database, self._count = Database(*TABLES), 0
-        asked = ", ".join("?" * len(self._ranges))
-        self._near = (
-            "SELECT digest, signature FROM stayed WHERE number IN "
-            f"(SELECT number FROM bands WHERE band IN ({asked})) ORDER BY number"
-        )
+        self._near = f"SELECT number FROM bands WHERE band IN ({', '.join('?' * len(self._ranges))})"
 
     def of(self, found: Signature) -> str | None:
         """SHA-256 of the first document that stayed and is nearly alike; None for none."""
-        for digest, signature in self._database.ask(self._near, *self._keys(found)):
+        for number in sorted(set(self._database.ask(self._near, *self._keys(found)))):
+            ((digest, signature),) = self._database.ask(
+                "SELECT digest, signature FROM stayed WHERE number = ?", *number
+            )
             alike = np.frombuffer(signature, "<u4") == found
             has_band = any(alike[start:end].all() for start, end in self._ranges)  # not one key by chance
             if has_band and float(np.mean(alike)) >= self._threshold:
