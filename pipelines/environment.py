@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipelines.determinism import NUMERICAL
+from pipelines import compiled
+from pipelines.determinism import NUMERICAL, named
 from pipelines.params import Params
 from registry import canonical
 from registry.digest import sha256_file
@@ -36,6 +37,7 @@ FEATURES = frozenset(
 def describe(profile: NumericProfile, settings: Params, lock: Path) -> Environment:
     """The record of this process. Says nothing of when or who."""
     facts = _cpu_facts()
+    compiler = compiled.compiler(named(profile.name).device) if settings.train.compile else {}
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     machine = Machine(
         cpu=facts.get("model name", platform.processor() or "unknown"),
@@ -53,7 +55,7 @@ def describe(profile: NumericProfile, settings: Params, lock: Path) -> Environme
         numpy=np.__version__,
         blas=f"{blas['name']} {blas['version']}",
         transformers=version("transformers"),
-        builds={name: build(name) for name in NUMERICAL},
+        builds={name: build(name) for name in NUMERICAL} | compiler,
         blas_config=" ".join(str(blas.get("openblas configuration", "")).split())[:500],
     )
     shape = Shape(

@@ -61,7 +61,7 @@ def configuration(settings: Params, *, vocabulary: int, end_of_text: int) -> Pre
 def blank(settings: Params, profile: Profile, *, vocabulary: int, end_of_text: int) -> PreTrainedModel:
     """The model to train: give its parameters values before use. What is not trained has them."""
     config = configuration(settings, vocabulary=vocabulary, end_of_text=end_of_text)
-    model = models.blank(config, profile)
+    model = models.blank(config, profile, compiled=settings.train.compile)
     if settings.base is None or settings.train.adapter is None:
         return model
     models.assign(models.parameters(model), _weights(settings.base), FOLDER)

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.initialization import no_init_weights
 
 from pipelines import fused, rows
+from pipelines.compiled import PRODUCTS_INTO
 from pipelines.determinism import Profile
 from pipelines.families import CENTRED_NORMS, EAGER, MEND, attempted, demand_causal
 from pipelines.layout import layout_of
@@ -32,7 +33,7 @@ def arithmetic(profile: Profile) -> AbstractContextManager[object]:
     """Within it, this thread computes as the profile says."""
     if profile.operations == "known":
         return Gate()
-    return Kernels(PRODUCTS if profile.products == "openblas" else {})
+    return Kernels({**PRODUCTS, **PRODUCTS_INTO} if profile.products == "openblas" else {})
 
 
 def configuration(model: Model, *, vocabulary: int, end_of_text: int) -> PreTrainedConfig:
@@ -59,12 +60,13 @@ def end_of_text(tokenizer: Path) -> int:
     return found
 
 
-def blank(config: PreTrainedConfig, profile: Profile) -> PreTrainedModel:
+def blank(config: PreTrainedConfig, profile: Profile, *, compiled: bool = False) -> PreTrainedModel:
     """The model without weights: its parameters hold whatever memory held, so give them values before use.
 
-    Raises InputError where transformers does not make it.
+    compiled: whether torch.compile will write its kernels, so that its code stays as transformers has it. Raises
+    InputError where transformers does not make it.
     """
-    attention = "eager" if config.model_type in EAGER else profile.attention
+    attention = "eager" if compiled or config.model_type in EAGER else profile.attention
     experts = "eager" if profile.products == "openblas" else None  # one by one: torch groups products that are not ours
     with attempted(config.model_type), arithmetic(profile), no_init_weights():
         model: PreTrainedModel = AutoModelForCausalLM.from_config(

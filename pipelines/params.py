@@ -391,6 +391,24 @@ class Train(Section):
     """Whether what a layer computed on the way forward is kept for the way back, or computed anew there: about a third
     more time for much less memory. Changes no bit."""
 
+    compile: bool = False
+    """Whether torch.compile writes the kernels of each layer, in place of the profile's own. Decides bits: they are
+    promised for one type of CPU and one C++ compiler. It needs the profile native or cuda, weights in float32,
+    activations that are kept, no sharding and no adapter: for others nobody has shown that bits stay the same."""
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        unshown = {
+            "the profile portable, whose bits no compiler decides": self.profile == "portable",
+            "weights in bfloat16": self.weights == "bfloat16",
+            "activations that are recomputed": self.activations == "recomputed",
+            "sharding by fsdp": self.sharding == "fsdp",
+            "an adapter": self.adapter is not None,
+        }
+        if self.compile and (amiss := next((what for what, holds in unshown.items() if holds), None)):
+            raise ValueError(f"compile does not go with {amiss}")
+        return self
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         for name, number in (("", self.micro_batches), ("validation_", self.validation_micro_batches)):

@@ -24,6 +24,7 @@ from pipelines import fine_tuning, norm, reduce, rows, schedule, tensor_files
 from pipelines import model as models
 from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder, Write
+from pipelines.compiled import compile_layers
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
 from pipelines.keeping import CheckpointKeeper, copied
@@ -84,6 +85,8 @@ class Training:
         self.held = Rows(held, params.model.context, profile.device)
         if params.train.activations == "recomputed":
             models.recompute(model)
+        if params.train.compile:
+            compile_layers(model)
         self.parameters = models.parameters(model)
         self.own = {name: rows.own(parameter) for name, parameter in self.parameters.items()}
         self.rounds = params.train.weights == "bfloat16"

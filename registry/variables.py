@@ -49,6 +49,8 @@ WORLD_SIZE = "WORLD_SIZE"
 """Set for each worker, as torchrun does: how many there are."""
 LOCAL_RANK = "LOCAL_RANK"
 """Set for each worker by torchrun: its number on its machine, and so its GPU."""
+INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""torch's own: where it keeps the kernels that it compiled; else `torchinductor` in the user's folder of caches."""
 LOCAL_WORLD_SIZE = "LOCAL_WORLD_SIZE"
 """Set for each worker by torchrun: how many there are on its machine."""
 

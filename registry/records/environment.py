@@ -46,7 +46,8 @@ class Software(Record):
     transformers: Line
     """transformers' version."""
     builds: dict[Line, Sha256] | None = None
-    """By `torch` and `numpy`: the SHA-256 over the files that the wheel lists, each with its digest. None in v1."""
+    """By `torch` and `numpy`: the SHA-256 over the files that the wheel lists, each with its digest. None in v1. By
+    `compiler`, where it made kernels: the SHA-256 of what the C++ compiler says of itself."""
     blas_config: Line | None = None
     """How that BLAS was built, in its own words. None in v1."""
 

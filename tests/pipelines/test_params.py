@@ -97,6 +97,10 @@ def test_a_hub_source_that_is_not_pinned_or_licensed_is_refused(change: dict[str
         (Tokenizer, {"vocabulary": 300, "sample_bytes": 0}),
         (Encode, {"shard_tokens": 1}),
         (Train, {**TRAIN, "weights": "bfloat16"}),
+        (Train, {**TRAIN, "compile": True}),
+        (Train, {**TRAIN, "profile": "native", "compile": True, "weights": "bfloat16"}),
+        (Train, {**TRAIN, "profile": "native", "compile": True, "sharding": "fsdp"}),
+        (Train, {**TRAIN, "profile": "native", "compile": True, "activations": "recomputed"}),
         (Train, {**TRAIN, "launch": {"least_nodes": 2, "most_nodes": 1}}),
     ],
 )
