@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,25 +96,38 @@ class Trainer:
         raise SystemExit(f"{self.label}: a process ended with {worker.wait()}")
 
 
-def trainers() -> list[tuple[Trainer, str, float]]:
-    """Each with the label of its peer, and the ratio that is aimed at (0: it is a peer itself)."""
-    one, two, ddp = "plain, 1 process of 1 thread", "plain, 1 process of 2 threads", "plain, DDP, 2 processes"
-    fsdp = "plain, FSDP2, 2 processes"
+@dataclass(frozen=True)
+class Aim:
+    """What one training is held to."""
+
+    peer: str
+    """The label of the training beside it."""
+    speed: float
+    """The ratio of tokens a second that it has at least."""
+    memory: float | None = None
+    """The ratio of bytes that one of its processes holds at most; None: that is not asked."""
+
+
+ONE, TWO, DDP = "plain, 1 process of 1 thread", "plain, 1 process of 2 threads", "plain, DDP, 2 processes"
+FSDP = "plain, FSDP2, 2 processes"
+
+
+def trainers() -> list[tuple[Trainer, list[Aim]]]:
+    """Each with what it is held to; with nothing, where it is a peer alone."""
+    shared = [Aim(FSDP, 0.95, 1.1), Aim(DDP, 0.95)]
     return [
-        (Trainer(one, "plain"), one, 0),
-        (Trainer("portable, 1 process", "portable"), one, 0.95),
-        (Trainer("native, 1 process", "native"), one, 1.0),
-        (Trainer(two, "plain", threads=2), two, 0),
-        (Trainer("portable, 2 processes", "portable", 2), two, 0.95),
-        (Trainer("native, 2 processes", "native", 2), two, 1.0),
-        (Trainer(ddp, "plain-ddp", 2), ddp, 0),
-        (Trainer("plain, tree, 2 processes", "plain-tree", 2), ddp, 0.9),
-        (Trainer("portable, tree, 2 processes", "portable", 2), ddp, 0.9),
-        (Trainer("native, tree, 2 processes", "native", 2), ddp, 0.9),
-        (Trainer(fsdp, "plain-fsdp", 2), fsdp, 0),
-        (Trainer("plain, FSDP2 by the tree", "plain-fsdp-tree", 2), fsdp, 0.95),
-        (Trainer("portable, FSDP2 by the tree", "portable-fsdp", 2), fsdp, 0.95),
-        (Trainer("native, FSDP2 by the tree", "native-fsdp", 2), fsdp, 0.95),
+        (Trainer(ONE, "plain"), []),
+        (Trainer("portable, 1 process", "portable"), [Aim(ONE, 0.95)]),
+        (Trainer("native, 1 process", "native"), [Aim(ONE, 1.0)]),
+        (Trainer(TWO, "plain", threads=2), []),
+        (Trainer(DDP, "plain-ddp", 2), []),
+        (Trainer("plain, tree, 2 processes", "plain-tree", 2), [Aim(DDP, 0.95)]),
+        (Trainer("portable, 2 processes", "portable", 2), [Aim(TWO, 0.95), Aim(DDP, 0.95)]),
+        (Trainer("native, 2 processes", "native", 2), [Aim(TWO, 1.0), Aim(DDP, 0.95)]),
+        (Trainer(FSDP, "plain-fsdp", 2), []),
+        (Trainer("plain, FSDP2 by the tree", "plain-fsdp-tree", 2), shared),
+        (Trainer("portable, FSDP2 by the tree", "portable-fsdp", 2), shared),
+        (Trainer("native, FSDP2 by the tree", "native-fsdp", 2), shared),
     ]
 
 
@@ -125,33 +139,45 @@ def main() -> None:
 
 def measure(size: str) -> None:
     """Run all trainings of one size in turn, and print their rates and ratios."""
-    chosen = trainers()
+    aims = {trainer.label: found for trainer, found in trainers()}
+    chosen = {trainer.label: trainer for trainer, _ in trainers() if trainer.label in wanted(aims)}
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as folder:
         try:
-            for number, (trainer, _, _) in enumerate(chosen):
+            for number, trainer in enumerate(chosen.values()):
                 trainer.start(size, Path(folder) / str(number))
                 trainer.steps(WARM_UP)
             for _ in range(ROUNDS):
-                for trainer, _, _ in chosen:
+                for trainer in chosen.values():
                     trainer.seconds.append(trainer.steps(2))
-            memory = {trainer.label: trainer.memory() for trainer, _, _ in chosen}
+            memory = {label: trainer.memory() for label, trainer in chosen.items()}
         finally:
-            for trainer, _, _ in chosen:
+            for trainer in chosen.values():
                 trainer.stop()
-    by_label = {trainer.label: trainer for trainer, _, _ in chosen}
     print(f"\n{size}: {SIZES[size]}; {SIZES[size].tokens} tokens a step; {os.cpu_count()} cores")
-    print(f"{'training':30} {'tokens/s':>9}  {'ratio':>5}  {'middle half':>11}  {'MB a process':>12}  aim")
-    for trainer, peer, aim in chosen:
-        ratios = [theirs / ours for ours, theirs in zip(trainer.seconds, by_label[peer].seconds, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+    for label, trainer in chosen.items():
         rate = SIZES[size].tokens / statistics.median(trainer.seconds)
-        print(
-            f"{trainer.label:30} {rate:9,.0f}  {middle:5.2f}  {low:5.2f}-{high:5.2f}"
-            f"  {memory[trainer.label] / 1e6:5.0f} {memory[trainer.label] / memory[peer]:5.2f}x"
-            + (f"  {aim:.2f} {'holds' if middle >= aim else 'missed'}" if aim else "  peer")
-        )
-    for kind, words in {trainer.kind: trainer.words for trainer, _, _ in chosen}.items():
+        print(f"{label:30} {rate:9,.0f} tokens/s  {memory[label] / 1e6:5.0f} MB a process")
+        for aim in aims[label]:
+            peer = chosen[aim.peer]
+            ratios = [theirs / ours for ours, theirs in zip(trainer.seconds, peer.seconds, strict=True)]
+            low, middle, high = statistics.quantiles(ratios, n=4)
+            held = memory[label] / memory[aim.peer]
+            speed = f"{middle:5.2f} ({low:4.2f}-{high:4.2f})  {aim.speed:.2f} {_judged(middle >= aim.speed)}"
+            bound = f"  {aim.memory:.2f} {_judged(held <= aim.memory)}" if aim.memory else ""
+            print(f"    against {aim.peer:30} {speed}; memory {held:4.2f}{bound}")
+    for kind, words in {trainer.kind: trainer.words for trainer in chosen.values()}.items():
         print(f"  {kind}: {words}")
+
+
+def wanted(aims: Mapping[str, list[Aim]]) -> set[str]:
+    """The labels that GLASSHOUSE_BENCH_TRAININGS has a part of (by default all), with their peers."""
+    part = os.environ.get("GLASSHOUSE_BENCH_TRAININGS", "")
+    labels = {label for label in aims if part in label}
+    return labels | {aim.peer for label in labels for aim in aims[label]}
+
+
+def _judged(holds: bool) -> str:
+    return "holds" if holds else "missed"
 
 
 if __name__ == "__main__":
