@@ -92,10 +92,7 @@ def organisation(site: Site, request: Request) -> Page:
 
 def set_role(site: Site, request: Request, fields: dict[str, str]) -> Response:
     """POST /settings/organisations/{name}: say what somebody may do in it; for its owners."""
-    user = _somebody(request)
-    found = _own(site, request, user)
-    if not _rules(user, found):
-        raise Problem(403, f"{user.name} is not an owner of {found.name}")
+    user, found = _ruled(site, request)
     try:
         role = None if fields.get("role") == "none" else NamespaceRole(fields.get("role", ""))
         site.hub.accounts.people.set_role(found.name, fields.get("user", ""), role, by=user.name)
@@ -105,6 +102,18 @@ def set_role(site: Site, request: Request, fields: dict[str, str]) -> Response:
         raise Problem(400, "choose a role") from problem
     left = role is None and fields.get("user") == user.name
     return RedirectResponse("/settings" if left else f"/settings/organisations/{found.name}", 303)
+
+
+def remove_organisation(site: Site, request: Request, fields: dict[str, str]) -> Response:
+    """POST /settings/organisations/{name}/remove: let it be none any more; for its owners, who write its name."""
+    user, found = _ruled(site, request)
+    if fields.get("name") != found.name:
+        return respond(site, request, _members(user, found, f"Write {found.name} to remove it.", 400))
+    try:
+        site.hub.accounts.remove_organisation(found.name, by=user.name)
+    except InputError as problem:
+        return respond(site, request, _members(user, found, f"{problem.message}: {problem.mend}", 409))
+    return RedirectResponse("/settings", 303)
 
 
 def _somebody(request: Request) -> User:
@@ -120,6 +129,15 @@ def _own(site: Site, request: Request, user: User) -> Organisation:
     if found is None or (user.role is not Role.ADMIN and user.name not in found.members):
         raise Problem(404, "there is no such organisation")
     return found
+
+
+def _ruled(site: Site, request: Request) -> tuple[User, Organisation]:
+    """Who has signed in, and the organisation of the path. Raises Problem 403 where it is not theirs to rule."""
+    user = _somebody(request)
+    found = _own(site, request, user)
+    if not _rules(user, found):
+        raise Problem(403, f"{user.name} is not an owner of {found.name}")
+    return user, found
 
 
 def _rules(user: User, found: Organisation) -> bool:

@@ -97,6 +97,7 @@ def pages_of(hub: Hub, site: Site | None = None) -> list[Route]:
         form("/settings/password", settings.change_password),
         page("/settings/organisations/{name:segment}", settings.organisation),
         form("/settings/organisations/{name:segment}", settings.set_role),
+        form("/settings/organisations/{name:segment}/remove", settings.remove_organisation),
         page("/{owner:namespace}", listing.owner),
     ]
     at = "{revision:segment}"

@@ -167,7 +167,8 @@ def test_no_other_site_can_send_a_form(lab: HubInstance, alice: Visitor) -> None
     other = re.findall(r'name="key" value="([^"]+)"', bob.text)[0]
     for wrong in ({}, {"key": ""}, {"key": "0" * 64}, {"key": other}):
         for path in ("/settings/tokens", "/settings/tokens/revoke", "/settings/password", "/sign-out",
-                     "/settings/organisations/lab", "/lab/gated/access"):  # fmt: skip
+                     "/settings/organisations/lab", "/settings/organisations/lab/remove",
+                     "/lab/gated/access"):  # fmt: skip
             assert alice.post(path, **fields, **wrong) == 403
     headers = {"Cookie": f"glasshouse={alice.cookies['glasshouse']}", "Sec-Fetch-Site": "cross-site",
                "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
@@ -193,6 +194,22 @@ def test_owners_say_who_the_members_are(lab: HubInstance, alice: Visitor) -> Non
     assert alice.send(place, place, user="alice", role="none") == 409 and "last owner" in alice.text
     assert alice.send(place, place, user="nobody-here", role="read") == 409
     assert alice.send(place, place, user="bob", role="king") == 400
+
+
+def test_owners_remove_an_organisation_that_has_no_repositories(lab: HubInstance, alice: Visitor) -> None:
+    people = Accounts.of(lab.root).people
+    people.set_role("lab", "bob", NamespaceRole.WRITE)
+    people.create_organisation("gone", owner="alice")
+    place, used = "/settings/organisations/gone", "/settings/organisations/lab"
+    bob = Visitor(lab)
+    bob.sign_in("bob", PASSWORD)
+    assert bob.send(f"{used}/remove", "/settings", name="lab") == 403
+    assert bob.send(f"{place}/remove", "/settings", name="gone") == 404
+    assert alice.send(f"{used}/remove", used, name="lab") == 409 and "repositories: move them" in alice.text
+    assert alice.send(f"{place}/remove", place, name="lab") == 400 and "Write gone to remove it" in alice.text
+    assert alice.send(f"{place}/remove", place, name="gone") == 303
+    assert alice.get(place) == 404 and people.read().organisation("gone") is None
+    people.set_role("lab", "bob", None)
 
 
 def test_a_new_password_ends_the_other_sessions(lab: HubInstance) -> None:
