@@ -289,12 +289,22 @@ def date_of(commit: bytes) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(int(found[1]) if found else 0))
 
 
-def hash_objects(folder: Path, files: Sequence[Path]) -> list[str]:
-    """Store `files` as blobs, all by one process, as they are (no filter, no line-end conversion)."""
+def hash_objects(folder: Path, files: Sequence[Path], kind: str = "blob") -> list[str]:
+    """Store `files` as objects of that kind, all by one process, as they are (no filter, no line-end conversion)."""
     if not files:
         return []
     given = "".join(f"{path}\n" for path in files).encode()
-    return run(folder, "hash-object", "-w", "--no-filters", "--stdin-paths", given=given).decode().split()
+    words = ("hash-object", "-w", "-t", kind, "--no-filters", "--stdin-paths")
+    return run(folder, *words, given=given).decode().split()
+
+
+def write_trees(folder: Path, trees: Sequence[bytes]) -> list[str]:
+    """Store trees, each as git keeps it, flushed to the disk: `git mktree` heeds no setting, and flushes none."""
+    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
+        files = [Path(scratch) / str(number) for number in range(len(trees))]
+        for file, tree in zip(files, trees, strict=True):
+            file.write_bytes(tree)
+        return hash_objects(folder, files, "tree")
 
 
 def fill_index(folder: Path, index: Mapping[str, str], entries: Mapping[str, str | None]) -> None:

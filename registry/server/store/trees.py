@@ -2,7 +2,7 @@
 
 So a commit to a repository of many files costs what its own folders hold. Git decides what a path may be.
 A tree object is `mode name NUL id`, time and again, in which a folder is sorted as `name/`.
-Source: git-mktree(1); git's tree.c, base_name_compare.
+Source: git's tree.c, base_name_compare.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _attributes(known: Mapping[str, Entries], paths: Iterable[str]) -> Iterator[
 
 def _written(folder: Path, known: Mapping[str, Entries], after: Mapping[str, str | None]) -> str:
     """The tree of the root, after all folders that changed were written, the deepest first."""
-    lines = list[str]()
+    trees = list[bytes]()
     for path, oid in after.items():
         parent, _, name = path.rpartition("/")
         known[parent].pop(name, None)
@@ -96,26 +96,15 @@ def _written(folder: Path, known: Mapping[str, Entries], after: Mapping[str, str
     for path in sorted(_above(after) - {""}, key=lambda path: path.count("/"), reverse=True):
         parent, _, name = path.rpartition("/")
         if known[path]:
-            known[parent][name] = _FOLDER, _name(known[path])
-            lines += _listed(known[path])
+            trees.append(_packed(known[path]))
+            known[parent][name] = _FOLDER, git.object_name("tree", trees[-1])
         elif known[parent].get(name, (_FOLDER,))[0] == _FOLDER:
             known[parent].pop(name, None)
-    lines += _listed(known[""])
-    given = "".join(lines).encode(errors="surrogateescape")
-    return git.run(folder, "mktree", "--batch", "--missing", "-z", given=given).decode().split()[-1]
+    return git.write_trees(folder, [*trees, _packed(known[""])])[-1]
 
 
-def _listed(entries: Entries) -> Iterable[str]:
-    """A tree as `git mktree` reads it, and an end of it."""
-    for name, (mode, oid) in entries.items():
-        kind = {_FOLDER: "tree", "160000": "commit"}.get(mode, "blob")
-        yield f"{mode} {kind} {oid}\t{name}\0"
-    yield "\0"
-
-
-def _name(entries: Entries) -> str:
-    """What git calls that tree."""
+def _packed(entries: Entries) -> bytes:
+    """The bytes of that tree."""
     rows = [(name.encode(errors="surrogateescape"), mode, oid) for name, (mode, oid) in entries.items()]
     rows.sort(key=lambda row: row[0] + b"/" * (row[1] == _FOLDER))
-    told = (b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(oid)) for name, mode, oid in rows)
-    return git.object_name("tree", b"".join(told))
+    return b"".join(b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(oid)) for name, mode, oid in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_a_branch_is_found_packed_or_not(tmp_path: Path) -> None:
     assert git.tip(repo.folder, "refs/heads/steps/1") is git.tip(repo.folder, "refs/heads/steps") is None
     with pytest.raises(Problem):
         repo.resolve("steps/1")
+
+
+def test_all_of_a_commit_is_flushed_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, trace = RepoName("models", "a", "b"), tmp_path / "trace"
+    assert Repository.create(tmp_path, name, "builder", {"a.txt": b"1"})
+    repo, before = Repository.open(tmp_path, name), git.environment
+    monkeypatch.setattr(git, "environment", lambda extra: {**before(extra), "GIT_TRACE2_EVENT": str(trace)})
+    repo.commit("main", None, [Put("d/e/b.txt", git.object_name("blob", b"1"))], "builder", "Two")
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    flushed = [event["value"] for event in events if event.get("category") == "fsync" and "flush" in event["key"]]
+    assert sum(map(int, flushed)) == 3 + 1 + 1  # the trees of d/e, of d, of all; the commit; the branch
 
 
 def test_attributes_of_a_folder_are_heeded_for_a_large_file_below_it(tmp_path: Path) -> None:
