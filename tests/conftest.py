@@ -20,6 +20,7 @@ from hypothesis import settings
 
 from registry.variables import MEMORY
 from tests.hub_instance import HubInstance
+from tests.hub_template import Template
 from tests.pipelines.small_project import write_project
 from tests.sigstore_instance import SigstoreInstance
 
@@ -215,6 +216,15 @@ def nobody_waits_for_the_disk() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def servers_import_once() -> Iterator[None]:
+    """Servers come from a template. That of the fixture `hub` is started as its operator starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HubInstance, "template", template := Template())
+        yield
+        template.end()
+
+
 @pytest.fixture(scope="session")
 def sigstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigstoreInstance]:
     """A throwaway Sigstore on loopback."""
@@ -225,7 +235,7 @@ def sigstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigstoreInsta
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
     """A Hub of our own on loopback."""
-    with HubInstance.start(tmp_path_factory.mktemp("hub")) as instance:
+    with HubInstance.start(tmp_path_factory.mktemp("hub"), within=("env",)) as instance:
         yield instance
 
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from registry.server.access.accounts import Accounts
 from registry.server.access.tokens import Role
+from tests.hub_template import Served, Template
 
 START_SECONDS = 60
 _NUMBERS = itertools.count()
@@ -31,7 +33,10 @@ class HubInstance:
     root: Path
     url: str
     token: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Served
+
+    template: ClassVar[Template | None] = None
+    """What becomes the servers that are started as they stand; None: each is a Python of its own."""
 
     @classmethod
     @contextmanager
@@ -59,13 +64,17 @@ class HubInstance:
         port_file = folder / f"port-{next(_NUMBERS)}"
         port_file.unlink(missing_ok=True)
         code = f"{before}\nimport sys\nfrom registry.server.__main__ import main\nsys.exit(main())"
-        program = ["-c", code] if before else ["-m", "registry.server"]
-        command = [*within, sys.executable, *program, "--root", str(folder), *options]
-        command += ["--port", str(port), "--port-file", str(port_file)]
-        command += ["--part-size", str(part_size)] if part_size else []
-        command += [] if xet else ["--no-xet"]
-        with (folder / "server.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(variables or {})})
+        program = [*within, sys.executable, *(["-c", code] if before else ["-m", "registry.server"])]
+        arguments = ["--root", str(folder), *options, "--port", str(port), "--port-file", str(port_file)]
+        arguments += ["--part-size", str(part_size)] if part_size else []
+        arguments += [] if xet else ["--no-xet"]
+        environment = {**os.environ, **(variables or {})}
+        process: subprocess.Popen[bytes] | Served
+        if cls.template is not None and not before and not within:
+            process = cls.template.start(arguments, folder / "server.log", environment)
+        else:
+            with (folder / "server.log").open("ab") as log:
+                process = subprocess.Popen([*program, *arguments], stdout=log, stderr=log, env=environment)
         try:
             _wait(port_file, process, folder / "server.log")
             yield cls(folder, f"http://127.0.0.1:{port_file.read_text().strip()}", token, process)
@@ -97,7 +106,7 @@ class HubInstance:
         return self.root / "blobs" / "sha256" / sha256[:2] / sha256[2:4] / sha256
 
 
-def _wait(port_file: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(port_file: Path, process: subprocess.Popen[bytes] | Served, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not port_file.is_file():
         if process.poll() is not None or time.monotonic() > deadline:
