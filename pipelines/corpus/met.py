@@ -15,7 +15,7 @@ from registry.errors import Unavailable
 
 CACHE = 16 << 10
 """The most KiB of it that are held in memory."""
-SETTINGS = (f"PRAGMA cache_size = -{CACHE}", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF")
+SETTINGS = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF")
 """Nothing of it is ever read again by another process, so nothing has to outlast a crash."""
 
 
@@ -25,6 +25,7 @@ class Database:
     def __init__(self, *tables: str) -> None:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._connection.close)
+        self.ask(f"PRAGMA cache_size = -{CACHE}")
         for statement in (*SETTINGS, *(f"CREATE TABLE {table}" for table in tables), "BEGIN"):
             self.ask(statement)
 
