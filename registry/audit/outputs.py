@@ -93,7 +93,7 @@ def overall(found: tuple[Output, ...]) -> RebuildVerdict:
 
 
 def _is_output(path: str) -> bool:
-    return path not in layout.JOINED_LATER and not path.startswith(f"{layout.ATTESTATIONS}/")
+    return not layout.is_joined_later(path) and not path.startswith(f"{layout.ATTESTATIONS}/")
 
 
 def _is_weights(path: str) -> bool:

@@ -120,5 +120,12 @@ class KnownDirectories:
         with suppress(OSError, GlasshouseError):
             write_atomic(self._file(path), f"{found.state} {sha256_bytes(data)}\n".encode() + data)
 
+    def listing(self, path: str, digest: str) -> bytes | None:
+        """The listing of the directory at `path` whose SHA-256 is `digest`; None where it was not kept."""
+        with suppress(OSError):
+            data = self._file(path).read_bytes()[_FIRST_BYTES:]
+            return data if sha256_bytes(data) == digest else None
+        return None
+
     def _file(self, path: str) -> Path:
         return self._folder / sha256_bytes(path.encode())[:32]

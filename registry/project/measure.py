@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
+from registry.digest import sha256_bytes
 from registry.errors import InputError, Refused
 from registry.files import readable
 from registry.manifest import MAX_FILES, check_path, walk
@@ -18,7 +19,7 @@ from registry.project import git
 from registry.project.known_digests import KnownDigests
 from registry.project.known_directories import PlainDirectory, plain_directory
 from registry.project.many_files import FileState, look, read
-from registry.records.run import MAX_LISTED, Measured, directory_digest, listing
+from registry.records.run import MAX_LISTED, Measured, directory_digest, listing_text
 
 DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclude-per-directory=.dvcignore")
 """What DVC never looks at in a directory. A .dvcignore is written as a .gitignore is, so git can read it."""
@@ -44,6 +45,21 @@ def measure_paths(root: Path, paths: Iterable[str], *, known: KnownDigests | Non
     return {path: hashed.get(path) or Measured(path=path, sha256=kept[path], files={}) for path in wanted}
 
 
+def listing_of(root: Path, item: Measured, known: KnownDigests) -> bytes:
+    """The listing of a directory that was measured as `item`. Raises Refused where it is that no more."""
+    kept = known.directories.listing(item.path, item.sha256)
+    if kept is None:
+        names = files(root, item.path)
+        with readable(root, mend=MEND):
+            looked = _looked([f"{root}/{item.path}/{name}" for name in names])
+            _check_plain(looked)
+            digests, _ = known.sha256(looked)
+        kept = listing_text(dict(zip(names, digests, strict=True))).encode()
+    if sha256_bytes(kept) != item.sha256:
+        raise Refused(f"{item.path} changed after it was measured", mend="leave it alone, and run it again")
+    return kept
+
+
 def _hashed(
     root: Path, paths: list[str], plain: Mapping[str, PlainDirectory], known: KnownDigests | None
 ) -> dict[str, Measured]:
@@ -66,7 +82,7 @@ def _hashed(
         found = dict(zip(inside, digests[start:end], strict=True))
         measured[path] = _measured(path, found)
         if known and path in whole and not any(start <= number < end for number in unsettled):
-            known.directories.keep(path, whole[path], listing(found))
+            known.directories.keep(path, whole[path], listing_text(found))
         start = end
     return measured
 

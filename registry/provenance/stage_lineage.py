@@ -23,11 +23,11 @@ from registry.project.makers import Makers
 from registry.project.templates import MARK
 from registry.provenance import claims, slsa
 from registry.provenance.claims import Digests, need
-from registry.records import layout
+from registry.records import layout, listing
 from registry.records.addresses import slug
 from registry.records.kinds import weights_in
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Measured, Run, StageRun, Stages, directory_digest, touches
+from registry.records.run import Measured, Run, StageRun, Stages, touches
 
 Link = tuple[str, Callable[[], str]]
 """What is linked with what, and a function that says what was found or raises."""
@@ -45,6 +45,10 @@ INSTEAD = "ask the maintainer to bring it into the project: dvc import-url PLACE
 FROM_SOMEWHERE = "ask the maintainer to commit it, or to let a stage write it, and to name it by its own path in deps"
 MAX_FOLDERS = 1000
 """Folders of a project in which stages stand."""
+TOO_MANY = "name the directory as a whole, or release with a Glasshouse that lists them"
+LISTED = "every listing <- its parts"
+MAX_READ = 20_000_000
+"""Lines of listings that are read for one release, each as often as it is: some 30 seconds."""
 ENDS = "weights <- every stage <- data manifest"
 INPUTS = "weights <- every stage <- its inputs"
 """The same where there is no data manifest: back to what no stage wrote."""
@@ -67,6 +71,8 @@ class Line:
         self._root, self._statements, self._digests = root, statements, digests
         self._said: dict[str, tuple[StageRun, str]] = {}
         self._settings: dict[str, Any] = {}
+        self._found: dict[str, frozenset[str]] = {}
+        self._read = 0
 
     def links(self) -> Iterator[Link]:
         """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
@@ -76,6 +82,8 @@ class Line:
         stated = {name.removeprefix(layout.STAGE) for name in self._statements if name.startswith(layout.STAGE)}
         for name in sorted({*names.values(), *(stated - names.keys())}):
             yield f"stage {name}", partial(self.stage, name)
+        if any(path.startswith(f"{layout.LISTINGS}/") for path in self._digests):
+            yield LISTED, self.listed
         yield (ENDS if layout.DATA_SUMMARY in self._digests else INPUTS), self.ends
 
     @cached_property
@@ -93,6 +101,46 @@ class Line:
         return dvc_lock.merged(
             dvc_lock.read_lock(self._of_project(folder, dvc_lock.LOCK), folder) for folder in self.folders
         )
+
+    @cached_property
+    def _listings(self) -> dict[str, list[str]]:
+        """The parts of each listing, by its digest. Raises VerificationError where one stands in an odd place."""
+        return listing.places(self._digests)
+
+    def listed(self) -> str:
+        """Each listing is, part by part, of the digest that it is named by, and a stage's record names that, too."""
+        named = {
+            item.sha256 for known in self.recorded.values() for item in (*known.run.deps, *known.run.outs)
+            if not item.listed and item.files is not None
+        }  # fmt: skip
+        if other := sorted(self._listings.keys() - named):
+            raise Gap(f"no stage read or wrote a directory sha256:{other[0]}, which is listed")
+        count = sum(1 for sha256 in self._listings for _ in self._rows(sha256, sha256))
+        return f"{count} files in {len(self._listings)} directories, whose digests {layout.STAGES} has"
+
+    def _rows(self, sha256: str, name: str) -> Iterator[tuple[str, str]]:
+        """The files of the directory `name` with that digest. Raises Unavailable where they are not listed."""
+        if sha256 not in self._listings:
+            raise Unavailable(f"the files of {name} are too many to be listed in its record", mend=TOO_MANY)
+        for row in listing.rows(self._root, sha256, self._listings[sha256]):
+            self._read += 1
+            if self._read > MAX_READ:
+                raise Unavailable(
+                    f"its listings say more than {MAX_READ} files, each as often as it is asked for",
+                    mend="ask the maintainer to name directories as a whole",
+                )
+            yield row
+
+    def digests_of(self, out: Measured) -> Collection[str]:
+        """SHA-256 of an output, and of each file in it; of one with a listing, those that the release has."""
+        files = {out.sha256, *(out.files or {}).values()}
+        return files | self._released(out.sha256) if out.sha256 in self._listings else files
+
+    def _released(self, sha256: str) -> frozenset[str]:
+        if sha256 not in self._found:
+            ours = set(self._digests.values())
+            self._found[sha256] = frozenset([file for _, file in self._rows(sha256, sha256) if file in ours])
+        return self._found[sha256]
 
     def _of_project(self, folder: str, name: str) -> Path:
         return need(self._root, layout.of_project(f"{folder}/{name}" if folder else name))
@@ -310,7 +358,7 @@ class Line:
             count += bool(parts)
             for path, maker in parts.items():
                 try:
-                    _compare(run.stage, dep, maker, self._out(maker, path))
+                    self._compare(run.stage, dep, maker, self._out(maker, path))
                 except Unavailable as problem:
                     unknown.append(problem.message)
         if unknown:
@@ -328,7 +376,30 @@ class Line:
                 yield dep.name
             else:  # outputs, or what .dvc files name, lie inside it, and others may
                 ours = set(known.committed)
-                yield from (path for path in dep.inside() if path not in ours and not _lies_in(path, named))
+                yield from (path for path in self._inside_of(dep) if path not in ours and not _lies_in(path, named))
+
+    def _inside_of(self, dep: Measured) -> Iterator[str]:
+        """The path of each file of a dependency. Raises Unavailable where they are too many, and not listed."""
+        if dep.listed or dep.files is None:
+            yield from dep.inside()
+        else:
+            yield from (f"{dep.path}/{path}" for path, _ in self._rows(dep.sha256, dep.path))
+
+    def _compare(self, reader: str, dep: Measured, maker: str, out: Measured) -> None:
+        """What `reader` read is what `maker` wrote. One can lie inside the other, where that one's files are listed."""
+        whole, part = (dep, out) if out.path.startswith(f"{dep.path}/") else (out, dep)
+        found = whole.sha256 if whole.path == part.path else self._inside(whole, part)
+        if found != part.sha256 or (whole.path == part.path and (whole.files is None) != (part.files is None)):
+            one, other = (part.sha256, found) if part is dep else (found, part.sha256)
+            raise Gap(f"{reader} read {dep.path} as sha256:{one}, but {maker} wrote sha256:{other}")
+
+    def _inside(self, whole: Measured, part: Measured) -> str | None:
+        """The digest in the directory `whole` of what lies where `part` does; None where there is nothing."""
+        if whole.files is None:
+            return None
+        files = whole.files.items() if whole.listed else self._rows(whole.sha256, whole.path)
+        file, folder = listing.inside(files, part.path.removeprefix(f"{whole.path}/"))
+        return file if part.files is None else folder
 
     def _out(self, maker: str, path: str) -> Measured:
         if (maker, path) not in self.stated:
@@ -338,11 +409,7 @@ class Line:
     def _origins(self, path: str) -> set[str]:
         """The stages that wrote the bytes of the release's file at `path`, and did not have them from another."""
         wanted = self._digests[path]
-        wrote = {
-            name
-            for name, run in self.runs.items()
-            if any(wanted == out.sha256 or wanted in (out.files or {}).values() for out in run.outs)
-        }
+        wrote = {name for name, run in self.runs.items() if any(wanted in self.digests_of(out) for out in run.outs)}
         return {name for name in wrote if not wrote & (self._ancestors(name) - {name})}
 
     def _ancestors(self, name: str) -> set[str]:
@@ -380,25 +447,3 @@ def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
 def _lies_in(path: str, outs: Collection[str]) -> bool:
     """Whether `path` is one of `outs`, or lies inside one."""
     return any(above in outs for above in accumulate(path.split("/"), "{}/{}".format))
-
-
-def _compare(reader: str, dep: Measured, maker: str, out: Measured) -> None:
-    """What `reader` read is what `maker` wrote. One of the two can lie inside the other, where that lists its files."""
-    whole, part = (dep, out) if out.path.startswith(f"{dep.path}/") else (out, dep)
-    found = whole.sha256 if whole.path == part.path else _inside(whole, part)
-    if found != part.sha256 or (whole.path == part.path and (whole.files is None) != (part.files is None)):
-        one, other = (part.sha256, found) if part is dep else (found, part.sha256)
-        raise Gap(f"{reader} read {dep.path} as sha256:{one}, but {maker} wrote sha256:{other}")
-
-
-def _inside(whole: Measured, part: Measured) -> str | None:
-    """The digest in the directory `whole` of what lies where `part` does; None where there is nothing."""
-    if whole.files is None:
-        return None
-    if not whole.listed:
-        raise Unavailable(f"the files of {whole.path} are too many to be listed", mend="name the directory as a whole")
-    name = part.path.removeprefix(f"{whole.path}/")
-    if part.files is None:
-        return whole.files.get(name)
-    inside = {path.removeprefix(f"{name}/"): sha for path, sha in whole.files.items() if path.startswith(f"{name}/")}
-    return directory_digest(inside) if inside else None

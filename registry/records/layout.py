@@ -67,6 +67,8 @@ LOCK_TOOLS: Mapping[str, LockTool] = MappingProxyType(
 PACKAGE_LOCKS = tuple(LOCK_TOOLS)
 FIGURES = "provenance/metrics"
 """Below it: files of metrics, as the project calls them."""
+LISTINGS = "provenance/listings"
+"""Below it: the files of directories that a record names by their digest alone."""
 PLOTS = "provenance/plots"
 """Below it: what DVC draws, as the project calls it."""
 ENVIRONMENT = "provenance/environment.json"
@@ -139,6 +141,11 @@ JOINED_LATER = frozenset(
     )
 )  # fmt: skip
 """Files of a release that say its version, commit or lock, or are the source's own: no stage's outputs."""
+
+
+def is_joined_later(path: str) -> bool:
+    """Whether the file at `path` of a release is one of JOINED_LATER, or below LISTINGS."""
+    return path in JOINED_LATER or path.startswith(f"{LISTINGS}/")
 
 
 def is_model_file(path: str) -> bool:

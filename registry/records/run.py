@@ -59,10 +59,10 @@ def directory_digest(files: Mapping[str, str]) -> str:
     `find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum`
     Source: in-toto attestation framework, spec/v1/digest_set.md.
     """
-    return hashlib.sha256(listing(files).encode()).hexdigest()
+    return hashlib.sha256(listing_text(files).encode()).hexdigest()
 
 
-def listing(files: Mapping[str, str]) -> str:
+def listing_text(files: Mapping[str, str]) -> str:
     """What `sha256sum` prints of `files`, SHA-256 by path: a line each, in the order of their paths' UTF-8 bytes."""
     return "".join([f"{files[path]}  {path}\n" for path in sorted(files)])
 

@@ -15,7 +15,9 @@ from registry.manifest import Manifest
 from registry.openness.documents import every
 from registry.project import dvc_lock, dvc_yaml, git, stage_runs
 from registry.project.committed import Committed
-from registry.records import layout, project
+from registry.project.known_digests import KnownDigests
+from registry.project.measure import listing_of
+from registry.records import layout, listing, project
 from registry.records.kinds import ModelFolder
 from registry.records.release_record import ReleaseRecord, SourceCode, Weights
 from registry.records.run import Stages, directory_digest
@@ -142,7 +144,7 @@ def prepare(root: Path, config: ReleaseConfig, planned: ReleasePlan) -> Path:
         shutil.copytree(planned.draft, folder, dirs_exist_ok=True)
         for path in planned.settings:
             write_atomic(folder / layout.of_project(path), (root / path).read_bytes())
-        for path, data in _joined(planned).items():
+        for path, data in (*_joined(planned).items(), *_listings(root, planned.stages)):
             write_atomic(folder / path, data)
         every.write(folder)
         card.write(root, config, folder, version=planned.record.version)
@@ -161,6 +163,15 @@ def is_prepared(planned: ReleasePlan) -> bool:
 def _joined(planned: ReleasePlan) -> dict[str, bytes]:
     """The records that no stage could write, by their path."""
     return {layout.RECORD: planned.record.to_bytes(), layout.STAGES: planned.stages.to_bytes()}
+
+
+def _listings(root: Path, stages: Stages) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) of each part of the listings of directories that `stages` names by their digest alone."""
+    items = [item for known in stages.stages for item in (*known.run.deps, *known.run.outs)]
+    large = {item.sha256: item for item in items if item.files is not None and not item.listed}
+    known = KnownDigests(root, anew=not stages.kept)
+    for sha256, item in sorted(large.items()):
+        yield from listing.parts(sha256, listing_of(root, item, known))
 
 
 def _settings(root: Path, folders: Iterable[str]) -> list[str]:

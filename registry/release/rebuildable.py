@@ -56,7 +56,7 @@ def declared(root: Path, config: ReleaseConfig, scope: Scope) -> DeclaredRebuild
 def _outputs(root: Path, config: ReleaseConfig, places: dict[str, Path], index: Index) -> Iterator[DeclaredOutput]:
     for place, path in places.items():
         source = path.relative_to(root).as_posix() if path.is_relative_to(root) else None
-        if source and place not in layout.JOINED_LATER and index.maker(source):
+        if source and not layout.is_joined_later(place) and index.maker(source):
             near = config.rebuild.tolerance(source)
             yield DeclaredOutput(path=place, source=source, rtol=near.rtol, atol=near.atol)
 

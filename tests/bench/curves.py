@@ -26,7 +26,7 @@ from tests.bench._paired import BIN
 
 STEEP = 1.1
 """A last slope beyond this is said to be above linear: what lies below is noise."""
-LEAVES, NUMBERS = 64, 1 << 20
+LEAVES, NUMBERS = 64, 1 << 19
 """Micro-batches of a step, and the numbers in each gradient."""
 
 Curve = Callable[[int], float]
@@ -39,8 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as name:
         folder = Path(name)
         _manifest(folder)
-        _draw("files of a release: verify", (250, 1000, 4000, 16000), lambda size: _release(folder, size))
-        _draw("checkpoints of a chain: read, held", (400, 1600, 6400, 25600), lambda size: _chain(folder, size))
+        _draw("files of a release: verify", (100, 400, 1600, 6400), lambda size: _release(folder, size))
+        _draw("checkpoints of a chain: read, held", (200, 800, 3200, 12800), lambda size: _chain(folder, size))
         _hub(folder)
         _draw("processes of a step: all of them", (1, 4, 16, 64), lambda size: _reduction(folder, size))
     print(f"in all {time.perf_counter() - started:.0f} s")
@@ -76,7 +76,7 @@ def _used() -> float:
 
 
 def _manifest(folder: Path) -> None:
-    sizes = (4_000, 16_000, 64_000, 256_000)
+    sizes = (1_500, 6_000, 24_000, 96_000)
     for size in (0, *sizes):
         (folder / f"rows-{size}").mkdir()
     manifest.write(folder / "rows-0", 100)  # what has to be loaded, is
@@ -155,7 +155,7 @@ def _hub(folder: Path) -> None:
         with served(size) as asked:
             return min(asked(query) for _ in range(20))
 
-    sizes = (12, 48, 192, 768)
+    sizes = (5, 20, 80, 320)
     check = [str(BIN / "glasshouse"), "serve", "--check", "--all", "--root"]
     _draw("repositories of a Hub: first list", sizes, first)
     _draw("repositories of a Hub: list of 20", sizes, lambda size: later("limit=20", size))

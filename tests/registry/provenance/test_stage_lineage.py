@@ -18,11 +18,11 @@ from registry.attest.statement import Statement
 from registry.errors import InputError
 from registry.manifest import Manifest
 from registry.project import dvc_lock, locked_stages
-from registry.provenance import claims, lineage, slsa
-from registry.provenance.stage_lineage import ENDS
-from registry.records import layout
+from registry.provenance import claims, lineage, slsa, stage_lineage
+from registry.provenance.stage_lineage import ENDS, LISTED
+from registry.records import layout, listing
 from registry.records.release_record import ReleaseRecord, SourceCode
-from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+from registry.records.run import Measured, Run, StageRun, Stages, TrackedBy, directory_digest, listing_text
 from registry.report import Check, Verdict
 from tests import synthetic_release
 from tests.registry.attest.test_statement import STATEMENTS, VALUES
@@ -295,3 +295,77 @@ def test_a_file_beside_outputs_in_one_directory_is_named(signed: Signed) -> None
     whole = Measured(path="provenance", sha256=directory_digest(files), files=files)
     signed.run("train", lambda run: {"deps": (*run.deps, whole)})
     assert "wrote: provenance/beside.bin" in signed.otherwise()["stage train"][1]
+
+
+@pytest.fixture
+def large(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> Signed:
+    """A release whose stage `train` read a directory that its record does not list: the release does, in parts."""
+    monkeypatch.setattr(listing, "PART", 200)
+    stages = [known.run for known in Stages.read(signed.root / layout.STAGES).stages]
+    wrote = {out.path: out.sha256 for run in stages for out in run.outs if out.path.startswith("provenance/")}
+    files = {path.removeprefix("provenance/"): sha256 for path, sha256 in wrote.items()}
+    whole = Measured(path="provenance", sha256=directory_digest(files), files={})
+    signed.run("train", lambda run: {"deps": (*run.deps, whole)})
+    for path, data in listing.parts(whole.sha256, listing_text(files).encode()):
+        (signed.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (signed.root / path).write_bytes(data)
+    signed.tell()
+    return signed
+
+
+def test_a_directory_too_large_for_its_record_is_held_to_its_listing(large: Signed) -> None:
+    parts = [path for path in large.digests if path.startswith(layout.LISTINGS)]
+    assert len(parts) > 2 and not large.otherwise()
+    assert "files in 1 directories" in large.answers()[LISTED].reason
+    for path in parts:
+        (large.root / path).unlink()
+    large.tell()
+    assert large.otherwise().keys() == {"stage train"}
+    assert large.otherwise()["stage train"][0] == "UNKNOWN"
+    assert "too many to be listed" in large.otherwise()["stage train"][1]
+
+
+def test_listings_are_not_read_without_end(large: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_lineage, "MAX_READ", 3)
+    assert {verdict for verdict, _ in large.otherwise().values()} == {"UNKNOWN"}
+    assert "more than 3 files" in large.otherwise()[LISTED][1]
+
+
+@pytest.mark.parametrize("spoil", ["missing", "changed", "repeated", "exchanged", "overlapping", "of no stage", "odd"])
+def test_a_part_of_a_listing_that_is_not_as_recorded_is_a_gap(large: Signed, spoil: str) -> None:
+    first, second, *_ = [large.root / path for path in sorted(large.digests) if path.startswith(layout.LISTINGS)]
+    one, other = first.read_bytes(), second.read_bytes()
+    match spoil:
+        case "missing":
+            second.unlink()
+        case "changed":
+            second.write_bytes(bytes(other).replace(other[:8], b"0" * 8, 1))
+        case "repeated":
+            (first.parent / "9999.txt").write_bytes(one)
+        case "exchanged":
+            first.write_bytes(other)
+            second.write_bytes(one)
+        case "overlapping":
+            second.write_bytes(one.splitlines(keepends=True)[-1] + other)
+        case "of no stage":
+            first.parent.rename(first.parent.with_name("0" * 64))
+        case "odd":
+            (first.parent / "1.txt").write_bytes(one)
+    large.tell()
+    assert large.otherwise()[LISTED][0] == "FAIL"
+
+
+def test_a_file_from_nowhere_in_a_directory_too_large_for_its_record_is_named(large: Signed) -> None:
+    """Where a .dvc file names a part of it, nobody asked for the rest."""
+    row = TrackedBy(path="raw/a", file="raw/a.dvc", md5="0" * 32, url=None, revision=None)
+    files = {"a": "1" * 64, "untold.bin": SHA}
+    raw = Measured(path="raw", sha256=directory_digest(files), files={})
+    large.run("corpus", lambda run: {"deps": (*run.deps, raw)}, tracked=(row,))
+    verdict, reason = large.otherwise()["stage corpus"]
+    assert verdict == "UNKNOWN" and "the files of raw are too many" in reason
+    for path, data in listing.parts(raw.sha256, listing_text(files).encode()):
+        (large.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (large.root / path).write_bytes(data)
+    large.tell()
+    verdict, reason = large.otherwise()["stage corpus"]
+    assert verdict == "UNKNOWN" and reason.endswith("wrote: raw/untold.bin")

@@ -24,7 +24,7 @@ from registry import api
 from registry.attest.localkey import KeySigner
 from registry.attest.policy import Policy
 from registry.files import write_atomic
-from registry.provenance.stage_lineage import INPUTS
+from registry.provenance.stage_lineage import INPUTS, LISTED
 from registry.records.run import Stages
 from registry.release import adopting, config, preparing, self_check
 from registry.release.signing import sign
@@ -35,6 +35,7 @@ from tests.registry.project.small_dvc import commit, git
 from tests.registry.release.model_folders import safetensors
 
 MODEL = safetensors("weight", metadata={"format": "pt"})
+MANY = "one file of a directory that is too large for its record"
 COPY = "stages: {train: {cmd: cp seed.bin model.safetensors, deps: [seed.bin], outs: [model.safetensors]}}\n"
 
 
@@ -129,6 +130,19 @@ stages:
         model="models/small/model.safetensors",
         stages=("models/dvc.yaml:draw@small-red", "models/dvc.yaml:train@large", "models/dvc.yaml:train@small"),
     ),
+    MANY: Layout(
+        {
+            "dvc.yaml": """stages:
+  split:
+    cmd: "sh -c 'mkdir many; cp seed.bin many; seq -f many/%g 1000 | xargs touch'"
+    deps: [seed.bin]
+    outs: [many]
+  train: {cmd: cp many/seed.bin model.safetensors, deps: [many/seed.bin], outs: [model.safetensors]}
+""",
+            "seed.bin": "MODEL",
+        },
+        stages=("split", "train"),
+    ),
     **{
         f"cache.type {kind}": Layout({"dvc.yaml": COPY, "seed.bin": "MODEL"}, before=partial(_cache, kind))
         for kind in ("reflink", "hardlink", "symlink")
@@ -207,6 +221,23 @@ def test_a_layout_is_adopted_built_cut_and_verified(tmp_path: Path, signer: KeyS
     assert any(check.step is Step.LINEAGE and check.subject == INPUTS for check in report.checks)
     if name == "several files, each with its settings":
         _lies_are_seen(folder, signer)
+    if name == MANY:
+        _a_listing_is_held(folder, signer)
+
+
+def _a_listing_is_held(folder: Path, signer: KeySigner) -> None:
+    """The release lists the directory; a maintainer who changes that, and signs, is found out."""
+    [part] = folder.glob("provenance/listings/*/*.txt")
+    lines = part.read_text().splitlines(keepends=True)
+    assert len(lines) == 1001 and lines[-1].endswith("  seed.bin\n")
+    part.write_text("".join([*lines[:-1], lines[-1].replace(lines[-1][:64], "0" * 64)]))
+    sign(folder, signer)
+    told = {check.subject: check.verdict for check in self_check.report(folder, signer).checks}
+    assert told[LISTED] is told["stage train"] is Verdict.FAIL
+    part.unlink()
+    sign(folder, signer)
+    told = {check.subject: check.verdict for check in self_check.report(folder, signer).checks}
+    assert LISTED not in told and told["stage train"] is Verdict.UNKNOWN
 
 
 def _lies_are_seen(folder: Path, signer: KeySigner) -> None:
