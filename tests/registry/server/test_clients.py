@@ -75,7 +75,9 @@ print(config.model_type, sum(p.numel() for p in model.parameters()))
 """
 
 
+@pytest.mark.slow
 def test_transformers_loads_a_tag(hub: HubInstance, client: HubClient, repo: str, tmp_path: Path) -> None:
+    """That it does so from a server without Xet shows in tests/e2e/test_release.py."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
