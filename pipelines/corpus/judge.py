@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from pipelines.corpus.documents import Document
-from pipelines.corpus.met import Digests
+from pipelines.corpus.met import MetDigests
 from pipelines.corpus.near_duplicates import Neighbours
 from pipelines.corpus.rules import RuledDocument, Rules
 from pipelines.params import Corpus
@@ -23,7 +23,7 @@ class Judge:
         self.rules = rules or Rules(corpus)
         self._fraction = corpus.validation_fraction
         self._seed = seed
-        self._seen = Digests()
+        self._seen = MetDigests()
         self._neighbours = Neighbours(corpus.near_duplicates) if corpus.near_duplicates else None
 
     def row(self, document: Document, source: str) -> Row:

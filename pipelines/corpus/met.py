@@ -44,8 +44,8 @@ class Database:
             raise _no_room(problem) from problem
 
 
-class Digests:
-    """Digests, each at most once."""
+class MetDigests:
+    """MetDigests, each at most once."""
 
     def __init__(self) -> None:
         self._database = Database("digests (digest BLOB PRIMARY KEY) WITHOUT ROWID")

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipelines import params, tokenizer
 from pipelines.corpus.documents import Document
-from pipelines.corpus.met import Digests
+from pipelines.corpus.met import MetDigests
 from pipelines.corpus.near_duplicates import Neighbours
 from pipelines.corpus.rules import Rules
 from pipelines.params import NearDuplicates
@@ -53,7 +53,7 @@ class Stays:
 
     def __init__(self, settings: str) -> None:
         wanted = params.load(Path(settings)).corpus.near_duplicates
-        self._seen, self._near = Digests(), Neighbours(wanted or NearDuplicates())
+        self._seen, self._near = MetDigests(), Neighbours(wanted or NearDuplicates())
 
     def mask(self, told: pa.Table) -> pa.Array:
         """Which rows of a table stay."""
