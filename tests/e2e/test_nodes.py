@@ -24,7 +24,7 @@ from tests.pipelines import small_project
 pytestmark = pytest.mark.nodes
 
 STEPS = 240
-REFUSED = 2
+REFUSED, LOST = 2, 3
 LAUNCH = {"processes": 1, "least_nodes": 1, "most_nodes": 2, "restarts": 3, "patience": 10}
 QUICK = "join_timeout=120,last_call_timeout=3,keep_alive_interval=1,keep_alive_max_attempt=3"
 """torchrun waits half a minute for a node that may still come; here, less."""
@@ -170,5 +170,8 @@ def test_nodes_that_share_no_folder_are_told(project: Path, nodes: list[Node], t
     second.root = tmp_path / "own"
     both = [node.train(f"{first.address}:29400") for node in nodes]
     said = [process.communicate(timeout=240)[1] for process in both]
-    assert {process.returncode for process in both} == {REFUSED}, said
+    codes = {
+        process.returncode for process in both
+    }  # torchrun tells one of them that the other is gone, at times first
+    assert REFUSED in codes <= {REFUSED, LOST}, said
     assert any("share one build/train" in words for words in said), said
