@@ -237,6 +237,13 @@ Up to 1000 files inside are listed: those of a dependency in its annotation `fil
 their own, right after it. What DVC ignores (.dvcignore) does not count. A dependency with the annotation `from: source`
 is in the git commit, with the same bytes.
 
+For a larger directory the release has the listing itself, below `provenance/listings/`, in a folder that is named by
+the directory's digest. It is cut at ends of lines into parts of 8 MiB at most. The parts, one after the other, have
+that digest. So `cat provenance/listings/DIGEST/*.txt | sha256sum --check`, run in the directory, checks its files.
+`verify` reads the parts one by one. It fails where one is missing, changed, repeated or moved, and where no stage
+read or wrote a directory that is listed. A release from before has no listings: what one stage wrote in such a
+directory, and another read, is then unknown.
+
 ## The evaluation
 
 There are two tests. `bitsPerByte < baselines.uniform.bitsPerByte` means better than guessing.

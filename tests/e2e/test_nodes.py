@@ -170,8 +170,6 @@ def test_nodes_that_share_no_folder_are_told(project: Path, nodes: list[Node], t
     second.root = tmp_path / "own"
     both = [node.train(f"{first.address}:29400") for node in nodes]
     said = [process.communicate(timeout=240)[1] for process in both]
-    codes = {
-        process.returncode for process in both
-    }  # torchrun tells one of them that the other is gone, at times first
+    codes = {process.returncode for process in both}  # one of them may lose the other before it looks
     assert REFUSED in codes <= {REFUSED, LOST}, said
     assert any("share one build/train" in words for words in said), said

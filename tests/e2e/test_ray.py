@@ -23,6 +23,8 @@ from tests.pipelines.small_project import params
 pytestmark = pytest.mark.ray
 
 SHARDS = 60
+ENCODE = {"shard_tokens": 1 << 20}
+"""A file of tokens is kept in mind until the stage ends, so there are few."""
 STAGES = """
 import pipelines.encode as encode
 from pipelines import stage, tokenizer
@@ -35,19 +37,20 @@ PEAKS = """
 from pathlib import Path
 import pipelines.encode as encode
 from pipelines import stage
-from pipelines.corpus import build, met
+from pipelines.corpus import build, met, parquet, shards
 encode.FEW, met.CACHE = 0, 1 << 10
+shards.BYTES = parquet.GROUP_BYTES = 1 << 18
 def both():
     build.main()
     encode.main()
 stage.run(both)
 print(Path("/proc/self/status").read_text())
 """
-"""Says what the process had of memory at most."""
-MEGABYTES = 12
+"""Says what the process had of memory at most. A few shards are under way, so they are small."""
+MEGABYTES = 6
 """Text of the smaller of two corpora whose memory is compared."""
-GROWTH = 12
-"""Megabytes that the one that is four times as large may take more: a third of what it has more."""
+GROWTH = 9
+"""Megabytes that the one that is four times as large may take more: half of what it has more."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ class Project:
             "scrub": ["emails", "secrets"],
             "near_duplicates": {"words": 3},
         }
-        (root / "params.yaml").write_text(json.dumps(params(corpus=corpus, engine=engine)))
+        (root / "params.yaml").write_text(json.dumps(params(corpus=corpus, engine=engine, encode=ENCODE)))
 
     def start(self, stage: str, code: str = STAGES, **variables: str) -> subprocess.Popen[str]:
         """A process that runs the stage."""
