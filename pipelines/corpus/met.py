@@ -45,7 +45,7 @@ class Database:
 
 
 class MetDigests:
-    """MetDigests, each at most once."""
+    """The digests that were met, each once."""
 
     def __init__(self) -> None:
         self._database = Database("digests (digest BLOB PRIMARY KEY) WITHOUT ROWID")

@@ -22,7 +22,7 @@ from tests.bench.training import WARM_UP, Trainer
 
 ROUNDS = int(os.environ.get("GLASSHOUSE_BENCH_ROUNDS", 9))
 STEPS = 3
-"""Of a round, without a checkpoint and with one."""
+"""A round has so many steps without a checkpoint, and as many with one."""
 ALLOWED, STALL = 1.2, 1.0
 """Times `torch.save`, and steps, that are aimed at."""
 
