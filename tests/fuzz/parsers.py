@@ -44,7 +44,7 @@ from registry.openness.cards.figures import read as read_figures
 from registry.openness.documents import agreement, every
 from registry.openness.told import Told
 from registry.project import dvc_lock, dvc_yaml
-from registry.records import data_manifest, layout, package_locks, search_index, token_counts, tokens
+from registry.records import data_manifest, layout, listing, package_locks, search_index, token_counts, tokens
 from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
@@ -300,6 +300,23 @@ def data_rows(data: bytes, folder: Path) -> None:
     """The rows of a data manifest."""
     for _ in data_manifest.iter_rows(_put(folder, "rows.jsonl", data)):
         pass
+
+
+@parser(lambda: [f"{ZERO}  a b/c\n{ZERO}  é\n".encode(), f"provenance/listings/{ZERO}/0001.txt\n".encode()])
+def listings(data: bytes, folder: Path) -> None:
+    """A listing in one part and in two, whose rows are its very bytes; and its lines as the places of parts."""
+    digest, half = sha256_bytes(data), data.find(b"\n", len(data) // 2) + 1
+    _put(folder, "whole", data)
+    _put(folder, "first", data[:half])
+    _put(folder, "second", data[half:])
+    for parts in (["whole"], ["first", "second"]):
+        try:
+            rows = list(listing.rows(folder, digest, parts))
+        except GlasshouseError:
+            continue
+        assert "".join(f"{sha256}  {path}\n" for path, sha256 in rows).encode() == data
+        listing.inside(rows, "a b")
+    listing.places(data.decode("utf-8", "replace").splitlines())
 
 
 @parser(lambda: [table_of()])
