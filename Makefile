@@ -116,13 +116,15 @@ $(HARNESS): requirements-evaluate.lock $(READY)
 evaluate: $(HARNESS)
 	@.evaluate/bin/python -m pytest -m evaluate tests/e2e/test_harness.py
 
-# An environment of Ray's, which has the packages of .venv below its own.
+# An environment of Ray's, which has the packages of .venv below its own. But for one that validators bring here, and that
+# a project's environment does not have: where it is, each process of Ray takes a second longer to start.
 RAY := .ray/.ready
 $(RAY): requirements-ray.lock $(READY)
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .ray
 	@$(BIN)/uv pip install --quiet --python .ray/bin/python --require-hashes --no-deps -r $<
 	@$(BIN)/python -c "from site import getsitepackages as at; print(at()[0])" > .ray/below.pth
-	@mv .ray/below.pth $$(.ray/bin/python -c "from site import getsitepackages as at; print(at()[0])")
+	@echo "raise ImportError" > .ray/rfc3987_syntax.py
+	@mv .ray/below.pth .ray/rfc3987_syntax.py $$(.ray/bin/python -c "from site import getsitepackages as at; print(at()[0])")
 	@$(BIN)/uv pip install --quiet --python .ray/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
