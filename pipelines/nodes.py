@@ -20,15 +20,21 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from pipelines import determinism, params, stage, supervise
 from pipelines.determinism import Profile
 from pipelines.params import Params, Torchrun
-from registry.errors import InputError, Unavailable
-from registry.variables import GLOO_SOCKET_IFNAME, MEETING, NCCL_SOCKET_IFNAME, PET_RDZV_CONF
+from registry.errors import InputError, Refused, Unavailable
+from registry.files import write_atomic
+from registry.variables import GLOO_SOCKET_IFNAME, MEETING, NCCL_SOCKET_IFNAME, PET_RDZV_CONF, REFUSAL
 
 LOOPBACK = "127.0.0.1"
+TRAINING = "training"
+"""What torchrun calls what the nodes meet for."""
 ADDRESS_OF_INTERFACE = 0x8915
 """What Linux calls the question for an interface's IPv4 address (SIOCGIFADDR)."""
 
@@ -56,8 +62,12 @@ def run(module: str, meanwhile: Callable[[], None]) -> None:
     supervise.follow([subprocess.Popen(command, env=variables, stdin=subprocess.PIPE)], meanwhile)
 
 
-def arguments(launch: Torchrun, processes: int, name: str) -> list[str]:
-    """What torchrun is told. processes: on this node. name: of the training; a node of another name stays out."""
+def arguments(launch: Torchrun, processes: int) -> list[str]:
+    """What torchrun is told. processes: on this node.
+
+    All that come to one meeting are of one training. One that has another recipe is refused there: else it would train
+    beside the others, in the folder that they share.
+    """
     place = meeting()
     nodes, endpoint, address, conf = "1:1", f"{LOOPBACK}:0", LOOPBACK, []
     if place is not None:
@@ -67,7 +77,7 @@ def arguments(launch: Torchrun, processes: int, name: str) -> list[str]:
         conf = [said for said in (os.environ.get(PET_RDZV_CONF), f"is_host={int(keeps_record())}") if said]
     return [
         f"--nnodes={nodes}", f"--nproc-per-node={processes}", f"--max-restarts={launch.restarts}",
-        "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", f"--rdzv-id={name}", f"--local-addr={address}",
+        "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", f"--rdzv-id={TRAINING}", f"--local-addr={address}",
         *([f"--rdzv-conf={','.join(conf)}"] if conf else []),
     ]  # fmt: skip
 
@@ -101,6 +111,24 @@ def _addresses(host: str, port: int) -> set[str]:
     return {str(found[4][0]) for found in socket.getaddrinfo(host, port, socket.AF_INET)}
 
 
+@contextmanager
+def refusal_kept() -> Iterator[None]:
+    """In a worker: leave the exit code of a Refused to its node, until a worker of it is not refused any more.
+
+    torchrun starts a refused worker anew, on each node as often as `train.launch.restarts` says. It counts on each node
+    for itself, so one node gives up first, and the others are told that the meeting is over, and not why.
+    """
+    place = Path(said) if (said := os.environ.get(REFUSAL)) else None
+    try:
+        yield
+    except Refused as problem:
+        if place is not None:
+            write_atomic(place, str(problem.exit_code).encode())
+        raise
+    if place is not None:
+        place.unlink(missing_ok=True)
+
+
 def main() -> None:
     """Be torchrun for the module that the first word names."""
     supervise.end_when_input_closes()
@@ -117,27 +145,29 @@ def _torchrun(settings: Params, profile: Profile, module: str) -> None:
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import parse_args, run
 
-    from pipelines import recipe, train
-
     launch = settings.train.launch
     assert launch is not None
-    name = recipe.chain(settings, train.TOKENS / "tokens.json").recipe[:32]
     leaves = settings.train.micro_batches
     found = torch.cuda.device_count() if profile.device == "cuda" else supervise.processes(leaves)
-    told = arguments(launch, launch.processes or max(found, 1), name)
+    told = arguments(launch, launch.processes or max(found, 1))
     place = meeting()
     if face := interface(own_address(*place) if place else LOOPBACK):
         os.environ.setdefault(GLOO_SOCKET_IFNAME, face)
         os.environ.setdefault(NCCL_SOCKET_IFNAME, face)
-    try:
-        run(parse_args([*told, "-m", module]))  # type: ignore[no-untyped-call]
-    except (RendezvousError, DistError) as problem:
-        raise Unavailable(
-            f"the nodes did not meet, or lost the one at {os.environ.get(MEETING)}: {problem}",
-            mend="start it on every node again: it goes on from the last checkpoint",
-        ) from problem
-    except ChildFailedError as problem:
-        supervise.report(problem.get_first_failure()[1].exitcode)
+    with tempfile.TemporaryDirectory(prefix="glasshouse-") as folder:
+        refusal = Path(folder) / "refusal"
+        os.environ[REFUSAL] = str(refusal)
+        try:
+            run(parse_args([*told, "-m", module]))  # type: ignore[no-untyped-call]
+        except (RendezvousError, DistError) as problem:
+            if refusal.is_file():  # its worker has said why
+                supervise.report(int(refusal.read_bytes()))
+            raise Unavailable(
+                f"the nodes did not meet, or lost the one at {os.environ.get(MEETING)}: {problem}",
+                mend="start it on every node again: it goes on from the last checkpoint",
+            ) from problem
+        except ChildFailedError as problem:
+            supervise.report(problem.get_first_failure()[1].exitcode)
 
 
 if __name__ == "__main__":

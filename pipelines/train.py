@@ -73,7 +73,8 @@ def _train(settings: Params, profile: Profile, place: WorkerRank, numeric: Numer
     from pipelines.tokens import TokenSplit
 
     folder = RunFolder(OUT)
-    chain = worker.agree(folder, recipe.chain(settings, TOKENS / "tokens.json"), place)
+    with nodes.refusal_kept():
+        chain = worker.agree(folder, recipe.chain(settings, TOKENS / "tokens.json"), place)
     train, held = TokenSplit.open(TOKENS, "train"), TokenSplit.open(TOKENS, "validation")
     if place.rank == 0:
         write_atomic(folder.environment, environment.describe(numeric, settings, recipe.LOCK).to_bytes())

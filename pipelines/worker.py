@@ -265,26 +265,29 @@ def keep(training: Training, keeper: CheckpointKeeper, done: int, loss: float | 
 def agree(folder: RunFolder, recipe: Chain, place: WorkerRank) -> Chain:
     """Process 0 clears the folder up to its last whole checkpoint; then all processes read the same chain.
 
-    Raises Refused where another process trains by another recipe, or sees another folder than process 0.
+    Raises Refused where another process trains by another recipe, before anything is cleared, or sees another folder
+    than process 0.
     """
-    chain, head = folder.resume(recipe) if place.rank == 0 else recipe, "none"
     if place.world == 1:
-        return chain
+        return folder.resume(recipe)
+    _check_same(
+        recipe.recipe, place, "trains by another recipe",
+        mend="give every node the same commit, params.yaml, requirements.lock and build/tokens",
+    )  # fmt: skip
+    chain, head = folder.resume(recipe) if place.rank == 0 else recipe, "none"
     dist.barrier()
     with suppress(GlasshouseError):  # a folder of its own may hold anything, or nothing
         chain = Chain.read(folder.chain)
         head = canonical.digest(chain.as_json())
-    seen: list[tuple[str, str]] = [("", "")] * place.world
-    dist.all_gather_object(seen, (recipe.recipe, head))  # nobody goes on before all have read
-    for rank, (plan, head) in enumerate(seen):
-        if plan != seen[0][0]:
-            raise Refused(
-                f"process {rank} trains by another recipe than process 0",
-                mend="give every node the same commit, params.yaml, requirements.lock and build/tokens",
-            )
-        if head != seen[0][1]:
-            raise Refused(
-                f"process {rank} sees other checkpoints in {folder.root} than process 0",
-                mend=f"let all nodes share one {folder.root}",
-            )
+    words = f"sees other checkpoints in {folder.root}"
+    _check_same(head, place, words, mend=f"let all nodes share one {folder.root}")  # nobody goes on before all read
     return chain
+
+
+def _check_same(said: str, place: WorkerRank, words: str, *, mend: str) -> None:
+    """Refuse, in each process, what one says otherwise than process 0. words: of that one."""
+    heard = [""] * place.world
+    dist.all_gather_object(heard, said)
+    for rank, other in enumerate(heard):
+        if other != heard[0]:
+            raise Refused(f"process {rank} {words} than process 0", mend=mend)

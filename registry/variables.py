@@ -33,6 +33,8 @@ RENDEZVOUS = "GLASSHOUSE_RENDEZVOUS"
 MEETING = "GLASSHOUSE_MEETING"
 """HOST:PORT at which the nodes of a training meet, where params.yaml has `train.launch`: an address of one of them.
 Without it this node trains alone. It does not change a bit of what is written."""
+REFUSAL = "GLASSHOUSE_REFUSAL"
+"""Set for the workers of a node: the path of a file in which one that is refused leaves its exit code."""
 REPLAY = "GLASSHOUSE_REPLAY"
 """Set for the workers of a replay: what they are to train, as JSON."""
 BASE = "GLASSHOUSE_BASE"

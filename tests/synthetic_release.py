@@ -24,7 +24,7 @@ from registry.openness.cards.model_card import About
 from registry.openness.documents import every
 from registry.openness.released import ReleaseFiles
 from registry.project import dvc_lock
-from registry.records import data_manifest, layout
+from registry.records import data_manifest, layout, listing
 from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
 from registry.records.data_manifest import DataSource, RowsForm, Summary
@@ -32,7 +32,7 @@ from registry.records.data_row import Row, Use
 from registry.records.environment import Environment, Machine, NumericProfile, Shape, Software
 from registry.records.evaluation import Baseline, Baselines, Evaluation, Metrics, Sample, Validation
 from registry.records.release_record import Companion, Declared, ReleaseRecord, SourceCode, StatedLicences, Weights
-from registry.records.run import Measured, Run, StageRun, Stages, directory_digest
+from registry.records.run import Measured, Run, StageRun, Stages, directory_digest, listing_text
 from registry.records.tokens import (
     INDEX_ROW,
     SPLITS,
@@ -113,6 +113,28 @@ def write(
     write_atomic(folder / layout.PIPELINE, canonical.dumps({"stages": dict(_declared(name, plan) for name in plan)}))
     _records(folder, plan, chain or _chain, "installed" if opened else "files", form)
     return _record(folder, repo, version, declared, opened, beside)
+
+
+def list_apart(folder: Path, *, parts: bool = True) -> None:
+    """Let the stages' records in `folder` name each directory by its digest alone, as those of too many files are.
+
+    parts: the release lists them.
+    """
+
+    def alone(item: Measured) -> Measured:
+        if not item.files:
+            return item
+        for path, data in listing.parts(item.sha256, listing_text(item.files).encode()) if parts else ():
+            write_atomic(folder / path, data)
+        return item.model_copy(update={"files": {}})
+
+    known = Stages.read(folder / layout.STAGES)
+    runs = (
+        one.run.model_copy(update={"deps": tuple(map(alone, one.run.deps)), "outs": tuple(map(alone, one.run.outs))})
+        for one in known.stages
+    )
+    stages = tuple(one.model_copy(update={"run": run}) for one, run in zip(known.stages, runs, strict=True))
+    write_atomic(folder / layout.STAGES, known.model_copy(update={"stages": stages}).to_bytes())
 
 
 def safetensors(named: dict[str, bytes]) -> bytes:

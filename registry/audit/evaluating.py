@@ -28,6 +28,7 @@ from registry.digest import sha256_file
 from registry.errors import GlasshouseError, Unavailable
 from registry.manifest import walk
 from registry.records import layout
+from registry.records.listing import Listings
 from registry.records.run import Stages
 
 REPRO = ("dvc", "repro", "--force", "--no-run-cache", "--single-item")
@@ -39,7 +40,9 @@ def planned(audited: Audited) -> Plan:
     if not path.is_file():
         raise Unavailable(f"the release has no {layout.STAGES}", mend="glasshouse audit rebuild makes all of it anew")
     digests = {name: sha256_file(audited.root / name) for name, _ in walk(audited.root)}
-    return measures.plan(Stages.read(path), digests, frozenset(file.sha256 for file in audited.record.weights))
+    weights = frozenset(file.sha256 for file in audited.record.weights)
+    listings = Listings.at(audited.root, digests, frozenset(digests.values()))
+    return measures.plan(Stages.read(path), digests, weights, listings)
 
 
 def evaluate(

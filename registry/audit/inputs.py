@@ -7,7 +7,7 @@ read: other bytes speak against the remote, and tell nothing of the release.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from registry import strict_yaml
@@ -19,7 +19,8 @@ from registry.errors import GlasshouseError, InputError, Unavailable
 from registry.manifest import walk
 from registry.project import git
 from registry.provenance.stage_lineage import Line
-from registry.records.run import Measured, Run, directory_digest, touches
+from registry.records.listing import Listings
+from registry.records.run import Measured, Run, directory_digest, lies_in, touches
 
 LOG = "data"
 SETTINGS = ".dvc/config.local"
@@ -56,8 +57,10 @@ def prepare(place: Workshop, data: str | None) -> None:
             f"{problem.message}",
             mend=OTHER,
         ) from problem
+    listings = Listings.at(place.audited.root, [path for path, _ in walk(place.audited.root)])
+    outs = {out for paths in needed.values() for out in paths}
     for stage, known in Line(place.audited.root, {}, {}).recorded.items():
-        for dep in _brought(known.run, needed):
+        for dep in _brought(known.run, outs, listings):
             if digest(place, dep) != dep.sha256:
                 raise Unavailable(
                     f"{dep.path}, as a remote of DVC's gives it, is not what the stage {stage} read when the release "
@@ -78,18 +81,17 @@ def digest(place: Workshop, dep: Measured) -> str | None:
         return None
 
 
-def _brought(run: Run, needed: Mapping[str, Sequence[str]]) -> Iterator[Measured]:
-    """What a run read of what the .dvc files name: whole dependencies, or files inside one that holds more."""
-    outs = [out for paths in needed.values() for out in paths]
+def _brought(run: Run, outs: Collection[str], listings: Listings) -> Iterator[Measured]:
+    """What a run read of what .dvc files name: whole dependencies, or files inside one that holds more.
 
-    def is_of_them(path: str) -> bool:
-        return any(path == out or path.startswith(f"{out}/") for out in outs)
-
+    outs: the paths that they name. Raises Unavailable where nobody lists what such a one holds.
+    """
     for dep in run.deps:
-        if is_of_them(dep.path):
+        if lies_in(dep.path, outs):
             yield dep
-        else:
-            yield from (Measured(path=path, sha256=known) for path, known in dep.inside().items() if is_of_them(path))
+        elif any(out.startswith(f"{dep.path}/") for out in outs):
+            inside = listings.inside(dep)
+            yield from (Measured(path=path, sha256=known) for path, known in inside if lies_in(path, outs))
 
 
 def _settle(place: Workshop, remote: str | None) -> None:

@@ -9,15 +9,18 @@ Law: no stage of a plan wrote the weights. What only the training makes cannot b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from registry.errors import Unavailable
 from registry.records import layout
+from registry.records.listing import Listings
 from registry.records.run import Measured, StageRun, Stages, touches
 
 RECORDS = (layout.EVALUATION, layout.HARNESS)
 """Figures in formats of ours."""
+MAX_LAID = 100_000
+"""Files of a directory that are laid: as many as a release can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,20 @@ class Plan:
     """The figures: where the source has them, by their path in the release."""
 
 
-def plan(known: Stages, digests: Mapping[str, str], weights: frozenset[str]) -> Plan:
+def plan(known: Stages, digests: Mapping[str, str], weights: frozenset[str], listings: Listings) -> Plan:
     """The plan for a release.
 
-    known: its stages.  digests: SHA-256 of each of its files.  weights: SHA-256 of those with weights. Raises
-    Unavailable where no stage measured, and where what one reads cannot be had.
+    known: its stages.  digests: SHA-256 of each of its files.  weights: SHA-256 of those with weights.  listings: what
+    lies in the directories, as far as the release has it. Raises Unavailable where no stage measured, where what one
+    reads cannot be had, and where it depends on files of a directory that nobody lists.
     """
-    making = _Making(known, {sha256: path for path, sha256 in sorted(digests.items(), reverse=True)}, weights)
+    released = {sha256: path for path, sha256 in sorted(digests.items(), reverse=True)}
+    making = _Making(known, released, weights, listings)
     compared: dict[str, str] = {}
     stages: list[str] = []
     for one in known.stages:
-        found = dict(_figures(one, digests)) if _reads(one, weights) else {}
-        if found:
+        found = _figures(one, digests, listings)
+        if found and _reads(one, weights, listings):
             stages.append(one.run.stage)
             compared |= found
     if not stages:
@@ -65,8 +70,8 @@ def plan(known: Stages, digests: Mapping[str, str], weights: frozenset[str]) -> 
 class _Making:
     """Where what the stages read can be had, as far as was asked."""
 
-    def __init__(self, known: Stages, released: Mapping[str, str], weights: frozenset[str]) -> None:
-        self._stages, self._released, self._weights = known.stages, released, weights
+    def __init__(self, known: Stages, released: Mapping[str, str], weights: frozenset[str], listings: Listings) -> None:
+        self._stages, self._released, self._weights, self._listings = known.stages, released, weights, listings
         self.makers: dict[str, None] = {}
         self.laid: dict[str, str] = {}
         self.held: dict[str, Measured] = {}
@@ -88,7 +93,7 @@ class _Making:
         name = maker.run.stage
         if name in self.makers or name in measuring:
             return
-        if any(sha256 in self._weights for out in maker.run.outs for sha256 in _files(out).values()):
+        if any(self._weights & self._listings.digests(out) for out in maker.run.outs):
             self._missing(reader, dep, f"only {name} writes it, which wrote the weights, too")
         if name in self._under_way:
             self._missing(reader, dep, f"{name} reads what it writes")
@@ -100,13 +105,15 @@ class _Making:
         """Whether the commit has it, a .dvc file names it, or the release has all of it: that is laid."""
         if dep.path in one.committed or any(touches(row.path, dep.path) for row in one.tracked):
             return True
-        files = _files(dep)
-        if dep.listed or dep.files is None:
-            places = {path: self._released.get(sha256) for path, sha256 in files.items()}
-            if all(places.values()):
-                self.laid |= {path: place for path, place in places.items() if place}
-                return True
-        return False
+        if not self._listings.know(dep):
+            return False
+        laid: dict[str, str] = {}
+        for path, sha256 in self._listings.inside(dep):
+            if (place := self._released.get(sha256)) is None or len(laid) >= MAX_LAID:
+                return False
+            laid[path] = place
+        self.laid |= laid
+        return True
 
     @staticmethod
     def _missing(one: StageRun, dep: Measured, why: str) -> None:
@@ -116,22 +123,21 @@ class _Making:
         )
 
 
-def _files(measured: Measured) -> dict[str, str]:
-    """SHA-256 of a file, or of each listed file of a directory, by its path from the project's root."""
-    return measured.inside() if measured.files is not None else {measured.path: measured.sha256}
+def _reads(one: StageRun, weights: frozenset[str], listings: Listings) -> bool:
+    return any(weights & listings.digests(dep) for dep in one.run.deps)
 
 
-def _reads(one: StageRun, weights: frozenset[str]) -> bool:
-    return any(sha256 in weights for dep in one.run.deps for sha256 in _files(dep).values())
-
-
-def _figures(one: StageRun, digests: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(path in the release, path in the source) of each file of figures that the stage wrote, and did not copy."""
-    read = {sha256 for dep in one.run.deps for sha256 in _files(dep).values()}
-    for out in one.run.outs:
-        for path, sha256 in _files(out).items():
+def _figures(one: StageRun, digests: Mapping[str, str], listings: Listings) -> dict[str, str]:
+    """The path in the source of each file of figures that the stage wrote, and did not copy, by that in the release."""
+    found: dict[str, str] = {}
+    for out in filter(listings.know, one.run.outs):
+        for path, sha256 in listings.inside(out):
             named = path.rpartition("/")[2]
             for place in (f"{layout.PROVENANCE}/{named}", f"{layout.FIGURES}/{path}"):
                 counts = place in RECORDS or place.startswith(f"{layout.FIGURES}/")
-                if counts and digests.get(place) == sha256 and sha256 not in read:
-                    yield place, path
+                if counts and digests.get(place) == sha256:
+                    found[place] = path
+    if not found:
+        return found
+    read = {sha256 for dep in one.run.deps for sha256 in listings.digests(dep)}
+    return {place: path for place, path in found.items() if digests[place] not in read}

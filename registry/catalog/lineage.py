@@ -18,11 +18,14 @@ from registry.errors import GlasshouseError
 from registry.records import layout
 from registry.records.base_record import Base
 from registry.records.data_manifest import Summary
-from registry.records.run import Stages
+from registry.records.listing import Listings
+from registry.records.run import StageRun, Stages
 
 Kind = Literal["release", "weights", "stage", "file", "data", "source", "commit", "companion", "base"]
 MAX_NODES = 5_000
 """A graph with more is cut off, and says so."""
+MAX_LINES = 2_000_000
+"""Lines of listings that are read for it: some three seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,9 @@ def _stages(entry: ReleaseEntry, drawn: _Drawn, commit: str) -> None:
             drawn.link(drawn.add("file", out.name, out.sha256), stage)
             for digest in {out.sha256, *(out.files or {}).values()}:
                 wrote[digest].add(stage)
+    if any(entry.listed[path] not in wrote for path in entry.release.weights):
+        for digest, stage in _listed(entry, stages, drawn):
+            wrote[digest].add(stage)
     before = ancestors(drawn.edges, [f"stage:{known.run.stage}" for known in stages])
     others: set[str] = set()
     for path, digest in entry.listed.items():
@@ -187,6 +193,18 @@ def _stages(entry: ReleaseEntry, drawn: _Drawn, commit: str) -> None:
             drawn.link(f"weights:{path}", stage)
     for stage in sorted(_last(others, before)):
         drawn.link(f"release:{entry.name}", stage)
+
+
+def _listed(entry: ReleaseEntry, stages: Iterable[StageRun], drawn: _Drawn) -> Iterator[tuple[str, str]]:
+    """(SHA-256, stage) of each file of the release that lies in an output which is too large for the stage's record."""
+    listings = Listings(entry.listed, entry.read, frozenset(entry.listed.values()), most=MAX_LINES)
+    for known in stages:
+        for out in known.run.outs:
+            if out.files is not None and not out.listed:
+                try:
+                    yield from ((digest, f"stage:{known.run.stage}") for digest in listings.digests(out))
+                except GlasshouseError as problem:
+                    drawn.gaps.append(problem.message)
 
 
 def _first(stages: set[str], before: Mapping[str, set[str]]) -> set[str]:

@@ -25,6 +25,7 @@ from registry.records.checkpoint_chain import Chain
 from registry.records.data_manifest import Summary
 from registry.records.data_row import NO_LICENCE
 from registry.records.evaluation import Evaluation
+from registry.records.listing import Listings
 from registry.records.openness_record import EvidenceFile
 from registry.records.record import Record, validated
 from registry.records.release_record import ReleaseRecord, StatedLicences
@@ -103,7 +104,9 @@ class _Release:
     @cached_property
     def roles(self) -> Roles:
         stages = self.files.record(layout.STAGES, Stages) or Stages(stages=())
-        return Roles(stages, self.files.digests, [row.path for row in self.record.weights])
+        digests = self.files.digests
+        listings = Listings(digests, self.files.read, frozenset(digests.values()))
+        return Roles(stages, digests, [row.path for row in self.record.weights], listings)
 
     @cached_property
     def text(self) -> tuple[str, str] | None:
@@ -181,7 +184,7 @@ class _Release:
 
     def _code(self, name: str, stages: tuple[StageRun, ...], did: str) -> Judged:
         """A component that is code of the stages which did `did`."""
-        found, source = roles.code(stages), self.record.source
+        found, source = self.roles.code(stages), self.record.source
         if not stages:
             return missing(name, f"no recorded stage {did}")
         by = f"{roles.named(stages)} {did}"

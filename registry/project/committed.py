@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -62,12 +62,19 @@ class Committed:
             return self._is_held(item.path)
         if next(self._below(item.path), None) is None:
             return False
-        inside = item.inside() if item.listed else [f"{item.path}/{name}" for name in files(self._root, item.path)]
+        inside = self._inside(item)
         return bool(inside) and all(map(self._is_held, inside))
 
     def holds_file(self, path: str) -> bool:
         """Whether the file `path` is one of the commit, with the bytes that the commit has."""
         return self._is_held(path)
+
+    def held_in(self, item: Measured) -> set[str]:
+        """The files in the directory `item` that are of the commit, with the bytes that the commit has."""
+        return {path for path in set(self._below(item.path)).intersection(self._inside(item)) if self._is_held(path)}
+
+    def _inside(self, item: Measured) -> Collection[str]:
+        return item.inside() if item.listed else [f"{item.path}/{name}" for name in files(self._root, item.path)]
 
     def _below(self, path: str) -> Iterator[str]:
         if path in self._blobs:

@@ -51,9 +51,9 @@ class PlainDirectory(NamedTuple):
         parts = (os.fsencode("\0".join(self.names)), self.rows, self.rules.encode())
         return sha256_bytes(b"".join(hashlib.sha256(part).digest() for part in parts))
 
-    def files(self, folder: str) -> list[tuple[str, FileState]]:
+    def files(self, folder: str) -> Iterator[tuple[str, FileState]]:
         """Where each file is, the directory being `folder`, and what is there."""
-        return list(zip([f"{folder}/{name}" for name in self.names], states(self.rows), strict=True))
+        return zip((f"{folder}/{name}" for name in self.names), states(self.rows), strict=True)
 
 
 def plain_directory(path: Path, more_than: int) -> PlainDirectory | None:
@@ -71,19 +71,19 @@ def _names(folder: str) -> list[str] | None:
     """The path of each file below `folder`, sorted; None where there is anything that is not plain, or too much."""
     found: list[str] = []
     waiting = [""]
-    seen = 0
+    folders = 0
     while waiting:
         below = waiting.pop()
         with os.scandir(folder + below) as items:
             for item in items:
-                seen += 1
                 if item.is_file(follow_symlinks=False):
                     found.append(below + item.name)
-                elif item.is_dir(follow_symlinks=False) and item.name not in ODD and seen < MAX_FILES:
+                elif item.is_dir(follow_symlinks=False) and item.name not in ODD and folders < MAX_FILES:
                     waiting.append(f"{below}{item.name}/")
+                    folders += 1
                 else:
                     return None
-        if len(found) >= MAX_FILES:
+        if len(found) > MAX_FILES:
             return None
     return sorted(found)
 

@@ -1,6 +1,7 @@
 """The SHA-256 of files and directories of a DVC project: what DVC would hash, by a digest that is evidence.
 
-Files of all directories are hashed at once, on every core; memory grows with their number, not with their size.
+Files of all directories are hashed on every core. Memory grows with their number, not with their size: some 600 bytes
+each.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ DVC_IGNORES = ("--exclude=.dvc/", "--exclude=.git/", "--exclude=.hg/", "--exclud
 
 NO_INDEX = ".dvc/tmp/no-index"
 """A file that is never there: to git, with it for an index, every file is one to list."""
+AT_ONCE = 100_000
+"""Files of which all that the system says is held in memory at a time."""
 MEND = "mend it, and dvc repro"
 
 
@@ -34,7 +37,7 @@ def measure_paths(root: Path, paths: Iterable[str], *, known: KnownDigests | Non
 
     A path that is a link counts as what it leads to, and so does a link to a file inside a directory: DVC can keep
     outputs so. Raises Refused for a path that is not there, and InputError for links to directories inside one,
-    devices that git lists, names that `check_path` refuses, and a million files or more.
+    devices that git lists, names that `check_path` refuses, and more than a million files.
     """
     wanted = sorted(set(paths))
     if known is None:
@@ -66,16 +69,22 @@ def _hashed(
     """`measure_paths`, file by file.  plain: what was found in directories that may be known as they are, later."""
     names = {path: files(root, path) for path in paths}
     whole = {path: plain[path] for path in paths if path in plain and plain[path].names == names[path]}
+    names |= {path: found.names for path, found in whole.items()}  # one list of them is held, not two
+    digests: list[str] = []
+    unsettled: list[int] = []
     with readable(root, mend=MEND):
         others = [(path, name) for path in paths if path not in whole for name in names[path]]
         looked = iter(_looked([f"{root}/{path}/{name}" if name else f"{root}/{path}" for path, name in others]))
-        every = [
+        every = (
             file
             for path in paths
             for file in (whole[path].files(f"{root}/{path}") if path in whole else islice(looked, len(names[path])))
-        ]
-        _check_plain(every)
-        digests, unsettled = known.sha256(every) if known else ([file.sha256.hex() for file in read(every)], [])
+        )
+        while some := list(islice(every, AT_ONCE)):
+            _check_plain(some)
+            said, other = known.sha256(some) if known else ([file.sha256.hex() for file in read(some)], [])
+            unsettled += [len(digests) + number for number in other]
+            digests += said
     measured, start = {}, 0
     for path, inside in names.items():
         end = start + len(inside)
@@ -109,7 +118,7 @@ def files(root: Path, path: str, *, bytecode: bool = False) -> list[str]:
     nothing = {"GIT_INDEX_FILE": str(root.resolve() / NO_INDEX)}
     said = git.ask(folder, "ls-files", "-z", "--others", *DVC_IGNORES, "--", ".", variables=nothing)
     names = sorted(name for name in said.split("\0") if name and (bytecode or not _is_bytecode(name)))
-    if len(names) >= MAX_FILES:
+    if len(names) > MAX_FILES:
         raise InputError(f"{path} holds {len(names)} files, more than {MAX_FILES}", mend="pack them into larger ones")
     for name in names:
         check_path(name)

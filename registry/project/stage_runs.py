@@ -21,7 +21,7 @@ from registry.project.measure import files, measure_paths
 from registry.project.recorder import ran_here
 from registry.project.tracked import Tracked
 from registry.records.addresses import check_names
-from registry.records.run import MAX_BYTES, Evidence, Measured, Run, StageRun, Stages
+from registry.records.run import MAX_BYTES, MAX_COMMITTED, Evidence, Measured, Run, StageRun, Stages
 
 REPAIR = "remove it from .dvc/cache and from the remote, dvc push from there, and dvc pull here: docs/how-to/team.md"
 """What mends an object that a remote of DVC's has wrong: DVC itself sends nothing that seems to be there."""
@@ -74,10 +74,10 @@ def _known(stage: dvc_lock.LockedStage, evidence: Evidence, run: Run, held: Comm
     whole = {dep.path for dep in run.deps if held.holds(dep)}
     rows = {row.path: row for dep in run.deps if dep.path not in whole for row in tracked.touching(dep.path)}
     mixed = [dep for dep in run.deps if dep.path not in whole and any(row.startswith(f"{dep.path}/") for row in rows)]
-    parts = {path for dep in mixed for path in dep.inside() if held.holds_file(path)}
+    parts = {path for dep in mixed for path in held.held_in(dep)}
     return StageRun(
         evidence=evidence,
-        committed=tuple(sorted(whole | parts)),
+        committed=tuple(sorted(whole | parts if len(whole | parts) <= MAX_COMMITTED else whole)),
         tracked=tuple(row for _, row in sorted(rows.items())),
         outside=stage.outside,
         run=run,

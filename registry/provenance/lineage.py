@@ -248,12 +248,13 @@ def _lock(root: Path, line: Line, digests: Digests, model: Callable[[], str]) ->
 def _files_of_model(root: Path, made: Collection[str], whole: str, line: Line, digests: Digests) -> None:
     """Each file of the model was written by a stage for itself, for no directory of the lock is all of them."""
     files = {path: root / path for path in digests if layout.is_model_file(path)}
-    stated = {sha256 for out in line.stated.values() for sha256 in line.digests_of(out)}
+    stated = {sha256 for out in line.stated.values() for sha256 in line.listings.known_digests(out)}
     rest = [path for path in sorted(files) if digests[path] not in stated]
     orphans = [path for path in rest if dvc_lock.file_md5(files[path]) not in made]
     if orphans and line.locked.keys() - line.runs.keys():
         raise Unavailable(f"no statement to go by on who wrote {', '.join(orphans[:3])}", mend="ask the maintainer")
     if orphans:
+        line.check_listed(orphans)
         more = f" and {len(orphans) - 3} more" if len(orphans) > 3 else ""
         raise Gap(f"no stage of dvc.lock wrote the model's files {', '.join(orphans[:3])}{more} (together md5:{whole})")
 

@@ -8,10 +8,9 @@ nobody measured, or nobody states, is UNKNOWN.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from registry.provenance.claims import Digests, need
 from registry.records import layout, listing
 from registry.records.addresses import slug
 from registry.records.kinds import weights_in
+from registry.records.listing import Listings
 from registry.records.release_record import ReleaseRecord
-from registry.records.run import Measured, Run, StageRun, Stages, touches
+from registry.records.run import Measured, Run, StageRun, Stages, lies_in, touches
 
 Link = tuple[str, Callable[[], str]]
 """What is linked with what, and a function that says what was found or raises."""
@@ -45,10 +45,7 @@ INSTEAD = "ask the maintainer to bring it into the project: dvc import-url PLACE
 FROM_SOMEWHERE = "ask the maintainer to commit it, or to let a stage write it, and to name it by its own path in deps"
 MAX_FOLDERS = 1000
 """Folders of a project in which stages stand."""
-TOO_MANY = "name the directory as a whole, or release with a Glasshouse that lists them"
 LISTED = "every listing <- its parts"
-MAX_READ = 20_000_000
-"""Lines of listings that are read for one release, each as often as it is: some 30 seconds."""
 ENDS = "weights <- every stage <- data manifest"
 INPUTS = "weights <- every stage <- its inputs"
 """The same where there is no data manifest: back to what no stage wrote."""
@@ -71,8 +68,7 @@ class Line:
         self._root, self._statements, self._digests = root, statements, digests
         self._said: dict[str, tuple[StageRun, str]] = {}
         self._settings: dict[str, Any] = {}
-        self._found: dict[str, frozenset[str]] = {}
-        self._read = 0
+        self.listings = Listings.at(root, digests, frozenset(digests.values()))
 
     def links(self) -> Iterator[Link]:
         """A link for each stage that dvc.lock names or a statement speaks of, and one from the weights to the data."""
@@ -102,45 +98,26 @@ class Line:
             dvc_lock.read_lock(self._of_project(folder, dvc_lock.LOCK), folder) for folder in self.folders
         )
 
-    @cached_property
-    def _listings(self) -> dict[str, list[str]]:
-        """The parts of each listing, by its digest. Raises VerificationError where one stands in an odd place."""
-        return listing.places(self._digests)
-
     def listed(self) -> str:
         """Each listing is, part by part, of the digest that it is named by, and a stage's record names that, too."""
         named = {
             item.sha256 for known in self.recorded.values() for item in (*known.run.deps, *known.run.outs)
             if not item.listed and item.files is not None
         }  # fmt: skip
-        if other := sorted(self._listings.keys() - named):
+        if other := sorted(self.listings.parts.keys() - named):
             raise Gap(f"no stage read or wrote a directory sha256:{other[0]}, which is listed")
-        count = sum(1 for sha256 in self._listings for _ in self._rows(sha256, sha256))
-        return f"{count} files in {len(self._listings)} directories, whose digests {layout.STAGES} has"
+        count = sum(1 for sha256 in self.listings.parts for _ in self.listings.rows(sha256, sha256))
+        return f"{count} files in {len(self.listings.parts)} directories, whose digests {layout.STAGES} has"
 
-    def _rows(self, sha256: str, name: str) -> Iterator[tuple[str, str]]:
-        """The files of the directory `name` with that digest. Raises Unavailable where they are not listed."""
-        if sha256 not in self._listings:
-            raise Unavailable(f"the files of {name} are too many to be listed in its record", mend=TOO_MANY)
-        for row in listing.rows(self._root, sha256, self._listings[sha256]):
-            self._read += 1
-            if self._read > MAX_READ:
-                raise Unavailable(
-                    f"its listings say more than {MAX_READ} files, each as often as it is asked for",
-                    mend="ask the maintainer to name directories as a whole",
-                )
-            yield row
-
-    def digests_of(self, out: Measured) -> Collection[str]:
-        """SHA-256 of an output, and of each file in it; of one with a listing, those that the release has."""
-        files = {out.sha256, *(out.files or {}).values()}
-        return files | self._released(out.sha256) if out.sha256 in self._listings else files
-
-    def _released(self, sha256: str) -> frozenset[str]:
-        if sha256 not in self._found:
-            ours = set(self._digests.values())
-            self._found[sha256] = frozenset([file for _, file in self._rows(sha256, sha256) if file in ours])
-        return self._found[sha256]
+    def check_listed(self, orphans: Sequence[str]) -> None:
+        """Raise Unavailable where `orphans`, which no stage is known to have written, may lie in an unlisted output."""
+        outs = (out for run in self.runs.values() for out in run.outs)
+        if unlisted := sorted({out.name for out in outs if not self.listings.know(out)}):
+            raise Unavailable(
+                f"whether a stage wrote {', '.join(orphans[:3])} is not known: the files of {', '.join(unlisted[:3])} "
+                "are too many to be listed in its record",
+                mend=listing.TOO_MANY,
+            )
 
     def _of_project(self, folder: str, name: str) -> Path:
         return need(self._root, layout.of_project(f"{folder}/{name}" if folder else name))
@@ -275,6 +252,7 @@ class Line:
         if foreign := [path for path in weights if path not in made]:
             raise Gap(f"{layout.RECORD} names {', '.join(foreign)}, which the release does not have")
         if orphans := sorted(path for path, names in made.items() if not names):
+            self.check_listed(orphans)
             raise Gap(f"no stage states that it wrote {', '.join(orphans)}")
         ends = made.get(layout.DATA_SUMMARY)
         if not ends:
@@ -370,20 +348,14 @@ class Line:
         for dep in known.run.deps:
             parts = self.makers.touching(dep.path)
             named = {*parts, *(row.path for row in known.tracked)}
-            if dep.path in known.committed or _lies_in(dep.path, named):
+            if dep.path in known.committed or lies_in(dep.path, named):
                 continue
             if not any(touches(path, dep.path) for path in named):
                 yield dep.name
             else:  # outputs, or what .dvc files name, lie inside it, and others may
                 ours = set(known.committed)
-                yield from (path for path in self._inside_of(dep) if path not in ours and not _lies_in(path, named))
-
-    def _inside_of(self, dep: Measured) -> Iterator[str]:
-        """The path of each file of a dependency. Raises Unavailable where they are too many, and not listed."""
-        if dep.listed or dep.files is None:
-            yield from dep.inside()
-        else:
-            yield from (f"{dep.path}/{path}" for path, _ in self._rows(dep.sha256, dep.path))
+                inside = self.listings.inside(dep)
+                yield from (path for path, _ in inside if path not in ours and not lies_in(path, named))
 
     def _compare(self, reader: str, dep: Measured, maker: str, out: Measured) -> None:
         """What `reader` read is what `maker` wrote. One can lie inside the other, where that one's files are listed."""
@@ -397,8 +369,7 @@ class Line:
         """The digest in the directory `whole` of what lies where `part` does; None where there is nothing."""
         if whole.files is None:
             return None
-        files = whole.files.items() if whole.listed else self._rows(whole.sha256, whole.path)
-        file, folder = listing.inside(files, part.path.removeprefix(f"{whole.path}/"))
+        file, folder = listing.inside(self.listings.files(whole), part.path.removeprefix(f"{whole.path}/"))
         return file if part.files is None else folder
 
     def _out(self, maker: str, path: str) -> Measured:
@@ -409,7 +380,11 @@ class Line:
     def _origins(self, path: str) -> set[str]:
         """The stages that wrote the bytes of the release's file at `path`, and did not have them from another."""
         wanted = self._digests[path]
-        wrote = {name for name, run in self.runs.items() if any(wanted in self.digests_of(out) for out in run.outs)}
+        wrote = {
+            name
+            for name, run in self.runs.items()
+            if any(wanted in self.listings.known_digests(out) for out in run.outs)
+        }
         return {name for name in wrote if not wrote & (self._ancestors(name) - {name})}
 
     def _ancestors(self, name: str) -> set[str]:
@@ -442,8 +417,3 @@ def _by_dvc(known: StageRun) -> str:
 def _settings(params: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
     """(file, key) of each setting that is read key by key."""
     return {(path, key) for path, values in params.items() if path.endswith(dvc_yaml.READABLE) for key in values}
-
-
-def _lies_in(path: str, outs: Collection[str]) -> bool:
-    """Whether `path` is one of `outs`, or lies inside one."""
-    return any(above in outs for above in accumulate(path.split("/"), "{}/{}".format))

@@ -10,8 +10,9 @@ Law: `directory_digest` binds every path and every SHA-256, and a `Measured` dir
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -25,6 +26,8 @@ from registry.records.record import Record, Sha256
 AFTER_SLASH = chr(ord("/") + 1)
 MAX_LISTED = 1000
 """A directory with more files is named by its digest alone."""
+MAX_COMMITTED = 10_000
+"""Dependencies of a stage, and files in them, that are named as files of the commit."""
 MAX_BYTES = 32 << 20
 EMPTY = hashlib.sha256(b"").hexdigest()
 """The digest of a directory without files."""
@@ -161,7 +164,7 @@ class StageRun(Record):
 
     evidence: Evidence
     """`ran`, `restored` or `unrecorded`."""
-    committed: tuple[ProjectPath, ...] = Field(max_length=10_000)
+    committed: tuple[ProjectPath, ...] = Field(max_length=MAX_COMMITTED)
     """Those of its dependencies that are files of the release's commit, and of files in directories that hold others
     too; sorted."""
     tracked: tuple[TrackedBy, ...] = Field((), max_length=10_000)
@@ -188,7 +191,8 @@ class StageRun(Record):
     @model_validator(mode="after")
     def _of_the_run(self) -> Self:
         inside = {path for dep in self.run.deps for path in (dep.path, *dep.inside())}
-        if not set(self.committed) <= inside:
+        unlisted = {dep.path for dep in self.run.deps if dep.files is not None and not dep.listed}
+        if not all(path in inside or lies_in(path, unlisted) for path in self.committed):
             raise ValueError("what it calls committed is not a dependency")
         if [row.path for row in self.tracked] != sorted({row.path for row in self.tracked}):
             raise ValueError("what is tracked is not sorted, or stands twice")
@@ -204,6 +208,11 @@ class StageRun(Record):
 def touches(one: str, other: str) -> bool:
     """Whether two paths are one, or one of them lies in the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def lies_in(path: str, places: Collection[str]) -> bool:
+    """Whether `path` is one of `places`, or lies inside one."""
+    return any(above in places for above in accumulate(path.split("/"), "{}/{}".format))
 
 
 def _without_nothing(value: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.pipelines import small_project
 pytestmark = pytest.mark.nodes
 
 STEPS = 240
-REFUSED, LOST = 2, 3
+REFUSED = 2
 LAUNCH = {"processes": 1, "least_nodes": 1, "most_nodes": 2, "restarts": 3, "patience": 10}
 QUICK = "join_timeout=120,last_call_timeout=3,keep_alive_interval=1,keep_alive_max_attempt=3"
 """torchrun waits half a minute for a node that may still come; here, less."""
@@ -170,6 +170,22 @@ def test_nodes_that_share_no_folder_are_told(project: Path, nodes: list[Node], t
     second.root = tmp_path / "own"
     both = [node.train(f"{first.address}:29400") for node in nodes]
     said = [process.communicate(timeout=240)[1] for process in both]
-    codes = {process.returncode for process in both}  # one of them may lose the other before it looks
-    assert REFUSED in codes <= {REFUSED, LOST}, said
-    assert any("share one build/train" in words for words in said), said
+    assert {process.returncode for process in both} == {REFUSED}, said
+    assert all("share one build/train" in words for words in said), said
+
+
+def test_a_node_of_another_recipe_is_refused_and_clears_nothing(
+    project: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    first, second = nodes
+    shutil.copytree(project / "alone", first.root / "build/train")
+    second.root = tmp_path / "other"
+    shutil.copytree(project, second.root, ignore=shutil.ignore_patterns("alone"))
+    (second.root / "build/train").symlink_to(first.root / "build/train")
+    settings = json.loads((second.root / "params.yaml").read_bytes())
+    (second.root / "params.yaml").write_text(json.dumps(settings | {"seed": settings["seed"] + 1}))
+    both = [node.train(f"{second.address}:29400") for node in nodes]
+    said = [process.communicate(timeout=240)[1] for process in both]
+    assert {process.returncode for process in both} == {REFUSED}, said
+    assert all("by another recipe" in words for words in said), said
+    same_as_alone(project, first.root)

@@ -1,19 +1,21 @@
 """pipelines.nodes: what torchrun is told, and by which address and interface nodes reach each other."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import group, nodes
 from pipelines.params import Torchrun, Train
-from registry.errors import InputError
+from registry.errors import InputError, Refused, Unavailable
 from tests.pipelines import small_project
 
 LAUNCH = Torchrun(least_nodes=2, most_nodes=4)
 
 
 def told(processes: int = 2) -> dict[str, str]:
-    words = (word.removeprefix("--").partition("=") for word in nodes.arguments(LAUNCH, processes, "named"))
+    words = (word.removeprefix("--").partition("=") for word in nodes.arguments(LAUNCH, processes))
     return {name: value for name, _, value in words}
 
 
@@ -29,7 +31,7 @@ def test_the_node_at_the_meeting_keeps_the_store(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GLASSHOUSE_MEETING", "127.0.0.1:29400")
     monkeypatch.setenv("PET_RDZV_CONF", "last_call_timeout=3")
     found = told()
-    assert (found["nnodes"], found["rdzv-endpoint"], found["rdzv-id"]) == ("2:4", "127.0.0.1:29400", "named")
+    assert (found["nnodes"], found["rdzv-endpoint"], found["rdzv-id"]) == ("2:4", "127.0.0.1:29400", "training")
     assert found["rdzv-conf"] == "last_call_timeout=3,is_host=1"
 
 
@@ -44,6 +46,24 @@ def test_what_is_not_an_address_is_refused(said: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GLASSHOUSE_MEETING", said)
     with pytest.raises(InputError, match="HOST:PORT"):
         nodes.meeting()
+
+
+def test_a_refusal_is_kept_for_the_node_until_a_worker_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLASSHOUSE_REFUSAL", str(place := tmp_path / "refusal"))
+    with pytest.raises(Refused), nodes.refusal_kept():
+        raise Refused("other checkpoints", mend="share one folder")
+    assert place.read_text() == "2"
+    with pytest.raises(Unavailable), nodes.refusal_kept():  # a lost connection takes nothing back
+        raise Unavailable("a peer is gone", mend="again")
+    assert place.is_file()
+    with nodes.refusal_kept():
+        pass
+    assert not place.exists()
+    monkeypatch.delenv("GLASSHOUSE_REFUSAL")
+    with pytest.raises(Refused), nodes.refusal_kept():
+        raise Refused("other checkpoints", mend="share one folder")
 
 
 def test_how_processes_are_started_decides_no_bit() -> None:

@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry import api
 from registry.catalog import drawing, entry, lineage, openlineage, shelves
 from registry.catalog.entry import Whom
 from registry.catalog.lineage import Graph, Node
 from registry.records import layout
+from tests import synthetic_release
 from tests.published import World
+from tests.registry.attest.conftest import write_key
 from tests.registry.catalog.conftest import FIRST
 from tests.synthetic_release import COMMIT
 
@@ -107,3 +110,17 @@ def test_openlineage_has_a_run_for_each_stage_with_what_it_read_and_wrote(graph:
         assert event.keys() >= {"eventTime", "producer", "schemaURL", "run", "job"}
         for each in event["inputs"] + event["outputs"]:
             assert each["namespace"] == "hf://org/model" and each["name"]
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_weights_are_found_in_the_listing_of_a_directory(tmp_path: Path, whom: Whom, parts: bool) -> None:
+    folder = tmp_path / "model"
+    synthetic_release.write(folder, repo="org/model")
+    synthetic_release.list_apart(folder, parts=parts)
+    api.sign(folder, api.KeySigner(write_key(tmp_path / "key.pem")))
+    graph = lineage.graph(entry.read(shelves.find(str(folder), endpoint=None), whom))
+    if parts:
+        assert graph.gaps == () and "stage:train" in graph.origins[f"weights:{layout.WEIGHTS}"]
+    else:
+        assert any("the files of build/model are too many" in gap for gap in graph.gaps)
+        assert "no record says which stage wrote model.safetensors" in graph.gaps

@@ -200,3 +200,13 @@ def test_a_licence_that_no_record_can_hold_is_malformed(folder: Path) -> None:
     found = changed(folder, layout.RECORD, lambda record: record.update(license="MIT " * 1000))
     with pytest.raises(Malformed):
         _ = found.record
+
+
+def test_a_release_that_lists_its_directories_apart_is_as_open(folder: Path) -> None:
+    before = released.assess(files(folder)).by_name
+    synthetic_release.list_apart(folder)
+    after = released.assess(files(folder)).by_name
+    assert [after[name] for name in CODE] == [before[name] for name in CODE]
+    for part in folder.glob(f"{layout.LISTINGS}/*/*"):
+        part.unlink()
+    assert states(released.assess(files(folder)), "inference-code") == ["missing"]  # nothing says that it read weights

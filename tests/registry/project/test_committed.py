@@ -103,3 +103,12 @@ def test_code_in_a_submodule_is_that_of_the_commit_which_the_commit_names(
     (project / "lib/pack/c.py").write_bytes(b"other\n")
     with pytest.raises(Refused, match=r"lib/pack/c\.py: not the bytes"):
         held(project, "lib/pack/c.py")
+
+
+def test_files_of_the_commit_are_told_inside_a_directory_that_holds_others_however_many(project: Path) -> None:
+    [mixed] = measure_paths(project, ["mixed"]).values()
+    large = mixed.model_copy(update={"files": {}})  # as a record has a directory of too many files
+    committed = Committed.at_head(project)
+    assert committed.held_in(mixed) == committed.held_in(large) == {"mixed/in"}
+    (project / "mixed/in").write_bytes(b"other")
+    assert Committed.at_head(project).held_in(large) == set()

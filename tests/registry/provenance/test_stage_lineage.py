@@ -18,7 +18,7 @@ from registry.attest.statement import Statement
 from registry.errors import InputError
 from registry.manifest import Manifest
 from registry.project import dvc_lock, locked_stages
-from registry.provenance import claims, lineage, slsa, stage_lineage
+from registry.provenance import claims, lineage, slsa
 from registry.provenance.stage_lineage import ENDS, LISTED
 from registry.records import layout, listing
 from registry.records.release_record import ReleaseRecord, SourceCode
@@ -326,7 +326,7 @@ def test_a_directory_too_large_for_its_record_is_held_to_its_listing(large: Sign
 
 
 def test_listings_are_not_read_without_end(large: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_lineage, "MAX_READ", 3)
+    monkeypatch.setattr(listing, "MAX_READ", 3)
     assert {verdict for verdict, _ in large.otherwise().values()} == {"UNKNOWN"}
     assert "more than 3 files" in large.otherwise()[LISTED][1]
 
@@ -369,3 +369,17 @@ def test_a_file_from_nowhere_in_a_directory_too_large_for_its_record_is_named(la
     large.tell()
     verdict, reason = large.otherwise()["stage corpus"]
     assert verdict == "UNKNOWN" and reason.endswith("wrote: raw/untold.bin")
+
+
+def test_weights_in_a_directory_too_large_for_its_record_are_found_in_its_listing(signed: Signed) -> None:
+    synthetic_release.list_apart(signed.root)
+    signed.tell()
+    assert not signed.otherwise()
+
+
+def test_weights_in_a_directory_that_nobody_lists_are_unknown(signed: Signed) -> None:
+    synthetic_release.list_apart(signed.root, parts=False)
+    signed.tell()
+    verdict, reason = signed.otherwise()[ENDS]
+    assert verdict == "UNKNOWN" and "whether a stage wrote model.safetensors is not known" in reason
+    assert "the files of build/model/ are too many" in reason

@@ -114,3 +114,13 @@ def test_hostile_records_raise_our_error_and_no_other(value: Any, key: str) -> N
                 kind.from_json(document, name="it")
             except InputError as problem:
                 assert problem.mend
+
+
+def test_a_file_of_the_commit_may_lie_in_a_directory_whose_files_are_not_listed() -> None:
+    files = {"in": "1" * 64}
+    dep = Measured(path="mixed", sha256=directory_digest(files), files={})
+    run = Run(stage="train", command="x", params={}, deps=(dep,), outs=())
+    assert StageRun(evidence="ran", committed=("mixed/in",), run=run).committed_inside("mixed") == ("mixed/in",)
+    for known in (dep, dep.model_copy(update={"files": files})):
+        with pytest.raises(ValueError, match="not a dependency"):
+            StageRun(evidence="ran", committed=("other/in",), run=run.model_copy(update={"deps": (known,)}))
