@@ -241,8 +241,9 @@ For a larger directory the release has the listing itself, below `provenance/lis
 the directory's digest. It is cut at ends of lines into parts of 8 MiB at most. The parts, one after the other, have
 that digest. So `cat provenance/listings/DIGEST/*.txt | sha256sum --check`, run in the directory, checks its files.
 `verify` reads the parts one by one. It fails where one is missing, changed, repeated or moved, and where no stage
-read or wrote a directory that is listed. A release from before has no listings: what one stage wrote in such a
-directory, and another read, is then unknown.
+read or wrote a directory that is listed. Openness, `glasshouse lineage` and audits read them, too. A release from
+before has no listings. What one stage wrote in such a directory, and another read, is then unknown. Where an audit
+depends on it, the audit says that it cannot tell (exit code 3).
 
 ## The evaluation
 
