@@ -5,6 +5,7 @@ There is no "anybody": a policy names at least one signer. What a policy does no
 Laws: `Policy.of(p.as_json()) == p`; a signer counts once, however many names fit it and however often it signs.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from registry import canonical, strict_yaml
 from registry.attest import revocation
 from registry.attest.predicates import RebuildVerdict
-from registry.attest.signature import SignedBy
+from registry.attest.signature import SignedBy, persons
 from registry.attest.signers import (
     AllowedSigner,
     Bundle,
@@ -199,6 +200,28 @@ class Policy(Record):
             if rule.may_sign(attestation) and rule.matches(signer):
                 return index
         return None
+
+    def counted(self, signers: Iterable[SignedBy], attestation: str) -> int:
+        """How many of `signers`, the rules, have signed `attestation`, each by another person: two people whom one
+        pattern fits are one of them, and so is one person whom two rules fit.
+
+        It is the largest number of pairs that there are (a matching in a bipartite graph, by augmenting paths).
+        """
+        allowed = [
+            {at for at, rule in enumerate(self.signers) if rule.may_sign(attestation) and any(map(rule.matches, own))}
+            for own in persons(signers)
+        ]
+        taken: dict[int, int] = {}  # by rule, the person that it is counted for
+
+        def finds(person: int, tried: set[int]) -> bool:
+            for rule in sorted(allowed[person] - tried):
+                tried.add(rule)
+                if rule not in taken or finds(taken[rule], tried):
+                    taken[rule] = person
+                    return True
+            return False
+
+        return sum(finds(person, set()) for person in range(len(allowed)))
 
     def __str__(self) -> str:
         return " or ".join(str(rule) for rule in self.signers)

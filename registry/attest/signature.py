@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from registry.attest.statement import Statement
 
 Mark = tuple[str, str]
-"""What tells whose a signature is: ("name", a name that somebody vouches for), or ("key", SHA-256 of a key)."""
+"""What tells whose a signature is: ("name", a name that somebody vouches for), ("repository", the place of a pipeline),
+or ("key", SHA-256 of a key). In upper or lower case, a name is one person's: mail and repositories are told so."""
 
 
 class Signer(Protocol):
@@ -76,8 +77,12 @@ class SignedByIdentity:
 
     @property
     def marks(self) -> frozenset[Mark]:
-        """What tells whose signature it is: the name, of a pipeline without the ref that it ran on."""
-        return frozenset((("name", self.identity.split("@refs/")[0]),))
+        """What tells whose signature it is: the name, of a pipeline without the ref that it ran on; and the repository
+        of a pipeline, for whoever may change one of its files may change the others."""
+        own = {("name", self.identity.split("@refs/")[0].casefold())}
+        if self.claims.repository is not None:
+            own.add(("repository", self.claims.repository.casefold()))
+        return frozenset(own)
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -190,7 +195,7 @@ class SignedByCertificate:
     @property
     def marks(self) -> frozenset[Mark]:
         """What tells whose signature it is: the name, whoever vouches for it, and the key."""
-        return frozenset((("name", self.identity), ("key", self.key_sha256)))
+        return frozenset((("name", self.identity.casefold()), ("key", self.key_sha256)))
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -213,22 +218,28 @@ SignedBy = SignedByIdentity | SignedByKey | SignedByCertificate
 
 
 def people(signers: Iterable[SignedBy]) -> int:
-    """How many different people signed, at least.
+    """How many different people signed, at least."""
+    return len(persons(signers))
+
+
+def persons(signers: Iterable[SignedBy]) -> list[tuple[SignedBy, ...]]:
+    """The signatures of each person.
 
     Two signatures that share a mark are one person's, and so are those that a third joins: one key bare and in a
-    certificate, one name by two authorities, one pipeline on two commits.
+    certificate, one name by two authorities, one pipeline on two commits, two pipelines of one repository.
     """
-    groups: list[frozenset[Mark]] = []
+    groups: list[tuple[frozenset[Mark], tuple[SignedBy, ...]]] = []
     for signer in signers:
         own = signer.marks
+        theirs: tuple[SignedBy, ...] = (signer,)
         apart = []
-        for group in groups:
-            if group & own:
-                own |= group
+        for marks, group in groups:
+            if marks & own:
+                own, theirs = own | marks, (*group, *theirs)
             else:
-                apart.append(group)
-        groups = [*apart, own]
-    return len(groups)
+                apart.append((marks, group))
+        groups = [*apart, (own, theirs)]
+    return [group for _, group in groups]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def evaluate(
             return evaluation_verdict.outcome(place, _details(place, plan, (), (), tolerance), started)
         # 3. Lay the weights, and make the rest.
         inputs.prepare(place, options.data)
+        inputs.withhold(place, plan.compared)
         _lay(place, plan)
         for name in plan.makers:
             _run(place, name, stage)

@@ -7,7 +7,8 @@ read: other bytes speak against the remote, and tell nothing of the release.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from registry import strict_yaml
@@ -16,6 +17,7 @@ from registry.audit.sandbox import Access
 from registry.audit.workshop import Workshop
 from registry.digest import sha256_file
 from registry.errors import GlasshouseError, InputError, Unavailable
+from registry.files import readable
 from registry.manifest import walk
 from registry.project import git
 from registry.provenance.stage_lineage import Line
@@ -67,6 +69,44 @@ def prepare(place: Workshop, data: str | None) -> None:
                     f"was made: sha256:{dep.sha256} is signed. Nothing can be told of the release from other data",
                     mend=OTHER,
                 )
+
+
+def withhold(place: Workshop, answers: Iterable[str]) -> None:
+    """Take from the source every file that is one of `answers`, files of the release that it is to make.
+
+    What its stages write, they write anew. Raises Unavailable where the source has one in another place, from where it
+    could copy it: then the same coming out would tell nothing.
+    """
+    with readable(place.clone):
+        found = list(_copies(place, answers))
+    written = Line(place.audited.root, {}, {}).placed.outs() if found else {}
+    for path, answer in found:
+        if not any(touches(str(path), str(place.tree / out)) for out in written):
+            raise Unavailable(
+                f"the source brings along {str(path.relative_to(place.clone))[:200]}, which is the {answer} that it is "
+                "to make: a copy tells nothing",
+                mend="read its source; glasshouse audit replay trains parts of it anew, where it can be replayed",
+            )
+        hostile.gone(path, place.tree)
+
+
+def _copies(place: Workshop, answers: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """(where it lies, which of `answers`) of each file of the source that is one of them.
+
+    Nothing else is read of it than files of their size. No link is followed.
+    """
+    known = {sha256_file(place.audited.root / path): path for path in answers}
+    sizes, count = {(place.audited.root / path).stat().st_size for path in known.values()}, 0
+    waiting = [place.clone]
+    while waiting:
+        for item in sorted(waiting.pop().iterdir()):
+            info, count = item.lstat(), count + 1
+            if count > hostile.MAX_FILES:
+                raise Unavailable(f"the source has more than {hostile.MAX_FILES} files", mend="read its source")
+            if stat.S_ISDIR(info.st_mode) and item.name != ".git":
+                waiting.append(item)
+            elif stat.S_ISREG(info.st_mode) and info.st_size in sizes and (found := sha256_file(item)) in known:
+                yield item, known[found]
 
 
 def digest(place: Workshop, dep: Measured) -> str | None:

@@ -57,6 +57,7 @@ def rebuild_in(
         return rebuild_verdict.outcome(place, _details(place, (), (), tolerance), started)
     # 2. Fetch what the stages begin with, and run them, from nothing.
     inputs.prepare(place, data)
+    inputs.withhold(place, [one.path for one in place.audited.record.weights])
     built = stages.run(place, stage, progress)
     # 3. and 4. Compare every file, and find where the rebuild departs.
     _, details = judge(built, tolerance)

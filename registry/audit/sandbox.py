@@ -56,7 +56,8 @@ class Allowance:
     seconds: float = 7 * 24 * 3600.0
     """From its start to its end."""
     memory: int = field(default_factory=_most_memory)
-    """Bytes of memory of all its processes, without what they share."""
+    """Bytes of memory of all its processes: what each has alone, and by how much what the machine's processes share has
+    grown meanwhile."""
     processes: int = 4096
     """Processes at a time."""
     file: int = 1 << 40

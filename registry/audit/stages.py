@@ -30,7 +30,8 @@ STARTED = re.compile(rb"Running stage '(?P<name>[^']*)'")
 def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Workshop:
     """Run them all; the workshop with what they made, out of their reach.
 
-    stage: told each stage as it starts.  progress: told training steps. Raises Unavailable where they do not end well.
+    stage: told each stage as it starts.  progress: told training steps. Raises Unavailable where they do not end well,
+    or where they are not said to make the weights.
     """
     room = place.sandbox.room(LOG)
     log, trains = place.sandbox.log(LOG), trained(place).metrics
@@ -43,6 +44,11 @@ def run(place: Workshop, stage: Callable[[str], None], progress: Progress) -> Wo
                 stage(found["name"].decode("utf-8", "replace"))
 
     rebuild = place.audited.record.rebuild
+    if rebuild and (lost := [one.path for one in place.audited.record.weights if one.path not in made(place)]):
+        raise Unavailable(
+            f"the release does not say how {', '.join(lost[:3])} is made, so a rebuild tells nothing of its weights",
+            mend="ask its maintainer to declare every file of weights: glasshouse release prepare does",
+        )
     try:
         place.run(command(place), log=LOG, room=room, changes=True, meanwhile=meanwhile)
         released = sum(size for _, size in walk(place.audited.root))

@@ -66,7 +66,7 @@ class Warden:
     def __init__(self, order: dict[str, Any], control: int, log: Log) -> None:
         self.order, self.control, self.log = order, control, log
         self.code: int | None = None
-        self.began = time.monotonic()
+        self.began, self.shared = time.monotonic(), shared_memory()
         reader, writer = os.pipe()
         self.said: int | None = reader
         os.set_blocking(reader, False)
@@ -107,7 +107,8 @@ class Warden:
         found = below(os.getpid())
         if len(found) > allowed["processes"]:
             return "processes"
-        return "memory" if sum(map(memory, found)) > allowed["memory"] else None
+        more = max(0, shared_memory() - self.shared)  # which no process need have in its address space
+        return "memory" if sum(map(memory, found)) + more > allowed["memory"] else None
 
     def listen(self, pieces: int | None = None) -> None:
         """Log what was said until now, at most so many pieces of it."""
@@ -170,6 +171,14 @@ def memory(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return max(0, resident - shared) * resource.getpagesize()
+
+
+def shared_memory() -> int:
+    """Bytes of memory that this machine's processes share, in files without a name (memfd_create(2)) too; 0 where the
+    system does not tell."""
+    with suppress(OSError, ValueError, IndexError), open("/proc/meminfo", "rb") as stream:
+        return next((int(line.split()[1]) << 10 for line in stream if line.startswith(b"Shmem:")), 0)
+    return 0
 
 
 def bound(order: dict[str, Any]) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 from registry import canonical, strict_yaml
 from registry.attest.bundle import MAX_MODEL_BYTES, Bundle
+from registry.attest.policy import Policy
 from registry.attest.predicates import Release
-from registry.attest.signature import SignedBy, Verified, people
+from registry.attest.signature import SignedBy, Verified
 from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Trust, Verifier
 from registry.catalog.shelves import ReleaseShelf, said
@@ -178,7 +179,8 @@ class ReleaseEntry:
         if self._case is None or asked is None:
             return None
         spoken_of = Gathered(tuple(self.shelf.words(layout.AUDITS)), asked=True)
-        return people(s6_policy.rebuilders(replace(self._case, gathered=spoken_of), asked)[0])
+        found, _ = s6_policy.rebuilders(replace(self._case, gathered=spoken_of), asked)
+        return Policy(signers=asked.signers).counted(found, s6_policy.REBUILD)
 
     @cached_property
     def _case(self) -> Case | None:

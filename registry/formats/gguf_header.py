@@ -19,6 +19,7 @@ MAX_COUNT = 1 << 20
 MAX_ITEMS = 1 << 24
 """Items of all arrays together: a vocabulary of a million words has three arrays of a million."""
 MAX_TEXT = 1 << 24
+PIECE = 1 << 16
 MAX_DIMENSIONS = 8
 STRING, ARRAY = 8, 9
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -27,6 +28,7 @@ ARCHITECTURE = "general.architecture"
 FIRST = 16
 """Pairs among which writers put the architecture."""
 TEMPLATE = "tokenizer.chat_template"
+"""How the keys of chat templates begin: some files have several, each by a name of its own."""
 
 
 def architecture(stream: BinaryIO, size: int) -> str | None:
@@ -43,9 +45,13 @@ def architecture(stream: BinaryIO, size: int) -> str | None:
 def read(stream: BinaryIO, size: int) -> dict[str, str]:
     """The pairs of a GGUF file of `size` bytes whose value is a text. Raises OtherFormat for what is none."""
     reader, tensors, pairs = _begun(stream, size)
-    texts = {}
+    texts: dict[str, str] = {}
+    met: set[str] = set()
     for _ in range(pairs):
         key = reader.text()
+        if key in met:  # which of the two counts, readers decide each for themselves
+            raise OtherFormat(f"the key {key[:80]!r} stands twice")
+        met.add(key)
         value = reader.value(reader.number("<I"))
         if value is not None:
             texts[key] = value
@@ -113,12 +119,25 @@ class _Reader:
         if self.items < 0:
             raise OtherFormat(f"more than {MAX_ITEMS} items in arrays")
         if kind == STRING:
-            for _ in range(count):
-                self._skip(self.number("<Q"))
+            self._texts(count)
         elif kind in SIZES:
             self._skip(count * SIZES[kind])
         else:
             raise OtherFormat(f"an array of type {kind}")
+
+    def _texts(self, count: int) -> None:
+        """Pass over so many texts: their lengths are taken from pieces of the file, for there can be millions."""
+        place, piece, at = self.stream.tell(), b"", 0
+        for _ in range(count):
+            if at + 8 > len(piece):
+                place, at = place + at, 0
+                self.stream.seek(place)
+                piece = self.stream.read(PIECE)
+            length = int.from_bytes(piece[at : at + 8], "little")
+            at += 8 + length
+            if place + at > self.size:
+                raise OtherFormat("it ends in its header")
+        self.stream.seek(place + at)
 
     def _skip(self, count: int) -> None:
         if self.stream.tell() + count > self.size:

@@ -17,7 +17,8 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,13 @@ POINTER_SIZES = range(len(POINTER), 1024)
 """Bytes of a pointer of Git LFS."""
 SKOPS = ".skops"
 """Models of scikit-learn, as skops writes them: an archive of arrays, and of a schema that names types."""
+MAX_FOOTER = 64 << 20
+"""Bytes of a table's footer that are looked through."""
+_PYTHON = b"arrow.py_extension_type"
+PICKLED_TYPES = (_PYTHON, *(b64encode(bytes(skip) + _PYTHON)[4 if skip else 0 : -4] for skip in range(3)))
+"""How a schema names a type that is pickled: as it is, or in base64, by whichever byte of three it begins with."""
+PLACES = 64
+"""Places of a long text at which EDGE bytes are looked at: all of one of 4 MiB, and a hundredth of 400 MiB."""
 TAIL = EDGE + 22
 """Where an archive's directory can end: its comment has up to 65,535 bytes."""
 
@@ -224,12 +232,31 @@ COMPRESSED: tuple[tuple[str, bytes, Callable[[bytes], bytes]], ...] = (
 _Names = tuple[str, ...]
 
 
-def _starts(*magics: bytes, ends: bytes = b"") -> Callable[[_Opened], _Names | None]:
-    return lambda file: () if file.start.startswith(magics) and file.tail.endswith(ends) else None
+def _starts(*magics: bytes) -> Callable[[_Opened], _Names | None]:
+    return lambda file: () if file.start.startswith(magics) else None
 
 
 def _riff(file: _Opened) -> _Names | None:
     return () if file.start[:4] == b"RIFF" and file.start[8:12] in (b"WEBP", b"WAVE") else None
+
+
+def _table(magic: bytes, before: int) -> Callable[[_Opened], _Names | None]:
+    """Whether it is a table of Arrow's that makes no type of Python's: pyarrow before 14.0.1 unpickles those that it is
+    told of, wherever the schema stands (CVE-2023-47248).
+
+    magic: with which it begins and ends.  before: bytes from the end at which the footer's length stands.
+    """
+
+    def test(file: _Opened) -> _Names | None:
+        if not file.start.startswith(magic) or not file.tail.endswith(magic):
+            return None
+        length = int.from_bytes(file.at(max(0, file.size - before), 4), "little")
+        if length > min(MAX_FOOTER, file.size):
+            return None
+        told = file.start + file.at(max(0, file.size - before - length), length)
+        return None if any(word in told for word in PICKLED_TYPES) else ()
+
+    return test
 
 
 def _gguf(file: _Opened) -> _Names | None:
@@ -267,9 +294,18 @@ CONTROLS = bytes((*range(9), 0x0B, *range(0x0E, 0x20), 0x7F))
 """Bytes that no text has; a form feed is one that some have."""
 
 
+def _looked_at(file: _Opened) -> Iterator[bytes]:
+    """Parts of a file: its beginning and its end, and what lies between, of a long one at PLACES alone."""
+    yield file.start
+    if file.size > len(file.start):
+        yield file.tail
+        step = max(EDGE, file.size // PLACES)
+        yield from (file.at(place, EDGE) for place in range(EDGE, file.size - len(file.tail), step))
+
+
 def _text(file: _Opened) -> _Names | None:
-    """UTF-8 without control characters, at its beginning and its end. What a machine does with it is not asked."""
-    for part in (file.start, file.tail) if file.size > len(file.start) else (file.start,):
+    """UTF-8 without control characters, wherever it is looked at. What a machine does with it is not asked."""
+    for part in _looked_at(file):
         if len(part.translate(None, CONTROLS)) < len(part):
             return None
         whole = part if file.size <= len(part) else part[4:-4]  # a character may be cut at an edge
@@ -303,8 +339,8 @@ FORMATS: tuple[tuple[str, frozenset[str], bool, Callable[[_Opened], _Names | Non
     ("GIF", frozenset((".gif",)), False, _starts(b"GIF87a", b"GIF89a")),
     ("WebP or WAVE", frozenset((".webp", ".wav")), False, _riff),
     ("FLAC", frozenset((".flac",)), False, _starts(b"fLaC")),
-    ("Parquet", frozenset((".parquet",)), False, _starts(b"PAR1", ends=b"PAR1")),
-    ("Arrow", frozenset((".arrow", ".feather")), False, _starts(b"ARROW1", ends=b"ARROW1")),
+    ("Parquet", frozenset((".parquet",)), False, _table(b"PAR1", 8)),
+    ("Arrow", frozenset((".arrow", ".feather")), False, _table(b"ARROW1", 10)),
     ("an array of numbers", frozenset((".npy",)), True, _npy),
     ("ONNX", frozenset((".onnx",)), True, _onnx),
     ("a sentencepiece model", frozenset((".model",)), False, _sentencepiece),

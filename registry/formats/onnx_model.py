@@ -12,10 +12,12 @@ from typing import BinaryIO
 
 from registry.formats.protobuf import BYTES, VARINT, Field, OtherFormat, fields, text
 
-MAX_FIELDS = 5_000_000
-"""Fields that are looked at, of all messages together: a model of 100,000 nodes has a tenth of it."""
+MAX_FIELDS = 1_000_000
+"""Fields that are looked at, of all messages together: a model of 100,000 nodes has half of it."""
 MAX_DEPTH = 32
 """Graphs within nodes within graphs."""
+COMPILED = "EPContext"
+"""The node of what a vendor compiled: it holds code of a processor, or names a file of it."""
 EXTERNAL = 1
 """TensorProto.DataLocation: the data stand in another file."""
 INSIDE = {
@@ -67,6 +69,8 @@ class _Walk:
             seen.add(field.number)
             if kind in KNOWN and field.number not in KNOWN[kind]:
                 raise OtherFormat(f"a {kind} has no field {field.number}")
+            if kind == "node" and field.number == 4 and text(self.stream, field) == COMPILED:
+                raise OtherFormat(f"a node {COMPILED}, which holds what was compiled, or names a file of it")
             inner = INSIDE[kind].get(field.number)
             if inner is None:
                 continue

@@ -2,7 +2,9 @@
 
 An unpickler acts as it reads: what is broken further on has run already what stood before. So a file is a danger as
 soon as its opcodes, from the first byte on and without an error, get to one that calls something. A stack of marks and
-things is kept, so that prose which happens to begin with a letter that is an opcode is not taken for a pickle.
+things is kept, so that prose which happens to begin with a letter that is an opcode is not taken for a pickle. Some
+loaders read one pickle after the other (torch.load of old files, and whoever calls `pickle.load` until the file ends):
+where one ends, the next begins.
 
 Law: a file that `pickle.load` lets call anything but its own built-in types is a danger here, in every protocol.
 Source: the opcodes of CPython's pickletools, protocols 0 to 5.
@@ -12,18 +14,24 @@ from __future__ import annotations
 
 import os
 import pickletools
+import re
 from typing import BinaryIO
 
-MAX_OPCODES = 1_000_000
-"""Opcodes that are looked at: about a second. A longer file that is a pickle so far is taken for a danger."""
-MAX_LINE = 1 << 16
-"""Bytes of an argument that ends with its line."""
+MAX_OPCODES = 1 << 14
+"""Opcodes that are looked at: some hundredths of a second, for a release has many files. A longer file that is a pickle
+so far is taken for a danger."""
+MAX_NAME = 1 << 12
+"""Bytes that are kept of a line: of the name of a module, or of what is in it."""
+PIECE = 1 << 16
+"""Bytes of a line that are read at a time."""
 CALLS = frozenset(("REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"))
 """Opcodes that call something: a class, a function, `__setstate__`."""
 IMPORTS = frozenset(("GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"))
 """Opcodes that fetch what can be called."""
 BY_NAME = frozenset(("GLOBAL", "INST"))
 """Those whose module and name stand in two lines of text."""
+_SPACED = re.compile(r"[\s/\\\0]")
+"""What stands in no name that can be imported."""
 _OPCODES = {opcode.code.encode("latin-1")[0]: opcode for opcode in pickletools.opcodes}
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4, pickletools.TAKEN_FROM_ARGUMENT4U: 4,
@@ -43,8 +51,11 @@ def calls(stream: BinaryIO) -> bool:
     for _ in range(MAX_OPCODES):
         code = stream.read(1)
         opcode = _OPCODES.get(code[0]) if code else None
-        if opcode is None or opcode.name == "STOP":
+        if opcode is None:
             return False
+        if opcode.name == "STOP":  # whatever stands on the stack: the next pickle begins with an empty one
+            machine = _Machine()
+            continue
         words = _argument(stream, opcode, end)
         if words is None or not machine.does(opcode, words):
             return False
@@ -98,8 +109,8 @@ def _argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo, end: int) -> byt
     if opcode.arg is None:
         return b""
     if opcode.arg.n == pickletools.UP_TO_NEWLINE:
-        lines = [stream.readline(MAX_LINE) for _ in range(2 if opcode.name in BY_NAME else 1)]
-        return b"".join(lines) if all(line.endswith(b"\n") for line in lines) else None
+        lines = [_line(stream) for _ in range(2 if opcode.name in BY_NAME else 1)]
+        return None if None in lines else b"\n".join(line or b"" for line in lines)
     size = opcode.arg.n
     if size in _LENGTHS:
         told = stream.read(_LENGTHS[size])
@@ -112,10 +123,18 @@ def _argument(stream: BinaryIO, opcode: pickletools.OpcodeInfo, end: int) -> byt
     return b""
 
 
+def _line(stream: BinaryIO) -> bytes | None:
+    """Pass over a line, however long it is; how it begins, without its end. None where the file ends before."""
+    found = piece = stream.readline(MAX_NAME)
+    while piece and not piece.endswith(b"\n"):
+        piece = stream.readline(PIECE)
+    return found.removesuffix(b"\n") if piece else None
+
+
 def _is_name(words: bytes) -> bool:
     """Whether two lines could be a module and a name in it."""
     try:
-        module, name = words.decode().split("\n")[:2]
-    except UnicodeDecodeError:
+        module, name = words.decode().split("\n")
+    except ValueError:  # which that of other bytes than UTF-8 is, too
         return False
-    return all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+    return all(part and not _SPACED.search(part) for part in (*module.split("."), *name.split(".")))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from registry import tensors
+from registry import canonical, tensors
 from registry.attest import namespace
 from registry.attest.intoto import Provenance
 from registry.attest.statement import Statement
@@ -32,7 +32,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.kinds import TOKENIZERS
+from registry.records.kinds import ADAPTER, MAX_SETTINGS, TOKENIZERS
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import files_digest
 from registry.records.tokens import Tokens
@@ -52,6 +52,8 @@ NOT_STATED = {
 """Each record that a release can do without -> what nobody knows then."""
 PAIR = ("pipeline", "lock")
 """What a release has of each folder that stages stand in: its dvc.yaml, and its dvc.lock."""
+FAST = TOKENIZERS[0]
+"""The tokenizer that loaders take before any other."""
 RESTATED = ("data", "checkpoints", "evaluation", "harness", "card", "openness")
 """Statements that follow from the records, and are made again to compare them."""
 
@@ -95,7 +97,8 @@ def _links(
 
 def unstated(paths: Collection[str]) -> tuple[str, ...]:
     """What a release of these files has no record of, each in words."""
-    return tuple(words for path, words in NOT_STATED.items() if path not in paths)
+    bases = ("the base that its adapter is for",) if ADAPTER in paths and layout.BASE not in paths else ()
+    return (*(words for path, words in NOT_STATED.items() if path not in paths), *bases)
 
 
 def _provenance(root: Path, statement: Statement, line: Line, digests: Digests) -> str:
@@ -152,9 +155,10 @@ def _tokens(root: Path, digests: Digests) -> str:
     chain = Chain.read(need(root, layout.CHECKPOINTS))
     tokens = Tokens.read(need(root, layout.TOKENS))
     _same(layout.TOKENS, chain.tokens, _digest(digests, layout.TOKENS))
-    if tokens.tokenizer.sha256 not in digests.values():
-        if there := [name for name in TOKENIZERS if name in digests]:
-            _same(there[0], tokens.tokenizer.sha256, digests[there[0]])
+    there = [name for name in TOKENIZERS if name in digests]
+    if there and (there[0] == FAST or all(digests[name] != tokens.tokenizer.sha256 for name in there)):
+        _same(there[0], tokens.tokenizer.sha256, digests[there[0]])  # loaders take it, whatever else lies there
+    elif not any(digests[path] == tokens.tokenizer.sha256 for path in digests if Path(path).name in TOKENIZERS):
         raise Unavailable("the release does not have the tokenizer that made them", mend="ask the maintainer for it")
     return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
 
@@ -213,8 +217,22 @@ def _base(root: Path, line: Line) -> str:
     """The weights came, by the stages' statements, from the files of the base that the record names."""
     base = Base.read(need(root, layout.BASE))
     stage = line.came_from(base.sha256)
+    if (named := _named_base(root)) is not None and named != (base.repo, base.commit):
+        raise Unavailable(
+            f"{ADAPTER} has loaders take the base {'@'.join(named)[:200]}: that is not {base.repo}@{base.commit}",
+            mend="ask the maintainer which of the two the adapter is for",
+        )
     vouched = base.verification.established if base.verification else "not verifiable: nobody named who may sign it"
     return f"{base.uri}, {base.files} files, written by the stage {stage} (its maker was told: {vouched})"
+
+
+def _named_base(root: Path) -> tuple[str, str] | None:
+    """(repository, revision) of the base that the adapter of a release names; None where it is not an adapter."""
+    found = canonical.read(root / ADAPTER, max_bytes=MAX_SETTINGS) if (root / ADAPTER).is_file() else None
+    if not isinstance(found, dict):
+        return None
+    name, revision = found.get("base_model_name_or_path"), found.get("revision")
+    return (str(name), str(revision)) if name else None
 
 
 def _lock(root: Path, line: Line, digests: Digests, model: Callable[[], str]) -> str:

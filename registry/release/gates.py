@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from registry.attest.policy import Approvals, NoWorse, Policy, Promotion
-from registry.attest.signature import people
 from registry.attest.statement import Subject
 from registry.catalog import entry, shelves
 from registry.catalog.entry import ReleaseEntry, Whom
@@ -28,12 +27,11 @@ from registry.hub.client import HubClient
 from registry.hub.reference import HubReference
 from registry.records import layout
 from registry.report import Check, Report, Step, Verdict, ask, overall
-from registry.verification import s7_status, spoken
+from registry.verification import s6_policy, s7_status, spoken
 from registry.verification.case import Case
 from registry.verification.companions import on_hub
 from registry.verification.following import FollowBases
 from registry.verification.request import Request
-from registry.verification.s6_policy import cosigners
 from registry.verification.spoken import Word
 from registry.versions import order
 
@@ -168,9 +166,9 @@ def _approved(case: Case, policy: Policy, asked: Approvals) -> str:
         raise Unavailable("no verified release statement that anybody could have signed", mend="see the other gates")
     allowed = case.verifier.with_policy(Policy(signers=asked.signers or policy.signers))
     first = case.verified[layout.RELEASE_ATTESTATION]
-    further, untold = cosigners(case, allowed, first)
+    further, untold = s6_policy.cosigners(case, allowed, first)
     own = [first.signer] if allowed.policy.names(first.signer, "release") is not None else []
-    count = people((*own, *further))
+    count = allowed.policy.counted((*own, *further), s6_policy.RELEASE)
     words = f"{count} approved; the policy asks for {asked.at_least}"
     if count < asked.at_least and untold:
         raise Unavailable(f"{words}; {untold}", mend="see the other gates")

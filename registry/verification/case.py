@@ -34,6 +34,9 @@ STEPS = tuple(step for step in Step if step <= Step.STATUS)
 VERSION = re.compile(r"(?i)(?:refs/)?(?:tags/)?(?:v|(?=\d+\.\d))(\d.*)")
 """A revision that reads as a version, or as the beginning of one."""
 
+NUMBERED = re.compile(r"\d+\.\d+\.\d+")
+"""The number of a version, wherever it stands in a revision."""
+
 BARE = "the directory has a model.sig and no attestations, so this cannot be checked; glasshouse release cut makes them"
 """What the later steps say of a directory that never was a release of ours."""
 
@@ -176,7 +179,8 @@ class Case:
 def mistaken(asked: Reference, signed: predicates.Release) -> str | None:
     """Why the release that was signed is not the one that was asked for; None where it can be.
 
-    A revision that reads as a version, however it is spelt, is that version. A branch or a commit promises none.
+    A revision that reads as a version, however it is spelt, is that version, and so is one that has its number in it.
+    A branch without, or a commit, promises none.
     """
     if not isinstance(asked, HubReference):
         return None
@@ -187,6 +191,9 @@ def mistaken(asked: Reference, signed: predicates.Release) -> str | None:
         return f"this is release {signed.version}, under another tag"
     if version and asked.revision != signed.version:
         return f"this is release {signed.version}, under a tag that is spelt otherwise"
+    own = NUMBERED.findall(signed.version)
+    if others := [number for number in NUMBERED.findall(asked.revision) if number not in own]:
+        return f"this is release {signed.version}, and not {others[0][:80]}"
     return None
 
 

@@ -24,6 +24,8 @@ from registry.records.kinds import external
 from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
 
+RECORDS = (".json", ".yaml", ".yml", ".toml", ".lock", ".svg", ".html")
+
 
 def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
     """(path, verdict, why) of each file below `root` that is not known to be harmless.
@@ -49,10 +51,15 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
                         words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
                         yield path, Verdict.FAIL, words
     with readable(root):
-        carried = list(carried_code.carried(root, paths))
+        carried = list(carried_code.carried(root, [path for path in paths if bare or not _is_record(path)]))
     for item in carried:
         verdict = Verdict.FAIL if item.refused else Verdict.PASS if item.path in reasons else Verdict.UNKNOWN
         yield item.path, verdict, f"this release carries code: {item.words}; {_said(item.path, reasons)}"
+
+
+def _is_record(path: str) -> bool:
+    """Whether the file at `path` of a release says how it was made, and settings in it are those of no loader."""
+    return path.split("/")[0] in layout.FOLDERS and path.endswith(RECORDS)
 
 
 def _said(path: str, reasons: Mapping[str, str]) -> str:

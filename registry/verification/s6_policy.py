@@ -21,6 +21,9 @@ from registry.records.release_record import ReleaseRecord
 from registry.report import Check, Step, ask
 from registry.verification.case import Case, Evidence
 
+RELEASE, REBUILD = "release", "rebuild"
+"""What policies call the statements that are counted."""
+
 
 def checks(case: Case) -> Iterator[Check]:
     """An answer for everything that the policy asks for; at least for its signers."""
@@ -42,12 +45,12 @@ def checks(case: Case) -> Iterator[Check]:
 
 def _threshold(case: Case, policy: Policy) -> str:
     """Enough different people of the policy's signers signed what says which files the release has."""
-    path = layout.SIGNATURE if case.bare else layout.RELEASE_ATTESTATION
+    path, name = (layout.SIGNATURE, layout.SIGNATURE) if case.bare else (layout.RELEASE_ATTESTATION, RELEASE)
     first = case.verified.get(path)
     if first is None:
         raise _unknown(f"no verified {path} to count signers of")
     further, untold = cosigners(case, case.verifier, first)
-    count = people((first.signer, *further))
+    count = policy.counted((first.signer, *further), name)
     words = f"{count} of {len(policy.signers)} signers that the policy names signed it; it asks for {policy.threshold}"
     if count < policy.threshold and untold:
         raise _unknown(f"{words}; {untold}")
@@ -61,7 +64,7 @@ def cosigners(case: Case, verifier: Verifier, first: Verified) -> tuple[tuple[Si
     found, untold = [], ""
     for item in case.gathered.evidence:
         try:
-            further = verifier.verify(item.data, name="release")
+            further = verifier.verify(item.data, name=RELEASE)
         except Unavailable as problem:
             untold = f"{item.name}: {problem.message}"
             continue
@@ -150,8 +153,9 @@ def _rebuilders(case: Case, asked: Rebuilders) -> str:
     """Enough of the named rebuilders, none of whom signed the release, came to a verdict that counts."""
     spoken, apart = rebuilders(case, asked)
     accepted = " or ".join(STRENGTH[: STRENGTH.index(asked.verdict) + 1])
-    words = f"{people(spoken)} of the {asked.at_least} asked for found it {accepted}"
-    if people(spoken) < asked.at_least:
+    count = Policy(signers=asked.signers).counted(spoken, REBUILD)
+    words = f"{count} of the {asked.at_least} asked for found it {accepted}"
+    if count < asked.at_least:
         raise _unknown("; ".join([f"{words}; bring more with --attestation FILE", *apart[:3]]))
     return words
 
@@ -190,7 +194,7 @@ def _rebuilds(case: Case, asked: Rebuilders) -> Iterator[tuple[Evidence, SignedB
     verifier = case.verifier.with_policy(Policy(signers=asked.signers))
     for item in case.gathered.evidence:
         try:
-            verified = verifier.verify(item.data, name="rebuild")
+            verified = verifier.verify(item.data, name=REBUILD)
             if Rebuild.is_of(verified.statement) and list(verified.statement.subjects) == [case.subject]:
                 yield item, verified.signer, Rebuild.of(verified.statement)
         except GlasshouseError:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
+from registry.attest import namespace
 from registry.attest.policy import Policy
 from registry.attest.predicates import Status
-from registry.attest.signature import SignedBy
+from registry.attest.signature import SignedBy, SignedByIdentity
 from registry.attest.signers import AllowedSigner
-from registry.attest.statement import Statement
+from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import sha256_bytes
-from registry.errors import GlasshouseError, SignatureError, Unavailable
+from registry.errors import GlasshouseError, SignatureError, Unavailable, VerificationError
 from registry.verification.case import Case, Evidence, unverified
 
+WORDS = Status.TYPE.rpartition("/")[0] + "/"
+"""How the types of words on a status begin."""
+LATE = datetime.max.replace(tzinfo=UTC)
 BRANCH = "status"
 """Where words on releases stand in their repository."""
 
@@ -107,14 +111,39 @@ def hear(case: Case) -> Heard:
     for item in case.gathered.evidence:
         try:
             statement = unverified(item.data)
-            said = Status.of(statement)
         except GlasshouseError:
             continue  # no word on a status
-        if list(statement.subjects) != [case.subject]:
+        if not _is_word(statement, case.subject):
             continue
-        heard.there.add(sha256_bytes(statement.to_bytes()))
-        _hear(heard, verifier, item, statement, said)
+        try:
+            said = Status.of(statement)
+        except GlasshouseError as problem:
+            _hear_unread(heard, verifier, item, problem)
+            continue
+        if list(statement.subjects) == [case.subject] or said.standing == "yanked":
+            heard.there.add(sha256_bytes(statement.to_bytes()))
+            _hear(heard, verifier, item, statement, said)
     return heard
+
+
+def _is_word(statement: Statement, release: Subject | None) -> bool:
+    """Whether it is a word on a status, in whichever version of the format, that speaks of the files of `release` too.
+
+    A yank counts by whatever name it calls them, and whatever else it takes back.
+    """
+    spoken_of = release is not None and any(subject.sha256 == release.sha256 for subject in statement.subjects)
+    return spoken_of and namespace.read(statement.predicate_type).startswith(WORDS)
+
+
+def _hear_unread(heard: Heard, verifier: Verifier, item: Evidence, why: GlasshouseError) -> None:
+    """Enter that somebody who may speak said what this version cannot read: it could be a yank."""
+    try:
+        verifier.verify(item.data, name=BRANCH)
+    except VerificationError:
+        return  # by nobody who may speak of it
+    except GlasshouseError:
+        pass  # whether they may cannot be told either
+    heard.untold.append((LATE, f"a word on its status cannot be read here: {item.name}: {why.message}"))
 
 
 def _hear(heard: Heard, verifier: Verifier, item: Evidence, statement: Statement, said: Status) -> None:
@@ -135,4 +164,14 @@ def _hear(heard: Heard, verifier: Verifier, item: Evidence, statement: Statement
     else:
         if verified.statement == statement:
             digest = sha256_bytes(statement.to_bytes())
-            heard.words.append(Word(verified.signer.signed_at or stated, said, verified.signer, digest))
+            heard.words.append(Word(_said_at(verified.signer, stated), said, verified.signer, digest))
+
+
+def _said_at(signer: SignedBy, stated: datetime) -> datetime:
+    """When a word was said: as the log shows, or else on the day that it states, and by its timestamp at the latest.
+
+    Anybody can have an old signature stamped again. So a timestamp never makes a word younger than it says it is.
+    """
+    if isinstance(signer, SignedByIdentity):
+        return signer.signed_at
+    return min(stated, signer.signed_at) if signer.signed_at else stated

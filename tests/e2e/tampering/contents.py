@@ -66,6 +66,14 @@ CODE = {
     "other.jinja": (b"{{ x | attr('_y') }}", "attr"),
     "third.jinja": (b"{% include 'x' %}", "include"),
     "broken.jinja": (b"{% if %}", "not Jinja"),
+    "chat_template.json": (b"""{"chat_template": "{{ ''.__class__ }}"}""", "__class__"),
+    "config.4.0.0.json": (json.dumps({"a": {"auto_map": {"A": "evil/repo--m.X"}}}).encode(), "evil/repo"),
+    "text/config.json": (json.dumps({"attn_implementation": "evil/kernel"}).encode(), "the kernel evil/kernel"),
+    "modules.json": (json.dumps([{"type": "torch.serialization"}]).encode(), "import torch.serialization"),
+    "unet/model_index.json": (json.dumps({"_class_name": "P", "a": ["os", "system"]}).encode(), "import os"),
+    "adapter_config.json": (json.dumps({"auto_mapping": {"parent_library": "os"}}).encode(), "import os"),
+    "hydra.yaml": (b"model: {_target_: os.system}\n", "_target_"),
+    ".vscode/tasks.json": (b"{}", "tools go by it"),
 }
 """Code that somebody would have to run: {path: (bytes, word of the report)}."""
 
@@ -85,6 +93,14 @@ def cases() -> Iterator[Case]:
         yield Case(f"signed: {what}", signed({"a.dat": data}), 0, "a.dat", ("not say why",), 3)
         told = (Declared(path="a.dat", why="because"),)
         yield Case(f"signed and declared: {what}", signed({"a.dat": data}, told), 0, "a.dat", ("because",), 3)
+    for what, before in {"a long line": b"V" + b"A" * 70_000 + b"\n0", "another pickle": b"N."}.items():
+        yield Case(
+            f"signed: a pickle behind {what}", signed({"weights.dat": before + DANGERS["pickle 0"]}), 0, "weights.dat"
+        )
+    for place in ("../x.safetensors", "/x.safetensors"):
+        index = json.dumps({"weight_map": {"layer": place}}).encode()
+        name = "model.safetensors.index.json"
+        yield Case(f"signed: tensors from {place}", signed({name: index}), 0, name, ("takes tensors from",))
     for name, data in STRAY.items():
         yield Case(f"signed: stray weights {name}", signed({name: data}), 5, "weights <- checkpoints")
     for name, data in OTHER_WEIGHTS.items():

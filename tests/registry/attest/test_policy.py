@@ -276,6 +276,31 @@ def test_what_a_policy_cannot_mean_is_refused(change: dict[str, Any]) -> None:
     assert refused.value.mend
 
 
+def _logged(identity: str, repository: str | None = None) -> SignedByIdentity:
+    return SignedByIdentity(identity, IDENTITY["issuer"], "log", 1, datetime.now(UTC), CiClaims(repository=repository))
+
+
+def test_a_rule_counts_once_and_so_does_a_person() -> None:
+    """Two people whom one pattern fits are one of the signers, and one person whom two rules fit, too."""
+    issuer, place = IDENTITY["issuer"], "https://github.com/org/model"
+    pattern = {"kind": "pattern", "pattern": "*@example.org", "issuer": issuer}
+    pipeline = {"kind": "ci", "issuer": issuer, "repository": place}
+    two, other = _logged("b@example.org"), _logged("c@elsewhere.org")
+    one = _logged("a@example.org")
+    by_name = [IDENTITY | {"identity": name} for name in ("a@example.org", "A@example.org", "b@example.org")]
+    first, second = (_logged(f"{place}/.github/workflows/{name}.yml@refs/heads/main", place) for name in "ab")
+
+    def counted(rules: list[Any], *signers: SignedByIdentity) -> int:
+        return Policy.of({"signers": rules}).counted(signers, "release")
+
+    assert counted([pattern, by_name[2]], one, two) == 2 and counted([pattern, by_name[2]], two, one) == 2
+    assert counted([pattern, IDENTITY | {"identity": "c@elsewhere.org"}], one, two) == 1
+    assert counted([pattern, IDENTITY | {"identity": "c@elsewhere.org"}], one, other, two) == 2
+    assert counted(by_name[:2], one, _logged("A@example.org")) == 1
+    assert counted([pipeline, IDENTITY | {"identity": first.identity}], first, second) == 1
+    assert counted([pattern], other) == 0 and counted([pattern | {"signs": ["data"]}], one) == 0
+
+
 @given(VALUES)
 def test_a_hostile_policy_raises_our_error_and_no_other(value: Any) -> None:
     for document in (value, {"signers": value}, {"signers": [value]}, {"signers": [IDENTITY], "licenses": value}):

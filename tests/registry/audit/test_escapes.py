@@ -22,7 +22,7 @@ import pytest
 from pipelines.engine.kept import KeptAnswers
 from registry.attest.audits import Challenge, ReplayedSegment
 from registry.attest.statement import Subject
-from registry.audit import rebuilding, view, workshop
+from registry.audit import inputs, rebuilding, view, workshop
 from registry.audit.checkpoint_sources import InFolder, Shelf
 from registry.audit.data import Data
 from registry.audit.packages import Setup
@@ -297,6 +297,24 @@ while True: held.append(b"x" * (16 << 20))
         says="bytes of memory",
     ),
     Source(
+        "takes all memory by files without a name",
+        """
+place = os.memfd_create("held")
+while True: os.write(place, b"x" * (16 << 20))
+""",
+        says="bytes of memory",
+    ),
+    Source(
+        "takes all memory that its processes share",
+        """
+import mmap
+held = []
+while True:
+    held.append(mmap.mmap(-1, 16 << 20)); held[-1].write(b"x" * (16 << 20))
+""",
+        says="bytes of memory",
+    ),
+    Source(
         "says things without end",
         """
 line = b"x" * 65535 + b"\\n"
@@ -555,6 +573,34 @@ def test_hostile_outputs(source: Source, walled: bool, auditor: Path) -> None:
         assert [output.verdict for output in found.details.outputs] == ["DIFFERENT"] * 3
         assert running(str(scratch)) == ()
     assert everything(auditor) == before
+
+
+@pytest.mark.parametrize("place_of", ["kept/model.safetensors", "provenance/made.bin"])
+def test_a_source_that_brings_along_what_it_is_to_make(auditor: Path, place_of: str) -> None:
+    """What a stage of the lock writes is removed, so that it is made; anything else is a copy of the answer."""
+    with workshop.scratch(None) as scratch:
+        place = workshop_of(Source("makes nothing", ""), scratch, auditor, False)
+        for path in (place_of, "build/model/model.safetensors"):
+            (place.tree / path).parent.mkdir(parents=True)
+            shutil.copy(auditor / "release/model.safetensors", place.tree / path)
+        with pytest.raises(Unavailable, match="a copy tells nothing"):
+            inputs.withhold(place, ["model.safetensors"])
+        (place.tree / place_of).unlink()
+        inputs.withhold(place, ["model.safetensors"])
+        assert not list(place.tree.rglob("*.safetensors"))
+
+
+def test_a_release_that_does_not_say_how_its_weights_are_made_is_not_rebuilt(auditor: Path) -> None:
+    """What it declares could all come out the same, and tell nothing."""
+    source = Source(
+        "makes a file that is not weights", 'os.makedirs("made"); open("made/config.json", "w").write("{}")'
+    )
+    with workshop.scratch(None) as scratch:
+        place = workshop_of(source, scratch, auditor, False)
+        rebuild = DECLARED.model_copy(update={"outputs": DECLARED.outputs[:1]})
+        record = place.audited.record.model_copy(update={"rebuild": rebuild})
+        with pytest.raises(Unavailable, match="tells nothing of its weights"):
+            rebuilding.rebuild_in(replace(place, audited=replace(place.audited, record=record)))
 
 
 KEPT = Source(

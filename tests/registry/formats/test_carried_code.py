@@ -1,12 +1,142 @@
-"""registry.formats.carried_code: what a chat template fetches."""
+"""registry.formats.carried_code: what a chat template fetches, and what files of settings name."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from registry.formats.carried_code import carried
+from registry.formats import settings
+from registry.formats.carried_code import MAX_SMALL, carried
+
+EVIL = "{{ ''.__class__.__mro__ }}"
+MAP = {"auto_map": {"AutoModel": "evil/repo--m.X"}}
+NAMED: tuple[tuple[str, Any], ...] = (
+    ("config.json", {"text_config": MAP}),
+    ("config.4.0.0.json", MAP),
+    ("image_processor_config.json", [[[[{"a": MAP}]]]]),
+    ("encoder/config.json", {"other": "evil/repo--m.X"}),
+    ("config.json", {"attn_implementation": "evil/kernel"}),
+    ("config.json", {"text_config": {"_attn_implementation": {"": "evil/kernel@main:f"}}}),
+    ("config.json", {"_experts_implementation_internal": "evil/kernel"}),
+    ("chat_template.json", {"chat_template": EVIL}),
+    ("any.json", {"a": [{"chat_template": [{"name": "x", "template": EVIL}]}]}),
+    ("modules.json", [{"idx": 0, "name": "0", "path": "", "type": "torch.serialization"}]),
+    ("router_config.json", {"types": {"query": "os.path"}}),
+    ("2_Dense/config.json", {"activation_function": "torch.hub.list"}),
+    ("model_index.json", {"_class_name": "P", "unet": ["os", "system"]}),
+    ("model_index.json", {"_class_name": ["pipeline", "P"]}),
+    ("model_index.json", {"custom_pipelines": "evil/pipe--x"}),
+    ("adapter_config.json", {"auto_mapping": {"base_model_class": "system", "parent_library": "os"}}),
+    ("model_config.json", {"a": {"_target_": "os.system", "command": "id"}}),
+    ("state.json", {"py/reduce": [{"py/type": "os.system"}]}),
+    ("config.json", {"layers": [{"module": "keras.layers", "class_name": "Lambda", "config": {}}]}),
+    ("config.json", {"module": "os", "class_name": "system", "config": {}}),
+    ("model.safetensors.index.json", {"weight_map": {"a": "model-00001-of-00002.safetensors"}}),
+)
+HARMLESS: tuple[tuple[str, Any], ...] = (
+    ("config.json", {"attn_implementation": "sdpa", "model_type": "llama", "activation_function": "gelu_new"}),
+    ("config.json", {"auto_map": None, "class_name": "a", "module": None}),
+    ("chat_template.json", {"chat_template": "{{ messages[0]['content'] }}"}),
+    ("modules.json", [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]),
+    ("2_Dense/config.json", {"activation_function": "torch.nn.modules.activation.Tanh"}),
+    ("model_index.json", {"_class_name": "P", "unet": ["diffusers", "U"], "te": ["transformers", "C"],
+                          "x": [None, None], "checker": ["stable_diffusion", "S"], "force_zeros": True}),
+    ("adapter_config.json", {"auto_mapping": {"parent_library": "transformers.models.bert.modeling_bert"}}),
+    ("config.json", {"layers": [{"module": "keras.layers", "class_name": "Dense", "config": {}}]}),
+    ("model.safetensors.index.json", {"weight_map": {"a": "model.safetensors", "b": "./model.safetensors"}}),
+    ("vocab.json", {"auto_map": 1, "chat_template": 2, "weight_map": 3, "_target_": 4, "py/": 5}),
+)  # fmt: skip
+GONE = ("../x.safetensors", "/etc/x", "C:\\x", "a/../../x", "")
+
+
+def told(root: Path, path: str, value: Any, *others: str) -> list[tuple[str, bool]]:
+    """(words, refused) of each thing that is told of settings `value` at `path`, with `others` beside them."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(json.dumps(value))
+    return [(one.words, one.refused) for one in carried(root, [path, *others])]
+
+
+@pytest.mark.parametrize(("path", "value"), NAMED)
+def test_what_settings_name_that_a_loader_would_run_is_told(tmp_path: Path, path: str, value: Any) -> None:
+    found = told(tmp_path, path, value)
+    assert found and not any(refused for _, refused in found)
+
+
+@pytest.mark.parametrize(("path", "value"), HARMLESS)
+def test_what_lies_in_the_library_that_reads_it_is_not(tmp_path: Path, path: str, value: Any) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert told(tmp_path, path, value, "model.safetensors") == []
+
+
+@pytest.mark.parametrize("data", [
+    b'{"\\u0061uto_map": {"AutoModel": "evil/repo--m.X"}}', json.dumps(MAP).encode(),
+    json.dumps([MAP], indent=30).encode(),
+])  # fmt: skip
+def test_a_large_file_of_any_name_and_spelling_hides_nothing(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(b'["' + b"x" * MAX_SMALL + b'", ' + data + b"]")
+    ((words, _),) = [(one.words, one.refused) for one in carried(tmp_path, ["a.json"])]
+    assert "evil/repo" in words
+
+
+@pytest.mark.parametrize("name", GONE)
+@pytest.mark.parametrize("key", ["weight_map", "transformers_weights"])
+def test_tensors_from_outside_the_release_are_refused(tmp_path: Path, name: str, key: str) -> None:
+    value = {key: {"w": name} if key == "weight_map" else name}
+    ((words, refused),) = told(tmp_path, "sub/config.json", value)
+    assert "takes tensors from" in words and refused
+
+
+@pytest.mark.parametrize("text", [
+    "a: !!python/object/apply:os.system [id]", "a: !<tag:yaml.org,2002:python/none> x",
+    "%TAG !e! tag:x\n---\na: !e!b c",
+    "a: {_target_: os.system}", 'a: {"\\x5ftarget_": os.system}', "class_path: os.system", "- !Ref x",
+    "{'py/object': a}",
+])  # fmt: skip
+def test_yaml_that_has_a_reader_call_something_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert len(list(carried(tmp_path, ["a.yaml"]))) == 1
+
+
+def test_yaml_that_says_no_more_than_it_is_told_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("names: {0: cat, 1: dog}\nnote: Hello, world! That is it.\npath: a/b\n")
+    (tmp_path / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0'/></svg>")
+    assert not list(carried(tmp_path, ["a.yml", "a.svg"]))
+
+
+@pytest.mark.parametrize("path", [
+    ".vscode/tasks.json", ".github/workflows/a.yml", ".envrc", ".dvc/config", "Makefile", "sub/package.json",
+    "dvc.yaml", "a.ipynb", "a.rb", "index.html", "a.svg",
+])  # fmt: skip
+def test_what_tools_and_browsers_run_is_told(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("{}<svg onload='x()'/>")
+    assert len(list(carried(tmp_path, [path]))) == 1
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.text()
+                | st.sampled_from(
+                    ("auto_map", "type", "module", "class_name", "config", "weight_map", "chat_template", "_class_name")
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_settings_of_any_shape_are_answered(value: Any) -> None:
+    for name in ("config.json", settings.INDEX, *settings.MODULES):
+        assert all(isinstance(words, str) for words in settings.named(value, name))
+    assert all(isinstance(text, str) for text in (*settings.templates(value), *settings.weights(value)))
 
 
 @pytest.mark.parametrize(
@@ -19,8 +149,20 @@ def test_what_a_filter_fetches_by_a_plain_name_is_not_told(tmp_path: Path, attri
     assert bool(list(carried(tmp_path, ["chat_template.jinja"]))) is told
 
 
+@pytest.mark.parametrize(
+    "text", ["{{ '{0.__class__}'.format(a) }}", "{{ '{0[_x]}'.format(a) }}", "{{ 'a__class__b' }}"]
+)
+def test_a_text_that_is_formatted_hides_no_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "chat_template.jinja").write_text(text)
+    assert list(carried(tmp_path, ["chat_template.jinja"]))
+
+
 def test_templates_that_take_too_long_to_look_at_are_told_without_a_look(tmp_path: Path) -> None:
-    (tmp_path / "chat_template.jinja").write_text("{{ a }}" * 100_000)
+    names = [f"{number}.jinja" for number in range(40)]
+    for name in names:
+        (tmp_path / name).write_text("{{ a }}" * 5_000)
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": ["' + '","'.join(["{{ a }}"] * 100_000) + '"]}')
-    found = list(carried(tmp_path, ["chat_template.jinja", "tokenizer_config.json"]))
-    assert len(found) == 2 and all("more than" in one.words for one in found)
+    found = {one.path: one.words for one in carried(tmp_path, ["tokenizer_config.json", *names])}
+    assert (
+        "tokenizer_config.json" in found and len(found) > 20 and all("more than" in words for words in found.values())
+    )

@@ -173,6 +173,50 @@ def test_every_format_in_the_table_is_made_in_these_tests(tmp_path: Path) -> Non
     assert {name for name, *_ in FORMATS} <= made | elsewhere
 
 
+class _Pickled(pa.ExtensionType):  # type: ignore[misc]
+    """A type that pyarrow before 14.0.1 made by unpickling what it says of itself."""
+
+    def __init__(self) -> None:
+        super().__init__(pa.int64(), "arrow.py_extension_type")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return EVIL
+
+
+@pytest.mark.parametrize("before", range(3))
+def test_a_table_of_a_type_that_is_unpickled_is_not_known(tmp_path: Path, before: int) -> None:
+    column = pa.ExtensionArray.from_storage(_Pickled(), pa.array([1, 2]))
+    table = pa.table({"a": column}).replace_schema_metadata({"x": "x" * before})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as sink:
+        sink.write_table(table)
+    assert {identify(tmp_path / name).trust for name in ("a.parquet", "a.arrow")} == {Safety.UNKNOWN}
+
+
+def test_a_key_twice_and_what_a_vendor_compiled_are_not_known(tmp_path: Path) -> None:
+    def text(value: bytes) -> bytes:
+        return len(value).to_bytes(8, "little") + value
+
+    def field(number: int, data: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    pair = text(b"tokenizer.chat_template") + (8).to_bytes(4, "little") + text(b"{{ a }}")
+    start = b"GGUF" + (3).to_bytes(4, "little") + bytes(8)
+    graph = field(2, b"graph") + field(1, field(4, b"EPContext"))
+    (tmp_path / "once.gguf").write_bytes(start + (1).to_bytes(8, "little") + pair)
+    (tmp_path / "twice.gguf").write_bytes(start + (2).to_bytes(8, "little") + pair * 2)
+    (tmp_path / "compiled.onnx").write_bytes(b"\x08\x08" + field(7, graph))
+    found = {name: identify(tmp_path / name).trust for name in ("once.gguf", "twice.gguf", "compiled.onnx")}
+    assert found.pop("once.gguf") is Safety.KNOWN and set(found.values()) == {Safety.UNKNOWN}
+
+
+@pytest.mark.parametrize("size", [200_000, 4 << 20, 64 << 20])
+def test_what_only_begins_and_ends_as_text_is_of_no_known_format(tmp_path: Path, size: int) -> None:
+    with (tmp_path / "a.dat").open("wb") as stream:
+        stream.write(b"a" * 70_000 + bytes(size - 140_000) + b"a" * 70_000)
+    assert identify(tmp_path / "a.dat").trust is Safety.UNKNOWN
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.model", "tokenizer.json", "vocab.txt", "picture.png"])
 def test_a_pointer_of_git_lfs_is_told_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")

@@ -19,7 +19,7 @@ from registry.errors import InputError
 from registry.manifest import Manifest
 from registry.project import dvc_lock, locked_stages
 from registry.provenance import claims, lineage, slsa
-from registry.provenance.stage_lineage import ENDS, LISTED
+from registry.provenance.stage_lineage import ENDS, LISTED, Line
 from registry.records import layout, listing
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import Measured, Run, StageRun, Stages, TrackedBy, directory_digest, listing_text
@@ -323,6 +323,30 @@ def test_a_directory_too_large_for_its_record_is_held_to_its_listing(large: Sign
     assert large.otherwise().keys() == {"stage train"}
     assert large.otherwise()["stage train"][0] == "UNKNOWN"
     assert "too many to be listed" in large.otherwise()["stage train"][1]
+
+
+def test_a_file_that_is_the_text_of_a_listing_has_nothing_inside(large: Signed) -> None:
+    """A stage that wrote down what others made did not make it."""
+    (digest,) = {path.split("/")[2] for path in large.digests if path.startswith(layout.LISTINGS)}
+    line = Line(large.root, large.statements, large.digests)
+    text, whole = Measured(path="text", sha256=digest), Measured(path="whole", sha256=digest, files={})
+    assert line.listings.digests(text) == {digest} and len(line.listings.digests(whole)) > 3
+
+
+def test_the_tokenizer_that_a_loader_takes_is_the_one_that_made_the_tokens(signed: Signed) -> None:
+    good = (signed.root / "tokenizer.json").read_bytes()
+    (signed.root / "tokenizer.json").write_bytes(good.replace(b"BPE", b"BPA"))
+    for place in ("kept/tokenizer.json", "vocab.json", "notes.txt"):
+        (signed.root / place).parent.mkdir(exist_ok=True)
+        (signed.root / place).write_bytes(good)
+        signed.tell()
+        assert signed.otherwise()["checkpoints <- tokens"][0] == "FAIL"
+    (signed.root / "tokenizer.json").unlink()
+    (signed.root / "vocab.json").unlink()
+    (signed.root / "kept/tokenizer.json").unlink()
+    assert signed.otherwise()["checkpoints <- tokens"][0] == "UNKNOWN"
+    (signed.root / "vocab.json").write_bytes(good)
+    assert "checkpoints <- tokens" not in signed.otherwise()
 
 
 def test_listings_are_not_read_without_end(large: Signed, monkeypatch: pytest.MonkeyPatch) -> None:

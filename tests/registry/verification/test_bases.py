@@ -138,6 +138,20 @@ def test_weights_that_no_stage_made_of_the_base_fail(
     assert link.verdict is Verdict.FAIL and "no dependency leads" in link.reason
 
 
+@pytest.mark.parametrize("named", [{}, {"revision": None}, {"base_model_name_or_path": "org/other"}])
+def test_an_adapter_that_has_loaders_take_another_base_is_unknown(
+    world: SimpleNamespace, tmp_path: Path, named: dict[str, str | None]
+) -> None:
+    base = taken(world, tmp_path / "project", world.trusted)
+    adapter = {"base_model_name_or_path": base.repo, "revision": base.commit, "peft_type": "LORA"} | named
+    extra = {layout.BASE: base.to_bytes(), "adapter_config.json": json.dumps(adapter).encode()}
+    synthetic_release.write(tmp_path / "adapter", repo="org/tuned", seed=1, extra=extra)
+    api.sign(tmp_path / "adapter", world.ours)
+    report = api.verify(tmp_path / "adapter", world.policy, bases=True)
+    (link,) = [check for check in report.checks if check.subject == "weights <- base"]
+    assert link.verdict is (Verdict.UNKNOWN if named else Verdict.PASS), link.reason
+
+
 def test_what_the_policy_does_not_pass_never_appears(world: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(FailedReport):
         taken(world, tmp_path / "project", world.policy)

@@ -11,6 +11,7 @@ import pytest
 
 from registry.attest.localkey import KeySigner
 from registry.attest.predicates import Status
+from registry.attest.statement import Statement, Subject
 from registry.digest import sha256_bytes
 from registry.errors import InputError, Unavailable
 from registry.hub.client import HubClient
@@ -22,10 +23,11 @@ from registry.verification.evidence import gather
 from registry.verification.memory import Memory
 from registry.verification.request import Request
 from registry.verification.steps import verify
-from tests.authority import SIGNER, Authority
+from tests.authority import SIGNER, Authority, StandingClock, root_pem
 from tests.registry.attest.conftest import write_key
 from tests.registry.verification.conftest import MAINTAINER
 from tests.registry.verification.words import Sign, answers, named, reasons, statement_of
+from tests.sigstore_instance.tsa import TimestampAuthority
 
 NOW = datetime.now(UTC)
 
@@ -147,6 +149,48 @@ def test_a_yank_whose_certificate_has_ended_since_is_judged_by_its_day(
         later = ends + timedelta(days=1)
         report = verify(release, DirectoryReference(release), "", trusting, gathered=gathered, now=later)
         assert set(answers(report, 7).values()) == {verdict}
+
+
+def test_an_old_word_that_is_stamped_again_is_as_old_as_it_was(
+    release: Path, private_key: Path, tmp_path: Path, ask: Callable[..., Report]
+) -> None:
+    """Anybody who has the bundle can have its signature stamped today: that shows that it is no younger."""
+    authority = TimestampAuthority(tmp_path)
+    old, new = NOW - timedelta(days=90), NOW - timedelta(minutes=1)
+    subject = statement_of(release).subjects[0]
+    for stated, verdict in ((old, Verdict.UNKNOWN), (new, Verdict.PASS)):
+        said = Status(standing="active", reason="x", stated_at=stamp(stated)).about([subject])
+        key = KeySigner(private_key, StandingClock(authority, new))
+        rule = {"kind": "key", "pem": key.public_key.pem, "timestampAuthorities": root_pem(authority)}
+        report = ask(Evidence("word", key.sign(said)), signers=[named(MAINTAINER), rule], status={"maxAgeDays": 30})
+        assert set(answers(report, 7).values()) == {verdict}, reasons(report, 7)
+
+
+@pytest.mark.parametrize("also", [[], [Subject("other/model@v1.0.0", "1" * 64)]])
+@pytest.mark.parametrize("name", [None, "renamed/model@v1.0.0"])
+def test_a_yank_counts_whatever_else_and_by_whatever_name_it_takes_back(
+    branch: Branch, standing: Callable[..., Verdict], name: str | None, also: list[Subject]
+) -> None:
+    subjects, first = [Subject(name or branch.subject.name, branch.subject.sha256), *also], branch.say()
+    for word, verdict in (("yanked", Verdict.FAIL), ("active", Verdict.PASS)):
+        said = Status(standing=word, reason="x", stated_at=stamp(NOW)).about(subjects)  # type: ignore[arg-type]
+        assert standing(first, Evidence("word", branch.key.sign(said))) is verdict
+
+
+def test_a_word_of_another_version_by_who_may_speak_is_unknown(
+    branch: Branch, standing: Callable[..., Verdict], tmp_path: Path
+) -> None:
+    said = Status(standing="yanked", reason="x", stated_at=stamp(NOW)).about([branch.subject])
+    first = branch.say()
+    for kind, predicate in (
+        (said.predicate_type, {**said.predicate, "new": 1}),
+        (said.predicate_type, {**said.predicate, "standing": "revoked"}),
+        (said.predicate_type.replace("/v1", "/v2"), dict(said.predicate)),
+    ):
+        statement = Statement((branch.subject,), kind, predicate)
+        assert standing(first, Evidence("new", branch.key.sign(statement))) is Verdict.UNKNOWN
+        stranger = KeySigner(write_key(tmp_path / "stranger.pem"))
+        assert standing(first, Evidence("new", stranger.sign(statement))) is Verdict.PASS
 
 
 @pytest.mark.parametrize("kind", ["yanked", "active"])

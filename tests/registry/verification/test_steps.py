@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from registry.attest import predicates
 from registry.attest.verifier import Verifier
 from registry.digest import Digests, Progress
-from registry.hub.reference import DirectoryReference
+from registry.hub.reference import DirectoryReference, HubReference
 from registry.report import Report, Step, Verdict
+from registry.verification.case import mistaken
 from registry.verification.steps import verify
 from registry.verification.tree import Tree, Wanted
+from tests.registry.verification.words import statement_of
 
 
 def report(folder: Path, verifier: Verifier) -> Report:
@@ -18,6 +23,21 @@ def report(folder: Path, verifier: Verifier) -> Report:
 
 def verdicts(found: Report) -> dict[Step, set[Verdict]]:
     return {step: {check.verdict for check in found.checks if check.step == step} for step in Step}
+
+
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [
+        ("v1.0.0", False), ("main", False), ("a" * 40, False), ("release-1.0.0", False), ("releases/1.0", False),
+        ("release-2.0.0", True), ("model/v2.0.0", True), ("v-2.0.0", True), ("1.0.0-to-2.0.0", True),
+        ("v1.0.0-rc.1", True),
+    ],
+)  # fmt: skip
+def test_a_revision_with_the_number_of_another_version_is_another_release(
+    release: Path, revision: str, told: bool
+) -> None:
+    signed = predicates.Release.of(statement_of(release))
+    assert (mistaken(HubReference(signed.name, revision), signed) is not None) is told
 
 
 class Failing(Tree):
