@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,26 +121,29 @@ class _Coming:
     def _chunks(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes as they come. Raises Problem 503 where they end early, or what came before was wrong."""
         begun, seen = 1, None
-        while start < end:
-            held, kept = _is_held(self.place), self._is_kept()  # in this order: what is let go of is kept already
-            place = self.files.root / BLOBS / shard(self.sha256) if kept else self.place
-            with suppress(FileNotFoundError), place.open("rb") as stream:
-                file = os.fstat(stream.fileno()).st_ino
-                if seen not in (None, file):
-                    raise self._lost()  # another attempt, for that one was wrong
-                stream.seek(start)
-                chunk = stream.read(max(0, min(CHUNK, end - start, self.size - (not kept) - start)))
-                if chunk:
-                    start, seen = start + len(chunk), file
-                    yield chunk
-                    continue
-            if held:
-                yield b""
-            elif not kept and begun < ATTEMPTS:
-                self._begin()
-                begun += 1
-            else:
-                raise self._lost()
+        with ExitStack() as stack:
+            while start < end:
+                held, kept = _is_held(self.place), self._is_kept()  # in this order: what is let go of is kept already
+                place = self.files.root / BLOBS / shard(self.sha256) if kept else self.place
+                with suppress(FileNotFoundError), place.open("rb") as stream:
+                    file = os.fstat(stream.fileno()).st_ino
+                    if seen not in (None, file):
+                        raise self._lost()  # another attempt, for that one was wrong
+                    stream.seek(start)
+                    chunk = stream.read(max(0, min(CHUNK, end - start, self.size - (not kept) - start)))
+                    if chunk:
+                        if seen is None:  # held open, so that no other attempt gets its number
+                            stack.callback(os.close, os.dup(stream.fileno()))
+                        start, seen = start + len(chunk), file
+                        yield chunk
+                        continue
+                if held:
+                    yield b""
+                elif not kept and begun < ATTEMPTS:
+                    self._begin()
+                    begun += 1
+                else:
+                    raise self._lost()
 
     def _begin(self) -> bool:
         """Have it fetched; False where somebody is at it. Raises Problem 503 for too many, 403 for too large a file."""
