@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,7 @@ from registry.server import format as folder_format
 from registry.server.check import answering
 from registry.server.locks import locked
 from registry.server.store.blobs import shard
-from registry.server.store.holdings import folders
-from registry.server.store.ledger import Ledger
+from registry.server.store.holdings import folders, is_there, large_files
 from registry.server.store.places import BLOBS, BLOBS_URL, BOOKED, COLLECT_LOCK, REPOSITORIES
 from registry.server.store.repository import LOCK
 from registry.server.store.stores import blob_store
@@ -65,8 +65,8 @@ def back_up(root: Path, target: Path) -> BackedUp:
 
 def _repositories(source: Path, target: Path) -> list[Path]:
     """Copy every repository and every tombstone; the folders of the copies. What was deleted since goes there, too."""
-    copied = []
-    for folder in folders(source):
+    copied = dict[Path, Path]()
+    for folder in _each_until_none_moves(source, copied):
         place = target / folder.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as beside:
@@ -78,18 +78,32 @@ def _repositories(source: Path, target: Path) -> list[Path]:
             if place.exists():
                 place.rename(Path(beside) / "old")
             new.rename(place)
-        copied.append(place)
+        copied[folder] = place
     for stone in source.glob("*/*/*.tombstone"):
         _copy(stone, target / stone.relative_to(source))
-    for gone in set(folders(target)) - set(copied):
+    for gone in set(folders(target)) - set(copied.values()):
         shutil.rmtree(gone)
-    return copied
+    return list(copied.values())
+
+
+def _each_until_none_moves(source: Path, copied: dict[Path, Path]) -> Iterator[Path]:
+    """The folder of each repository until all that are there are `copied`, and no other: some get other names."""
+    known = set[Path]()
+    while True:
+        new = [folder for folder in folders(source) if folder not in known]
+        gone = [folder for folder in copied if not is_there(folder)]
+        if not new and not gone:
+            return
+        for folder in gone:
+            del copied[folder]
+        known = {folder for folder in known if is_there(folder)} | set(new)
+        yield from new
 
 
 def _blobs(root: Path, target: Path, copied: list[Path]) -> list[int]:
     """Copy the large files that are not there; the bytes of each. What is lost, `--check` of the copy names."""
     store, sizes = blob_store(root), []
-    for sha256, size in {name: size for folder in copied for name, size in Ledger(folder).blobs().items()}.items():
+    for sha256, size in {name: size for folder in copied for name, size in large_files(folder).items()}.items():
         place = target / BLOBS / shard(sha256)
         if store.size(sha256) != size or (place.exists() and place.stat().st_size == size):
             continue

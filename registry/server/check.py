@@ -17,8 +17,7 @@ from registry.server.problems import Problem
 from registry.server.store import git
 from registry.server.store.blobs import Blob, BlobStore
 from registry.server.store.held import HeldMemory, stamp_of
-from registry.server.store.holdings import folders
-from registry.server.store.ledger import Ledger
+from registry.server.store.holdings import folders_while, is_there, large_files
 from registry.server.store.places import BLOBS, REPOSITORIES
 from registry.server.store.stores import blob_store
 
@@ -62,11 +61,13 @@ def answering() -> Iterator[None]:
 
 def _examined(root: Path, store: BlobStore, progress: Progress, held: HeldMemory) -> Examined:
     faults: list[str] = []
-    there = folders(root / REPOSITORIES)
-    used = set[str]()
-    for folder in there:
-        faults += _check_repository(root, folder, store, held)
-        used |= Ledger(folder).blobs().keys()
+    there, used = 0, set[str]()
+    for folder in folders_while(root / REPOSITORIES):
+        found = _check_repository(root, folder, store, held)
+        used |= large_files(folder).keys()
+        if is_there(folder):  # else it was deleted, or got another name
+            faults += found
+            there += 1
     size, unused, count = 0, [], 0
     for blob in store.all():
         count += 1
@@ -75,7 +76,7 @@ def _examined(root: Path, store: BlobStore, progress: Progress, held: HeldMemory
         progress(blob.size)
         if blob.sha256 not in used:
             unused.append(blob.sha256)
-    return Examined(len(there), count, size, tuple(faults), tuple(unused))
+    return Examined(there, count, size, tuple(faults), tuple(unused))
 
 
 def _check_blob(blob: Blob, store: BlobStore, held: HeldMemory) -> list[str]:
@@ -103,7 +104,7 @@ def _check_repository(root: Path, folder: Path, store: BlobStore, held: HeldMemo
             held.add(where, stamp)
         except git.GitFailed as problem:
             faults.append(f"{where}: {problem.words[:500]}")
-    for oid, size in Ledger(folder).blobs().items():
+    for oid, size in large_files(folder).items():
         if store.size(oid) != size:
             faults.append(f"{where}: the large file sha256:{oid} of {size} bytes is not in the store")
     return faults

@@ -1,6 +1,7 @@
 """Room that comes back: what no ref of any repository leads to is taken away. Safe while the server runs.
 
     closed pull requests -> their refs -> commits and large files that no ref leads to -> rows of the ledger -> blobs
+    -> maps of Xet uploads
 
 Laws: what is younger than a grace stays, for its commit may be on the way; a blob goes only when no ledger names it,
 and while nobody enters one.
@@ -10,22 +11,24 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.server.access.tokens import TokenStore
 from registry.server.check import answering
 from registry.server.locks import locked
 from registry.server.problems import Problem
 from registry.server.store import git, reachable
 from registry.server.store.blobs import BlobStore
-from registry.server.store.holdings import folders
+from registry.server.store.holdings import folders, folders_while, is_there, large_files
 from registry.server.store.ledger import Ledger
-from registry.server.store.places import BOOKED, COLLECT_LOCK, REPOSITORIES, UPLOADS
-from registry.server.store.pulls import FOLDER
+from registry.server.store.places import BOOKED, COLLECT_LOCK, REPOSITORIES, REQUESTS, UPLOADS, XORB_MAPS
 from registry.server.store.repository import LOCK, sweep
 from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
+from registry.server.store.xorbs import files_of
 
 YOUNG_SECONDS = 24 * 3600
 """What nothing refers to is left alone for this long."""
@@ -47,45 +50,65 @@ def collect(root: Path, younger: float = YOUNG_SECONDS) -> Collected:
     freed, faults = 0, []
     with answering():
         store = blob_store(root)
-        for folder in folders(root / REPOSITORIES):
+        for folder in folders_while(root / REPOSITORIES):
             try:
                 freed += _tidy(folder, younger)
             except git.GitFailed as problem:
+                if not is_there(folder):
+                    continue
                 faults.append(f"{'/'.join(folder.parts[-3:])}: {problem.words[:500]}")
         if not faults:
             _let_go_of_proposals(root, younger)
-        freed += _remove(root, store, {blob.sha256: blob.size for blob in store.all()}, younger)
+        sizes = {blob.sha256: blob.size for blob in store.all()}
+        freed += _remove(root, store, sizes, younger)
+        _forget_maps(root, sizes.keys(), younger)
         Uploads(root / UPLOADS).collect(younger)
         sweep(root / REPOSITORIES)
     return Collected(freed, tuple(faults))
 
 
 def _remove(root: Path, store: BlobStore, sizes: dict[str, int], younger: float) -> int:
-    """Remove the blobs that no ledger names; bytes freed."""
+    """Remove the blobs that no ledger names, from `sizes`, too; bytes freed."""
     before, freed = time.time() - younger, 0
     with locked(root / COLLECT_LOCK):  # no blob is being put, to be entered a moment later
-        used = {oid for folder in folders(root / REPOSITORIES) for oid in Ledger(folder).blobs()}
+        used = {oid for folder in folders(root / REPOSITORIES) for oid in large_files(folder)}
         for sha256 in sizes.keys() - used:
             with suppress(Problem):  # it went meanwhile
                 if store.modified(sha256) < before:
                     store.remove(sha256)
-                    freed += sizes[sha256]
+                    freed += sizes.pop(sha256)
     return freed
+
+
+def _forget_maps(root: Path, blobs: Collection[str], younger: float) -> None:
+    """Take away the maps of tokens that there are no more, and those that lead to none of `blobs`."""
+    tokens = {token.id for token in TokenStore(root).list()}
+    for folder in (root / XORB_MAPS).glob("*/"):
+        if folder.name not in tokens:
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - younger and files_of(path).isdisjoint(blobs):
+                    path.unlink()
 
 
 def _tidy(folder: Path, younger: float) -> int:
     """Let go of what no ref of a repository leads to, and pack its objects; the bytes that git freed."""
-    with locked(folder / LOCK):  # no commit is being made
+    with suppress(FileNotFoundError), locked(folder / LOCK):  # no commit is being made
+        if not is_there(folder):
+            return 0
         _end_closed(folder, younger)
         _let_go(folder, younger)
         before = _size(folder / "objects")
         git.run(folder, "gc", "--quiet", f"--prune={max(0, int(younger))}.seconds.ago")
         return max(0, before - _size(folder / "objects"))
+    return 0  # it has gone
 
 
 def _end_closed(folder: Path, younger: float) -> None:
     """Take away what pull requests held that were closed long ago."""
-    for path in (folder / FOLDER).glob("*/"):
+    for path in (folder / REQUESTS).glob("*/"):
         if path.stat().st_mtime < time.time() - younger:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -93,9 +116,13 @@ def _end_closed(folder: Path, younger: float) -> None:
 def _let_go_of_proposals(root: Path, younger: float) -> None:
     """Strike out of what is booked to who proposed it whatever no open pull request leads to."""
     found = set[str]()
-    for folder in folders(root / REPOSITORIES):
+    for folder in folders_while(root / REPOSITORIES):
         words = ("--glob=refs/pr/*", "--not", "--branches", "--tags")
-        found.update(git.run(folder, "rev-list", *words).decode().split())
+        try:
+            found.update(git.run(folder, "rev-list", *words).decode().split())
+        except git.GitFailed:
+            if is_there(folder):
+                raise
     for owner in (root / BOOKED).glob("*/"):
         with locked(owner / "lock"):
             rows = Ledger(owner).entered()

@@ -22,13 +22,14 @@ def locked(path: Path, *, shared: bool = False, seconds: float | None = None, ma
     """
     descriptor = os.open(path, os.O_CREAT * made | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        _take(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, seconds)
+        take(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, seconds)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, kind: int, seconds: float | None) -> None:
+def take(descriptor: int, kind: int, seconds: float | None) -> None:
+    """Lock what was opened, as `fcntl.flock` does, until it is closed. seconds, TimeoutError: as of `locked`."""
     if seconds is None:
         fcntl.flock(descriptor, kind)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from registry.server.access.auth import Links
 from registry.server.access.limits import ServerLimits
 from registry.server.access.rights import User
 from registry.server.names import RepoName, pull_number
+from registry.server.problems import Problem
 from registry.server.store import copies, git, pulls, putting_away
 from registry.server.store.commits import Asked
 from registry.server.store.index import RepositoryIndex, Seen, Wanted
@@ -155,19 +157,32 @@ class Hub:
         """Make a repository; False where there is one. Raises Problem 403 for a name that is not theirs to give."""
         rights.check_create(user, name)
         files = {".gitattributes": GIT_ATTRIBUTES}
-        return Repository.create(self.repositories, name, user.name, files, private=private)
+        made = Repository.create(self.repositories, name, user.name, files, private=private)
+        return self._settled(made, name, lambda repo: repo.delete(self.repositories, user.name))
 
     def move(self, repo: Repository, user: User, new: RepoName) -> bool:
         """Give a repository another name; False where it is taken. Raises Problem 403 as `create`, or for a quota."""
         rights.check_move(user, repo, new)
         size = 0 if new.owner == repo.name.owner else sum(repo.contents.read().values())
-        with self.large.quota.spending(new.owner, size):
-            return repo.move(self.repositories, new, user.name)
+        with self.large.unchanging(), self.large.quota.spending(new.owner, size):
+            moved = repo.move(self.repositories, new, user.name)
+        return self._settled(moved, new, lambda there: there.move(self.repositories, repo.name, user.name))
 
     def duplicate(self, repo: Repository, user: User, new: RepoName, *, private: bool) -> bool:
         """Make `new` as `repo` is; False where there is one. Raises Problem 403 as `create`, and beyond the quota."""
         rights.check_create(user, new)
-        return copies.duplicate(self.repositories, repo, new, self.large.quota, private=private)
+        made = copies.duplicate(self.repositories, repo, new, self.large.quota, private=private)
+        return self._settled(made, new, lambda copy: copy.delete(self.repositories, user.name))
+
+    def _settled(self, named: bool, name: RepoName, undo: Callable[[Repository], object]) -> bool:
+        """Whether a repository got that name. It is undone where its organisation was removed meanwhile: Problem 403.
+
+        Who removes one looks for its repositories while nobody changes who there is; so one of the two sees the other.
+        """
+        if named and self.accounts.people.settled().removed(name.owner):
+            undo(Repository.open(self.repositories, name))
+            raise Problem(403, f"{name.owner} was removed, and its name is not given again")
+        return named
 
     def commit(self, repo: Repository, user: User, revision: str, asked: Asked, *, proposed: bool) -> NewCommit:
         """Make the commit that is asked for: upon a branch, upon `refs/pr/N`, or as a new pull request to a branch.
@@ -212,7 +227,8 @@ class Hub:
 
     def reopen(self, repo: Repository, number: int) -> Pull:
         """Open a closed pull request again. Raises as `putting_away.reopen`."""
-        return putting_away.reopen(repo, number)
+        with self.large.unchanging():
+            return putting_away.reopen(repo, number)
 
 
 def _made(repo: Repository, user: User, revision: str, asked: Asked, proposed: bool) -> NewCommit:

@@ -39,7 +39,13 @@ class Accounts:
 
     def holder(self, secret: str) -> User | None:
         """Who asks with that token; None where it is not known, or its user is removed. Raises InputError."""
-        token = self.tokens.find(secret)
+        return self._holder(self.tokens.find(secret))
+
+    def named(self, token_id: str) -> User | None:
+        """Who asks with the token of that id, as `holder`."""
+        return self._holder(self.tokens.named(token_id))
+
+    def _holder(self, token: Token | None) -> User | None:
         if token is None:
             return None
         if token.workflow is not None:  # a repository's own: no person stands behind it
@@ -85,12 +91,14 @@ class Accounts:
 
         Raises Refused while it has repositories, InputError where there is none.
         """
-        owned = [path for kind in KINDS for path in (self.root / REPOSITORIES / kind / name).glob("*.git")]
-        if self.people.read().organisation(name) is not None and owned:
-            raise Refused(
-                f"{name} has {len(owned)} repositories", mend="move them to another owner, or delete them first"
-            )
-        self.people.remove_organisation(name, by=by)
+
+        def check() -> None:
+            owned = [path for kind in KINDS for path in (self.root / REPOSITORIES / kind / name).glob("*.git")]
+            if owned:
+                words = f"{name} has {len(owned)} repositories"
+                raise Refused(words, mend="move them to another owner, or delete them first")
+
+        self.people.remove_organisation(name, check=check, by=by)
         self._end(name, by)
 
     def _end(self, namespace: str, by: str) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from registry.errors import Refused
 from registry.files import write_atomic
 from registry.records.record import Record
 from registry.server.locks import locked
 
-MAX_BYTES = 8 << 20
+MAX_BYTES = 32 << 20
 MODE = 0o600
 """Nobody else on the machine reads what is kept so."""
 
@@ -39,12 +40,22 @@ class KeptRecord(Generic[Kind]):
             self._seen = now
         return self._last
 
+    def settled(self) -> Kind:
+        """What it says once whoever is changing it has done so. Raises as `read`."""
+        with locked(self._path.with_suffix(".lock"), shared=True):
+            return self.read()
+
     def change(self, work: Callable[[Kind], Kind]) -> Kind:
-        """Put `work(what it says)` in its place, while nobody else changes it. What it says from now on."""
+        """Put `work(what it says)` in its place, while nobody else changes it. What it says from now on.
+
+        Raises Refused where it would say more than is read: nobody would be known any more.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with locked(self._path.with_suffix(".lock")):
             before = self.read()
             after = work(before)
             if after != before or not self._path.exists():
-                write_atomic(self._path, after.to_bytes(), MODE)
+                if len(data := after.to_bytes()) > MAX_BYTES:
+                    raise Refused(f"{self._path.name} would have more than {MAX_BYTES} bytes", mend="remove old rows")
+                write_atomic(self._path, data, MODE)
         return after

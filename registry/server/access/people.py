@@ -13,7 +13,7 @@ given again. An organisation that has an owner keeps one, until it is removed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -108,6 +108,10 @@ class People(Record):
         """The organisation of that name; None for none, and for one that was removed."""
         return next((each for each in self.organisations if each.name == name and each.removed is None), None)
 
+    def removed(self, name: str) -> bool:
+        """Whether that was an organisation, which is none any more."""
+        return any(each.name == name and each.removed is not None for each in self.organisations)
+
     def roles(self, name: str) -> dict[str, NamespaceRole]:
         """{organisation: what the user of that name may do in it}."""
         return {each.name: each.members[name] for each in self.organisations if name in each.members}
@@ -157,6 +161,10 @@ class PeopleStore:
     def read(self) -> People:
         """Everybody, as of now. Raises InputError for a file that says anything else."""
         return self._kept.read()
+
+    def settled(self) -> People:
+        """Everybody, once an organisation that is just being removed is so."""
+        return self._kept.settled()
 
     def user(self, name: str) -> UserAccount:
         """The user of that name. Raises InputError for nobody."""
@@ -232,13 +240,17 @@ class PeopleStore:
         self._note("organisation created", by, name, **({} if owner is None else {"owner": owner}))
         return made
 
-    def remove_organisation(self, name: str, *, by: str = OPERATOR) -> None:
-        """Let an organisation be none any more: nobody is a member. Raises InputError where there is none."""
+    def remove_organisation(self, name: str, *, check: Callable[[], None] = lambda: None, by: str = OPERATOR) -> None:
+        """Let an organisation be none any more: nobody is a member. Raises InputError where there is none.
+
+        check: raises where it cannot be; nobody changes who there is meanwhile.
+        """
 
         def work(people: People) -> People:
             found = people.organisation(name)
             if found is None:
                 raise _no_organisation(name)
+            check()
             gone = found.model_copy(update={"members": {}, "removed": int(time.time())})
             others = tuple(each for each in people.organisations if each is not found)
             return people.model_copy(update={"organisations": (*others, gone)})

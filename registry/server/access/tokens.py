@@ -29,7 +29,9 @@ from registry.server.access.kept import KeptRecord
 FILE = "tokens.json"
 MIN_LENGTH = 8
 MAX_OF_ONE = 100
-"""Tokens of one user that hold at once."""
+"""Tokens of one user that hold at once; those of one workflow, too."""
+MAX_PLACES = 200
+"""Namespaces and repositories that the tokens of one user name together."""
 PREFIX = "hf_"
 """Some clients refuse tokens that begin in another way; those that this server made before are still known."""
 
@@ -109,15 +111,23 @@ class TokenStore:
         self._kept = KeptRecord(root / FILE, KeptTokens())
         self._log = AuditLog(root)
         self._indexed: KeptTokens | None = None
-        self._by_digest: dict[str, Token] = {}
+        self._by_key: dict[str, Token] = {}
 
     def find(self, secret: str) -> Token | None:
         """That token; None for one that is not known, revoked, or expired. Raises InputError as `list`."""
+        return self._holding(_digest(secret))
+
+    def named(self, token_id: str) -> Token | None:
+        """The token of that id, as `find`."""
+        return self._holding(token_id)
+
+    def _holding(self, key: str) -> Token | None:
+        """The token of that digest, or id, should it hold."""
         known = self._kept.read()
         if known is not self._indexed:
-            self._by_digest = {token.sha256: token for token in known.tokens}
+            self._by_key = {key: token for token in known.tokens for key in (token.sha256, token.id)}
             self._indexed = known
-        found = self._by_digest.get(_digest(secret))
+        found = self._by_key.get(key)
         return None if found is None or found.expired(time.time()) else found
 
     def list(self, name: str | None = None) -> tuple[Token, ...]:
@@ -161,9 +171,12 @@ class TokenStore:
 
         def work(known: KeptTokens) -> KeptTokens:
             others = tuple(each for each in known.tokens if each.sha256 != made.sha256 and not each.expired(now))
-            own = [each for each in others if each.name == name and each.workflow is None]
-            if workflow is None and len(own) >= MAX_OF_ONE:
-                raise InputError(f"{name} has {MAX_OF_ONE} tokens", mend="revoke those that are not needed")
+            own = [each for each in others if (each.name, each.workflow) == (name, workflow)]
+            if len(own) >= MAX_OF_ONE:
+                raise InputError(f"{workflow or name} has {MAX_OF_ONE} tokens", mend="revoke those that are not needed")
+            if workflow is None and sum(len(each.only or ()) for each in (*own, made)) > MAX_PLACES:
+                words = f"the tokens of {name} would be for more than {MAX_PLACES} places"
+                raise InputError(words, mend="make them for namespaces, or revoke those that are not needed")
             return KeptTokens(tokens=(*others, made))
 
         self._kept.change(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
@@ -47,8 +48,10 @@ from registry.server.routes.asking import hub
 from registry.server.routes.middleware import Limited, Observed, Strict
 from registry.server.routes.mirroring import Mirrored
 from registry.server.state import Hub
-from registry.server.store import holdings
+from registry.server.store import git, holdings
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where the disk has no more room, or this user's part of it."""
 Pages = Callable[[Hub], Iterable[Route]]
 """What people look at, of a server."""
 
@@ -116,6 +119,7 @@ def create_app(
             HTTPException: _http,
             ClientDisconnect: _gone,
             OSError: _system,
+            git.GitFailed: _git,
         },
     )
     app.router.redirect_slashes = False
@@ -278,9 +282,16 @@ async def _http(request: Request, problem: Any) -> Response:
 
 async def _system(request: Request, problem: Any) -> Response:
     """507 for a full disk, which a client may try again later; any other fault of the system is one of the server."""
-    if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if problem.errno not in FULL:
         raise problem
     return declined(Problem(507, "the server's disk is full", headers={"Retry-After": "60"}))
+
+
+async def _git(request: Request, problem: Any) -> Response:
+    """The same, where it was git that met it."""
+    if any(os.strerror(number) in problem.words for number in FULL):
+        return await _system(request, OSError(errno.ENOSPC, problem.words))
+    raise problem
 
 
 async def _gone(request: Request, problem: Any) -> Response:

@@ -102,10 +102,26 @@ def own(repo: Repository) -> Repository:
     return repo
 
 
-def claimed(request: Request, claims: Mapping[str, str]) -> Repository:
-    """The repository that a link was signed for. Raises Problem 404 where it has gone since."""
-    name = RepoName(*claims["repo"].split("/"))
-    return Repository.open(hub(request).shelves(name), name)
+def claimed(request: Request, claims: Mapping[str, str], *, writes: bool = False) -> Repository:
+    """The repository that a link was signed for, while whoever it was given to may read it, or write it, by themselves.
+
+    Raises Problem 401, 403 and 404 where they may no more, or it has gone since.
+    """
+    token = claims.get("token", "")
+    holder = hub(request).accounts.named(token) if token else None
+    if token and holder is None:
+        raise Problem(403, "this link is not valid, or no longer")
+    found = hub(request).readable(RepoName(*claims["repo"].split("/")), holder)
+    if writes and (holder is None or not rights.may_write(holder, found)):
+        raise Problem(403, f"whoever was given this link may not write to {found.name.owner} any more")
+    rights.check_open(holder, found)
+    return found
+
+
+def token_id(request: Request) -> str:
+    """Which token the request was sent with, for a link that is given out; empty for none."""
+    asks = user(request)
+    return asks.token if asks is not None else ""
 
 
 async def note(request: Request, event: str, about: object, **facts: object) -> None:

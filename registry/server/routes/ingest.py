@@ -22,7 +22,7 @@ async def xorb(request: Request) -> JSONResponse:
     claims, name = claims_of(request, SEND), check_hash(request.path_params["hash"])
     large = hub(request).large
     sent = Xorbs(large, claims["token"], claims["mark"])
-    await run_in_threadpool(sent.check_room, claimed(request, claims).name.owner)
+    await run_in_threadpool(sent.check_room, claimed(request, claims, writes=True).name.owner)
     with large.uploads.one(xet.MAX_XORB, claims["mark"]) as upload:
         await receiving.spool(request, upload)
         new = await run_in_threadpool(sent.keep, upload, name)
@@ -33,9 +33,9 @@ async def xorb(request: Request) -> JSONResponse:
 async def shard(request: Request) -> JSONResponse:
     """POST /xet/v1/shards: which chunks make which files. They are put together, and must have their SHA-256."""
     claims = claims_of(request, SEND)
+    repo = claimed(request, claims, writes=True)
     body = await receiving.read_bytes(request, xet.MAX_SHARD)
     sent = Xorbs(hub(request).large, claims["token"], claims["mark"])
-    repo = claimed(request, claims)
     await in_turn(repo, sent.unpack, repo, body)
     return JSONResponse({"result": 1})
 

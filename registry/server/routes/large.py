@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from registry.server.problems import Problem
 from registry.server.routes import bodies, receiving, serving
-from registry.server.routes.asking import base_url, claimed, cloned, hub, writable
+from registry.server.routes.asking import base_url, claimed, cloned, hub, token_id, writable
 from registry.server.routes.declared import BYTES, takes
 from registry.server.routes.turns import in_turn
 from registry.server.store.repository import Repository
@@ -22,7 +22,7 @@ from registry.server.store.uploads import mark_of, new_id, parts
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 _LINK = {
     name: {"type": "string"}
-    for name in ("action", "repo", "expires", "signature", "oid", "size", "id", "number", "mark")
+    for name in ("action", "repo", "expires", "signature", "oid", "size", "id", "number", "mark", "token", "whole")
 }
 """The query of a signed link; of no use to anybody who has not got one."""
 
@@ -52,10 +52,10 @@ async def put(request: Request) -> Response:
     """PUT /lfs/object?…: a whole object, by a signed link. 422 unless it is what was announced."""
     claims = hub(request).links.claims(request.query_params, "put")
     oid, size, large = claims["oid"], int(claims["size"]), hub(request).large
+    repo = claimed(request, claims, writes=True)
     with large.uploads.one(size, claims["mark"]) as upload:
         await receiving.spool(request, upload)
         await run_in_threadpool(upload.finish, oid, size)
-        repo = claimed(request, claims)
         await in_turn(repo, large.keep, repo, upload.path, oid, size)
     return Response(headers={"ETag": f'"{oid}"'})
 
@@ -65,7 +65,11 @@ async def put_part(request: Request) -> Response:
     """PUT /lfs/part?…: one part of an object, by a signed link."""
     claims = hub(request).links.claims(request.query_params, "part")
     number, offset, size = (int(claims[key]) for key in ("number", "offset", "size"))
-    with hub(request).large.uploads.part(claims["id"], number, offset, size) as upload:
+    repo, large = claimed(request, claims, writes=True), hub(request).large
+    if large.quota.limit is not None:
+        coming = await run_in_threadpool(large.uploads.coming, claims["id"])
+        await run_in_threadpool(large.quota.check, repo.name.owner, int(claims["whole"]), coming=coming)
+    with large.uploads.part(claims["id"], number, offset, size) as upload:
         await receiving.spool(request, upload)
     return Response(headers={"ETag": f'"{claims["id"]}-{number}"'})
 
@@ -76,7 +80,7 @@ async def complete(request: Request) -> JSONResponse:
     claims = hub(request).links.claims(request.query_params, "complete")
     await receiving.read_bytes(request, receiving.MAX_JSON)
     upload_id, count, oid, size = claims["id"], int(claims["parts"]), claims["oid"], int(claims["size"])
-    repo = claimed(request, claims)
+    repo = claimed(request, claims, writes=True)
     await in_turn(repo, hub(request).large.join, repo, upload_id, count, oid, size)
     return JSONResponse({})
 
@@ -86,7 +90,7 @@ async def verify(request: Request) -> JSONResponse:
     """POST /lfs/verify?…: whether an upload has arrived. 404 where it has not."""
     claims = hub(request).links.claims(request.query_params, "verify")
     await receiving.read_bytes(request, receiving.MAX_JSON)
-    if claimed(request, claims).contents.blobs().get(claims["oid"]) != int(claims["size"]):
+    if claimed(request, claims, writes=True).contents.blobs().get(claims["oid"]) != int(claims["size"]):
         raise Problem(404, "the object is not here")
     return JSONResponse({})
 
@@ -122,15 +126,16 @@ def _upload(request: Request, repo: Repository, item: bodies.LargeObject, user: 
     if not multipart or item.size <= size:
         whole = {"oid": item.oid, "size": str(item.size), "mark": mark_of(user)}
         return {"href": _link(request, repo, "put", "object", **whole), "header": {}}
-    upload_id, pieces = new_id(user), parts(item.size, size)
+    upload_id, pieces = new_id(user, repo.name.owner, item.oid), parts(item.size, size)
     header = {"chunk_size": str(size)}
     for part in pieces:
-        place = {"number": str(part.number), "offset": str(part.offset), "size": str(part.size)}
+        place = {"number": str(part.number), "offset": str(part.offset), "size": str(part.size),
+                 "whole": str(item.size)}  # fmt: skip
         header[f"{part.number:05d}"] = _link(request, repo, "part", id=upload_id, **place)
     whole = {"oid": item.oid, "size": str(item.size), "parts": str(len(pieces))}
     return {"href": _link(request, repo, "complete", id=upload_id, **whole), "header": header}
 
 
 def _link(request: Request, repo: Repository, action: str, route: str | None = None, **claims: str) -> str:
-    query = hub(request).links.query(action=action, repo=f"{repo.name.kind}/{repo.name}", **claims)
-    return f"{base_url(request)}/lfs/{route or action}?{query}"
+    whose = {"repo": f"{repo.name.kind}/{repo.name}", "token": token_id(request)}
+    return f"{base_url(request)}/lfs/{route or action}?{hub(request).links.query(action=action, **whose, **claims)}"

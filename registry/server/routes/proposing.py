@@ -62,9 +62,13 @@ async def create(request: Request) -> JSONResponse:
 
 
 @takes(query={"diff": {"enum": [1]}})
-def details(request: Request) -> JSONResponse:
+async def details(request: Request) -> JSONResponse:
     """GET /api/{kind}/{repo}/discussions/{number}[?diff=1]."""
-    repo = opened(request)
+    repo = await run_in_threadpool(opened, request)
+    return await in_turn(repo, _details, request, repo)
+
+
+def _details(request: Request, repo: Repository) -> JSONResponse:
     pull = pulls.find(repo, _number(request))
     answer = _row(repo, pull) | {
         "events": [

@@ -31,7 +31,8 @@ def reconstruction(request: Request) -> JSONResponse:
     terms, fetch = [], {}
     for run in found:
         name, chunks = unpacked.name_of(sha256, run.number), {"start": run.start, "end": run.end}
-        query = hub(request).links.query(action=FETCH, repo=claims["repo"], oid=sha256, number=str(run.number))
+        whose = {key: claims[key] for key in ("repo", "token")}
+        query = hub(request).links.query(action=FETCH, **whose, oid=sha256, number=str(run.number))
         first, last = run.place
         url, place = f"{base_url(request)}/xet/v1/fetch?{query}", {"start": first, "end": last}
         terms.append({"hash": name, "unpacked_length": run.size, "range": chunks})
@@ -40,7 +41,9 @@ def reconstruction(request: Request) -> JSONResponse:
     return JSONResponse({"offset_into_first_range": offset, "terms": terms, "fetch_info": fetch})
 
 
-@takes(query={name: {"type": "string"} for name in ("action", "repo", "expires", "signature", "oid", "number")})
+@takes(
+    query={name: {"type": "string"} for name in ("action", "repo", "token", "expires", "signature", "oid", "number")}
+)
 def fetch(request: Request) -> Response:
     """GET /xet/v1/fetch?…: bytes of a xorb, by a signed link."""
     claims = hub(request).links.claims(request.query_params, FETCH)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -28,7 +27,7 @@ async def preupload(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/preupload/{revision}: which files go to the blob store, and what stands there now."""
     repo, _ = proposable(request) if _proposes(request) else writable(request)
     body = await receiving.read(request, bodies.Preupload)
-    return await run_in_threadpool(_preupload, request, repo, body)
+    return await in_turn(repo, _preupload, request, repo, body)
 
 
 def _preupload(request: Request, repo: Repository, body: bodies.Preupload) -> JSONResponse:

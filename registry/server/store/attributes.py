@@ -55,7 +55,8 @@ def merged(folder: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
         union = Path(scratch) / "attributes"
         union.write_text(_UNION)
         words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs)
-        answer = git.run(folder, *words, allowed=(0, 1), more=(f"core.attributesFile={union}",))
+        seen = (f"core.attributesFile={union}",)
+        answer = git.run(folder, *words, allowed=(0, 1), more=seen, seconds=git.SECONDS)
         tree, *clashes = answer.decode().rstrip("\0").split("\0")
         if clashes:
             return tree, clashes
@@ -103,9 +104,10 @@ def _lacking(folder: Path, index: Mapping[str, str], paths: Sequence[str]) -> li
     if not paths:
         return []
     given = "".join(f"{path}\0" for path in paths).encode()
-    answer = git.run(folder, "check-attr", "-z", "--cached", "--stdin", "filter", given=given, extra=index)
-    words = answer.decode().split("\0")[:-1]
-    return [path for path, value in zip(words[::3], words[2::3], strict=True) if value != "lfs"]
+    words = ("check-attr", "-z", "--cached", "--stdin", "filter")
+    answer = git.run(folder, *words, given=given, extra=index, seconds=git.SECONDS)
+    told = answer.decode().split("\0")[:-1]
+    return [path for path, value in zip(told[::3], told[2::3], strict=True) if value != "lfs"]
 
 
 def _tree(folder: Path, index: Mapping[str, str]) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
+
+MAX_FOLDERS = 50_000
+"""Folders that a commit changes, each of which is written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +35,41 @@ Change = Put | Delete
 def outcome(before: dict[str, None], changes: Sequence[Change]) -> dict[str, str | None]:
     """{path: blob, or None for gone} after `changes`, one after the other. Raises Problem as `commit` does."""
     outcome: dict[str, str | None] = {}
-    after = dict(before)
+    after, order = set(before), sorted(before)
     for change in changes:
         match change:
             case Put(path, oid):
                 outcome[path] = oid
-                after[path] = None
+                if path not in after:
+                    after.add(path)
+                    insort(order, path)
             case Delete(path, directory):
-                alone = not directory and path in after
-                gone = [path] if alone else [each for each in after if each.startswith(f"{path}/")]
-                if not gone:
+                start, end = (bisect_left(order, f"{path}{letter}") for letter in "/0")  # 0 comes after /
+                if not directory and path in after:
+                    start = bisect_left(order, path)
+                    end = start + 1
+                if start == end:
                     word = "folder" if directory else "file"
                     raise Problem(404, f"A {word} with this name doesn't exist: {path}", ENTRY_NOT_FOUND)
-                for each in gone:
-                    outcome[each] = None
-                    del after[each]
-    for path in after:
-        parts = path.split("/")
-        if any("/".join(parts[:depth]) in after for depth in range(1, len(parts))):
-            raise Problem(400, f"{path}: a part of this path is a file")
+                outcome |= dict.fromkeys(order[start:end])
+                after.difference_update(order[start:end])
+                del order[start:end]
+    for folder in above(after):
+        if folder in after:
+            raise Problem(400, f"{folder}: a part of this path is a file")
     return outcome
+
+
+def above(paths: Iterable[str]) -> Iterator[str]:
+    """The folders that lead to those paths, each once; the root is the empty one.
+
+    Raises Problem 413 for more than MAX_FOLDERS.
+    """
+    found = set[str]()
+    for path in paths:
+        folder = path
+        while folder and (folder := folder.rpartition("/")[0]) not in found:
+            found.add(folder)
+            if len(found) > MAX_FOLDERS:
+                raise Problem(413, f"more than {MAX_FOLDERS} folders in one commit")
+            yield folder

@@ -101,7 +101,7 @@ class Asked:
     parent: str | None
     changes: tuple[Change, ...]
     size: int
-    """Bytes of the regular files together."""
+    """Bytes of the regular files together, of all paths, and of the message."""
     large: Mapping[str, int]
     """{sha256: bytes} of the large files that it names: those that it has a right to."""
     apart: Path
@@ -120,7 +120,7 @@ class Asked:
 def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda size: None) -> Asked:
     """Read the commit spooled at `body`, and keep its files apart, in the folder of the repository.
 
-    check: is told the bytes of them all before any is stored, and raises where they are too many.
+    check: is told the bytes of it all before any is stored, and raises where they are too many.
     A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
     InputError and ValidationError for what is not a commit.
     """
@@ -158,8 +158,9 @@ def _read(body: Path, repo: Repository, apart: Path, check: Callable[[int], None
                 used[pointed[0]] = pointed[1]
             files.append(Path(scratch) / str(len(files)))
             files[-1].write_bytes(data)
-            total += len(data)
+            total += len(path.encode()) + len(data)
             slots.append((path, large))
+        total += len(header.summary.encode()) + len(header.description.encode())
         check(total)
         oids = iter(git.hash_objects(repo.folder, files))
     changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)

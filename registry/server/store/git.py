@@ -11,14 +11,15 @@ import re
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Timer
 
-from registry.server.problems import Problem
+from registry.server.problems import Problem, busy
 
 ABSENT = "0" * 40
 _CONFIG = (
@@ -28,7 +29,11 @@ _CONFIG = (
 """The last two refuse on every machine what is git's own folder on some."""
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n")
 _FORM = "--format=%H%x00%an%x00%cd%x00%s%x00%b%x00%x1e"
+_BRIEF = "--format=%H%x00%an%x00%cd%x00%<(500,trunc)%s%x00%x00%x1e"
+"""The same of commits that say too much: how each begins."""
 _STAMP = "--date=format-local:%Y-%m-%dT%H:%M:%S.000Z"
+MAX_LOG = 4 << 20
+"""Bytes of a history that are held in memory."""
 MAX_LOOK_BACK = 1000
 """Commits that are looked through for the last change of a file."""
 _LOOSE = re.compile(rb"[0-9a-f]{40}\n")
@@ -40,6 +45,13 @@ POINTER_SIZES = range(120, 160)
 
 AT_ONCE = BoundedSemaphore(32)
 """Processes of git at once, of one worker; others wait. What clones is not among them."""
+AT_LENGTH = defaultdict[str, BoundedSemaphore](lambda: BoundedSemaphore(4))
+"""By command, those that have a bound of seconds, for what somebody wrote decides how long they take: one command that
+is kept busy stops no other."""
+SECONDS = 10.0
+"""For patterns, merges and differences: git would look for some of them for ever."""
+MAX_ARGUMENTS = 128 << 10
+"""Bytes of the paths that one command line names; the kernel takes no more than two million."""
 _APART: ContextVar[tuple[Path, Path] | None] = ContextVar("apart", default=None)
 """The repository whose new objects are kept apart, and where."""
 
@@ -141,29 +153,57 @@ def run(
     allowed: tuple[int, ...] = (0,),
     more: Sequence[str] = (),
     at: Path | None = None,
+    seconds: float | None = None,
 ) -> bytes:
-    """What git writes to standard output. at: the folder that it is run in.
+    """What git writes to standard output. at: the folder that it is run in.  seconds: how long it may take.
 
-    Raises GitFailed unless it ends in one of the codes `allowed`.
+    Raises GitFailed unless it ends in one of the codes `allowed`, Problem 400 where it takes longer, 503 where others
+    do, before it.
     """
-    with AT_ONCE:
-        done = subprocess.run(
-            command(folder, *arguments, more=more), input=given, capture_output=True,
-            env=environment({**_objects(folder), **(extra or {})}), check=False, cwd=at,
-        )  # fmt: skip
+    with _turn(arguments[0], seconds):
+        try:
+            done = subprocess.run(
+                command(folder, *arguments, more=more), input=given, capture_output=True,
+                env=environment({**_objects(folder), **(extra or {})}), check=False, cwd=at, timeout=seconds,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as problem:
+            raise Problem(400, f"git {arguments[0]} would take longer than {seconds:.0f} seconds for this") from problem
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
     return done.stdout
 
 
-def head_of(folder: Path, most: int, *arguments: str) -> bytes:
-    """The first `most` bytes of what git writes; it is stopped there. Whatever git thinks of it is passed over."""
-    with subprocess.Popen(
-        command(folder, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
-    ) as process:
+@contextmanager
+def _turn(word: str, seconds: float | None) -> Iterator[None]:
+    """Around a process of git that may take so long. Raises Problem 503 where others of that command take too long."""
+    turns = AT_ONCE if seconds is None else AT_LENGTH[word]
+    if not turns.acquire(timeout=None if seconds is None else 2 * seconds):
+        raise busy("git")
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+def head_of(folder: Path, most: int, *arguments: str, seconds: float | None = None) -> bytes:
+    """The first `most` bytes of what git writes in so many seconds; it is stopped there.
+
+    Whatever git thinks of it is passed over. Raises Problem 503 as `run`.
+    """
+    with (
+        _turn(arguments[0], seconds),
+        subprocess.Popen(
+            command(folder, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+        ) as process,
+    ):
         assert process.stdout is not None
+        late = Timer(seconds, process.kill) if seconds is not None else None
+        if late is not None:
+            late.start()
         data = process.stdout.read(most)
         process.kill()
+        if late is not None:
+            late.cancel()
     return data
 
 
@@ -215,9 +255,9 @@ def whole(folder: Path, start: str) -> str | None:
 def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: bool = False) -> list[TreeRow]:
     """The rows of `commit`, all of them or those of `paths`; a path that ends in `/` means what is in the directory."""
     options = ["-r", "-t"] if recursive else []
-    listing = run(folder, "ls-tree", "-z", "-l", "--full-tree", *options, commit, "--", *paths).decode()
+    words = ("ls-tree", "-z", "-l", "--full-tree", *options, commit, "--")
     rows = []
-    for line in listing.split("\0")[:-1]:
+    for line in _of_portions(folder, words, paths):
         facts, path = line.split("\t", 1)
         _, kind, oid, size = facts.split()
         rows.append(TreeRow(path, oid, 0 if size == "-" else int(size), directory=kind == "tree"))
@@ -226,8 +266,25 @@ def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: boo
 
 def file_names(folder: Path, commit: str, paths: Iterable[str] = ()) -> list[str]:
     """The path of every file at `commit`; below `paths`, where some are named."""
-    listing = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", *paths).decode()
-    return listing.split("\0")[:-1]
+    return _of_portions(folder, ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--"), paths)
+
+
+def _of_portions(folder: Path, words: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """What git lists of those paths, of all for none: by as many processes as it takes to name them."""
+    listings = (run(folder, *words, *portion).decode() for portion in _portions(paths))
+    return [line for listing in listings for line in listing.split("\0")[:-1]]
+
+
+def _portions(paths: Iterable[str]) -> Iterator[list[str]]:
+    """The same paths, as many at a time as a command line may name; an empty portion where there are none."""
+    portion, size = list[str](), 0
+    for path in paths:
+        size += len(path.encode()) + 1
+        if portion and size > MAX_ARGUMENTS:
+            yield portion
+            portion, size = [], len(path.encode()) + 1
+        portion.append(path)
+    yield portion
 
 
 def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | None:
@@ -331,14 +388,27 @@ def fill_index(folder: Path, index: Mapping[str, str], entries: Mapping[str, str
 def log(folder: Path, commit: str, *, limit: int, skip: int = 0, without: str | None = None) -> list[Commit]:
     """The history of `commit`, newest first: no commit before one that was made upon it.
 
+    Where they say more than MAX_LOG bytes together, only how each begins is told.
     without: another commit, whose history is left out.
     """
     span = [commit, f"^{without}"] if without else [commit]
-    return _commits(run(folder, "log", "--topo-order", _STAMP, _FORM, f"--max-count={limit}", f"--skip={skip}", *span))
+    words = ("log", "--topo-order", _STAMP, f"--max-count={limit}", f"--skip={skip}")
+    told = head_of(folder, MAX_LOG + 1, *words, _FORM, *span)
+    return _commits(told if len(told) <= MAX_LOG else run(folder, *words, _BRIEF, *span))
 
 
 def last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, Commit]:
     """{path: the newest commit on the main line of `commit` that changed it, or anything in it}; not of old ones."""
+    asked: dict[str, str] = {}
+    for portion in _portions(paths):
+        asked |= _last_changes(folder, commit, portion)
+    words = ("log", "--no-walk=unsorted", _STAMP, _FORM, *sorted(set(asked.values())))
+    commits = {each.oid: each for each in _commits(run(folder, *words))} if asked else {}
+    return {path: commits[oid] for path, oid in asked.items()}
+
+
+def _last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """The same, of as many as a command line may name: {path: the name of the commit}."""
     options = ("-m", "--first-parent", "--no-renames", "--name-only", "-z", f"--max-count={MAX_LOOK_BACK}")
     text = run(folder, "log", *options, "--format=%x1e%H", commit, "--", *paths).decode(errors="replace")
     found: dict[str, str] = {}
@@ -350,10 +420,7 @@ def last_changes(folder: Path, commit: str, paths: Sequence[str]) -> dict[str, C
             continue
         for path in (name, *(name[:place] for place, letter in enumerate(name) if letter == "/")):
             found.setdefault(path, oid)
-    asked = {path: found[path] for path in paths if path in found}
-    words = ("log", "--no-walk=unsorted", _STAMP, _FORM, *sorted(set(asked.values())))
-    commits = {each.oid: each for each in _commits(run(folder, *words))} if asked else {}
-    return {path: commits[oid] for path, oid in asked.items()}
+    return {path: found[path] for path in paths if path in found}
 
 
 def pointer(sha256: str, size: int) -> bytes:
@@ -372,7 +439,7 @@ def _commits(log: bytes) -> list[Commit]:
     found = []
     for chunk in log.decode(errors="replace").split("\0\x1e")[:-1]:
         oid, author, date, title, message = chunk.lstrip("\n").split("\0", 4)
-        found.append(Commit(oid, author, date, title, message.strip()))
+        found.append(Commit(oid, author, date, title.rstrip(), message.strip()))
     return found
 
 

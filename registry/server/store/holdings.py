@@ -8,7 +8,8 @@ from pathlib import Path
 
 from registry.digest import is_sha256
 from registry.server.names import RepoName
-from registry.server.store.ledger import Ledger
+from registry.server.store.ledger import FILE, Ledger
+from registry.server.store.places import REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,29 @@ def each(repositories: Path) -> Iterator[Holding]:
 def folders(repositories: Path) -> list[Path]:
     """The folder of each repository."""
     return sorted(repositories.glob("*/[!.]*/[!.]*.git"))
+
+
+def folders_while(repositories: Path) -> Iterator[Path]:
+    """The folder of each repository, one after the other; of one that got another name meanwhile, the new one, too."""
+    known = set[Path]()
+    while new := [folder for folder in folders(repositories) if folder not in known]:
+        known.update(new)
+        yield from new
+
+
+def is_there(folder: Path) -> bool:
+    """Whether that is still the folder of a repository: it may be deleted, or get another name, at any moment."""
+    return (folder / "HEAD").is_file()
+
+
+def large_files(folder: Path) -> dict[str, int]:
+    """{sha256: bytes} of the large files that a repository keeps: of its own, and of requests that can be opened again.
+
+    Whoever takes away what is not among them holds COLLECT_LOCK, which no repository changes its name beside.
+    """
+    own = Ledger(folder).blobs()  # first: what is closed meanwhile is in both
+    closed = [Ledger(path.parent).blobs() for path in folder.glob(f"{REQUESTS}/*/{FILE}")]
+    return {name: size for rows in (*closed, own) for name, size in rows.items()}
 
 
 def has_namespace(repositories: Path, name: str) -> bool:

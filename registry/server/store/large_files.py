@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from registry.server.locks import locked
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
@@ -26,6 +28,8 @@ Read = Callable[[int, int], Iterator[bytes]]
 """(start, end) to the bytes from `start` up to `end`, a chunk at a time; an empty one where the next is on its way."""
 PAUSE = 0.05
 """Seconds to wait for it, each time."""
+CHUNK = 1 << 18
+"""Bytes of a file in git that are held in memory while it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class LargeFiles:
         Meanwhile `glasshouse serve --collect` takes none away. Raises Problem 403 beyond the quota.
         """
         owner = repo.name.owner
-        with locked(self.root / COLLECT_LOCK, shared=True):
+        with self.unchanging():
             self.quota.check(owner, size)
             with self.alone(sha256):
                 self.blobs.put(path, sha256, size)
@@ -93,7 +97,7 @@ class LargeFiles:
 
         Raises Problem 403 beyond the quota.
         """
-        with locked(self.root / COLLECT_LOCK, shared=True):
+        with self.unchanging():
             found = self.here(source, asked)
             known = target.contents.read()
             more = sum(size for oid, size in found.items() if oid not in known)
@@ -102,12 +106,18 @@ class LargeFiles:
         return set(found)
 
     @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Within, none is taken away: around what moves rows of a ledger to where `--collect` has looked already."""
+        with locked(self.root / COLLECT_LOCK, shared=True):
+            yield
+
+    @contextmanager
     def staying(self, repo: Repository, asked: Mapping[str, int]) -> Iterator[None]:
         """Around what makes a commit of `repo` that names those large files: none is taken away meanwhile.
 
         Raises Problem 400 for one that was, since the commit was read.
         """
-        with locked(self.root / COLLECT_LOCK, shared=True):
+        with self.unchanging():
             if lost := sorted(asked.keys() - self.here(repo, asked).keys()):
                 raise Problem(400, f"LFS pointer pointed to a file that does not exist: sha256:{lost[0]}")
             yield
@@ -158,4 +168,27 @@ def _read(repo: Repository, commit: str, path: str) -> tuple[TreeRow, bytes]:
 
 
 def _plain(row: TreeRow, data: bytes) -> Content:
-    return Content(row.oid, len(data), lambda start, end: iter((data[start:end],)), large=False)
+    return Content(row.oid, len(data), partial(_pieces, data), large=False)
+
+
+def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Those bytes. What is long waits on the disk for who takes it slowly; where there is no room, in memory."""
+    spool = _spooled(data[start:end]) if end - start > CHUNK else None
+    if spool is None:
+        yield from (data[place : min(place + CHUNK, end)] for place in range(start, end, CHUNK))
+        return
+    del data  # whoever asked has let go of it, too
+    with spool:
+        while chunk := spool.read(CHUNK):
+            yield chunk
+
+
+def _spooled(data: bytes) -> IO[bytes] | None:
+    """A file without a name that holds them; None where the disk does not take it."""
+    with suppress(OSError), ExitStack() as stack:
+        file = stack.enter_context(TemporaryFile())
+        file.write(data)
+        file.seek(0)
+        stack.pop_all()
+        return file
+    return None

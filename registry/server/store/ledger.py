@@ -5,8 +5,9 @@ commit whose regular files have `size` bytes together; `seconds`, since 1970, is
 the last counts (older servers left it out). Without the line, knowing a digest opens nothing: a blob of another
 repository, perhaps a private one, is as good as not there.
 
-Laws: a line is appended once its blob is whole; half a line, left by a power cut, counts for nothing. A ledger is
-appended to, or replaced by another file, and never changed else: so whoever has read it reads on where it ended.
+Laws: a line is appended once its blob is whole; half a line, left by a power cut, counts for nothing, wherever it was
+cut. A ledger is appended to, or replaced by another file, and never changed else: so whoever has read it reads on where
+it ended.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ MAX_SEEN = 64
 """Ledgers that a process remembers, each as it was last."""
 _SEEN: dict[Path, _SeenLedger] = {}
 _LOOKING = Lock()
+_TORN = b"?\n"
+"""Ends half a line: without the first letter, `id 12` of `id 12345` would be a whole one."""
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) ([0-9]{1,16})(?: ([0-9]{1,12}))?")
 
 
@@ -118,7 +121,7 @@ class Ledger:
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, end - 1))
             torn = end > 0 and stream.read(1) != b"\n"
-            stream.write(b"\n" * torn + "".join(f"{name} {size} {now}\n" for name, size in new.items()).encode())
+            stream.write(_TORN * torn + "".join(f"{name} {size} {now}\n" for name, size in new.items()).encode())
             stream.flush()
             os.fsync(stream.fileno())
 

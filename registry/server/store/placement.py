@@ -82,5 +82,5 @@ def _ignored(repo: Repository, commit: str, paths: Sequence[str], ignore: str | 
         extra = {"GIT_WORK_TREE": scratch, "GIT_LITERAL_PATHSPECS": "0"}
         given = "".join(f"{path}\0" for path in paths).encode()
         words = ("check-ignore", "--no-index", "-z", "--stdin")
-        answer = git.run(repo.folder, *words, given=given, extra=extra, allowed=(0, 1), at=folder)
+        answer = git.run(repo.folder, *words, given=given, extra=extra, allowed=(0, 1), at=folder, seconds=git.SECONDS)
     return set(answer.decode().split("\0")[:-1])

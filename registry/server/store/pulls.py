@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,12 +25,17 @@ from registry.server.names import MAIN
 from registry.server.problems import REVISION_NOT_FOUND, Problem
 from registry.server.store import attributes, git
 from registry.server.store.changes import Change
+from registry.server.store.places import REQUESTS
 from registry.server.store.repository import BRANCHES, Repository
 
 PULLS = "refs/pr/"
-FOLDER = "pulls"
 MAX_OPEN = 50
 """Open requests of one author in one repository."""
+DAY = 24 * 3600
+MAX_A_DAY = 200
+"""New requests of one author in one repository: a record of each stays."""
+MAX_CLASHES = 1000
+"""Files that are named of those at which a request conflicts."""
 MAX_DIFF = 1 << 20
 Status = Literal["draft", "open", "closed", "merged"]
 
@@ -105,7 +111,11 @@ def propose(
         if parent is not None and not head.startswith(parent):
             raise Problem(412, "A commit has happened since. Please refresh and try again.")
         pull = _new(repo, author, title, words, branch, "open")
-        commit = repo.write(pull.ref, head, changes, author, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
+        try:
+            commit = repo.write(pull.ref, head, changes, author, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
+        except Problem:  # what is refused leaves nothing
+            _place(repo, pull.number).unlink()
+            raise
     return pull, commit
 
 
@@ -154,12 +164,17 @@ def conflicts(repo: Repository, pull: Pull) -> list[str]:
     """The files at which an open request conflicts with its branch."""
     if pull.status in ("merged", "closed"):
         return []
-    head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
+    return list(_clashes(repo.folder, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]))
+
+
+@lru_cache(maxsize=1000)
+def _clashes(folder: Path, head: str, tip: str) -> tuple[str, ...]:
+    """The first files at which two commits conflict, which are always the same."""
     with (
-        tempfile.TemporaryDirectory(prefix="commit-", dir=repo.folder) as apart,
-        git.quarantined(repo.folder, Path(apart)),
+        tempfile.TemporaryDirectory(prefix="commit-", dir=folder) as apart,
+        git.quarantined(folder, Path(apart)),
     ):
-        return attributes.merged(repo.folder, head, tip)[1]
+        return tuple(attributes.merged(folder, head, tip)[1][:MAX_CLASHES])
 
 
 def diff(repo: Repository, pull: Pull) -> str:
@@ -171,7 +186,8 @@ def diff(repo: Repository, pull: Pull) -> str:
     if pull.merged:
         base = git.run(repo.folder, "rev-parse", f"{pull.merged}^1").decode().strip()
     options = ("--no-ext-diff", "--no-textconv", "--no-color")
-    return git.head_of(repo.folder, MAX_DIFF, "diff", *options, f"{base}...{tip}", "--").decode(errors="replace")
+    words = ("diff", *options, f"{base}...{tip}", "--")
+    return git.head_of(repo.folder, MAX_DIFF, *words, seconds=git.SECONDS).decode(errors="replace")
 
 
 def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
@@ -207,8 +223,11 @@ def _head(repo: Repository, branch: str) -> str:
 
 def _new(repo: Repository, author: str, title: str, words: str, branch: str, status: Status) -> Pull:
     """Give a number away and write the record; without its ref, it is not seen yet."""
-    if len(listed(repo, author=author, is_open=True)) >= MAX_OPEN:
+    known = listed(repo, author=author)
+    if sum(pull.is_open for pull in known) >= MAX_OPEN:
         raise Problem(403, f"{author} has {MAX_OPEN} open pull requests here already")
+    if sum(pull.created > time.time() - DAY for pull in known) >= MAX_A_DAY:
+        raise Problem(403, f"{author} has made {MAX_A_DAY} pull requests here since yesterday")
     taken = [int(path.stem) for path in folder_of(repo).glob("*.json") if path.stem.isdigit()]
     line = " ".join(title.split())[:500] or "A change"
     pull = Pull(
@@ -235,16 +254,20 @@ def _is_there(pull: Pull, refs: Mapping[str, str]) -> bool:
 
 def _read(repo: Repository, number: int) -> Pull:
     try:
-        return Pull.read(folder_of(repo) / f"{number}.json")
+        return Pull.read(_place(repo, number))
     except InputError as problem:
         raise Problem(404, f"there is no pull request {number}") from problem
 
 
 def write(repo: Repository, pull: Pull) -> None:
     """Keep the record of a request. Holds no lock."""
-    write_atomic(folder_of(repo) / f"{pull.number}.json", pull.to_bytes())
+    write_atomic(_place(repo, pull.number), pull.to_bytes())
+
+
+def _place(repo: Repository, number: int) -> Path:
+    return folder_of(repo) / f"{number}.json"
 
 
 def folder_of(repo: Repository) -> Path:
     """Where the records of a repository are."""
-    return repo.folder / FOLDER
+    return repo.folder / REQUESTS

@@ -40,14 +40,17 @@ class Quota:
         """What `owner` has proposed to the repositories of others, who have not taken it yet."""
         return Ledger(self.root / BOOKED / owner)
 
-    def check(self, owner: str, more: int) -> None:
-        """Raise Problem 403 where `more` bytes would take a namespace beyond its quota, or have no room on the disk."""
+    def check(self, owner: str, more: int, *, coming: int = 0) -> None:
+        """Raise Problem 403 where `more` bytes would take a namespace beyond its quota, or have no room on the disk.
+
+        coming: bytes of others that are on their way to it.
+        """
         if more > self.free:
             raise Problem(403, f"the server's disk has no room for {more} bytes more")
         if self.limit is None or more == 0:
             return
         used = sum(usage(self.root / REPOSITORIES / kind / owner) for kind in KINDS)
-        used += sum(self.booked(owner).read().values())
+        used += sum(self.booked(owner).read().values()) + coming
         if used + more > self.limit:
             raise Problem(403, f"{owner} has {used} of its {self.limit} bytes, and {more} more do not fit")
 

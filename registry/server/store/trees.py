@@ -12,7 +12,7 @@ from pathlib import Path
 
 from registry.records.layout import GIT_ATTRIBUTES
 from registry.server.store import git
-from registry.server.store.changes import Change, outcome
+from registry.server.store.changes import Change, above, outcome
 from registry.server.store.git import ABSENT
 
 _FOLDER = "40000"
@@ -39,8 +39,8 @@ def made(
 
 
 def _above(paths: Iterable[str]) -> set[str]:
-    """The folders that lead to those paths; the root is the empty one."""
-    return {path[:place] for path in paths for place, letter in enumerate(path) if letter == "/"} | {""}
+    """The folders that lead to those paths, and the root, which is the empty one. Raises Problem 413 as `above`."""
+    return {*above(paths), ""}
 
 
 def _read(folder: Path, head: str, wanted: Collection[str]) -> dict[str, Entries]:

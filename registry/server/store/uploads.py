@@ -1,7 +1,7 @@
 """Large files on their way in: a local folder, whatever store they go to.
 
 Laws: what is here is nobody's yet; an upload that dies leaves its file here, which `collect` takes away; nothing leaves
-for the store before all of it has been hashed.
+for the store before all of it has been hashed, nor while anybody can still write to it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.digest import sha256_file
+from registry.server.locks import take
 from registry.server.problems import Problem, busy
 
 MAX_OPEN = 1024
@@ -28,6 +29,12 @@ MAX_PARTS = 10_000
 PACKED = "xet-"
 """How the folders of packed xorbs begin, one for each token."""
 _DATA = "data"
+GIVEN_UP_SECONDS = 60.0
+"""How long an upload lies idle until another one of the same file takes its place."""
+JOIN_SECONDS = 20.0
+"""How long a file waits for those of its parts that are sent once more."""
+_BLOCK = 512
+"""Bytes that `st_blocks` counts in."""
 _SENDING = "sending-"
 """How the names of those files begin that stand for a part on its way."""
 
@@ -71,6 +78,14 @@ class Upload:
             written = os.pwrite(self._descriptor, view, self._offset + self.size)
             self.size += written
             view = view[written:]
+
+    def share(self) -> bool:
+        """Keep the file from being joined until `close`; False where it is just being joined, or was."""
+        try:
+            take(self._descriptor, fcntl.LOCK_SH, 0)
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except (TimeoutError, FileNotFoundError):
+            return False
 
     def finish(self, sha256: str, size: int) -> None:
         """Flush to the disk. Raises Problem 422 unless what came has that digest and size."""
@@ -118,10 +133,11 @@ class Uploads:
         """A place for part `number` of a file, of `size` bytes at `offset`; a part sent again replaces the first.
 
         It counts once the block ends well. A part that does not, alone, leaves nothing of the upload.
-        upload_id: from `new_id`.  Raises Problem 422 where fewer bytes came, 429 as `one`.
+        upload_id: from `new_id`.  Raises Problem 422 where fewer bytes came, 503 while it is joined, 429 as `one`.
         """
         folder = self._folder / upload_id
         if not folder.exists():
+            self._drop_given_up(upload_id)
             self._refuse_too_many(upload_id.partition("-")[0])
             folder.mkdir(exist_ok=True)
         sending = folder / f"{_SENDING}{secrets.token_hex(8)}"
@@ -129,6 +145,8 @@ class Uploads:
             sending.touch()
             upload = Upload(folder / _DATA, size, offset, hashed=False)
             try:
+                if not upload.share():
+                    raise busy("this upload")
                 yield upload
             finally:
                 upload.close()
@@ -146,7 +164,7 @@ class Uploads:
         """The file whose parts have all come, hashed and flushed; gone at the end of a block that ends well.
 
         None where there is no such upload, or no more: it was joined before, and the answer was lost. Raises Problem
-        400 if a part is missing, 422 if the whole is not `sha256`.
+        400 if a part is missing, 422 if the whole is not `sha256`, 503 where a part is still on its way.
         """
         folder = self._folder / upload_id
         try:
@@ -155,7 +173,10 @@ class Uploads:
             yield None
             return
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                take(descriptor, fcntl.LOCK_EX, JOIN_SECONDS)
+            except TimeoutError as problem:
+                raise busy("this upload") from problem
             if not (folder / _DATA).exists():  # somebody else has joined it meanwhile
                 yield None
                 return
@@ -171,6 +192,23 @@ class Uploads:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)
+
+    def coming(self, upload_id: str) -> int:
+        """Bytes that lie here of other uploads in parts to the namespace of `upload_id`."""
+        self._drop_given_up(upload_id)
+        total, owner = 0, upload_id.split("-")[1:2]
+        for item in os.scandir(self._folder):
+            if item.name != upload_id and item.name.split("-")[1:2] == owner:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    total += (Path(item.path) / _DATA).stat().st_blocks * _BLOCK
+        return total
+
+    def _drop_given_up(self, upload_id: str) -> None:
+        """Remove uploads of the same file by the same user to which nothing has come for a while: this is the next."""
+        for folder in self._folder.glob(f"{upload_id.rpartition('-')[0]}-*"):
+            sending = any(item.name.startswith(_SENDING) for item in folder.iterdir())
+            if not sending and _touched(folder) < time.time() - GIVEN_UP_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def open(self) -> int:
         """How many uploads are under way, or lie about; what waits for a Xet shard is not counted."""
@@ -198,9 +236,9 @@ def mark_of(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:12]
 
 
-def new_id(user: str) -> str:
-    """The name of a new upload in parts, of `user`. It is not guessed."""
-    return f"{mark_of(user)}-{secrets.token_hex(16)}"
+def new_id(user: str, owner: str, sha256: str) -> str:
+    """The name of a new upload in parts, of a file for the namespace `owner`, by `user`. It is not guessed."""
+    return f"{mark_of(user)}-{mark_of(owner)}-{sha256[:12]}-{secrets.token_hex(16)}"
 
 
 def _drop_if_empty(folder: Path) -> None:

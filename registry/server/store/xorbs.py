@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from registry.files import write_atomic
 from registry.server.problems import Problem
@@ -31,10 +30,50 @@ MAX_GROWTH = 256
 """Bytes of a file for each byte sent for it: about as much as LZ4 makes of zeros, once."""
 FREE_GROWTH = 64 << 20
 """Bytes that any file may have."""
-_Looked = dict[str, list[xet.Chunk]]
-"""The chunks of those packed xorbs that were looked at for a file: each is looked at once."""
+FREE_CHUNKS = 50_000
+"""Chunks that any file may be made of; of more, each has MIN_CHUNK bytes on average. Clients make 8 KiB and more."""
+MIN_CHUNK = 1 << 10
 _Places = list[tuple[xet.Span, int]]
 """At which offset of a file each of its spans starts."""
+
+
+@dataclass(slots=True)
+class _Map:
+    """Where the chunks of a xorb are, by the file of it, or by none. ends: bytes of the first N chunks together."""
+
+    sizes: list[int]
+    runs: list[tuple[int, int, str, int]]
+    ends: list[int]
+    at: dict[int, tuple[int, int, str, int]]
+    """{chunk: the run that it is in}."""
+
+    @classmethod
+    def of(cls, sizes: list[int], runs: Iterable[tuple[int, int, str, int]]) -> _Map:
+        """The map of chunks of those sizes."""
+        made = cls(sizes, [], [0, *accumulate(sizes)], {})
+        for run in runs:
+            made.add(*run)
+        return made
+
+    def add(self, start: int, end: int, sha256: str, offset: int) -> bool:
+        """Note where chunks are; False where all of them were known."""
+        new = [number for number in range(start, end) if number not in self.at]
+        if new:
+            self.runs.append(run := (start, end, sha256, offset))
+            self.at |= dict.fromkeys(new, run)
+        return bool(new)
+
+    def to_bytes(self) -> bytes:
+        """Its file."""
+        return json.dumps({"sizes": self.sizes, "runs": self.runs}).encode()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What was looked at for a file: each xorb once."""
+
+    chunks: dict[str, list[xet.Chunk]] = field(default_factory=dict)
+    maps: dict[str, _Map | None] = field(default_factory=dict)
 
 
 def check_hash(name: str) -> str:
@@ -95,7 +134,10 @@ class Xorbs:
             self._remember(file.sha256, places, looked)
 
     def _check_growth(self, file: xet.PackedFile, looked: _Looked) -> None:
-        """Raise Problem 413 where few bytes were sent for many, 400 where a span is not there, or not of its size."""
+        """Raise Problem 413 where few bytes, or tiny chunks, were sent for many, 400 where a span is not as it is."""
+        count = sum(span.end - span.start for span in file.spans)
+        if count > FREE_CHUNKS and count * MIN_CHUNK > file.size:
+            raise Problem(413, f"{count} chunks for {file.size} bytes: set HF_HUB_DISABLE_XET=1")
         ends, named = dict[str, list[tuple[int, int]]](), dict[str, list[tuple[int, int]]]()
         for span in file.spans:
             if span.xorb not in ends:
@@ -119,17 +161,26 @@ class Xorbs:
 
     def _sizes(self, xorb: str, looked: _Looked) -> list[tuple[int, int]]:
         """(bytes as they were sent, bytes unpacked) of each chunk of a xorb; none where it is not here."""
-        packed, where = self._packed / xorb, self._maps / xorb
-        if packed.exists():
+        if (self._packed / xorb).exists():
             return [(chunk.packed, chunk.size) for chunk in self._chunks(xorb, looked)]
-        return [(size, size) for size in json.loads(where.read_bytes())["sizes"]] if where.exists() else []
+        known = self._map(xorb, looked)
+        return [(size, size) for size in known.sizes] if known is not None else []
 
     def _chunks(self, xorb: str, looked: _Looked) -> list[xet.Chunk]:
         """Those of a xorb that is packed."""
-        if xorb not in looked:
+        if xorb not in looked.chunks:
             with (self._packed / xorb).open("rb", buffering=0) as stream:
-                looked[xorb] = xet.chunks(stream, os.fstat(stream.fileno()).st_size)
-        return looked[xorb]
+                looked.chunks[xorb] = xet.chunks(stream, os.fstat(stream.fileno()).st_size)
+        return looked.chunks[xorb]
+
+    def _map(self, xorb: str, looked: _Looked) -> _Map | None:
+        """The map of a xorb, of files that are here; None where there is none."""
+        if xorb not in looked.maps:
+            where = self._maps / xorb
+            known = json.loads(where.read_bytes()) if where.exists() else None
+            runs = [tuple(run) for run in known["runs"] if self.large.blobs.size(run[2]) is not None] if known else []
+            looked.maps[xorb] = None if known is None else _Map.of(known["sizes"], runs)
+        return looked.maps[xorb]
 
     def _assemble(self, file: xet.PackedFile, upload: Upload, looked: _Looked) -> _Places:
         """Write the file to `upload`. Raises Problem 400 where a chunk is missing."""
@@ -144,39 +195,43 @@ class Xorbs:
 
     def _remember(self, sha256: str, places: _Places, looked: _Looked) -> None:
         """Note that each span now stands in the file `sha256`; let go of xorbs of which every chunk does."""
+        found = dict[str, list[tuple[int, int, str, int]]]()
         for span, offset in places:
-            packed, where = self._packed / span.xorb, self._maps / span.xorb
+            found.setdefault(span.xorb, []).append((span.start, span.end, sha256, offset))
+        for xorb, runs in found.items():
+            packed = self._packed / xorb
             if not packed.exists():
                 continue
-            sizes = [chunk.size for chunk in self._chunks(span.xorb, looked)]
-            known: dict[str, Any] = json.loads(where.read_bytes()) if where.exists() else {"sizes": sizes, "runs": []}
-            known["runs"].append([span.start, span.end, sha256, offset])
-            write_atomic(where, json.dumps(known).encode())
-            covered = {number for start, end, *_ in known["runs"] for number in range(start, end)}
-            if covered >= set(range(len(sizes))):
+            known = self._map(xorb, looked) or _Map.of([chunk.size for chunk in self._chunks(xorb, looked)], ())
+            new = [known.add(*run) for run in runs]
+            if any(new):
+                write_atomic(self._maps / xorb, known.to_bytes())
+            if len(known.at) == len(known.sizes):
                 packed.unlink(missing_ok=True)
 
     def _read(self, span: xet.Span, looked: _Looked) -> Iterator[bytes]:
         """The bytes of a span, from the packed xorb or from where its map says."""
-        packed, where = self._packed / span.xorb, self._maps / span.xorb
+        packed = self._packed / span.xorb
         if packed.exists():
             with packed.open("rb", buffering=0) as stream:
                 for chunk in self._chunks(span.xorb, looked)[span.start : span.end]:
                     stream.seek(chunk.offset)
                     yield xet.unpack(stream.read(chunk.packed), chunk)
             return
-        known = json.loads(where.read_bytes()) if where.exists() else {"sizes": [], "runs": []}
-        number = span.start
+        known, number = self._map(span.xorb, looked), span.start
         while number < span.end:
-            for start, end, sha256, offset in known["runs"]:
-                if start <= number < end and self.large.blobs.size(sha256) is not None:
-                    first = offset + sum(known["sizes"][start:number])
-                    until = min(end, span.end)
-                    yield from self.large.blobs.read(sha256, first, first + sum(known["sizes"][number:until]))
-                    number = until
-                    break
-            else:
+            if known is None or number not in known.at:
                 raise Problem(400, _STALE)
+            start, end, sha256, offset = known.at[number]
+            until = min(end, span.end)
+            first = offset + known.ends[number] - known.ends[start]
+            yield from self.large.blobs.read(sha256, first, first + known.ends[until] - known.ends[number])
+            number = until
+
+
+def files_of(where: Path) -> set[str]:
+    """The SHA-256 of each file that the map `where` leads to."""
+    return {run[2] for run in json.loads(where.read_bytes())["runs"]}
 
 
 def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

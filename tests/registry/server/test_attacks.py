@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -17,13 +18,23 @@ from pathlib import Path
 import pytest
 
 from registry.server.access.limits import Shares
+from registry.server.access.tokens import Role
 from registry.server.locks import locked
+from registry.server.names import RepoName
+from registry.server.routes.app import create_app
+from registry.server.state import Hub
+from registry.server.store import git
+from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
-from tests.registry.server.asking import ask, commit, put, raw, until
+from tests.registry.server.asking import ask, commit, put, raw, until, upload
 
 NEW = {"name": "one", "organization": "glasshouse"}
 REPO = "glasshouse/one"
-IMPATIENT = "import registry.server.store.repository as r; r.LOCK_SECONDS = 0.3"
+IMPATIENT = """
+import registry.server.store.git as git
+import registry.server.store.repository as repository
+git.SECONDS, repository.LOCK_SECONDS = 0.5, 0.3
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +42,14 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
     """A server of narrow limits."""
     options = ("--address-connections", "20", "--address-memory", "3000000", "--address-clones", "2")
     with HubInstance.start(tmp_path_factory.mktemp("narrow"), options=options) as hub:
+        assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubInstance]:
+    """A server that waits for nothing."""
+    with HubInstance.start(tmp_path_factory.mktemp("impatient"), before=IMPATIENT) as hub:
         assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
         yield hub
 
@@ -133,13 +152,11 @@ def test_what_is_too_long_or_too_many_is_4xx(narrow: HubInstance) -> None:
     assert ask(narrow, "GET", f"/api/models/{REPO}/commits/main?p=999999999")[0] == 400
 
 
-def test_a_wait_for_a_busy_repository_ends_in_503_and_says_when_to_ask_again(tmp_path: Path) -> None:
-    with HubInstance.start(tmp_path / "hub", before=IMPATIENT) as hub:
-        assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
-        with locked(hub.root / "repos" / "models" / f"{REPO}.git" / "glasshouse.lock"):
-            status, headers, body = ask(hub, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
-        assert (status, headers["retry-after"]) == (503, "5") and b"is busy" in body
-        assert ask(hub, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})[0] == 200
+def test_a_wait_for_a_busy_repository_ends_in_503_and_says_when_to_ask_again(impatient: HubInstance) -> None:
+    with locked(impatient.root / "repos" / "models" / f"{REPO}.git" / "glasshouse.lock"):
+        status, headers, body = ask(impatient, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})
+    assert (status, headers["retry-after"]) == (503, "5") and b"is busy" in body
+    assert ask(impatient, "POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"})[0] == 200
 
 
 def children(process: int) -> list[int]:
@@ -172,3 +189,68 @@ def test_sighup_goes_on_in_a_new_access_log(tmp_path: Path, workers: str) -> Non
         until(lambda: ask(hub, "GET", "/metrics")[0] == 200 and log.exists() and log.read_text() != "")
         assert json.loads(log.read_text().splitlines()[0])["path"] == "/metrics"
         assert "/healthz" in moved.read_text() and is_running(hub.process.pid)
+
+
+FOR_EVER = "/".join(["**", "*"] * 10) + "/b"
+"""A pattern that git compares with DEEP for longer than anybody waits."""
+DEEP = "a/" * 80 + "a"
+
+
+def test_patterns_that_git_compares_for_ever_are_declined(impatient: HubInstance) -> None:
+    """A stranger may send them, with what they propose."""
+    hub = impatient
+    stranger = hub.user("stranger", Role.WRITE)
+    body = {"files": [{"path": DEEP, "size": 1}], "gitIgnore": FOR_EVER}
+    status, _, said = ask(hub, "POST", f"/api/models/{REPO}/preupload/main?create_pr=1", body, token=stranger)
+    assert status == 400 and b"git check-ignore would take longer" in said
+    line = {"key": "lfsFile", "value": {"path": DEEP, "oid": upload(hub, REPO, b"large"), "size": 5}}
+    status, _, said = commit(hub, REPO, put(".gitattributes", f"{FOR_EVER} filter=lfs\n"), line)
+    assert status == 400 and b"git check-attr would take longer" in said
+    assert commit(hub, REPO, put("a.txt"))[0] == 200
+
+
+def test_who_takes_long_answers_slowly_holds_bounded_memory(narrow: HubInstance) -> None:
+    """An address has as much of answers that wait as it has of bodies; files wait on the disk."""
+    message = {"key": "header", "value": {"summary": "s", "description": "d" * 1_000_000}}
+    for number in range(4):
+        assert commit(narrow, REPO, message, put(f"{number}.txt"))[0] == 200
+    text = "a line of text\n" * 400_000
+    assert commit(narrow, REPO, put("large.txt", text))[0] == 200
+    history = f"/api/models/{REPO}/commits/main"
+    whole = len(ask(narrow, "GET", history)[2])
+    assert whole > 4_000_000
+    assert min(taken_at_last(narrow, f"/{REPO}/resolve/main/large.txt", 8)) > len(text)
+    assert min(taken_at_last(narrow, history, 8)) < whole < max(taken_at_last(narrow, history, 1))
+
+
+def taken_at_last(hub: HubInstance, path: str, times: int) -> list[int]:
+    """The bytes that each of so many connections gets of an answer that it takes nothing of for a while."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(socket.socket()) for _ in range(times)]
+        for one in opened:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", int(hub.url.rsplit(":", 1)[1])))
+            one.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        time.sleep(1)
+        return [sum(len(data) for data in iter(lambda one=one: one.recv(1 << 20), b"")) for one in opened]  # type: ignore[misc]
+
+
+def test_a_history_that_says_too_much_is_told_in_brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = RepoName("models", "lab", "one")
+    assert Repository.create(tmp_path, name, "alice", {})
+    repo = Repository.open(tmp_path, name)
+    repo.commit("main", None, [], "alice", "A title\n\n" + "words " * 1000)
+    whole = git.log(repo.folder, repo.resolve("main"), limit=5)
+    monkeypatch.setattr(git, "MAX_LOG", 1000)
+    brief = git.log(repo.folder, repo.resolve("main"), limit=5)
+    assert [each.message for each in brief] == ["", ""] and len(whole[0].message) > 1000
+    assert [(each.oid, each.title, each.date) for each in brief] == [
+        (each.oid, each.title, each.date) for each in whole
+    ]
+
+
+def test_a_full_disk_that_git_meets_is_told_as_such(narrow: HubInstance) -> None:
+    app = create_app(Hub.open(narrow.root))
+    problem = git.GitFailed("update-ref", "fatal: unable to write: No space left on device")
+    answer = asyncio.run(app.exception_handlers[git.GitFailed](None, problem))
+    assert answer.status_code == 507 and answer.headers["retry-after"] == "60"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from registry.hub.client import HubClient
 from registry.server import check, collecting
+from registry.server.access.accounts import Accounts
 from registry.server.access.people import NamespaceRole
 from registry.server.access.rights import User
 from registry.server.access.tokens import Role
+from registry.server.backup import back_up
 from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.state import Hub
@@ -24,7 +29,7 @@ from registry.server.store.git import pointer
 from registry.server.store.ledger import Ledger
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
-from tests.registry.server.asking import ask, commit, put, upload
+from tests.registry.server.asking import Answer, ask, commit, put, upload
 
 COMMAND = Path(sys.executable).parent / "glasshouse"
 NOW = -60.0
@@ -59,7 +64,8 @@ def test_what_no_ref_leads_to_goes_and_the_ledger_follows(lab: HubInstance) -> N
     assert collecting.collect(lab.root).freed == 0 and set(ledger(lab).blobs()) == {kept, side, never}  # all are young
     assert collecting.collect(lab.root, NOW).freed >= 5000
     assert set(ledger(lab).blobs()) == {kept} and not lab.blob(side).exists() and lab.blob(kept).exists()
-    assert sum(ledger(lab).read().values()) == before - 5000 - len(pointer("0" * 64, 2000))
+    said = len("side.bin") + len("A commit")
+    assert sum(ledger(lab).read().values()) == before - 5000 - len(pointer("0" * 64, 2000)) - said
     assert check.examine(lab.root).faults == () and commit(lab, "lab/one", put("later.txt"))[0] == 200
 
 
@@ -126,3 +132,82 @@ def test_usage_is_told_by_namespace_and_repository(lab: HubInstance) -> None:
     assert told["namespaces"] == {"lab": one.size} and told["repositories"][0]["large"] == 1234
     words = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert "lab/one  (1,234 in large files)" in words
+
+
+def test_a_closed_pull_request_keeps_its_large_files_as_long_as_it_can_be_opened(
+    lab: HubInstance, tmp_path: Path
+) -> None:
+    sha256 = upload(lab, "lab/one", os.urandom(2000))
+    lines = ({"key": "header", "value": {"summary": "A change"}},
+             {"key": "lfsFile", "value": {"path": "w.bin", "oid": sha256, "size": 2000}})  # fmt: skip
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert ask(lab, "POST", "/api/models/lab/one/commit/main?create_pr=1", body)[0] == 200
+    os.utime(lab.blob(sha256), (0, 0))  # it came long ago
+    path = "/api/models/lab/one/discussions/1/status"
+    assert ask(lab, "POST", path, {"status": "closed"})[0] == 200
+    collecting.collect(lab.root)
+    assert lab.blob(sha256).exists() and check.examine(lab.root).unused == ()
+    back_up(lab.root, tmp_path / "copy")
+    assert (tmp_path / "copy" / lab.blob(sha256).relative_to(lab.root)).exists()
+    assert ask(lab, "POST", path, {"status": "open"})[0] == 200
+    assert len(ask(lab, "GET", "/lab/one/resolve/refs%2Fpr%2F1/w.bin")[2]) == 2000
+    assert ask(lab, "POST", path, {"status": "closed"})[0] == 200
+    collecting.collect(lab.root, NOW)
+    assert not lab.blob(sha256).exists()
+
+
+def test_what_gets_another_name_meanwhile_loses_nothing(
+    lab: HubInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository that is moved while others are looked at is in none of the places that were listed."""
+    assert ask(lab, "POST", "/api/repos/create", {"name": "two", "organization": "lab"})[0] == 200
+    kept = [large(lab, "w.bin", 3000, repo=f"lab/{name}") for name in ("one", "two")]
+    for sha256 in kept:
+        os.utime(lab.blob(sha256), (0, 0))
+    moved = list[Future[Answer]]()
+    with ThreadPoolExecutor() as pool:
+
+        def move() -> bool:
+            if not moved:
+                body = {"fromRepo": "lab/two", "toRepo": "lab/moved"}
+                moved.append(pool.submit(ask, lab, "POST", "/api/repos/move", body))
+                time.sleep(0.3)
+            return True
+
+        read = Ledger.blobs
+        monkeypatch.setattr(Ledger, "blobs", lambda ledger: move() and read(ledger))
+        collecting.collect(lab.root, 3600)
+        monkeypatch.undo()
+        assert all(lab.blob(sha256).exists() for sha256 in kept) and moved.pop().result()[0] == 200
+
+        body = {"fromRepo": "lab/moved", "toRepo": "lab/two"}
+        assert ask(lab, "POST", "/api/repos/move", body)[0] == 200
+        copy = shutil.copytree
+        monkeypatch.setattr("shutil.copytree", lambda *given, **named: move() and copy(*given, **named))
+        back_up(lab.root, tmp_path / "copy")
+        assert moved.pop().result()[0] == 200
+    names = sorted(path.name for path in (tmp_path / "copy" / "repos" / "models" / "lab").glob("*.git"))
+    assert names == ["moved.git", "one.git"] and check.examine(tmp_path / "copy").faults == ()
+
+
+def test_what_is_deleted_meanwhile_is_not_a_fault(lab: HubInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = lab.root / "repos" / "models" / "lab" / "gone.git"
+    there = holdings.folders
+    monkeypatch.setattr(holdings, "folders", lambda root: [*there(root), gone])
+    assert collecting.collect(lab.root).faults == () and check.examine(lab.root).faults == ()
+    assert check.examine(lab.root).repositories == 1
+
+
+def test_maps_of_uploads_go_with_their_token_and_with_their_files(lab: HubInstance) -> None:
+    tokens = Accounts.of(lab.root).tokens
+    (token,) = tokens.list()
+    here = upload(lab, "lab/one", os.urandom(100))
+    for folder, name, sha256 in ((token.id, "a", here), (token.id, "b", "0" * 64), ("0" * 12, "c", here)):
+        (lab.root / "xet" / folder).mkdir(parents=True, exist_ok=True)
+        (lab.root / "xet" / folder / name).write_text(json.dumps({"sizes": [100], "runs": [[0, 1, sha256, 0]]}))
+    collecting.collect(lab.root)
+    assert sorted(path.name for path in (lab.root / "xet").rglob("?")) == ["a", "b"]  # what is young stays
+    for name in "ab":
+        os.utime(lab.root / "xet" / token.id / name, (0, 0))
+    collecting.collect(lab.root)
+    assert [path.name for path in (lab.root / "xet").rglob("?")] == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +48,7 @@ def test_one_user_does_not_take_the_uploads_of_all(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path, most=4, each=2)
 
     def opened(user: str) -> None:
-        with uploads.part(new_id(user), 1, 0, 1) as upload:
+        with uploads.part(new_id(user, "lab", "ab" * 32), 1, 0, 1) as upload:
             upload.write(b"x")
 
     for user in ("a", "a", "b"):
@@ -139,3 +140,19 @@ def test_a_page_elsewhere_makes_no_use_of_a_password(hub: HubInstance) -> None:
         assert ask(hub, "GET", "/api/whoami-v2", None, basic | {"Origin": origin}, token="")[0] == status
     assert ask(hub, "GET", "/api/whoami-v2", None, basic, token="")[0] == 200
     assert ask(hub, "GET", "/api/whoami-v2", None, {"Origin": "https://elsewhere.example"})[0] == 200
+
+
+def test_what_is_on_its_way_counts_for_the_quota(tmp_path: Path) -> None:
+    """Parts lie on the disk for a day, whether the rest ever comes; those of one file that is tried again, once."""
+    with HubInstance.start(tmp_path / "hub", part_size=50_000, options=("--quota", "200000")) as hub:
+        assert ask(hub, "POST", "/api/repos/create", NEW)[0] == 200
+
+        def sent(oid: str) -> list[int]:
+            upload = batch(hub, "glasshouse/one", oid, 150_000, "multipart")["actions"]["upload"]
+            return [ask(hub, "PUT", upload["header"][f"0000{part}"], bytes(50_000), token="")[0] for part in (1, 2)]
+
+        assert sent("ab" * 32) == [200, 200] and sent("cd" * 32) == [403, 403]
+        (folder,) = (hub.root / "blobs" / "uploads").iterdir()
+        for place in (folder, folder / "data"):
+            os.utime(place, (0, 0))
+        assert sent("ab" * 32) == [200, 200] and not folder.exists()

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from registry.server.access.accounts import Accounts
 from registry.server.access.audit_log import AuditLog
 from registry.server.access.people import NamespaceRole, PeopleStore, ProvidedIdentity
 from registry.server.access.publishers import Publisher
-from registry.server.access.rights import Right
+from registry.server.access.rights import Right, User
 from registry.server.access.tokens import Role, TokenStore
 from registry.server.names import RepoName
+from registry.server.problems import Problem
+from registry.server.state import Hub
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask
@@ -230,3 +233,31 @@ def test_the_command_makes_users_and_organisations(
     run("org", "remove", "spare")
     assert "spare" not in run("org", "list") and "no organisation" in run("org", "remove", "spare", code=2)
     assert "alice  owner in lab  signs in by password" in run("user", "list")
+
+
+def test_no_repository_is_left_without_its_organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is removed while a repository of it is made, copied, or moved there: one of the two is refused."""
+    hub = Hub.open(tmp_path)
+    hub.accounts.people.create_user("alice")
+    name, free = RepoName("models", "alice", "one"), Repository.is_free
+    assert hub.create(name, User("alice"), private=False)
+    one = Repository.open(hub.repositories, name)
+
+    def removed_meanwhile(root: Path, wanted: RepoName) -> bool:
+        found = free(root, wanted)
+        hub.accounts.remove_organisation(wanted.owner)
+        return found
+
+    work: dict[str, Callable[[User, RepoName], bool]] = {
+        "made": lambda user, new: hub.create(new, user, private=False),
+        "copied": lambda user, new: hub.duplicate(one, user, new, private=False),
+        "moved": lambda user, new: hub.move(one, user, new),
+    }
+    for owner, done in work.items():
+        hub.accounts.people.create_organisation(owner, "alice")
+        with monkeypatch.context() as patch:
+            patch.setattr(Repository, "is_free", staticmethod(removed_meanwhile))
+            with pytest.raises(Problem, match="was removed"):
+                done(User("alice", {owner: NamespaceRole.OWNER}), RepoName("models", owner, "one"))
+        assert not list((hub.repositories / "models" / owner).glob("*.git"))
+    assert Repository.open(hub.repositories, name).folder == one.folder

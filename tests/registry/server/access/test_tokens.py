@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import InputError
-from registry.server.access import rights, tokens
+from registry.server.access import kept, rights, tokens
 from registry.server.access.accounts import Accounts
 from registry.server.access.people import NamespaceRole
 from registry.server.access.rights import Right, User
@@ -115,3 +115,24 @@ def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
     assert (row["id"], row["sha256"], row["only"]) == (made["id"], None, ["lab/model"])
     assert run("revoke", made["id"])["name"] == "ci"
     assert run("list") == []
+
+
+def test_nobody_fills_the_file_of_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read whole, or nobody is known: a user, or a workflow, has a small part of it."""
+    here = Accounts.of(tmp_path)
+    _, token = here.issue("lab", Role.WRITE)
+    places = tuple(f"lab/{number}" for number in range(50))
+    for _ in range(4):
+        here.tokens.create("lab", Role.WRITE, only=places)
+    with pytest.raises(InputError, match="more than 200 places"):
+        here.tokens.create("lab", Role.WRITE, only=("lab",))
+    monkeypatch.setattr(tokens, "MAX_OF_ONE", 7)
+    for _ in range(7):
+        here.tokens.create("lab", Role.WRITE, only=("lab/one",), workflow="a workflow", seconds=60)
+    with pytest.raises(InputError, match="a workflow has 7 tokens"):
+        here.tokens.create("lab", Role.WRITE, only=("lab/one",), workflow="a workflow", seconds=60)
+    here.tokens.create("lab", Role.WRITE)
+    monkeypatch.setattr(kept, "MAX_BYTES", (tmp_path / "tokens.json").stat().st_size)
+    with pytest.raises(InputError, match=r"tokens.json would have more"):
+        here.issue("guest", Role.WRITE)
+    assert Accounts.of(tmp_path).holder(token) is not None

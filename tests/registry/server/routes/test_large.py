@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+from typing import Any
 
+from registry.server.access.accounts import Accounts
+from registry.server.access.tokens import Role
 from tests.hub_instance import HubInstance
 from tests.registry.hub.conftest import PART_SIZE
-from tests.registry.server.asking import ask, batch, commit
+from tests.registry.server.asking import ask, batch, commit, upload
 
 
 def test_only_what_was_announced_is_taken_in(hub: HubInstance, repo: str) -> None:
@@ -61,3 +66,41 @@ def test_a_blob_in_parts_is_joined_and_checked(hub: HubInstance, repo: str) -> N
     for _ in range(2):  # the second time as if the first answer had been lost
         assert ask(hub, "POST", action["href"], {"oid": sha256, "parts": []}, token="")[0] == 200
     assert hub.blob(sha256).read_bytes() == data
+
+
+def test_a_link_holds_as_long_as_whoever_was_given_it_may_do_so(xet_hub: HubInstance) -> None:
+    """Tokens are revoked, and repositories closed, at once: what was given out before is no way around it."""
+    hub, repo = xet_hub, "glasshouse/links"
+    assert ask(hub, "POST", "/api/repos/create", {"name": "links", "organization": "glasshouse"})[0] == 200
+    data, size = os.urandom(100), 2 * PART_SIZE + 1
+    sha256 = upload(hub, repo, data)
+    token = hub.user("leaver", Role.WRITE, "glasshouse")
+
+    def links(token: str, operation: str, oid: str, size: int) -> dict[str, Any]:
+        body = {"operation": operation, "transfers": ["multipart"], "objects": [{"oid": oid, "size": size}]}
+        answer = ask(hub, "POST", f"/{repo}.git/info/lfs/objects/batch", body, token=token)[2]
+        return dict(json.loads(answer)["objects"][0]["actions"])
+
+    other = os.urandom(100)
+    whole = links(token, "upload", hashlib.sha256(other).hexdigest(), 100)
+    parts = links(token, "upload", "ab" * 32, size)["upload"]
+    public, own = (links(name, "download", sha256, 100)["download"]["href"] for name in ("", token))
+    sends, reads = (
+        ask(hub, "GET", f"/api/models/{repo}/xet-{what}-token/main", token=token)[1] for what in ("write", "read")
+    )
+    send, read = ({"Authorization": f"Bearer {told['x-xet-access-token']}"} for told in (sends, reads))
+    found = json.loads(ask(hub, "GET", f"/xet/v1/reconstructions/{sha256}", headers=read, token="")[2])
+    ((piece,),) = found["fetch_info"].values()
+    assert ask(hub, "PUT", parts["header"]["00001"], bytes(PART_SIZE), token="")[0] == 200
+    asked: list[tuple[str, str, bytes | None, dict[str, str]]] = [
+        ("GET", own, None, {}), ("PUT", whole["upload"]["href"], other, {}), ("POST", whole["verify"]["href"], b"", {}),
+        ("PUT", parts["header"]["00002"], bytes(PART_SIZE), {}), ("POST", parts["href"], b"", {}),
+        ("GET", f"/xet/v1/reconstructions/{sha256}", None, read), ("GET", piece["url"], None, {}),
+        ("POST", f"/xet/v1/xorbs/default/{'0' * 64}", b"x", send), ("POST", "/xet/v1/shards", b"x", send),
+    ]  # fmt: skip
+    assert ask(hub, "GET", public, token="")[2] == ask(hub, "GET", own, token="")[2] == data
+
+    assert ask(hub, "PUT", f"/api/models/{repo}/settings", {"private": True})[0] == 200
+    assert ask(hub, "GET", public, token="")[0] == 404 and ask(hub, "GET", own, token="")[2] == data
+    Accounts.of(hub.root).remove("leaver")
+    assert [ask(hub, method, path, body, headers, token="")[0] for method, path, body, headers in asked] == [403] * 9

@@ -15,15 +15,19 @@ from registry.server.store.ledger import FILE, Ledger
 from tests.hub_instance import HubInstance
 
 
-def test_half_a_line_of_a_ledger_counts_for_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [30, 64, 67, 69, 71])
+def test_half_a_line_of_a_ledger_counts_for_nothing(tmp_path: Path, cut: int) -> None:
+    """Wherever it was cut: the beginning of a size, or of a time, is not one."""
     ledger = Ledger(tmp_path)
-    one, two = (hashlib.sha256(word).hexdigest() for word in (b"1", b"2"))
+    one, two, three = (hashlib.sha256(word).hexdigest() for word in (b"1", b"2", b"3"))
     ledger.append({one: 10})
     with (tmp_path / FILE).open("ab") as stream:
-        stream.write(two.encode()[:30])
+        stream.write(f"{two} 2048 1790000000".encode()[:cut])
     assert ledger.read() == {one: 10}
-    ledger.append({two: 20, one: 10})
-    assert ledger.read() == {one: 10, two: 20}
+    ledger.append({three: 20, one: 10})
+    assert ledger.read() == {one: 10, three: 20} and set(ledger.entered()) == {one, three}
+    ledger.append({two: 2048})
+    assert ledger.read() == {one: 10, three: 20, two: 2048}
 
 
 @given(st.binary(max_size=200))

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from registry.errors import CredentialsError, InputError, Refused
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
+from registry.server.names import RepoName
+from registry.server.problems import Problem
 from registry.server.store import pulls
+from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, commit, put
 
@@ -144,3 +147,29 @@ def test_no_discussion_makes_the_server_fail(hub: HubInstance, repo: str, body: 
     assert ask(hub, "POST", f"/api/models/{repo}/commit/refs%2Fpr%2F{number}", body)[0] < 500
     for what in ("status", "merge"):
         assert ask(hub, "POST", f"{api}/{number}/{what}", body)[0] < 500
+
+
+def test_what_is_not_taken_leaves_no_record(hub: HubInstance, repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ({"key": "header", "value": {"summary": "s", "description": "d" * 60_000}},
+             {"key": "deletedFile", "value": {"path": "nothing"}})  # fmt: skip
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert ask(hub, "POST", f"/api/models/{repo}/commit/main?create_pr=1", body)[0] == 404
+    found = Repository.open(hub.root / "repos", RepoName("models", *repo.split("/")))
+    assert not list(pulls.folder_of(found).glob("*"))
+    monkeypatch.setattr(pulls, "MAX_A_DAY", 2)
+    for _ in range(2):
+        number = pulls.create(found, "somebody", "title", "").number
+        assert ask(hub, "POST", f"/api/models/{repo}/discussions/{number}/status", {"status": "closed"})[0] == 200
+    with pytest.raises(Problem, match="since yesterday"):
+        pulls.create(found, "somebody", "title", "")
+
+
+def test_what_a_request_conflicts_with_is_thought_of_once(
+    hub: HubInstance, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask, as often as they like."""
+    found = Repository.open(hub.root / "repos", RepoName("models", *repo.split("/")))
+    pull = pulls.create(found, "somebody", "title", "")
+    assert pulls.conflicts(found, pull) == []
+    monkeypatch.setattr("registry.server.store.attributes.merged", lambda *given: pytest.fail("it is known"))
+    assert pulls.conflicts(found, pull) == []

@@ -60,3 +60,14 @@ def test_what_a_dead_process_was_about_to_spend_comes_back(tmp_path: Path) -> No
         (folder / "spending-100-left").touch()
     with quota.spending("lab", 100):
         assert [path.name for path in folder.glob("spending-*")] != ["spending-100-left"]
+
+
+def test_what_a_commit_says_counts_as_what_it_holds(tmp_path: Path) -> None:
+    """Its message and its paths stay on the disk as its files do."""
+    with HubInstance.start(tmp_path / "hub", options=("--quota", "100000")) as hub:
+        ask(hub, "POST", "/api/repos/create", NEW)
+        said = {"key": "header", "value": {"summary": "s", "description": "d" * 90_000}}
+        assert commit(hub, REPO, said, put("a.txt"))[0] == 200
+        assert commit(hub, REPO, said, put("b.txt"))[0] == 403
+        paths = [put(f"{'p' * 200}/{number}") for number in range(80)]
+        assert commit(hub, REPO, *paths)[0] == 403 and commit(hub, REPO, *paths[:20])[0] == 200

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.store import git, trees
-from registry.server.store.changes import Change, Delete, Put, outcome
+from registry.server.store.changes import MAX_FOLDERS, Change, Delete, Put, outcome
 from registry.server.store.repository import Repository
 
 PATHS = ["a", "a-", "a.b", "a/b", "a/b/c", "a/b/d", "a/b.c", "d/e/f/g", "d/e/h", "na\u00efve/\u65e5\u672c", "z z/y"]
@@ -79,3 +79,24 @@ def test_only_the_folders_on_the_way_are_read(repo: Repository, monkeypatch: pyt
     with git.scratch_index(repo.folder) as index:
         trees.made(repo.folder, head, [Put("d/new.txt", git.object_name("blob", b"a-"))], index)
     assert asked == [f"{head}:", f"{head}:d"]
+
+
+def test_folders_of_a_commit_are_bounded_before_they_are_made(repo: Repository) -> None:
+    """A few thousand paths of hundreds of folders each would be gigabytes of names."""
+    deep = [Put(f"{number}/" + "a/" * 480 + "f", "0" * 40) for number in range(MAX_FOLDERS // 480 + 1)]
+    with pytest.raises(Problem, match="folders in one commit"):
+        outcome({}, deep)
+    with pytest.raises(Problem, match="folders in one commit"):
+        trees.made(repo.folder, git.ABSENT, deep, {})
+
+
+def test_more_paths_than_a_command_line_takes_are_looked_at(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = repo.resolve("main")
+    long = [f"{'x' * 990}/{number}" for number in range(2500)]
+    assert git.tree(repo.folder, head, [*FIRST, *long])[-1].path == FIRST[-1]
+    assert git.last_changes(repo.folder, head, [*FIRST, *long]).keys() == set(FIRST)
+    assert git.file_names(repo.folder, head, [*long, "d"]) == ["d/e/f/g", "d/e/h"]
+    whole = git.tree(repo.folder, head, FIRST), git.last_changes(repo.folder, head, ["d", *FIRST])
+    monkeypatch.setattr(git, "MAX_ARGUMENTS", 10)
+    cut = git.tree(repo.folder, head, FIRST), git.last_changes(repo.folder, head, ["d", *FIRST])
+    assert sorted(cut[0], key=str) == sorted(whole[0], key=str) and cut[1] == whole[1]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.server.problems import Problem
-from registry.server.store.uploads import MAX_PARTS, Uploads, parts
+from registry.server.store.uploads import MAX_PARTS, Upload, Uploads, parts
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, batch, commit, put
 
@@ -62,3 +62,25 @@ def test_a_file_of_too_many_parts_is_declined() -> None:
     assert len(parts(MAX_PARTS, 1)) == MAX_PARTS
     with pytest.raises(Problem, match="more than"):
         parts(MAX_PARTS + 1, 1)
+
+
+def test_nobody_writes_to_a_file_that_was_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that is sent once more, slowly, would change the blob after its digest was taken."""
+    monkeypatch.setattr("registry.server.store.uploads.JOIN_SECONDS", 0.0)
+    uploads, kept = Uploads(tmp_path / "uploads"), tmp_path / "blob"
+    good, evil = b"good", b"evil"
+    whole = ("an-upload", 1, hashlib.sha256(good).hexdigest(), 4)
+    with uploads.part("an-upload", 1, 0, 4) as first:
+        first.write(good)
+    with uploads.part("an-upload", 1, 0, 4) as again:
+        with pytest.raises(Problem, match="busy"), uploads.joined(*whole):
+            pass
+        again.write(good)
+    late = Upload(tmp_path / "uploads" / "an-upload" / "data", 4)
+    with uploads.joined(*whole) as path:
+        assert path is not None and not late.share()
+        with pytest.raises(Problem, match="busy"), uploads.part("an-upload", 1, 0, 4) as meanwhile:
+            meanwhile.write(evil)
+        path.replace(kept)
+    assert not late.share() and kept.read_bytes() == good
+    late.close()

@@ -223,3 +223,23 @@ def test_few_bytes_do_not_become_many_on_the_disk(hub: HubInstance, bearer: dict
     status, _, body = send(hub, "shards", said, bearer)
     assert status == 413 and b"HF_HUB_DISABLE_XET" in body and {item.name for item in uploads.iterdir()} == before
     assert send(hub, "shards", shard(("cd" * 32, [(name, 0, 1, size)] * 3)), bearer)[0] == 422
+
+
+def test_chunks_of_a_byte_cost_no_more_than_they_are(hub: HubInstance, bearer: dict[str, str]) -> None:
+    """As they were: a map was read and written once for each span, and a chunk unpacked as often as it was named."""
+    data, name = os.urandom(12_000), os.urandom(32).hex()
+    assert (
+        send(hub, f"xorbs/default/{name}", b"".join(pack(data[at : at + 1], 0) for at in range(12_000)), bearer)[0]
+        == 200
+    )
+    spans = [(name, number, number + 1, 1) for number in range(8000)]
+    part = hashlib.sha256(data[:8000]).hexdigest()
+    assert send(hub, "shards", shard((part, spans)), bearer)[0] == 200  # the xorb stays: not all is in a file
+    whole = hashlib.sha256(data).hexdigest()
+    assert send(hub, "shards", shard((whole, [(name, 0, 12_000, 12_000)])), bearer)[0] == 200
+    again = hashlib.sha256(data[:8000] * 2).hexdigest()
+    assert send(hub, "shards", shard((again, spans * 2)), bearer)[0] == 200  # by its map
+    assert hub.blob(again).read_bytes() == data[:8000] * 2
+    said = shard(("ef" * 32, [(name, 0, 12_000, 12_000)] * 5))
+    status, _, body = send(hub, "shards", said, bearer)
+    assert status == 413 and b"60000 chunks" in body
