@@ -265,7 +265,8 @@ class Sandbox:
 
     def _judge(self, command: Sequence[str], answer: Mapping[str, Any] | None, log: Path) -> None:
         """Raises what the warden's answer means, as `run` says."""
-        name = " ".join(Path(word).name if at == 0 else word for at, word in enumerate(command[:3]))
+        plain = [word for at, word in enumerate(command) if "-c" not in (word, command[max(0, at - 1)])]  # no settings
+        name = " ".join(Path(word).name if at == 0 else word for at, word in enumerate(plain[:3]))
         if answer is None:
             raise Unavailable(f"what watches `{name}` was ended", mend=f"read {log}, and audit behind the wall")
         if answer["start"] is not None:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from registry.audit import hostile
+from registry.audit.sandbox import Allowance, Sandbox
 from registry.digest import sha256_file
-from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
+from registry.errors import DigestMismatch, GlasshouseError, InputError, Unavailable, VerificationError
 from registry.project import git
+from registry.project.command import QUIET
 from registry.records.release_record import SourceCode
 
 
-def fetch(source: SourceCode, asked: str | None, into: Path, held: Mapping[str, str]) -> Path:
+def fetch(
+    source: SourceCode,
+    asked: str | None,
+    into: Path,
+    held: Mapping[str, str],
+    allowance: Allowance = Allowance(),  # noqa: B008 - frozen
+) -> Path:
     """Clone the commit that `source` names into the new folder `into`, and hold its files to what was signed.
 
     asked: a URL or path to clone from instead of the remote that the release names.  held: SHA-256 by path in the
-    project.
+    project.  allowance: what git may use up, for whoever serves the source may send without end, or never answer.
     Returns where the project lies in it: the record can name a folder. Raises Unavailable where the commit cannot be
     had; VerificationError or DigestMismatch where it is not what was signed; InputError where nobody says where the
     source is.
@@ -28,9 +37,12 @@ def fetch(source: SourceCode, asked: str | None, into: Path, held: Mapping[str, 
         )
     try:
         clone = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--template=", "--", remote, str(into))
-        git.ask(into.parent, *clone, foreign=True)
-        git.ask(into, "checkout", "--quiet", "--detach", source.commit, foreign=True)
-    except InputError as problem:
+        bounded = Sandbox(into.parent, Path(sys.executable).parent, allowance=allowance)
+        for log, folder, words in (
+            ("clone", into.parent, clone), ("checkout", into, ("checkout", "--quiet", "--detach", source.commit)),
+        ):  # fmt: skip
+            bounded.run(git.command(*words), folder, log=log, variables={**git.seen(), **git.NOBODY, **QUIET})
+    except GlasshouseError as problem:
         raise Unavailable(
             f"commit {source.commit[:12]} cannot be had from {remote}: {problem.message}",
             mend="give another place of the source, such as a clone of your own: git clone URL DIR; --source DIR",

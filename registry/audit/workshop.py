@@ -155,7 +155,7 @@ def make(
     Unavailable where the source cannot replay, and InputError where it could see what it is to make.
     """
     say(f"fetching the source at {audited.record.source.commit[:12]}")
-    tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.held)
+    tree = fetch(audited.record.source, options.source, folder / SOURCE, audited.held, options.allowance)
     module = audited.project.replay
     profiled = audited.training is not None and module.is_in(tree)
     if not profiled and (replays or audited.record.rebuild is None):

@@ -56,8 +56,9 @@ KEPT = frozenset((".gitattributes", ".gitignore", ".gitkeep", ".eval_results", "
 """Hidden names of files and folders of a release that say nothing but how it is kept, and what was measured of it."""
 BUILT_BY = frozenset(
     ("makefile", "gnumakefile", "dockerfile", "containerfile", "jenkinsfile", "procfile", "rakefile", "gemfile",
-     "vagrantfile", "snakefile", "sconstruct", "justfile", "mlproject", "build.bazel", "package.json", "pyproject.toml",
-     "setup.cfg", "tox.ini", "dvc.yaml", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+     "vagrantfile", "modelfile", "snakefile", "sconstruct", "justfile", "mlproject", "build.bazel", "package.json",
+     "pyproject.toml", "setup.cfg", "tox.ini", "dvc.yaml", "compose.yaml", "compose.yml", "docker-compose.yaml",
+     "docker-compose.yml")
 )  # fmt: skip
 """Files by which a tool runs commands, where somebody starts it in that folder."""
 

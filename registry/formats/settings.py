@@ -29,6 +29,12 @@ MAPS = ("auto_map", "custom_pipelines")
 """Keys under which a configuration names code."""
 ELSEWHERE = re.compile(r"^([\w.-]+/[\w.-]+)--")
 """`org/name--module.Class`: code of another repository."""
+SAID = frozenset(("_name_or_path", "name_or_path", "base_model_name_or_path"))
+"""Keys that say where settings came from, and, of an adapter, which base it is for: step 5 looks at that."""
+PLACES = frozenset(("repo_or_path", "backbone", "vision_tower", "mm_vision_tower", "adapters"))
+"""Keys, beside those that end in `name_or_path`, under which stands a repository that weights are taken from."""
+PRETRAINED = "use_pretrained_backbone"
+"""The key that has transformers fetch the weights of a part from where its name leads."""
 TARGETS = ("_target_", "__target__", "class_path")
 """Keys under which stands what is called: of Hydra, MONAI, and the command line of Lightning."""
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -121,6 +127,7 @@ def _of_part(part: dict[str, Any], file: str) -> Iterator[str]:
         yield from _modules(part)
     for key, item in part.items():
         yield from _of_key(key, item)
+        yield from _weights_elsewhere(key, item)
     yield from _serialized(part)
 
 
@@ -143,6 +150,15 @@ def _of_key(key: str, item: Any) -> Iterator[str]:
     elif "activation" in key:
         found = [text for text in texts(item) if DOTTED.fullmatch(text) and not text.startswith(TORCH)]
         yield from (f"it has a loader import {text[:100]}" for text in found if not _is_ours(text))
+
+
+def _weights_elsewhere(key: str, item: Any) -> Iterator[str]:
+    """The repositories, or folders of a machine, that one setting has a loader take weights from."""
+    if key in PLACES or (key.endswith("name_or_path") and key not in SAID):
+        found = sorted({text for text in texts(item) if "/" in text.removeprefix("./")})
+    else:
+        found = ["the place that the name of its backbone leads to"] if key == PRETRAINED and item is True else []
+    yield from (f"it has a loader take weights from {one[:100]}, which no signature here covers" for one in found)
 
 
 def _asked(text: str) -> str:

@@ -26,10 +26,12 @@ CONFIG = (
     "core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null",
     "core.fsmonitor=false", "core.hooksPath=/dev/null",
     "log.showSignature=false", "credential.helper=",
+    "http.lowSpeedLimit=1", "http.lowSpeedTime=60",
     "filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false",
     "protocol.allow=never", *(f"protocol.{name}.allow=always" for name in PROTOCOLS),
 )  # fmt: skip
-"""Settings under which bytes are those of the commit, and nothing runs that a repository or its address could name."""
+"""Settings under which bytes are those of the commit, nothing runs that a repository or its address could name, and a
+server that says nothing for a minute is given up."""
 SEEN = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR"),
@@ -54,9 +56,17 @@ def ask(root: Path, *words: str, foreign: bool = False, variables: Mapping[str, 
     foreign: the repository is not the person's own, so nothing of their settings is read; else only what CONFIG leaves
     of them is, such as `safe.directory`.  variables: for git to see. Raises as `command.run` does.
     """
-    seen = {name: value for name, value in os.environ.items() if name in SEEN}
-    settings = [word for line in CONFIG for word in ("-c", line)]
-    return run(["git", *settings, *words], root, {**seen, **(NOBODY if foreign else {}), **variables})
+    return run(command(*words), root, {**seen(), **(NOBODY if foreign else {}), **variables})
+
+
+def command(*words: str) -> list[str]:
+    """The command `git WORDS`, with CONFIG."""
+    return ["git", *(word for line in CONFIG for word in ("-c", line)), *words]
+
+
+def seen() -> dict[str, str]:
+    """The variables that git sees, of this process."""
+    return {name: value for name, value in os.environ.items() if name in SEEN}
 
 
 @dataclass(frozen=True, slots=True)

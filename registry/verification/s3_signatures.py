@@ -12,6 +12,9 @@ from registry.records import layout
 from registry.report import Check, Step, Verdict
 from registry.verification.case import Case, short
 
+MAX_BUNDLES = 8 * MAX_MODEL_BYTES
+"""Bytes of all bundles together that are looked at: some five seconds."""
+
 
 def checks(case: Case) -> Iterator[Check]:
     """An answer for each bundle. Raises InputError for a root of trust that cannot be read."""
@@ -20,7 +23,13 @@ def checks(case: Case) -> Iterator[Check]:
     elif not case.bundles:
         words = f"no signature at all; expected some by {case.verifier.policy}"
         yield Check(Step.SIGNATURES, Verdict.FAIL, layout.ATTESTATIONS, words)
+    left = MAX_BUNDLES
     for path in case.bundles:
+        left -= case.found[path].size
+        if left < 0:
+            words = f"not looked at: the bundles before it and this one have more than {MAX_BUNDLES} bytes"
+            yield Check(Step.SIGNATURES, Verdict.UNKNOWN, path, words)
+            continue
         try:
             verified = _verified(case, path)
         except (VerificationError, Malformed, Unavailable) as problem:

@@ -1,10 +1,15 @@
 """registry.audit.source: what an auditor's own machine must not change, with real git."""
 
+import os
+import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from registry.audit import source
+from registry.audit.sandbox import Allowance
 from registry.digest import sha256_bytes
 from registry.errors import Unavailable, VerificationError
 from registry.project import git
@@ -63,6 +68,30 @@ def test_an_address_of_a_release_runs_no_helper(project: Path, tmp_path: Path, m
     with pytest.raises(Unavailable, match="transport 'foo' not allowed"):
         source.fetch(code(project, "foo::bar"), None, tmp_path / "tree", HELD)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_server_that_never_answers_is_given_up(project: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        remote = f"http://127.0.0.1:{server.getsockname()[1]}/x.git"
+        with pytest.raises(Unavailable, match=r"`git clone --quiet` was ended: it ran for more than 1 seconds"):
+            source.fetch(code(project, remote), None, tmp_path / "tree", HELD, Allowance(seconds=1))
+
+
+def test_a_tree_that_unpacks_to_more_than_the_disk_is_to_hold_is_not_laid_out(project: Path, tmp_path: Path) -> None:
+    """A bomb for git: some trees, each of which names the one before many times."""
+    free = shutil.disk_usage(tmp_path).free
+    (project / "large").write_bytes(os.urandom(8 << 20))
+    small_dvc.git("add", "large", root=project)
+    tree = git.ask(project, "write-tree").strip()
+    for _ in range(3):
+        rows = "".join(f"040000 tree {tree}\t{number}\n" for number in range(10))
+        made = subprocess.run(["git", "mktree"], cwd=project, input=rows, capture_output=True, text=True, check=True)
+        tree = made.stdout.strip()
+    commit = git.ask(project, "commit-tree", tree, "-m", "a bomb").strip()
+    small_dvc.git("update-ref", "HEAD", commit, root=project)
+    told = code(project).model_copy(update={"commit": commit})
+    with pytest.raises(Unavailable, match="on the disk"):
+        source.fetch(told, str(project), tmp_path / "tree", HELD, Allowance(free=free - (200 << 20)))
 
 
 def test_a_project_in_a_folder_of_its_repository_is_found_there(project: Path, tmp_path: Path) -> None:

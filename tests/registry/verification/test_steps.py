@@ -11,6 +11,7 @@ from registry.attest.verifier import Verifier
 from registry.digest import Digests, Progress
 from registry.hub.reference import DirectoryReference, HubReference
 from registry.report import Report, Step, Verdict
+from registry.verification import s3_signatures
 from registry.verification.case import mistaken
 from registry.verification.steps import verify
 from registry.verification.tree import Tree, Wanted
@@ -60,6 +61,15 @@ def test_a_directory_that_is_not_there_is_unknown_and_an_empty_one_fails(tmp_pat
     assert report(tmp_path / "absent", verifier).verdict is Verdict.UNKNOWN
     (tmp_path / "empty").mkdir()
     assert verdicts(report(tmp_path / "empty", verifier))[Step.BYTES] == {Verdict.FAIL}
+
+
+def test_bundles_without_end_are_not_looked_at(copy: Path, verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = sorted((copy / "attestations").glob("*"))
+    monkeypatch.setattr(s3_signatures, "MAX_BUNDLES", sizes[0].stat().st_size)
+    found = report(copy, verifier)
+    told = {check.subject: check.verdict for check in found.checks if check.step is Step.SIGNATURES}
+    assert found.verdict is Verdict.UNKNOWN and told.pop(f"attestations/{sizes[0].name}") is Verdict.PASS
+    assert set(told.values()) == {Verdict.UNKNOWN}
 
 
 def test_a_link_in_a_release_fails_and_nothing_is_looked_at(copy: Path, verifier: Verifier) -> None:
