@@ -13,7 +13,7 @@ Law: the same bits as one process. No process ever holds the gradients of more t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,18 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 from transformers import PreTrainedModel
 
-from pipelines import group, norm, reduce, rows, shard_files, tensor_files
+from pipelines import group, norm, reduce, rows, shard_files
 from pipelines.checkpoints import Write
+from pipelines.cores import Cores
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
-from pipelines.keeping import copied
 from pipelines.layout import layout_of
 from pipelines.params import Params
+from pipelines.shard_files import SharedFiles
 from pipelines.tensor_files import Tensors
 from pipelines.tokens import TokenSplit
 from pipelines.worker import Gradient, Training
 from registry.errors import InputError
-from registry.records.checkpoint_chain import FileDigests
 from registry.records.training_folder import OPTIMIZER, WEIGHTS
 
 
@@ -59,19 +59,18 @@ class Halving:
         for level in range(world.bit_length() - 1):
             bit = rank >> level & 1
             sent, kept = parts[1 - bit :: 2].contiguous(), parts[bit::2]
-            parts = _exchanged(sent, kept, rank ^ (1 << level), group)
-        output_tensor.copy_(parts[0])
+            parts = output_tensor.view(1, -1) if len(kept) == 1 else torch.empty_like(kept)
+            _exchange(sent, parts, rank ^ (1 << level), group)
+            parts.add_(kept)
 
 
-def _exchanged(sent: torch.Tensor, kept: torch.Tensor, partner: int, group: Any) -> torch.Tensor:
-    received = torch.empty(kept.shape, dtype=kept.dtype, device=kept.device)
+def _exchange(sent: torch.Tensor, received: torch.Tensor, partner: int, group: Any) -> None:
     exchange = [
         dist.P2POp(dist.isend, sent, group=group, group_peer=partner),
         dist.P2POp(dist.irecv, received, group=group, group_peer=partner),
     ]
     for request in dist.batch_isend_irecv(exchange):
         request.wait()
-    return received.add_(kept)
 
 
 def shard(model: PreTrainedModel, mesh: DeviceMesh, numbers: torch.dtype | None = None) -> None:
@@ -111,27 +110,26 @@ class ShardedTraining(Training):
         shard(model, self._mesh, torch.bfloat16 if params.train.weights == "bfloat16" else None)
         super().__init__(params, profile, place, model, train, held)
         self.rounds = False  # FSDP2 does: it keeps the masters, and rounds what it puts together
+        self._files: SharedFiles | None = None
 
-    def snapshot(self) -> Write:
-        """As `Training.snapshot`: each process writes its rows, where process 0 says, which then reads the files."""
-        state = {name: copied(kinds) for name, kinds in self.optimizer.state().items()}
-        own = {name: self._of_all(name, tensor, self._beside) for name, tensor in copied(self.own).items()}
-        files = {WEIGHTS: own, OPTIMIZER: self._moments(state, self._beside)}
+    @property
+    def idle(self) -> int:
+        """As `Training.idle`: all processes hash, so they share those cores."""
+        return self.place.idle // self.place.world
 
-        def write(folder: Path | None) -> Mapping[str, FileDigests]:
-            said, all_ = [str(folder)], self._beside.get_group()
-            dist.broadcast_object_list(said, group=all_)
-            for name, tensors in files.items():
-                shard_files.save(tensors, Path(said[0]) / name, all_)
-            if folder is None:
-                return {}
-            return tensor_files.digests(folder / WEIGHTS, folder / OPTIMIZER, workers=self.place.idle or None)
-
-        return write
+    def snapshot(self, cores: Cores) -> Write:
+        """As `Training.snapshot`: each process writes its rows, where process 0 says, and hashes its part."""
+        here = {file: image.tensors for file, image in self._copied().items()}
+        if self._files is None:
+            weights = {name: self._of_all(name, tensor, self._beside) for name, tensor in here[WEIGHTS].items()}
+            moments = self._moments(here[OPTIMIZER], self._beside)
+            self._files = SharedFiles({WEIGHTS: weights, OPTIMIZER: moments}, self._beside.get_group())
+        return partial(self._files.save, cores=cores)
 
     def _read(self, folder: Path) -> None:
         shard_files.fill(dict(self.parameters), folder / WEIGHTS)
-        shard_files.fill(self._moments(self.optimizer.state(), self._mesh), folder / OPTIMIZER)
+        moments = self.layout.stored_state(self.optimizer.state())
+        shard_files.fill(self._moments(moments, self._mesh), folder / OPTIMIZER)
 
     def _summed(self, number: int) -> tuple[Gradient, float]:
         trees = {name: reduce.TreeSum() for name in self.own}
@@ -171,11 +169,11 @@ class ShardedTraining(Training):
             tree.add(loss.clone())
         return float(tree.total())
 
-    def _moments(self, states: Mapping[str, Tensors], mesh: DeviceMesh) -> Tensors:
+    def _moments(self, tensors: Tensors, mesh: DeviceMesh) -> Tensors:
+        """Those of which `tensors` are the rows that are here, by their names in a file."""
         return {
-            f"{name}.{key}": self._of_all(name, tensor, mesh) if tensor.ndim else tensor
-            for name, state in states.items()
-            for key, tensor in state.items()
+            name: self._of_all(name.rpartition(".")[0], tensor, mesh) if tensor.ndim else tensor
+            for name, tensor in tensors.items()
         }
 
     def _of_all(self, name: str, tensor: torch.Tensor, mesh: DeviceMesh) -> DTensor:

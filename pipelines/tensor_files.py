@@ -1,21 +1,24 @@
 """The tensors of a checkpoint, written and hashed at once: no file is read again.
 
-    pieces    the bytes of a safetensors file, its header first, each tensor where it lies in memory
-    save      three jobs a file: one writes the pieces and flushes them, one hashes them, one hashes each tensor
+    Image     a copy of the tensors, in memory that is laid out as their file
+    save      three jobs a file: one writes the image and flushes it, one hashes it, one hashes each tensor
 
-Writing and hashing let go of the interpreter lock, so they keep as many cores busy as they may. A tensor is not
-copied, but for one on a GPU: each thread copies it for as long as it works on it.
+An image goes to the disk from where it lies, past the system's cache where the disk takes it so: that leaves the cores
+to those who compute. Writing and hashing let go of the interpreter lock.
 
-Laws: the file is that of `safetensors.torch.save_file` with the metadata `{"format": "pt"}`. `save` says of files what
-`digests` finds in them.
+Laws: the file is that of `safetensors.torch.save_file` with the metadata `{"format": "pt"}`. `save` says of a file what
+`sha256_file` and `tensors_digest` find in it.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -23,10 +26,11 @@ from typing import Any
 
 import torch
 
-from registry.digest import Progress, sha256_file
+from pipelines.cores import Cores
+from registry.digest import Progress
 from registry.parallel import for_each
 from registry.records.checkpoint_chain import FileDigests
-from registry.tensors import begun, joined, tensors_digest
+from registry.tensors import begun, joined
 
 Tensors = Mapping[str, torch.Tensor]
 """By name."""
@@ -36,29 +40,54 @@ NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 TYPES = {name: dtype for dtype, name in NAMES.items()}
 ALIGNED = 8
 """The header takes a multiple of so many bytes."""
+PAGE = 4096
+"""Where memory begins that a disk takes, and what it takes a multiple of."""
+PIECE = 4096 * PAGE
+"""Bytes that are written or hashed before the next look whether somebody stopped it."""
 
 
-def save(files: Mapping[Path, Tensors], workers: int | None = None) -> dict[str, FileDigests]:
+class Image:
+    """A copy of some tensors, which is their file as it will lie on the disk.
+
+    size: bytes of the file.  memory: those, and what fills the last page.  tensors: the copies.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        """Copy `tensors` as they are now."""
+        header, self._starts = layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()})
+        self.size = len(header) + sum(tensor.nbytes for tensor in tensors.values())
+        room = -(-self.size // PAGE) * PAGE
+        made = torch.empty(room + PAGE, dtype=torch.uint8)
+        self._bytes = made[-made.data_ptr() % PAGE :][:room]
+        self.memory: memoryview = self._bytes.numpy().data
+        self.memory[: len(header)] = header
+        self.tensors: Tensors = {name: self._laid(start, tensors[name]) for name, start in self._starts.items()}
+        self.take(tensors)
+
+    def take(self, tensors: Tensors) -> None:
+        """Copy `tensors`, of the same names, types and shapes, as they are now: in the place of those before."""
+        for name, copy in self.tensors.items():
+            copy.copy_(tensors[name])
+
+    def data(self, name: str) -> memoryview:
+        """The bytes of a tensor."""
+        start = self._starts[name]
+        return self.memory[start : start + self.tensors[name].nbytes]
+
+    def _laid(self, start: int, like: torch.Tensor) -> torch.Tensor:
+        return self._bytes[start : start + like.nbytes].view(like.dtype).view(like.shape)
+
+
+def save(files: Mapping[Path, Image], cores: Cores | None = None) -> dict[str, FileDigests]:
     """Write `files`, none of which is there yet, and flush them to the disk. The digests of each, by its name.
 
-    workers: how many threads at once; None: one a core.
+    cores: in which threads hash; None: in as many at once as there is to do.
     """
-    ways: tuple[Callable[[Path, Tensors, Progress], str], ...] = (_write, _whole, _apart)
-    return _done([partial(way, path, tensors) for path, tensors in files.items() for way in ways], files, workers)
-
-
-def digests(*paths: Path, workers: int | None = None) -> dict[str, FileDigests]:
-    """Flush files that are there to the disk. The digests of each, by its name: it is read twice. workers: as above."""
-    ways: tuple[Callable[[Path, Progress], str], ...] = (_flush, sha256_file, lambda path, _: tensors_digest(path))
-    return _done([partial(way, path) for path in paths for way in ways], paths, workers)
-
-
-def pieces(tensors: Tensors) -> Iterator[memoryview]:
-    """The bytes of the file with `tensors`, from its beginning to its end."""
-    header, starts = layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()})
-    yield memoryview(header)
-    for name in starts:
-        yield data(tensors[name])
+    jobs = [partial(_write, path, image) for path, image in files.items()]
+    largest = sorted(files.items(), key=lambda file: -file[1].size)  # first, so that no core waits for it at the end
+    jobs += [partial(way, image, cores) for _, image in largest for way in (_whole, _apart)]
+    found = iter(for_each(lambda job, told: job(told), jobs, workers=len(jobs))[len(files) :])
+    return {path.name: FileDigests(file=next(found), tensors=next(found)) for path, _ in largest}
 
 
 def data(tensor: torch.Tensor) -> memoryview:
@@ -84,44 +113,52 @@ def layout(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[
     return header, {name: len(header) + said[name]["data_offsets"][0] for name, _ in ordered}
 
 
-def _done(
-    jobs: Sequence[Callable[[Progress], str]], paths: Iterable[Path], workers: int | None
-) -> dict[str, FileDigests]:
-    """Do three jobs for each of `paths`, of which the second and the third find its digests."""
-    found = for_each(lambda job, told: job(told), jobs, workers=workers)
-    digests = zip(paths, found[1::3], found[2::3], strict=True)
-    return {path.name: FileDigests(file=whole, tensors=apart) for path, whole, apart in digests}
-
-
-def _write(path: Path, tensors: Tensors, told: Progress) -> str:
-    with path.open("xb") as file:
-        for piece in pieces(tensors):
-            file.write(piece)
-            told(len(piece))
-        file.flush()
+def _write(path: Path, image: Image, told: Progress) -> str:
+    done = 0
+    with path.open("xb", buffering=0) as file:
+        direct = _past_cache(file.fileno(), True)
+        while done < len(image.memory):
+            try:
+                count = file.write(image.memory[done : done + PIECE])
+            except OSError as problem:
+                if problem.errno != errno.EINVAL or not direct:
+                    raise
+                direct = _past_cache(file.fileno(), False)  # it takes other pages than ours
+                continue
+            told(count)
+            done += count
+        file.truncate(image.size)
         os.fsync(file.fileno())
     return ""
 
 
-def _flush(path: Path, _: Progress) -> str:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return ""
+def _past_cache(descriptor: int, past: bool) -> bool:
+    """Have what is written to that file go past the system's cache, or not. Returns whether it does."""
+    with suppress(OSError):
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT if past else flags & ~os.O_DIRECT)
+        return past
+    return False
 
 
-def _whole(_: Path, tensors: Tensors, told: Progress) -> str:
+def _whole(image: Image, cores: Cores | None, told: Progress) -> str:
     digest = sha256()
-    for piece in pieces(tensors):
-        digest.update(piece)
-        told(len(piece))
+    with cores or nullcontext():
+        _hash(digest, image.memory[: image.size], told)
     return digest.hexdigest()
 
 
-def _apart(_: Path, tensors: Tensors, told: Progress) -> str:
+def _apart(image: Image, cores: Cores | None, told: Progress) -> str:
     found = {}
-    for name, tensor in tensors.items():
-        digest = begun(NAMES[tensor.dtype], tensor.shape)
-        digest.update(data(tensor))
-        told(tensor.nbytes)
-        found[name] = digest.hexdigest()
+    with cores or nullcontext():
+        for name, tensor in image.tensors.items():
+            digest = begun(NAMES[tensor.dtype], tensor.shape)
+            _hash(digest, image.data(name), told)
+            found[name] = digest.hexdigest()
     return joined(found)
+
+
+def _hash(digest: Any, data: memoryview, told: Progress) -> None:
+    for start in range(0, len(data), PIECE):
+        digest.update(data[start : start + PIECE])
+        told(min(PIECE, len(data) - start))

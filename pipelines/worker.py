@@ -25,11 +25,13 @@ from pipelines import model as models
 from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder, Write
 from pipelines.compiled import compile_layers
+from pipelines.cores import Cores
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
-from pipelines.keeping import CheckpointKeeper, copied
+from pipelines.keeping import CheckpointKeeper
 from pipelines.layout import layout_of
 from pipelines.params import Params
+from pipelines.tensor_files import Image
 from pipelines.tokens import TokenSplit
 from registry import canonical
 from registry.errors import GlasshouseError, InputError, Refused, VerificationError
@@ -92,6 +94,12 @@ class Training:
         self.rounds = params.train.weights == "bfloat16"
         self.layout = layout_of(model)
         self.optimizer = VectorAdamW(self.own, params.train)
+        self._images: Mapping[str, Image] = {}
+
+    @property
+    def idle(self) -> int:
+        """Cores that this process may keep busy beside the training."""
+        return self.place.idle
 
     def load(self, folder: RunFolder, chain: Chain) -> int:
         """Take up the last checkpoint of the chain, or the first weights where none is. Returns the steps done."""
@@ -105,22 +113,32 @@ class Training:
         self._round()
         return chain.entries[-1].step if chain.entries else 0
 
-    def snapshot(self) -> Write:
+    def snapshot(self, cores: Cores) -> Write:
         """Copy what a checkpoint holds, as it is now. Every process calls this, and then what it returns.
 
-        That writes the copy, in any thread, whatever the training does meanwhile.
+        That writes the copy, in any thread, whatever the training does meanwhile; what hashes enters `cores`. The next
+        copy takes the place of this one.
         """
         if self.place.rank > 0:
             return lambda _: {}
-        own = copied(self.own)
-        state = {name: copied(kinds) for name, kinds in self.optimizer.state().items()}
+        images = self._copied()
 
         def write(folder: Path | None) -> Mapping[str, FileDigests]:
             assert folder is not None
-            weights, moments = self.layout.stored(own), self.layout.stored_state(state)
-            return tensor_files.save({folder / WEIGHTS: weights, folder / OPTIMIZER: moments}, self.place.idle or None)
+            return tensor_files.save({folder / name: image for name, image in images.items()}, cores)
 
         return write
+
+    def _copied(self) -> Mapping[str, Image]:
+        """What of a checkpoint is here, as it is now, by the names of its files."""
+        files = {
+            WEIGHTS: self.layout.stored(self.own),
+            OPTIMIZER: self.layout.stored_state(self.optimizer.state()),
+        }
+        for name, image in self._images.items():
+            image.take(files[name])
+        self._images = self._images or {name: Image(tensors) for name, tensors in files.items()}
+        return self._images
 
     def step(self, number: int) -> Mapping[str, float]:
         """Do step `number` (0, 1, ...) and return its figures."""
@@ -234,7 +252,7 @@ def run(training: Training, folder: RunFolder, chain: Chain, done: int, advance:
     """
     settings, first = training.settings, training.place.rank == 0
     advance(done, math.nan)
-    with CheckpointKeeper(folder, chain, first=first) as keeper:
+    with CheckpointKeeper(folder, chain, first=first, idle=training.idle) as keeper:
         if not chain.entries:
             keep(training, keeper, 0, None)
         for figures in _steps(training, done):
@@ -259,7 +277,7 @@ def _steps(training: Training, done: int) -> Iterator[dict[str, float]]:
 
 def keep(training: Training, keeper: CheckpointKeeper, done: int, loss: float | None) -> None:
     """Have the state kept as the checkpoint after `done` steps. It is copied here, and written beside the training."""
-    keeper.keep(training.snapshot(), step=done, end=done * training.settings.rows, loss=loss)
+    keeper.keep(training.snapshot, step=done, end=done * training.settings.rows, loss=loss)
 
 
 def agree(folder: RunFolder, recipe: Chain, place: WorkerRank) -> Chain:

@@ -16,6 +16,7 @@ the seconds that its processor worked:
 
     keep        a checkpoint, waited for
     begin       a step, and a checkpoint of which only the beginning is waited for
+    wait        until that checkpoint is whole
     save        torch.save of what this process has of the same state, flushed
     clean       what those wrote is removed
 """
@@ -113,7 +114,7 @@ def keeping(training: Training, stack: ExitStack) -> dict[str, Callable[[], obje
     chain = Chain(tokens="a" * 64, recipe="b" * 64, profile=ProfileName(name="any", digest="c" * 64), entries=())
     if rank == 0:
         folder.resume(chain)
-    keeper = stack.enter_context(CheckpointKeeper(folder, chain, first=rank == 0))
+    keeper = stack.enter_context(CheckpointKeeper(folder, chain, first=rank == 0, idle=training.idle))
 
     def begin() -> None:
         worker.keep(training, keeper, 0, None)
@@ -136,7 +137,7 @@ def keeping(training: Training, stack: ExitStack) -> dict[str, Callable[[], obje
         if rank == 0:
             shutil.rmtree(folder.checkpoint(0), ignore_errors=True)
 
-    return {"keep": keep, "begin": begin, "save": save, "clean": clean}
+    return {"keep": keep, "begin": begin, "wait": keeper.wait, "save": save, "clean": clean}
 
 
 def peak() -> int:

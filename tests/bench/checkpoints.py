@@ -6,8 +6,8 @@ For a model of 12 million parameters with both moments, in one process, in two, 
              process has. In turn; the median of the ratios, of the clock and of the processors' work
     stall    the longest step of those at which a checkpoint was begun, and of those after, while it was written, less
              the median step without one; in steps
-    lost     how much later the training is after those steps, by a checkpoint; beside `torch.save`, for which it waits.
-             Cores that have nothing else to do cost it nothing
+    lost     how much later the training is after those steps, and after what is then left of the checkpoint; beside
+             `torch.save`, for which it waits. Cores that have nothing else to do cost it nothing
 """
 
 from __future__ import annotations
@@ -66,14 +66,18 @@ def stalls(trainer: Trainer, save: float) -> None:
     """Print how much longer steps take at and after the beginning of a checkpoint. save: seconds of `torch.save`."""
     without: list[list[float]] = []
     beside: list[list[float]] = []
+    waited: list[float] = []
     for _ in range(ROUNDS):
         without.append([trainer.steps(1) for _ in range(STEPS)])
         beside.append([trainer.did(line)[0] for line in ("begin", *["1"] * (STEPS - 1))])
+        waited.append(trainer.did("wait")[0])
         trainer.did("clean")
     step, most = statistics.median(chain(*without)), max(chain(*beside))
     print(f"  a step {step:.2f} s, at most {max(chain(*without)):.2f} s without a checkpoint; with one {most:.2f} s")
     print(f"  stall in steps {(most - step) / step:.2f}  {_judged((most - step) / step, STALL)}")
-    lost = statistics.median(sum(ours) - sum(theirs) for ours, theirs in zip(beside, without, strict=True))
+    lost = statistics.median(
+        sum(ours) + rest - sum(theirs) for ours, rest, theirs in zip(beside, waited, without, strict=True)
+    )
     print(f"  lost {lost:.2f} s / {save:.2f} s {lost / save:.2f}  {_judged(lost / save, ALLOWED)}")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines import tensor_files
 from pipelines.checkpoints import RunFolder, Write
+from pipelines.tensor_files import Image
 from registry.errors import DigestMismatch
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, FileDigests, ProfileName
@@ -29,7 +30,7 @@ def tensors(step: int) -> dict[str, dict[str, torch.Tensor]]:
 def writing(step: int) -> Write:
     def write(folder: Path | None) -> Mapping[str, FileDigests]:
         assert folder is not None
-        return tensor_files.save({folder / name: named for name, named in tensors(step).items()})
+        return tensor_files.save({folder / name: Image(named) for name, named in tensors(step).items()})
 
     return write
 

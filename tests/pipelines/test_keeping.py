@@ -10,7 +10,9 @@ import torch
 
 from pipelines import tensor_files
 from pipelines.checkpoints import RunFolder, Write
-from pipelines.keeping import CheckpointKeeper, copied
+from pipelines.cores import Cores
+from pipelines.keeping import CheckpointKeeper
+from pipelines.tensor_files import Image
 from registry.errors import Unavailable
 from registry.manifest import Manifest
 from registry.records.checkpoint_chain import Chain, FileDigests
@@ -25,15 +27,22 @@ class Trained:
 
     def __init__(self, may_go_on: threading.Event) -> None:
         self.weights, self.may_go_on, self.begun = torch.zeros(2), may_go_on, threading.Event()
+        self.images = {WEIGHTS: Image({"w": self.weights}), OPTIMIZER: Image({"w.m": self.weights})}
+        self.writing = False
 
-    def snapshot(self) -> Write:
-        kept = copied({"w": self.weights})
+    def snapshot(self, cores: Cores) -> Write:
+        assert not self.writing, "the copy before is still being written"
+        self.images[WEIGHTS].take({"w": self.weights})
+        self.images[OPTIMIZER].take({"w.m": self.weights + 100})
+        self.writing = True
 
         def write(folder: Path | None) -> Mapping[str, FileDigests]:
             assert folder is not None
             self.begun.set()
             assert self.may_go_on.wait(PATIENCE)
-            return tensor_files.save({folder / WEIGHTS: kept, folder / OPTIMIZER: {"w.m": kept["w"] * 2}})
+            found = tensor_files.save({folder / name: image for name, image in self.images.items()}, cores)
+            self.writing = False
+            return found
 
         return write
 
@@ -42,13 +51,13 @@ def trained(root: Path, may_go_on: threading.Event, meanwhile: Callable[[Trained
     """Checkpoints at steps 0 and 1; `meanwhile` is called while the first one is being written."""
     folder, made = RunFolder(root), Trained(may_go_on)
     with CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
-        keeper.keep(made.snapshot(), step=0, end=0, loss=None)
+        keeper.keep(made.snapshot, step=0, end=0, loss=None)
         assert made.begun.wait(PATIENCE)
         meanwhile(made)
         made.weights += 1
         keeper.look()
         folder.append_metrics({"step": 1, "loss": 1.0})
-        keeper.keep(made.snapshot(), step=1, end=8, loss=1.0)
+        keeper.keep(made.snapshot, step=1, end=8, loss=1.0)
     return Chain.read(folder.chain)
 
 
@@ -75,7 +84,7 @@ def test_killed_while_one_is_written_the_folder_has_the_one_before(tmp_path: Pat
     chain = go_on(folder, folder.resume(RECIPE), 2)
     with CheckpointKeeper(folder, chain, first=True) as keeper:
         folder.append_metrics({"step": 3, "loss": 1.0})
-        keeper.keep(made.snapshot(), step=3, end=24, loss=1.0)
+        keeper.keep(made.snapshot, step=3, end=24, loss=1.0)
         assert made.begun.wait(PATIENCE)
         shutil.copytree(folder.root, killed.root)
         made.may_go_on.set()
@@ -96,7 +105,7 @@ def test_what_the_disk_does_not_take_ends_the_training_at_its_next_step(tmp_path
     def train() -> None:
         with CheckpointKeeper(folder, chain, first=True) as keeper:
             folder.append_metrics({"step": 2, "loss": 1.0})
-            keeper.keep(full, step=2, end=16, loss=1.0)
+            keeper.keep(lambda _: full, step=2, end=16, loss=1.0)
             while True:
                 keeper.look()
 
@@ -109,13 +118,13 @@ def test_what_the_disk_does_not_take_ends_the_training_at_its_next_step(tmp_path
 def test_the_last_one_ends_the_training_too(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "train")
     with pytest.raises(Unavailable), CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
-        keeper.keep(full, step=0, end=0, loss=None)
+        keeper.keep(lambda _: full, step=0, end=0, loss=None)
 
 
 def test_what_went_wrong_first_is_told_and_the_checkpoint_is_whole(tmp_path: Path) -> None:
     folder, made = RunFolder(tmp_path / "train"), Trained(threading.Event())
     made.may_go_on.set()
     with pytest.raises(ZeroDivisionError), CheckpointKeeper(folder, folder.resume(RECIPE), first=True) as keeper:
-        keeper.keep(made.snapshot(), step=0, end=0, loss=None)
+        keeper.keep(made.snapshot, step=0, end=0, loss=None)
         print(1 / 0)
     assert [entry.step for entry in folder.resume(RECIPE).entries] == [0]

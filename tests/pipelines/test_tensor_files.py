@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from pipelines import tensor_files
+from pipelines.tensor_files import PAGE, Image
 from registry.digest import sha256_file
 from registry.records.checkpoint_chain import FileDigests
 from registry.tensors import read_header, tensors_digest
@@ -27,10 +28,13 @@ def test_the_file_is_that_of_the_safetensors_library_and_the_digests_are_the_fil
     ours, theirs, path = folder / "ours", folder / "theirs", folder / "other"
     tensors = {name: torch.randn(shape).to(dtype) for name, (dtype, shape) in told.items() if name != "__metadata__"}
     save_file(tensors, theirs, metadata={"format": "pt"})
-    found = tensor_files.save({ours: tensors, path: {"turned": torch.randn(3, 2).T}})
+    images = {ours: Image({name: torch.zeros_like(tensor) for name, tensor in tensors.items()})}
+    images[path] = Image({"turned": torch.randn(3, 2).T})
+    images[ours].take(tensors)
+    found = tensor_files.save(images)
     assert ours.read_bytes() == theirs.read_bytes()
-    assert found == tensor_files.digests(ours, path)
-    assert found[ours.name] == FileDigests(file=sha256_file(theirs), tensors=tensors_digest(theirs))
+    for each in images:
+        assert found[each.name] == FileDigests(file=sha256_file(each), tensors=tensors_digest(each))
     _, starts = tensor_files.layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()})
     assert starts == {tensor.name: tensor.start for tensor in read_header(ours)}
 
@@ -38,5 +42,17 @@ def test_the_file_is_that_of_the_safetensors_library_and_the_digests_are_the_fil
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"older")
     with pytest.raises(FileExistsError):
-        tensor_files.save({tmp_path / name: {"w": torch.ones(3)} for name in "ab"})
+        tensor_files.save({tmp_path / name: Image({"w": torch.ones(3)}) for name in "ab"})
     assert (tmp_path / "b").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_file_of_many_pages_is_written_from_wherever_they_lie_in_memory(tmp_path: Path, moved: int) -> None:
+    """A disk that is written to past the cache refuses memory that does not begin with a page."""
+    image = Image({"w": torch.arange(3.0 * PAGE)})
+    memory = memoryview(bytearray(moved + len(image.memory)))[moved:]
+    memory[:] = image.memory
+    image.memory = memory
+    found = tensor_files.save({tmp_path / "w": image})
+    assert (tmp_path / "w").read_bytes() == memory[: image.size]
+    assert found["w"].file == sha256_file(tmp_path / "w")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from pipelines import tensor_files, weight_files
+from pipelines.tensor_files import Image
 from registry.digest import sha256_file
 from registry.errors import InputError
 from registry.records.kinds import ModelFolder
@@ -33,7 +34,7 @@ def test_together_they_are_the_checkpoint(
     folder, source = root / "out", root / NAME
     folder.mkdir()
     tensors = {name: torch.randn(shape).to(dtype) for name, (dtype, shape) in told.items()}
-    tensor_files.save({source: tensors})
+    tensor_files.save({source: Image(tensors)})
     weight_files.export(source, folder, NAME, most)
     files = weight_files.found(folder, NAME)
     whole = sum(tensor.nbytes for tensor in tensors.values())
@@ -57,7 +58,7 @@ def test_together_they_are_the_checkpoint(
 
 
 def test_more_files_than_have_names_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensor_files.save({tmp_path / NAME: {name: torch.ones(1) for name in "abc"}})
+    tensor_files.save({tmp_path / NAME: Image({name: torch.ones(1) for name in "abc"})})
     monkeypatch.setattr(weight_files, "MAX_FILES", 2)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="4 bytes a file make 3 files"):
