@@ -52,6 +52,8 @@ from registry.server.store import git, holdings
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where the disk has no more room, or this user's part of it."""
+LITTLE = 1 << 20
+"""Bytes of room with which a disk is full."""
 Pages = Callable[[Hub], Iterable[Route]]
 """What people look at, of a server."""
 
@@ -288,8 +290,10 @@ async def _system(request: Request, problem: Any) -> Response:
 
 
 async def _git(request: Request, problem: Any) -> Response:
-    """The same, where it was git that met it."""
-    if any(os.strerror(number) in problem.words for number in FULL):
+    """The same, where it was git that met it: it tells so in several ways, and sometimes not at all."""
+    disk = os.statvfs(hub(request).root)
+    full = disk.f_bavail * disk.f_frsize < LITTLE or (disk.f_files > 0 and disk.f_favail == 0)
+    if full or any(words in problem.words for words in (*map(os.strerror, FULL), "Out of diskspace")):
         return await _system(request, OSError(errno.ENOSPC, problem.words))
     raise problem
 

@@ -1,7 +1,7 @@
 """Answers that carry a file: whole, one range of it, or its head alone.
 
-Source: RFC 9110, section 14 (ranges) and 13.1.5 (If-Range). Who asks for several ranges gets the whole file, which it
-allows.
+Source: RFC 9110, section 14 (ranges), 13.1.2 (If-None-Match) and 13.1.5 (If-Range). Who asks for several ranges gets
+the whole file, which it allows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def file(request: Request, content: Content, headers: dict[str, str], media_type
     """A file as `request` asks for it. headers: more of them."""
     size = content.size
     headers = {"Accept-Ranges": "bytes", "ETag": etag(content), **headers}
-    if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or headers["ETag"] in re.findall(r'"[^"]*"', known):
         return Response(status_code=304, headers=headers)
     asked = asked_range(request, size, headers["ETag"])
     start, end = asked or (0, size)

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore, Timer
+from typing import IO
 
 from registry.server.problems import Problem, busy
 
@@ -154,8 +155,11 @@ def run(
     more: Sequence[str] = (),
     at: Path | None = None,
     seconds: float | None = None,
+    into: IO[bytes] | None = None,
 ) -> bytes:
     """What git writes to standard output. at: the folder that it is run in.  seconds: how long it may take.
+
+    into: the file that gets it instead.
 
     Raises GitFailed unless it ends in one of the codes `allowed`, Problem 400 where it takes longer, 503 where others
     do, before it.
@@ -163,14 +167,15 @@ def run(
     with _turn(arguments[0], seconds):
         try:
             done = subprocess.run(
-                command(folder, *arguments, more=more), input=given, capture_output=True,
-                env=environment({**_objects(folder), **(extra or {})}), check=False, cwd=at, timeout=seconds,
+                command(folder, *arguments, more=more), input=given, stdout=into or subprocess.PIPE,
+                stderr=subprocess.PIPE, env=environment({**_objects(folder), **(extra or {})}), check=False, cwd=at,
+                timeout=seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired as problem:
             raise Problem(400, f"git {arguments[0]} would take longer than {seconds:.0f} seconds for this") from problem
     if done.returncode not in allowed:
         raise GitFailed(arguments[0], done.stderr.decode(errors="replace").strip())
-    return done.stdout
+    return done.stdout or b""
 
 
 @contextmanager
@@ -292,17 +297,24 @@ def read_file(folder: Path, commit: str, path: str) -> tuple[TreeRow, bytes] | N
 
     No blob in git is larger than what a commit may carry, so it fits into memory.
     """
-    answer = run(folder, "cat-file", "--batch", given=f"{commit}:{path}\n".encode())
-    head, _, rest = answer.partition(b"\n")
-    match head.decode(errors="replace").split(" "):
-        case [oid, "blob", size]:
-            data = rest[: int(size)]
-        case _:
-            return None
+    with _in_memory() as answer:
+        run(folder, "cat-file", "--batch", given=f"{commit}:{path}\n".encode(), into=answer)
+        answer.seek(0)
+        match answer.readline().decode(errors="replace").split():
+            case [oid, "blob", size]:
+                data = answer.read(int(size))
+            case _:
+                return None
     large = pointed(data)
     if large is None:
         return TreeRow(path, oid, len(data)), data
     return TreeRow(path, oid, large[1], sha256=large[0], pointer_size=len(data)), data
+
+
+def _in_memory() -> IO[bytes]:
+    """A file that is on no disk, where the system has such: read from a pipe, in pieces, ten megabytes leave holes in
+    the memory of each thread that others do not fill."""
+    return os.fdopen(os.memfd_create("git"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def contents(folder: Path, names: Sequence[str], kind: str | None = None) -> list[bytes | None]:

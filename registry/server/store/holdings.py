@@ -59,8 +59,12 @@ def large_files(folder: Path) -> dict[str, int]:
     Whoever takes away what is not among them holds COLLECT_LOCK, which no repository changes its name beside.
     """
     own = Ledger(folder).blobs()  # first: what is closed meanwhile is in both
-    closed = [Ledger(path.parent).blobs() for path in folder.glob(f"{REQUESTS}/*/{FILE}")]
-    return {name: size for rows in (*closed, own) for name, size in rows.items()}
+    return {name: size for rows in (*(each.blobs() for each in put_away(folder)), own) for name, size in rows.items()}
+
+
+def put_away(folder: Path) -> list[Ledger]:
+    """The ledger of each closed request of a repository: what it gets back with it, should that be opened again."""
+    return [Ledger(path.parent) for path in folder.glob(f"{REQUESTS}/*/{FILE}")]
 
 
 def has_namespace(repositories: Path, name: str) -> bool:

@@ -5,14 +5,14 @@ Law: what is entered in a repository's ledger is whole in the store of blobs, an
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
 
 from registry.server.locks import locked
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
@@ -168,27 +168,36 @@ def _read(repo: Repository, commit: str, path: str) -> tuple[TreeRow, bytes]:
 
 
 def _plain(row: TreeRow, data: bytes) -> Content:
-    return Content(row.oid, len(data), partial(_pieces, data), large=False)
+    """A file that stands in git. What is long waits on the disk for who takes it slowly, where that has room."""
+    read: Read = partial(_pieces, data)
+    with suppress(OSError):
+        read = _Spool(data).read if len(data) > CHUNK else read
+    return Content(row.oid, len(data), read, large=False)
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Those bytes. What is long waits on the disk for who takes it slowly; where there is no room, in memory."""
-    spool = _spooled(data[start:end]) if end - start > CHUNK else None
-    if spool is None:
-        yield from (data[place : min(place + CHUNK, end)] for place in range(start, end, CHUNK))
-        return
-    del data  # whoever asked has let go of it, too
-    with spool:
-        while chunk := spool.read(CHUNK):
+    return (data[place : min(place + CHUNK, end)] for place in range(start, end, CHUNK))
+
+
+class _Spool:
+    """Bytes in a file without a name, which goes with this."""
+
+    _descriptor: int | None = None
+
+    def __init__(self, data: bytes) -> None:
+        with TemporaryFile(buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            self._descriptor = os.dup(file.fileno())
+
+    def __del__(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """See Read."""
+        assert self._descriptor is not None
+        while start < end and (chunk := os.pread(self._descriptor, min(CHUNK, end - start), start)):
+            start += len(chunk)
             yield chunk
-
-
-def _spooled(data: bytes) -> IO[bytes] | None:
-    """A file without a name that holds them; None where the disk does not take it."""
-    with suppress(OSError), ExitStack() as stack:
-        file = stack.enter_context(TemporaryFile())
-        file.write(data)
-        file.seek(0)
-        stack.pop_all()
-        return file
-    return None

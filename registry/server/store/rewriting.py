@@ -11,6 +11,7 @@ from pathlib import Path
 
 from registry.server.problems import REVISION_NOT_FOUND, Problem
 from registry.server.store import git, reachable
+from registry.server.store.holdings import put_away
 from registry.server.store.repository import BRANCHES, KEPT, SIGNATURE, TAGS, Repository
 
 MAX_COMMITS = 2_000
@@ -48,7 +49,8 @@ def forget(repo: Repository, digests: Collection[str], *, rewrite: bool) -> None
             raise Problem(409, f"{named[used[0]].path} is in a commit: delete it there first")
         if used:
             _rewrite(repo, {named[sha256].oid for sha256 in used})
-        repo.contents.remove(gone)
+        for ledger in (repo.contents, *put_away(repo.folder)):
+            ledger.remove(digests)
 
 
 def _rewrite(repo: Repository, pointers: Collection[str]) -> None:

@@ -16,6 +16,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from registry.server.access.limits import Shares
 from registry.server.access.tokens import Role
@@ -249,8 +251,20 @@ def test_a_history_that_says_too_much_is_told_in_brief(tmp_path: Path, monkeypat
     ]
 
 
-def test_a_full_disk_that_git_meets_is_told_as_such(narrow: HubInstance) -> None:
+def test_a_full_disk_that_git_meets_is_told_as_such(narrow: HubInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has several words for that; of a ref, it only says that it could not be written."""
     app = create_app(Hub.open(narrow.root))
-    problem = git.GitFailed("update-ref", "fatal: unable to write: No space left on device")
-    answer = asyncio.run(app.exception_handlers[git.GitFailed](None, problem))
-    assert answer.status_code == 507 and answer.headers["retry-after"] == "60"
+    request = Request({"type": "http", "app": app})
+
+    def answer(words: str) -> Response:
+        found = asyncio.run(app.exception_handlers[git.GitFailed](request, git.GitFailed("commit", words)))
+        assert isinstance(found, Response)
+        return found
+
+    for words in ("fatal: unable to write loose object file: No space left on device", "write error. Out of diskspace"):
+        assert answer(words).status_code == 507 and answer(words).headers["retry-after"] == "60"
+    with pytest.raises(git.GitFailed):
+        answer("cannot update ref")
+    full = os.statvfs_result((4096, 4096, 1000, 0, 0, 1000, 500, 500, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda place: full)
+    assert answer("cannot update ref").status_code == 507

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -128,6 +129,19 @@ def test_large_files_are_listed_and_deleted_for_good(lab: HubInstance, api: HfAp
     folder = lab.root / "repos" / "models" / "lab" / "heavy.git"
     subprocess.run(["git", f"--git-dir={folder}", "fsck", "--strict"], check=True, capture_output=True)
     assert gone not in git.run(folder, "rev-list", "--objects", "--all").decode()
+
+
+def test_what_was_deleted_for_good_does_not_come_back_with_a_closed_request(lab: HubInstance) -> None:
+    assert ask(lab, "POST", "/api/repos/create", {"name": "purged", "organization": "lab"})[0] == 200
+    sha256 = upload(lab, "lab/purged", os.urandom(1800))
+    line = {"key": "lfsFile", "value": {"path": "secret.bin", "oid": sha256, "size": 1800}}
+    body = b"".join(json.dumps(each).encode() + b"\n" for each in ({"key": "header", "value": {"summary": "s"}}, line))
+    assert ask(lab, "POST", "/api/models/lab/purged/commit/main?create_pr=1", body)[0] == 200
+    status, file = "/api/models/lab/purged/discussions/1/status", "/lab/purged/resolve/refs%2Fpr%2F1/secret.bin"
+    assert ask(lab, "GET", file)[0] == 200 and ask(lab, "POST", status, {"status": "closed"})[0] == 200
+    purge = {"deletions": {"sha": [sha256], "rewriteHistory": True}}
+    assert ask(lab, "POST", "/api/models/lab/purged/lfs-files/batch", purge)[0] == 200
+    assert ask(lab, "POST", status, {"status": "open"})[0] == 200 and ask(lab, "GET", file)[0] == 404
 
 
 def test_what_a_release_holds_is_not_deleted(lab: HubInstance, api: HfApi) -> None:
