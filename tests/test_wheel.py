@@ -167,7 +167,7 @@ def test_all_but_the_server_and_tables_is_imported_without_an_extra(bare: Bare) 
 
 STAGE = "vars: [{one: 1}]\nstages: {a: {cmd: 'echo ${one}', outs: [out, a.run.json]}}\n"
 CALLS = {
-    "stale": ("release", "from registry.project.dvc_lock import stale; stale(Path())"),
+    "stale": ("release", "from registry.project.dvc_index import stale; stale(Path())"),
     "mlflow": (
         "release",
         "from registry.project import mlflow as m; Path('mlflow.db').touch()\n"

@@ -19,6 +19,8 @@ from registry.records import addresses
 MAX_URL = 900
 SCP = re.compile(r"[\w.-]+@[\w.-]{2,}:[^/:][^:]{0,500}")
 """git's short form of an ssh address."""
+EVERY_TIME = ["always changed"]
+"""What DVC says of a stage that is to be run every time, and is otherwise as its lock has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +98,38 @@ def read(root: Path) -> Index:
     )
 
 
+def stale(root: Path) -> tuple[str, ...]:
+    """Addresses of the stages that DVC holds to be out of date, or not in its lock, of the whole project at `root`; of
+    data that a .dvc file names, the path of that file.
+
+    One that is only to be run every time (`always_changed`) is not: what it read and wrote is as the lock has it.
+    Raises as `dvc_repo.opened` does.
+    """
+    whole = root.resolve()
+    with dvc_repo.opened(root, "dvc cannot tell what is out of date") as repo:
+        said = repo.status()  # which names each stage from where this process stands
+        names = {
+            stage.addressing: _address(whole, stage) if stage.cmd else _file(whole, stage)
+            for stage in repo.index.stages
+        }
+    return tuple(sorted(names.get(name, name) for name, why in said.items() if why != EVERY_TIME))
+
+
+def _address(root: Path, stage: Any) -> str:
+    return addresses.address(_file(root, stage).rpartition("/")[0], stage.name)
+
+
+def _file(root: Path, stage: Any) -> str:
+    return Path(stage.path).resolve().relative_to(root).as_posix()
+
+
 def _stage(root: Path, stage: Any) -> IndexedStage:
     command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(map(str, stage.cmd))
     deps = (_inside(root, dep) for dep in stage.deps)
     outs = (_inside(root, out) for out in stage.outs)
-    folder = Path(stage.path).resolve().parent.relative_to(root).as_posix()
-    folder = "" if folder == "." else folder
     return IndexedStage(
-        address=addresses.address(folder, stage.name),
-        file=f"{folder}/{addresses.FILE}" if folder else addresses.FILE,
+        address=_address(root, stage),
+        file=_file(root, stage),
         command=command,
         deps=tuple(dict.fromkeys(dep for dep in deps if dep)),
         outs=tuple(dict.fromkeys(out for out in outs if out)),
@@ -116,8 +141,7 @@ def _tracked(root: Path, stage: Any) -> Iterator[TrackedInput]:
     for out in stage.outs:
         path, md5 = _inside(root, out), out.hash_info.value
         if path and md5:
-            file = Path(stage.path).resolve().relative_to(root).as_posix()
-            yield TrackedInput(path, file, str(md5), url, revision)
+            yield TrackedInput(path, _file(root, stage), str(md5), url, revision)
 
 
 def _origin(stage: Any) -> tuple[str | None, str | None]:

@@ -1,8 +1,7 @@
-"""DVC's lock file, whether DVC holds it to be up to date, and what DVC makes of templates.
+"""DVC's lock file, and what DVC makes of templates.
 
-DVC is used as a command and as a file format; only its templates, which nobody else can resolve, are left to its own
-code, and only in a project that its owner runs anyway. Its MD5s are cache keys, not evidence: evidence is SHA-256,
-measured by us.
+DVC is used as a file format; only its templates, which nobody else can resolve, are left to its own code, and only in a
+project that its owner runs anyway. Its MD5s are cache keys, not evidence: evidence is SHA-256, measured by us.
 Source: the lock file format, https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file.
 """
 
@@ -15,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from registry import canonical, strict_yaml
+from registry import strict_yaml
 from registry.digest import CHUNK, Progress
 from registry.errors import InputError, Malformed
 from registry.project import dvc_repo
-from registry.project.command import run
 from registry.records import addresses
 from registry.records.run import OutsideInput
 
@@ -104,15 +102,6 @@ def parse_lock(value: Any, folder: str = "") -> Lock:
 def merged(locks: Iterable[Lock]) -> Lock:
     """The stages of several locks, each of another folder."""
     return Lock({place: stage for lock in locks for place, stage in lock.stages.items()})
-
-
-def stale(root: Path) -> tuple[str, ...]:
-    """Addresses of the stages that DVC holds to be out of date, or not in its lock, of the whole project at `root`.
-
-    One that is only to be run every time (`always_changed`) is not: what it read and wrote is as the lock has it.
-    """
-    said = canonical.parse(run(["dvc", "status", "--json"], root).strip().encode() or b"{}", name="dvc status")
-    return tuple(sorted(name for name, why in said.items() if why != ["always changed"]))
 
 
 def is_url(path: str) -> bool:

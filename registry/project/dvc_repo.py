@@ -15,14 +15,18 @@ from registry.errors import InputError, Unavailable
 def opened(root: Path, what: str) -> Iterator[Any]:
     """The project at `root`, as DVC has it. what: that DVC cannot do, in an error.
 
-    Raises InputError where DVC refuses what it reads, Unavailable where its code, or its own database, is
-    not to be had.
+    Meanwhile DVC neither warns nor draws progress bars: that is for whoever runs its command. Raises InputError where
+    DVC refuses what it reads, Unavailable where its code, or its own database, is not to be had.
     """
+    import logging
     import sqlite3
 
     with extras.needed("release"):
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
+    words = logging.getLogger("dvc")
+    before = words.level
+    words.setLevel(logging.CRITICAL)
     try:
         with Repo(str(root)) as repo:
             yield repo
@@ -35,3 +39,5 @@ def opened(root: Path, what: str) -> Iterator[Any]:
             f"the database that dvc keeps beside its cache does not answer: {problem}",
             mend="make room on the disk; where the file is damaged: dvc config core.site_cache_dir FOLDER",
         ) from problem
+    finally:
+        words.setLevel(before)

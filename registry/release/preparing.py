@@ -13,7 +13,7 @@ from registry.errors import InputError, Refused
 from registry.files import directory_beside, write_atomic
 from registry.manifest import Manifest
 from registry.openness.documents import every
-from registry.project import dvc_lock, dvc_yaml, git, stage_runs
+from registry.project import dvc_index, dvc_lock, dvc_yaml, git, stage_runs
 from registry.project.committed import Committed
 from registry.project.known_digests import KnownDigests
 from registry.project.measure import listing_of
@@ -225,4 +225,4 @@ def _stale(root: Path, scope: Scope) -> list[str]:
     """
     locks = (dvc_lock.read_lock(root / folder / dvc_lock.LOCK, folder) for folder in scope.folders)
     counted = scope.stages | dvc_lock.merged(locks).stages.keys()
-    return [stage for stage in dvc_lock.stale(root) if stage in counted]
+    return [stage for stage in dvc_index.stale(root) if stage in counted]

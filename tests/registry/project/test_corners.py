@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.errors import InputError, Malformed, Refused
-from registry.project import dvc_lock, dvc_yaml, stage_runs
+from registry.project import dvc_index, dvc_lock, dvc_yaml, stage_runs
 from registry.project.measure import measure_paths
 from registry.records.run import Run
 from tests.registry.project.small_dvc import RECORD, commit, dvc, start
@@ -74,12 +74,12 @@ def test_bytecode_that_a_stage_writes_into_a_dependency_fails_nothing(made: Path
 
 def test_a_stage_that_is_only_to_be_run_every_time_is_not_out_of_date(made: Path) -> None:
     assert "always changed" in dvc("status", root=made)
-    assert dvc_lock.stale(made) == ()
+    assert dvc_index.stale(made) == ()
     before = (made / "copy").read_bytes()
     (made / "copy").unlink()
     (made / "copy").write_text("changed")
     try:
-        assert dvc_lock.stale(made) == ("three", "two")
+        assert dvc_index.stale(made) == ("three", "two")
     finally:
         (made / "copy").write_bytes(before)
 
@@ -90,7 +90,7 @@ def test_a_frozen_stage_whose_inputs_changed_is_refused_until_they_are_back(made
     before = (made / path).read_text()
     (made / path).write_text(text)
     commit(made)
-    assert dvc_lock.stale(made) == ()
+    assert dvc_index.stale(made) == ()
     with pytest.raises(Refused, match=f"two is frozen, and {path.partition('/')[0]} is not what it read") as problem:
         stage_runs.gather(made)
     assert "dvc unfreeze two && dvc repro two" in problem.value.mend
@@ -102,9 +102,9 @@ def test_a_frozen_stage_whose_inputs_changed_is_refused_until_they_are_back(made
 def test_stages_of_a_dvc_yaml_in_a_folder_that_never_ran_are_named_by_it(made: Path) -> None:
     (made / "below").mkdir()
     (made / "below/dvc.yaml").write_text("stages: {other: {cmd: echo 1 > x, outs: [x]}}\n")
-    assert dvc_lock.stale(made) == ("below/dvc.yaml:other",)
+    assert dvc_index.stale(made) == ("below/dvc.yaml:other",)
     dvc("repro", "--all-pipelines", root=made)
-    assert dvc_lock.stale(made) == ()
+    assert dvc_index.stale(made) == ()
 
 
 def test_what_a_stage_reads_outside_the_project_is_told_apart_and_no_output_is_there() -> None:

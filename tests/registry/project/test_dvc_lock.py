@@ -62,15 +62,6 @@ def test_a_stage_that_read_other_bytes_is_a_gap(project: Path) -> None:
     assert ["two read out" in gap for gap in dvc_lock.parse_lock(document).gaps()] == [True]
 
 
-def test_stale_names_what_dvc_calls_changed(project: Path) -> None:
-    assert dvc_lock.stale(project) == ()
-    (project / "in").write_text("other")
-    try:
-        assert dvc_lock.stale(project) == ("one",)
-    finally:
-        (project / "in").write_text("hello")
-
-
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
