@@ -22,7 +22,7 @@ from registry.formats.protobuf import OtherFormat
 
 MAX_CONFIG = 64 << 20
 """Bytes of a configuration or a template that is read: tokenizer.json of a large vocabulary has a third of it."""
-MAX_SMALL = 1 << 20
+MAX_SMALL = 1 << 17
 """Bytes of a file of JSON that is looked through, whatever it is called; of a larger one, if it may name something."""
 BY_ITSELF = frozenset(("sitecustomize.py", "usercustomize.py"))
 """What Python runs when it starts, where the folder is on its path; so it does the import lines of `*.pth`."""
@@ -39,7 +39,8 @@ CODE = frozenset(
 """Suffixes of what is run as it is."""
 CONFIGS = frozenset(
     ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json", "model_index.json",
-     "generation_config.json", "adapter_config.json", "video_preprocessor_config.json", "feature_extractor_config.json")
+     "generation_config.json", "adapter_config.json", "video_preprocessor_config.json", "feature_extractor_config.json",
+     "chat_template.json", "router_config.json", settings.MODULES)
 )  # fmt: skip
 """Files by which the libraries of Hugging Face go: one that cannot be read is told."""
 JSON = ".json"

@@ -24,7 +24,7 @@ PIPELINES = frozenset(
     )
 )  # fmt: skip
 """What model_index.json calls folders of diffusers.pipelines."""
-INDEX, MODULES = "model_index.json", ("modules.json", "router_config.json")
+INDEX, MODULES, ROUTER = "model_index.json", "modules.json", "router_config.json"
 MAPS = ("auto_map", "custom_pipelines")
 """Keys under which a configuration names code."""
 ELSEWHERE = re.compile(r"^([\w.-]+/[\w.-]+)--")
@@ -123,11 +123,12 @@ def weights(value: Any) -> Iterator[str]:
 
 def _of_part(part: dict[str, Any], file: str) -> Iterator[str]:
     """What one map names."""
-    if file in MODULES:
+    if file in (MODULES, ROUTER):
         yield from _modules(part)
     for key, item in part.items():
-        yield from _of_key(key, item)
-        yield from _weights_elsewhere(key, item)
+        if item is True or not isinstance(item, int | float):  # most are numbers, as of the words of a vocabulary
+            yield from _of_key(key, item)
+            yield from _weights_elsewhere(key, item)
     yield from _serialized(part)
 
 
@@ -145,7 +146,7 @@ def _of_key(key: str, item: Any) -> Iterator[str]:
         )
     elif key == "parent_library":
         yield from (f"it has a loader import {text[:100]}" for text in texts(item) if not _is_ours(text))
-    elif item and not isinstance(item, int | float) and (key in TARGETS or key.startswith("py/")):
+    elif item and (key in TARGETS or key.startswith("py/")):
         yield f"it names what is called as it is read: {key[:40]}: {' '.join(texts(item))[:100]}"
     elif "activation" in key:
         found = [text for text in texts(item) if DOTTED.fullmatch(text) and not text.startswith(TORCH)]

@@ -142,7 +142,7 @@ def test_what_tools_and_browsers_run_is_told(tmp_path: Path, path: str) -> None:
     )
 )
 def test_settings_of_any_shape_are_answered(value: Any) -> None:
-    for name in ("config.json", settings.INDEX, *settings.MODULES):
+    for name in ("config.json", settings.INDEX, settings.MODULES, settings.ROUTER):
         assert all(isinstance(words, str) for words in settings.named(value, name))
     assert all(isinstance(text, str) for text in (*settings.templates(value), *settings.weights(value)))
 
