@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from registry.errors import Unavailable
 from registry.variables import LOCAL_RANK, LOCAL_WORLD_SIZE, RANK, RENDEZVOUS, WORLD_SIZE
 
 if TYPE_CHECKING:  # it loads torch, which has to come after the profile
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # it loads torch, which has to come after the profile
 
 OVER = "over"
 """What process 0 leaves in the store when the training has ended."""
+AGAIN = "start it again: it goes on from the last checkpoint"
+GLOO = "gloo"
+"""What stands in each error of gloo's: torch has no class for them. A lost process is one."""
 POLL_SECONDS = 0.5
 PATIENCE = 1800
 """Seconds that a process waits for another of the same machine, which its supervisor watches."""
@@ -97,14 +101,28 @@ def _process_group(profile: Profile, place: WorkerRank, store: Any, seconds: int
     import torch.distributed as dist
 
     backend = "nccl" if profile.device == "cuda" else "gloo"
-    dist.init_process_group(
-        backend, store=store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=seconds)
-    )
+    with _loss_told():
+        dist.init_process_group(
+            backend, store=store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=seconds)
+        )
+        try:
+            yield
+            dist.barrier()  # nobody leaves while another still has something to receive
+        finally:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def _loss_told() -> Iterator[None]:
+    """Raise Unavailable for an error by which torch says that another process is gone: the training has none."""
     try:
         yield
-        dist.barrier()  # nobody leaves while another still has something to receive
-    finally:
-        dist.destroy_process_group()
+    except RuntimeError as problem:
+        from torch.distributed import DistError
+
+        if isinstance(problem, DistError) or GLOO in str(problem):
+            raise Unavailable(f"another process is gone: {str(problem)[:300]}", mend=AGAIN) from problem
+        raise
 
 
 def _store(place: WorkerRank) -> Any:

@@ -159,15 +159,15 @@ def _torchrun(settings: Params, profile: Profile, module: str) -> None:
         os.environ[REFUSAL] = str(refusal)
         try:
             run(parse_args([*told, "-m", module]))  # type: ignore[no-untyped-call]
-        except (RendezvousError, DistError) as problem:
-            if refusal.is_file():  # its worker has said why
+        except (RendezvousError, DistError, ChildFailedError) as problem:
+            if refusal.is_file():  # one of its workers has said why, whatever torchrun saw last
                 supervise.report(int(refusal.read_bytes()))
+            if isinstance(problem, ChildFailedError):
+                supervise.report(problem.get_first_failure()[1].exitcode)
             raise Unavailable(
                 f"the nodes did not meet, or lost the one at {os.environ.get(MEETING)}: {problem}",
                 mend="start it on every node again: it goes on from the last checkpoint",
             ) from problem
-        except ChildFailedError as problem:
-            supervise.report(problem.get_first_failure()[1].exitcode)
 
 
 if __name__ == "__main__":

@@ -306,6 +306,6 @@ def _check_same(said: str, place: WorkerRank, words: str, *, mend: str) -> None:
     """Refuse, in each process, what one says otherwise than process 0. words: of that one."""
     heard = [""] * place.world
     dist.all_gather_object(heard, said)
-    for rank, other in enumerate(heard):
-        if other != heard[0]:
-            raise Refused(f"process {rank} {words} than process 0", mend=mend)
+    if unlike := [rank for rank, other in enumerate(heard) if other != heard[0]]:
+        dist.barrier()  # all have heard it before one of them ends: else the others lose its connection, and learn less
+        raise Refused(f"process {unlike[0]} {words} than process 0", mend=mend)

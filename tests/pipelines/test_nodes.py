@@ -66,6 +66,14 @@ def test_a_refusal_is_kept_for_the_node_until_a_worker_is_not_refused(
         raise Refused("other checkpoints", mend="share one folder")
 
 
+def test_a_process_that_is_gone_is_no_fault_of_the_training() -> None:
+    gone = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.203.77.1]:29400"
+    with pytest.raises(Unavailable, match=r"another process is gone: .*closed by peer"), group._loss_told():
+        raise RuntimeError(gone)
+    with pytest.raises(RuntimeError, match="shapes"), group._loss_told():
+        raise RuntimeError("shapes of the tensors do not fit")
+
+
 def test_how_processes_are_started_decides_no_bit() -> None:
     here = Train.model_validate(small_project.TRAIN)
     assert here.model_copy(update={"launch": LAUNCH}).deciding() == here.deciding()
