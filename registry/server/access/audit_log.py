@@ -1,6 +1,7 @@
 """What was done with rights: tokens, visibility, gates, deletions, merges. Each line of JSON seals those before it.
 
-A line holds the SHA-256 of the line before it. Whoever changes or takes away one has to write all later ones anew, and
+A line holds the SHA-256 of the line before it, and has MAX_LINE bytes at most: what was said in more is told by its
+digest. Whoever changes or takes away one has to write all later ones anew, and
 then the newest digest is another: note that down elsewhere (`glasshouse hub log --head`), and the log can be checked
 against it. It is apart from the access log, and never cut.
 """
@@ -40,6 +41,8 @@ class AuditLog:
             row = {"at": int(time.time()), "event": event, "by": by, "about": about, "before": _digest_of_last(stream)}
             more = {**facts, **({} if request is None else {"request": request})}
             line = canonical.dumps(row | ({"facts": more} if more else {}))
+            if len(line) >= MAX_LINE:
+                line = canonical.dumps(row | {"facts": {"sha256": canonical.digest(more)}})
             stream.write(line + b"\n")
             stream.flush()
             os.fsync(stream.fileno())

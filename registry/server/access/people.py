@@ -128,6 +128,8 @@ class People(Record):
             raise _no_organisation(organisation)
         if role is not None and self.user(user) is None:
             raise _nobody(user)
+        if role is None and user not in found.members:
+            raise InputError(f"{user[:100]!r} is not a member of {organisation}", mend="glasshouse hub org list")
         members = {name: kept for name, kept in found.members.items() if name != user}
         members |= {user: role} if role is not None else {}
         changed = found.model_copy(update={"members": members})

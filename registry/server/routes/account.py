@@ -11,9 +11,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from registry.hub import metadata
 from registry.server.access import publishers
+from registry.server.problems import Problem
 from registry.server.routes import bodies, people, receiving
 from registry.server.routes.asking import hub, member
 from registry.server.routes.declared import takes
+
+MAX_FRONT = 256 << 10
+"""Bytes of metadata that are looked at for anybody: it takes a second for each million."""
 
 
 async def whoami(request: Request) -> JSONResponse:
@@ -59,7 +63,10 @@ async def validate_yaml(request: Request) -> Response:
     In words, where `Accept` asks for text.
     """
     body = await receiving.read(request, bodies.ValidateYaml)
-    found = await run_in_threadpool(metadata.look_at, body.content.lstrip().encode())
+    card = body.content.lstrip().encode()
+    if len(card) - len(metadata.after_front_matter(card)) > MAX_FRONT:
+        raise Problem(400, f"the metadata has more than {MAX_FRONT} bytes")
+    found = await run_in_threadpool(metadata.look_at, card)
     if "text/plain" in request.headers.get("accept", ""):
         lines = [f"- Error: {each}" for each in found.errors] + [f"- Warning: {each}" for each in found.warnings]
         return PlainTextResponse("\n".join(lines), 400 if found.errors else 200)

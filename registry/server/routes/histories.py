@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +21,9 @@ from registry.server.routes.turns import in_turn
 from registry.server.store import git, reachable, rewriting
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
+MAX_REFS = 100
+"""Branches and tags whose trees are read for one answer."""
+
 
 @takes(bodies.Squash)
 async def squash(request: Request) -> JSONResponse:
@@ -33,9 +37,16 @@ async def squash(request: Request) -> JSONResponse:
 
 
 @takes(query={"cursor": NUMBER, "limit": NUMBER})
-def large_files(request: Request) -> JSONResponse:
-    """GET /api/{kind}/{repo}/lfs-files: each large file that was sent here, for those who may write."""
-    repo, _ = writable(request)
+async def large_files(request: Request) -> JSONResponse:
+    """GET /api/{kind}/{repo}/lfs-files: each large file that was sent here, for those who may write.
+
+    Which branch or tag has it is told of MAX_REFS of them.
+    """
+    repo, _ = await run_in_threadpool(writable, request)
+    return await in_turn(repo, _large_files, request, repo)
+
+
+def _large_files(request: Request, repo: Repository) -> JSONResponse:
     rows = sorted(repo.contents.blobs().items())
     url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/lfs-files"
     start, end, more = paging.page(request, len(rows), url)
@@ -76,7 +87,7 @@ async def copy_large_files(request: Request) -> JSONResponse:
 
 def _told(request: Request, repo: Repository, rows: dict[str, int]) -> list[dict[str, Any]]:
     named, at = reachable.large_files(repo.folder), dict[str, str]()
-    for ref, commit in git.refs(repo.folder).items():
+    for ref, commit in islice(git.refs(repo.folder).items(), MAX_REFS):
         for row in git.tree(repo.folder, commit, recursive=True):
             if row.sha256 in rows:
                 at.setdefault(row.sha256, ref.removeprefix(BRANCHES).removeprefix(TAGS))

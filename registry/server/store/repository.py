@@ -40,6 +40,8 @@ MAX_MOVES = 5
 SIGNATURE = "model.sig"
 """A tag at a commit that holds this file carries a release."""
 LOCK = "glasshouse.lock"
+NAMING = "naming.lock"
+"""In the folder of repositories: held by whoever gives one its name, so that no two differ by their case."""
 LOCK_SECONDS = 20.0
 """How long a request waits for the repository that it would change."""
 PRIVATE = "private"
@@ -172,7 +174,10 @@ class Repository:
             fill(cls(name, beside))
             if private:
                 (beside / PRIVATE).touch()
-            beside.rename(place)  # fails where somebody was faster, for theirs is not empty
+            with locked(root / NAMING):
+                if not cls.is_free(root, name):  # somebody was faster, perhaps in another case
+                    return False
+                beside.rename(place)
         except FileExistsError:
             return False
         except OSError:
@@ -290,13 +295,14 @@ class Repository:
         A name that it had before can be had again. Raises Problem 403 as `create`.
         """
         with self.lock():
-            if not self._was_called(root, new) and not self.is_free(root, new):
-                return False
             place = folder_of(root, new)
             place.parent.mkdir(parents=True, exist_ok=True)
             told = Tombstone(self.name, by, int(time.time()), {}, private=True, moved_to=new)
-            told.write(root)  # a name that still has its repository does not look here
-            self.folder.rename(place)
+            with locked(root / NAMING):
+                if not self._was_called(root, new) and not self.is_free(root, new):
+                    return False
+                told.write(root)  # a name that still has its repository does not look here
+                self.folder.rename(place)
         sync_directory(self.folder.parent)
         sync_directory(place.parent)
         return True

@@ -119,5 +119,7 @@ def test_a_card_is_looked_at_in_words_or_in_json(lab: HubInstance) -> None:
     assert status == 400 and body.startswith(b'- Error: "license" must be one of [')
     status, _, body = ask(lab, "POST", "/api/validate-yaml", bad)
     assert status == 400 and len(json.loads(body)["errors"]) == 1 and json.loads(body)["warnings"] == []
+    long = {"content": f"---\ntags: [{'a,' * 200_000}]\n---\n"}
+    assert b"the metadata has more than" in ask(lab, "POST", "/api/validate-yaml", long, token="")[2]
     status, _, body = ask(lab, "POST", "/api/validate-yaml", {"content": "# A model\n"})
     assert status == 200 and len(json.loads(body)["warnings"]) == 1

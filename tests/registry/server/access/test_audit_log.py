@@ -11,6 +11,7 @@ import pytest
 
 from registry.errors import InputError
 from registry.server.access.audit_log import FILE, FIRST, AuditLog
+from registry.server.access.people import PeopleStore
 from registry.server.access.tokens import Role, TokenStore
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, commit, put
@@ -79,3 +80,18 @@ def test_half_a_line_of_a_power_cut_is_taken_away(tmp_path: Path) -> None:
         stream.write(b'{"about": "la')
     log.add("tag deleted", "alice", "lab/two", {})
     assert [row["about"] for row in log.lines()] == ["lab/one", "lab/two"]
+
+
+def test_no_line_is_longer_than_what_is_read(tmp_path: Path) -> None:
+    """An owner may say something long, and nobody could read the log any more, nor tell whether it was changed."""
+    log = AuditLog(tmp_path)
+    for words in ("x" * 16_300, "\x01" * 6000, "short"):
+        log.add("member removed", "alice", "lab", {"user": words})
+    lines = list(log.lines())
+    assert [set(line["facts"]) for line in lines] == [{"sha256"}, {"sha256"}, {"user"}]
+    assert lines[0]["facts"]["sha256"] != lines[1]["facts"]["sha256"]
+    people = PeopleStore(tmp_path)
+    people.create_user("alice")
+    people.create_organisation("lab", "alice")
+    with pytest.raises(InputError, match="is not a member of lab"):
+        people.set_role("lab", "x" * 16_300, None)

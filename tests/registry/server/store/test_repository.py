@@ -153,3 +153,17 @@ def test_what_a_power_cut_left_is_swept_at_the_next_start(tmp_path: Path) -> Non
     with HubInstance.start(root) as hub:
         assert commit(hub, "glasshouse/model", put("a.txt"))[0] == 200
     assert not any(path.exists() for path in remains)
+
+
+def test_of_names_that_differ_by_case_one_is_given(tmp_path: Path) -> None:
+    names = [RepoName("models", "lab", name) for name in ("one", "ONE", "One", "oNE")]
+
+    def made(name: RepoName) -> bool:
+        try:
+            return Repository.create(tmp_path, name, "alice", {})
+        except Problem:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(made, names)).count(True) == 1
+    assert len(list((tmp_path / "models" / "lab").glob("*.git"))) == 1
