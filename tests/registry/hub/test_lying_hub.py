@@ -5,7 +5,9 @@ All in this process, with times that are short: what is bounded by seconds is bo
 
 from __future__ import annotations
 
+import os
 import resource
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -254,3 +256,26 @@ def test_no_other_patience_stands_below_that_of_the_laws(method: str, law: str) 
     request = bounds.BoundedClient("https://hub.example").build_request(method, "https://hub.example/lfs/complete")
     found = bounds._timeout(request)
     assert {found[kind] for kind in ("read", "write", "pool")} == {getattr(bounds, law)}
+
+
+def test_authorities_are_read_once_from_each_place_that_the_variables_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+
+    made = httpx2.create_ssl_context(False)
+
+    def authorities() -> ssl.SSLContext:
+        read.append(os.environ.get("SSL_CERT_FILE"))
+        return made
+
+    monkeypatch.setattr(httpx2, "create_ssl_context", authorities)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    bounds._authorities.cache_clear()
+    for file in ("", "", "one.pem", "one.pem", ""):
+        with monkeypatch.context() as patch:
+            if file:
+                patch.setenv("SSL_CERT_FILE", file)
+            bounds.BoundedClient("https://hub.example").close()
+    bounds._authorities.cache_clear()
+    assert read == [None, "one.pem"]
