@@ -20,7 +20,8 @@ from registry.errors import CredentialsError, GlasshouseError, InputError, Refus
 from registry.variables import HF_HUB_OFFLINE, HF_OIDC_RESOURCE, HF_TOKEN
 
 _PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that name whose certificates servers may have."""
 _MISSING = ("RepoNotFound", "RevisionNotFound", "EntryNotFound")
 
 
@@ -56,7 +57,7 @@ def setting_up(endpoint: str) -> Iterator[None]:
     try:
         yield
     except (ImportError, OSError, ValueError, httpx2.InvalidURL) as problem:
-        named = _CERTIFICATES if isinstance(problem, OSError) else _PROXIES
+        named = CERTIFICATES if isinstance(problem, OSError) else _PROXIES
         given = " and ".join(
             sorted(name for name in os.environ if os.environ[name] and name.upper() in named)
         ) or " or ".join(named)

@@ -32,6 +32,7 @@ import httpx2
 from huggingface_hub.utils._http import hf_request_event_hook
 
 from registry.errors import Unavailable
+from registry.hub.faults import CERTIFICATES
 from registry.hub.transfer import Silent
 
 CONNECT = 10.0
@@ -99,7 +100,7 @@ class BoundedClient(httpx2.Client):
             event_hooks={"request": [hf_request_event_hook, _keep_token], "response": [_bounded]},
             follow_redirects=True,
             timeout=None,  # else httpx's own 5 s would stand below every law here
-            verify=_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+            verify=_authorities(*map(os.environ.get, CERTIFICATES)),
         )
         _endpoints.add(_origin(httpx2.URL(endpoint)))
 
