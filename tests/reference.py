@@ -178,8 +178,9 @@ one that cannot be read, is FAIL, whoever is trusted. A key has no end, so its t
 | status | active or superseded, and fresh | yanked, a fork, or gone back | no word, too old or missing; a candidate |
 | promotion | nobody looks at it but `glasshouse release promote` | | |
 
-A rule counts once, however many people fit it, and a person counts once, however many rules fit them. One person is: one
-name, in whichever capitals and by whichever authority; one key, bare or in a certificate; the pipelines of one repository.
+A rule counts once, however many people fit it, and a person counts once, however many rules fit them. One person is:
+one name, in whichever capitals and by whichever authority; one key, bare or in a certificate; the pipelines of one
+repository.
 """
 
 PREDICATES = f"""# What is signed
