@@ -43,14 +43,29 @@ def _amiss(text: str) -> str | None:
         tree = environment.parse(source)
     except (TemplateError, RecursionError, ValueError, OverflowError):
         return "a chat template that is not Jinja as it is known here: what it does cannot be told"
-    asked = {f"{{% {type(node).__name__.lower()} %}}" for node in tree.find_all((nodes.Import, nodes.FromImport))}
-    asked |= {f"{{% {type(node).__name__.lower()} %}}" for node in tree.find_all((nodes.Include, nodes.Extends))}
-    asked |= {f".{node.attr}" for node in tree.find_all(nodes.Getattr) if node.attr.startswith("_")}
-    asked |= {f"|{node.name}" for node in tree.find_all(nodes.Filter) if node.name in ("attr", "map") and _odd(node)}
-    asked |= {repr(node.value) for node in tree.find_all(nodes.Const) if _is_dunder(node.value)}
+    asked = set[str]()
+    for node in _nodes(tree):
+        match node:
+            case nodes.Import() | nodes.FromImport() | nodes.Include() | nodes.Extends():
+                asked.add(f"{{% {type(node).__name__.lower()} %}}")
+            case nodes.Getattr() if node.attr.startswith("_"):
+                asked.add(f".{node.attr}")
+            case nodes.Filter() if node.name in ("attr", "map") and _odd(node):
+                asked.add(f"|{node.name}")
+            case nodes.Const() if _is_dunder(node.value):
+                asked.add(repr(node.value))
     if asked:
         return f"a chat template that reaches out of its sandbox: {', '.join(sorted(asked)[:5])[:200]}"
     return None
+
+
+def _nodes(tree: Any) -> Iterator[Any]:
+    """Each node of a template, however deep: Jinja's own way calls itself once for each level."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(node.iter_child_nodes())
 
 
 def _odd(node: Any) -> bool:

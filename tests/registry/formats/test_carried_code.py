@@ -165,6 +165,12 @@ def test_a_text_that_is_formatted_hides_no_name(tmp_path: Path, text: str) -> No
     assert list(carried(tmp_path, ["chat_template.jinja"]))
 
 
+@pytest.mark.parametrize(("innermost", "told"), [("a", False), ("a.__class__", True)])
+def test_a_template_is_looked_at_to_its_innermost_part(tmp_path: Path, innermost: str, told: bool) -> None:
+    (tmp_path / "chat_template.jinja").write_text(f"{{{{ {innermost}{' | trim' * 5000} }}}}")
+    assert bool(list(carried(tmp_path, ["chat_template.jinja"]))) is told
+
+
 def test_templates_that_take_too_long_to_look_at_are_told_without_a_look(tmp_path: Path) -> None:
     names = [f"{number}.jinja" for number in range(40)]
     for name in names:
