@@ -65,5 +65,6 @@ def test_each_metric_says_what_it_is_and_namespaces_have_their_own(tmp_path: Pat
     described = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
     assert described == {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in names} == described
-    assert 'glasshouse_hub_held_bytes{namespace="lab"} 500\n' in text
+    held = len("A commit") + len("a.txt") + 500
+    assert f'glasshouse_hub_held_bytes{{namespace="lab"}} {held}\n' in text
     assert 'glasshouse_hub_repositories{namespace="lab"} 1\n' in text
