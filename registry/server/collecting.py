@@ -81,7 +81,7 @@ def _remove(root: Path, store: BlobStore, sizes: dict[str, int], younger: float)
 
 
 def _forget_maps(root: Path, blobs: Collection[str], younger: float) -> None:
-    """Take away the maps of tokens that there are no more, and those that lead to none of `blobs`."""
+    """Remove the maps of tokens that are gone, and those that lead to none of `blobs`."""
     tokens = {token.id for token in TokenStore(root).list()}
     for folder in (root / XORB_MAPS).glob("*/"):
         if folder.name not in tokens:

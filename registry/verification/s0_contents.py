@@ -25,6 +25,7 @@ from registry.records.release_record import ReleaseRecord
 from registry.report import Verdict
 
 RECORDS = (".json", ".yaml", ".yml", ".toml", ".lock", ".svg", ".html")
+"""How the names end of files that say how a release was made."""
 
 
 def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
@@ -58,8 +59,9 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
 
 
 def _is_record(path: str) -> bool:
-    """Whether the file at `path` of a release says how it was made, and settings in it are those of no loader."""
-    return path.split("/")[0] in layout.FOLDERS and path.endswith(RECORDS)
+    """Whether the file at `path` says how a release was made, and has no name by which a loader finds settings."""
+    folder, name = path.split("/")[0], path.rpartition("/")[2].lower()
+    return folder in layout.FOLDERS and name.endswith(RECORDS) and name not in carried_code.CONFIGS
 
 
 def _said(path: str, reasons: Mapping[str, str]) -> str:

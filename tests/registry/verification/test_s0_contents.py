@@ -38,6 +38,15 @@ def test_code_that_is_declared_is_told_with_the_reason_and_passes(tmp_path: Path
     assert all(verdict is Verdict.PASS and words.endswith(f"declared: {why}") for verdict, words in found.values())
 
 
+def test_settings_that_a_loader_finds_by_name_are_looked_at_among_the_records_too(tmp_path: Path) -> None:
+    config = json.dumps({"auto_map": {"AutoModel": "org/x--modeling_x.X"}}).encode()
+    files = {"provenance/model/config.json": config, "provenance/settings.json": config}
+    synthetic_release.write(tmp_path, extra=files)
+    assert [(path, verdict) for path, verdict, _ in amiss(tmp_path)] == [
+        ("provenance/model/config.json", Verdict.UNKNOWN)
+    ]
+
+
 def test_a_declaration_saves_no_danger_and_no_code_that_runs_by_itself(tmp_path: Path) -> None:
     files = {"sitecustomize.py": b"x = 1\n", "weights.dat": b"\x80\x04N.", "a.bin": b"\x00\x01"}
     declared = tuple(Declared(path=path, why="trust me") for path in files)

@@ -154,7 +154,7 @@ def test_a_yank_whose_certificate_has_ended_since_is_judged_by_its_day(
 def test_an_old_word_that_is_stamped_again_is_as_old_as_it_was(
     release: Path, private_key: Path, tmp_path: Path, ask: Callable[..., Report]
 ) -> None:
-    """Anybody who has the bundle can have its signature stamped today: that shows that it is no younger."""
+    """Anybody who has the bundle can have its signature stamped today. That does not make the word younger."""
     authority = TimestampAuthority(tmp_path)
     old, new = NOW - timedelta(days=90), NOW - timedelta(minutes=1)
     subject = statement_of(release).subjects[0]

@@ -69,7 +69,7 @@ def test_a_blob_in_parts_is_joined_and_checked(hub: HubInstance, repo: str) -> N
 
 
 def test_a_link_holds_as_long_as_whoever_was_given_it_may_do_so(xet_hub: HubInstance) -> None:
-    """Tokens are revoked, and repositories closed, at once: what was given out before is no way around it."""
+    """A token is revoked at once, and a repository is closed at once. What was given out before does not help."""
     hub, repo = xet_hub, "glasshouse/links"
     assert ask(hub, "POST", "/api/repos/create", {"name": "links", "organization": "glasshouse"})[0] == 200
     data, size = os.urandom(100), 2 * PART_SIZE + 1
