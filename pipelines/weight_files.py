@@ -54,10 +54,14 @@ def export(source: Path, folder: Path, name: str, most: int) -> None:
 
 
 def parted(tensors: Sequence[Tensor], most: int) -> list[list[Tensor]]:
-    """`tensors` in their order, in parts of no more than `most` bytes, but for a tensor that alone has more."""
+    """`tensors` in their order, in parts of no more than `most` bytes, but for a tensor that alone has more.
+
+    A tensor without elements never begins a part of its own, so no part is without bytes where another has some.
+    """
     parts: list[list[Tensor]] = [[]]
     for tensor in tensors:
-        if parts[-1] and tensor.end - parts[-1][0].start > most:
+        begun = parts[-1][0].start if parts[-1] else tensor.start
+        if tensor.end - begun > most and begun < tensor.start < tensor.end:
             parts.append([])
         parts[-1].append(tensor)
     return parts
