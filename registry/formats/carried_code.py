@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from registry import canonical, suffixes
 from registry.errors import Malformed
-from registry.formats import gguf_header, settings
+from registry.formats import gguf_header, plain_names, settings
 from registry.formats.chat_templates import Templates
 from registry.formats.protobuf import OtherFormat
 
@@ -53,13 +53,17 @@ CALLS = re.compile(
 (jsonpickle), tags, and letters that are not written as they are."""
 ACTIVE = re.compile(rb"(?i)<script|javascript:|\son[a-z]{1,40}\s{0,40}=|<foreignobject|<!entity|<\w{1,40}:script")
 """What has a browser run what a picture of SVG says."""
-KEPT = frozenset((".gitattributes", ".gitignore", ".gitkeep", ".eval_results", ".cache"))
+KEPT = plain_names.KEPT | {".eval_results", ".cache"}
 """Hidden names of files and folders of a release that say nothing but how it is kept, and what was measured of it."""
 BUILT_BY = frozenset(
     ("makefile", "gnumakefile", "dockerfile", "containerfile", "jenkinsfile", "procfile", "rakefile", "gemfile",
      "vagrantfile", "modelfile", "snakefile", "sconstruct", "justfile", "mlproject", "build.bazel", "package.json",
      "pyproject.toml", "setup.cfg", "tox.ini", "dvc.yaml", "compose.yaml", "compose.yml", "docker-compose.yaml",
-     "docker-compose.yml")
+     "docker-compose.yml", "cmakelists.txt", "requirements.txt", "constraints.txt", "environment.yaml",
+     "environment.yml", "conda.yaml", "conda.yml", "python_env.yaml", "taskfile.yaml", "taskfile.yml", "action.yaml",
+     "action.yml", "cloudbuild.yaml", "buildspec.yml", "skaffold.yaml", "serverless.yml", "cog.yaml", "mkdocs.yml",
+     "_config.yml", "lefthook.yml", "playbook.yml", "azure-pipelines.yml", "composer.json", "deno.json", "tasks.json",
+     "launch.json", "devcontainer.json", "project.json", "nx.json", "turbo.json", "bower.json")
 )  # fmt: skip
 """Files by which a tool runs commands, where somebody starts it in that folder."""
 
@@ -76,14 +80,19 @@ class Carried:
     """Whether it runs without anybody's asking."""
 
 
-def carried(root: Path, paths: list[str]) -> Iterator[Carried]:
+def carried(root: Path, paths: list[str], records: Collection[str] = ()) -> Iterator[Carried]:
     """The code among the files `paths` below `root`, each a plain file, and what settings among them name.
 
+    records: those of `paths` that say how the model was made, under names by which no loader goes: their settings can
+    be of any program, and a loader that is led to one imports what it names all the same.
     Raises OSError for one that cannot be read.
     """
     looked, there = Templates(), frozenset(paths)
     for path in paths:
         name, suffix = PurePosixPath(path).name.lower(), PurePosixPath(path).suffix.lower()
+        if path in records:
+            yield from _configured(root, path, there, looked, is_record=True) if suffix == JSON else ()
+            continue
         if name in BY_ITSELF or suffix == ".pth":
             yield Carried(path, "Python runs it when it starts with this folder on its path", refused=True)
         elif suffix in CODE:
@@ -123,7 +132,9 @@ def _chat(path: str, looked: Templates, texts: Iterable[str]) -> Iterator[Carrie
     yield from (Carried(path, words) for words in looked.amiss(texts))
 
 
-def _configured(root: Path, path: str, paths: Collection[str], looked: Templates) -> Iterator[Carried]:
+def _configured(
+    root: Path, path: str, paths: Collection[str], looked: Templates, *, is_record: bool = False
+) -> Iterator[Carried]:
     """What a file of settings names."""
     data, name = _bytes(root / path), PurePosixPath(path).name.lower()
     if name not in CONFIGS and len(data) > MAX_SMALL and not settings.may_lead(data):
@@ -139,6 +150,9 @@ def _configured(root: Path, path: str, paths: Collection[str], looked: Templates
         return
     yield from (Carried(path, words) for words in settings.named(value, name))
     yield from _chat(path, looked, settings.templates(value))
+    if is_record:
+        return
+    yield from (Carried(path, words) for words in settings.places(value))
     yield from _tensors(path, paths, settings.weights(value))
 
 

