@@ -20,7 +20,7 @@ from registry.server.access.tokens import TokenStore
 from registry.server.check import answering
 from registry.server.locks import locked
 from registry.server.problems import Problem
-from registry.server.store import git, reachable
+from registry.server.store import git, reachable, refs
 from registry.server.store.blobs import BlobStore
 from registry.server.store.holdings import folders, folders_while, is_there, large_files
 from registry.server.store.ledger import Ledger
@@ -101,6 +101,7 @@ def _tidy(folder: Path, younger: float) -> int:
         _end_closed(folder, younger)
         _let_go(folder, younger)
         before = _size(folder / "objects")
+        refs.free_all(folder)
         git.run(folder, "gc", "--quiet", f"--prune={max(0, int(younger))}.seconds.ago")
         return max(0, before - _size(folder / "objects"))
     return 0  # it has gone

@@ -30,7 +30,7 @@ from registry.server.pages import expected
 from registry.server.pages.expected import Expected
 from registry.server.pages.shelf import StoreShelf
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import git, objects
 from registry.verification import steps
 from registry.verification.case import Gathered
 from registry.verification.evidence import BRANCHES
@@ -190,7 +190,7 @@ def _report(shelf: StoreShelf, known: Expected, folder: Path) -> Report:
 
 def _laid_out(shelf: StoreShelf, folder: Path) -> None:
     """Write every file of the release. Raises Unavailable where one is lost, or it is too large for this server."""
-    rows = [row for row in git.tree(shelf.repo.folder, shelf.commit, recursive=True) if not row.directory]
+    rows = [row for row in objects.tree(shelf.repo.folder, shelf.commit, recursive=True) if not row.directory]
     room = min(MAX_BYTES, shutil.disk_usage(folder.parent).free // 2)  # anybody may ask: uploads have the other half
     if len(rows) > MAX_FILES or sum(row.size for row in rows) > room:
         raise Unavailable("it is larger than what this server verifies", mend=f"glasshouse verify {shelf.reference}")

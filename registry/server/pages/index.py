@@ -30,7 +30,7 @@ from registry.server.pages.checking import key_of
 from registry.server.pages.expected import Stamp, modified
 from registry.server.pages.shelf import Said, StoreShelf, said_on
 from registry.server.problems import REPO_NOT_FOUND, Problem
-from registry.server.store import git
+from registry.server.store import refs
 from registry.server.store.large_files import LargeFiles
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 from registry.versions import numbers, order
@@ -170,7 +170,7 @@ def _written(repository: str) -> Stamp:
 
 def _refs_of(repo: Repository) -> tuple[dict[str, str], dict[str, str]]:
     """({branch: commit}, {version: commit, the newest first}) of a repository, the versions within bounds."""
-    found = git.refs(repo.folder)
+    found = refs.named(repo.folder)
     heads = {name.removeprefix(BRANCHES): oid for name, oid in found.items() if name.startswith(BRANCHES)}
     tags = {name.removeprefix(TAGS): oid for name, oid in found.items() if name.startswith(TAGS)}
     newest = sorted((tag for tag in tags if numbers(tag)), key=order, reverse=True)[:MAX_TAGS]

@@ -24,7 +24,7 @@ from registry.server.pages.sites import Site
 from registry.server.routes import asking
 from registry.server.store.facts import front_of
 from registry.server.store.gates import AccessGate
-from registry.server.store.git import TreeRow
+from registry.server.store.objects import TreeRow
 from registry.server.store.repository import Repository
 
 MAX_FILES = 1_000

@@ -14,7 +14,7 @@ from registry.errors import InputError, Unavailable
 from registry.hub.reference import DATASETS, HubReference
 from registry.server.pages import snapshots
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import objects, pointers
 from registry.server.store.large_files import LargeFiles, read_all
 from registry.server.store.repository import Repository
 from registry.verification.case import Evidence
@@ -69,7 +69,7 @@ class StoreShelf:
     def _shown(self, path: str) -> bytes | None:
         """A file that is read with others, and stands in git whole."""
         data = snapshots.texts(self.repo.folder, self.commit).get(path) if path in snapshots.SHOWN else None
-        return data if data is not None and git.pointed(data) is None else None
+        return data if data is not None and pointers.pointed(data) is None else None
 
     @contextmanager
     def file(self, path: str, max_bytes: int) -> Iterator[Path]:
@@ -84,13 +84,13 @@ class StoreShelf:
         commit = dict(self.said).get(branch)
         if commit is None:
             return []
-        rows = [row for row in git.tree(self.repo.folder, commit, [f"{self.tag}/"]) if not row.directory]
+        rows = [row for row in objects.tree(self.repo.folder, commit, [f"{self.tag}/"]) if not row.directory]
         wanted = sorted((row for row in rows if row.path.endswith(suffixes.BUNDLE)), key=lambda row: row.path)
         if len(wanted) > MAX_BUNDLES:
             raise InputError(f"{len(wanted)} bundles are in {branch}:{self.tag}/", mend="keep the branch short")
         if any(row.size > MAX_BYTES for row in wanted) or sum(row.size for row in wanted) > MAX_WORDS:
             raise InputError(f"over {MAX_WORDS} bytes are in {branch}:{self.tag}/", mend="keep the branch short")
-        read = git.contents(self.repo.folder, [row.oid for row in wanted])
+        read = objects.contents(self.repo.folder, [row.oid for row in wanted])
         return [
             Evidence(
                 f"{branch}:{row.path}",

@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from registry.records import layout
-from registry.server.store import git
-from registry.server.store.git import TreeRow
+from registry.server.store import objects
+from registry.server.store.objects import TreeRow
 
 MAX_BYTES = 64 << 20
 """Bytes that are kept of all that was read, about; in each process, and of files and of rows each."""
@@ -59,7 +59,7 @@ def texts(folder: Path, commit: str) -> dict[str, bytes]:
     """{path: bytes in git} of those files of SHOWN that stand at `commit`, by one process."""
 
     def read() -> tuple[dict[str, bytes], int]:
-        found = git.contents(folder, [f"{commit}:{path}" for path in SHOWN])
+        found = objects.contents(folder, [f"{commit}:{path}" for path in SHOWN])
         there = {path: data for path, data in zip(SHOWN, found, strict=True) if data is not None}
         return there, sum(map(len, there.values())) + ROW_BYTES
 
@@ -70,7 +70,7 @@ def files(folder: Path, commit: str) -> tuple[TreeRow, ...]:
     """Every file at `commit`."""
 
     def read() -> tuple[tuple[TreeRow, ...], int]:
-        found = tuple(row for row in git.tree(folder, commit, recursive=True) if not row.directory)
+        found = tuple(row for row in objects.tree(folder, commit, recursive=True) if not row.directory)
         return found, ROW_BYTES * (1 + len(found))
 
     return _ROWS.get(folder, commit, read)

@@ -18,7 +18,7 @@ from registry.server.routes.asking import base_url, hub, member, note, opened, o
 from registry.server.routes.declared import takes
 from registry.server.routes.paging import NUMBER
 from registry.server.routes.turns import in_turn
-from registry.server.store import git, reachable, rewriting
+from registry.server.store import objects, reachable, refs, rewriting
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
 MAX_REFS = 100
@@ -87,8 +87,8 @@ async def copy_large_files(request: Request) -> JSONResponse:
 
 def _told(request: Request, repo: Repository, rows: dict[str, int]) -> list[dict[str, Any]]:
     named, at = reachable.large_files(repo.folder), dict[str, str]()
-    for ref, commit in islice(git.refs(repo.folder).items(), MAX_REFS):
-        for row in git.tree(repo.folder, commit, recursive=True):
+    for ref, commit in islice(refs.named(repo.folder).items(), MAX_REFS):
+        for row in objects.tree(repo.folder, commit, recursive=True):
             if row.sha256 in rows:
                 at.setdefault(row.sha256, ref.removeprefix(BRANCHES).removeprefix(TAGS))
     found = []

@@ -13,7 +13,7 @@ from registry.server.routes import paging, summaries
 from registry.server.routes.asking import base_url, hub, user
 from registry.server.routes.declared import query, refuse_unknown, takes
 from registry.server.routes.paging import FLAG, NUMBER, PAGE, TEXT
-from registry.server.store import git
+from registry.server.store import objects
 from registry.server.store.index import Listed, Order, Wanted
 
 PAGE_FULL = 100
@@ -90,6 +90,6 @@ def _told(request: Request, row: Listed, *, full: bool) -> dict[str, Any]:
     expand = summaries.asked(request)
     answer |= {key: more[key] for key in more if paging.flag(request, asked[key]) or key in expand}
     if full:
-        names = git.file_names(row.seen.repository.folder, row.facts.commit)
+        names = objects.file_names(row.seen.repository.folder, row.facts.commit)
         answer["siblings"] = [{"rfilename": name} for name in names]
     return summaries.expanded(request, answer)

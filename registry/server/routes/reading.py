@@ -20,10 +20,11 @@ from registry.server.routes.declared import FORM, JSON, check_body, query, takes
 from registry.server.routes.paging import FLAG, NUMBER, PAGE
 from registry.server.routes.receiving import MAX_JSON, read_bytes
 from registry.server.routes.xet_tokens import offered
-from registry.server.store import git
+from registry.server.store import history, objects
 from registry.server.store.facts import facts_of
-from registry.server.store.git import TreeRow
+from registry.server.store.objects import TreeRow
 from registry.server.store.pulls import PULLS
+from registry.server.store.refs import named
 from registry.server.store.repository import BRANCHES, TAGS, Repository
 
 PAGE_EXPANDED = 100
@@ -87,7 +88,7 @@ def refs(request: Request) -> JSONResponse:
     prefixes = {"branches": BRANCHES, "tags": TAGS} | (
         {"pullRequests": PULLS} if paging.flag(request, "include_prs") else {}
     )
-    found = git.refs(repository(request).folder, *prefixes.values())
+    found = named(repository(request).folder, *prefixes.values())
     answer: dict[str, list[dict[str, str]]] = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
     for key, prefix in prefixes.items():
         answer[key] = [
@@ -110,16 +111,16 @@ def commits(request: Request) -> JSONResponse:
     if page > MAX_PAGE:
         raise Problem(400, f"p is at most {MAX_PAGE}")
     formatted = query(request, "expand[]") == "formatted"
-    history = git.log(repo.folder, commit, limit=PAGE_HISTORY + 1, skip=page * PAGE_HISTORY)
-    response = JSONResponse([_commit(each, formatted=formatted) for each in history[:PAGE_HISTORY]])
-    if len(history) > PAGE_HISTORY:
+    found = history.log(repo.folder, commit, limit=PAGE_HISTORY + 1, skip=page * PAGE_HISTORY)
+    response = JSONResponse([_commit(each, formatted=formatted) for each in found[:PAGE_HISTORY]])
+    if len(found) > PAGE_HISTORY:
         again = urlencode({"p": page + 1} | ({"expand[]": "formatted"} if formatted else {}))
         url = f"{base_url(request)}/api/{repo.name.kind}/{repo.name}/commits/{commit}?{again}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     return response
 
 
-def _commit(commit: git.Commit, *, formatted: bool) -> dict[str, Any]:
+def _commit(commit: history.Commit, *, formatted: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "id": commit.oid,
         "title": commit.title,
@@ -135,14 +136,14 @@ def _commit(commit: git.Commit, *, formatted: bool) -> dict[str, Any]:
 def _paths_info(request: Request, paths: list[str], expand: bool) -> JSONResponse:
     repo: Repository = repository(request)
     commit = repo.resolve(names.revision(request.path_params["revision"]))
-    rows = git.tree(repo.folder, commit, paths) if paths else []
+    rows = objects.tree(repo.folder, commit, paths) if paths else []
     return JSONResponse(_rows(repo, commit, rows, expand=expand, xet=offered(request, repo)))
 
 
 def _rows(repo: Repository, commit: str, rows: list[TreeRow], *, expand: bool, xet: bool) -> list[dict[str, Any]]:
     """The rows; with `expand`, each with the commit that changed it last; with `xet`, with their names in Xet."""
     answer = [_row(row, xet) for row in rows]
-    last = git.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
+    last = history.last_changes(repo.folder, commit, [row.path for row in rows]) if expand and rows else {}
     for row in answer:
         if (change := last.get(row["path"])) is not None:
             row["lastCommit"] = {"id": change.oid, "title": change.title, "date": change.date}

@@ -18,7 +18,7 @@ from registry.manifest import check_path
 from registry.records import layout
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import git, pointers, refs
 from registry.server.store.changes import Put
 from registry.server.store.repository import BRANCHES, Repository
 from registry.verification.evidence import BRANCHES as SPOKEN
@@ -64,7 +64,7 @@ def _repository(repositories: Path, name: str, releases: Sequence[ReleaseEntry])
         ) from problem
     Repository.create(repositories, repo_name, AUTHOR, {})
     repo = Repository.open(repositories, repo_name)
-    placed, head = [], git.refs(repo.folder)[BRANCHES + MAIN]
+    placed, head = [], refs.named(repo.folder)[BRANCHES + MAIN]
     for each in releases:
         head = _commit(repo, MAIN, _files(each), _made(each), head)
         repo.tag(tag := each.release.version, head, "", AUTHOR)
@@ -94,7 +94,7 @@ def _commit(repo: Repository, branch: str, files: Mapping[str, bytes | tuple[str
     puts = []
     for path, content in sorted(files.items()):
         check_path(path)
-        data = content if isinstance(content, bytes) else git.pointer(*content)
+        data = content if isinstance(content, bytes) else pointers.pointer(*content)
         oid = git.run(repo.folder, "hash-object", "-w", "--stdin", given=data).decode().strip()
         puts.append(Put(path, oid, large=not isinstance(content, bytes)))
     with repo.lock():

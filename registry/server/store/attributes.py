@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from registry.records import layout
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import git, objects
 from registry.server.store.changes import Change, Put
 
 _UNION = f"{layout.GIT_ATTRIBUTES} merge=union\n"
@@ -50,7 +50,7 @@ def merged(folder: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
     Where they have no commit in common, for a history was made anew, every file of `theirs` conflicts.
     """
     if not git.run(folder, "merge-base", ours, theirs, allowed=(0, 1)):
-        return ours, [row.path for row in git.tree(folder, theirs)]
+        return ours, [row.path for row in objects.tree(folder, theirs)]
     with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as scratch:
         union = Path(scratch) / "attributes"
         union.write_text(_UNION)
@@ -67,7 +67,7 @@ def merged(folder: Path, ours: str, theirs: str) -> tuple[str, list[str]]:
 
 def _told_of_all(folder: Path, index: Mapping[str, str]) -> str:
     tree = _tree(folder, index)
-    return _told(folder, index, [row.path for row in git.tree(folder, tree, recursive=True) if row.sha256])
+    return _told(folder, index, [row.path for row in objects.tree(folder, tree, recursive=True) if row.sha256])
 
 
 def _told(folder: Path, index: Mapping[str, str], large: Sequence[str]) -> str:
@@ -96,7 +96,7 @@ def _add_lines(folder: Path, index: Mapping[str, str], paths: Iterable[str]) -> 
         text = git.run(folder, "cat-file", "blob", here[name]) if name in here else b""
         text += b"\n" * (text[-1:] not in (b"", b"\n")) + more.encode()
         new[name] = git.run(folder, "hash-object", "-w", "--stdin", given=text).decode().strip()
-    git.fill_index(folder, index, new)
+    objects.fill_index(folder, index, new)
 
 
 def _lacking(folder: Path, index: Mapping[str, str], paths: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from registry.records.record import Sha256
 from registry.server.names import file_path
 from registry.server.problems import Problem
 from registry.server.shapes import Body, LongText, PathText, Size
-from registry.server.store import git
+from registry.server.store import git, objects, pointers
 from registry.server.store.changes import Change, Delete, Put
 from registry.server.store.repository import Repository
 
@@ -154,7 +154,7 @@ def _read(body: Path, repo: Repository, apart: Path, check: Callable[[int], None
                     path, data, large = file_path(file.path), _pointer(file, here), True
             if large and path.endswith(GIT_ATTRIBUTES):
                 raise Problem(400, f"{path[:200]} tells git which files are large, and cannot be one itself")
-            if large and (pointed := git.pointed(data)) is not None:
+            if large and (pointed := pointers.pointed(data)) is not None:
                 used[pointed[0]] = pointed[1]
             files.append(Path(scratch) / str(len(files)))
             files[-1].write_bytes(data)
@@ -162,7 +162,7 @@ def _read(body: Path, repo: Repository, apart: Path, check: Callable[[int], None
             slots.append((path, large))
         total += len(header.summary.encode()) + len(header.description.encode())
         check(total)
-        oids = iter(git.hash_objects(repo.folder, files))
+        oids = iter(objects.hash_objects(repo.folder, files))
     changes = tuple(slot if isinstance(slot, Delete) else Put(slot[0], next(oids), slot[1]) for slot in slots)
     return Asked(header.summary, header.description, header.parent, changes, total, used, apart)
 
@@ -194,7 +194,7 @@ def _pointer(file: LargeFile, here: Mapping[str, int]) -> bytes:
     size = here.get(file.oid)
     if size is None or (file.size is not None and file.size != size):
         raise Problem(400, f"LFS pointer pointed to a file that does not exist: {file.path[:200]}")
-    return git.pointer(file.oid, size)
+    return pointers.pointer(file.oid, size)
 
 
 def _stands_for_large(path: str, data: bytes, here: Mapping[str, int]) -> bool:
@@ -204,7 +204,7 @@ def _stands_for_large(path: str, data: bytes, here: Mapping[str, int]) -> bool:
     """
     if not is_pointer(data, len(data)):
         return False
-    found = git.pointed(data)
+    found = pointers.pointed(data)
     if found is None or here.get(found[0]) != found[1]:
         raise Problem(400, f"LFS pointer pointed to a file that does not exist: {path[:200]}")
     return True

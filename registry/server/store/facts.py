@@ -19,7 +19,7 @@ from registry.records.kinds import ADAPTER, CONFIG, MODULES, PIPELINE, ModelFold
 from registry.records.openness_record import CLASSES
 from registry.release.kinds import doors
 from registry.release.kinds.label import KindLabel
-from registry.server.store import git, parameters
+from registry.server.store import git, history, objects, parameters
 from registry.server.store.blobs import BlobStore
 from registry.server.store.repository import Repository
 
@@ -81,10 +81,10 @@ def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main"
     """What is said at `commit`, a commit or a full ref. Raises GitFailed where there is no such commit."""
     paths = (layout.CARD, layout.OPENNESS, *SETTINGS)
     asked = [commit, f"{commit}^{{tree}}", *(f"{commit}:{path}" for path in paths)]
-    head, tree, card, openness, *settings = git.contents(repo.folder, asked)
+    head, tree, card, openness, *settings = objects.contents(repo.folder, asked)
     if head is None or tree is None:
         raise git.GitFailed("cat-file", f"{commit} is not there")
-    names = tuple(git.names_in(tree))
+    names = tuple(objects.names_in(tree))
     front = front_of(card or b"")
     texts = {path: data for path, data in zip(SETTINGS, settings, strict=True) if data is not None}
     model = _Committed(Path(), tuple(texts), texts)
@@ -92,10 +92,10 @@ def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main"
     task = text(front.get("pipeline_tag")) or label.pipeline_tag
     library = text(front.get("library_name")) or label.library_name
     config = model.settings(CONFIG)
-    oid = git.object_name("commit", head)
+    oid = objects.object_name("commit", head)
     return Facts(
         commit=oid,
-        changed=git.date_of(head),
+        changed=history.date_of(head),
         card=front,
         config=config if isinstance(config, dict) else {},
         task=task,

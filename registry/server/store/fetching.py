@@ -18,7 +18,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from registry.errors import Unavailable
-from registry.server.store import git
+from registry.server.store import git, refs
 from registry.variables import SSL_CERT_FILE
 
 MAX_PACK = 4 << 30
@@ -67,7 +67,7 @@ def fetch(folder: Path, url: str, token: str | None) -> None:
     if process.returncode:
         words_of_git = b"".join(said).decode(errors="replace").strip()
         raise Unavailable(f"git cannot fetch {url}: {words_of_git}", mend="try again later")
-    if len(git.refs(folder)) > MAX_REFS:
+    if len(refs.named(folder)) > MAX_REFS:
         raise Unavailable(f"{url} has more than {MAX_REFS} branches and tags", mend="clone what you need of it")
 
 

@@ -19,8 +19,8 @@ from registry.digest import sha256_bytes
 from registry.formats import gguf_header
 from registry.formats.protobuf import OtherFormat
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
-from registry.server.store.git import TreeRow
 from registry.server.store.large_files import LargeFiles, read_all
+from registry.server.store.objects import TreeRow
 from registry.server.store.repository import Repository
 
 USUAL = ("Q4_K_M", "Q4_0", "Q8_0", "F16")

@@ -16,9 +16,9 @@ from tempfile import TemporaryFile
 
 from registry.server.locks import locked
 from registry.server.problems import ENTRY_NOT_FOUND, Problem
-from registry.server.store import git
+from registry.server.store import objects
 from registry.server.store.blobs import BlobStore, missing
-from registry.server.store.git import TreeRow
+from registry.server.store.objects import TreeRow
 from registry.server.store.places import COLLECT_LOCK, PUTTING
 from registry.server.store.quota import Quota
 from registry.server.store.repository import Repository
@@ -161,7 +161,7 @@ def in_git(repo: Repository, commit: str, path: str) -> Content:
 
 
 def _read(repo: Repository, commit: str, path: str) -> tuple[TreeRow, bytes]:
-    found = git.read_file(repo.folder, commit, path)
+    found = objects.read_file(repo.folder, commit, path)
     if found is None:
         raise Problem(404, f"{path} is not at {commit}", ENTRY_NOT_FOUND)
     return found

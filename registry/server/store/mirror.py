@@ -26,7 +26,7 @@ from registry.hub.reference import is_commit, is_name
 from registry.server.locks import locked
 from registry.server.names import KINDS, RepoName
 from registry.server.problems import REPO_NOT_FOUND, Problem
-from registry.server.store import fetching, git, reachable
+from registry.server.store import fetching, reachable, refs
 from registry.server.store.local import LocalBlobs
 from registry.server.store.mirrored_files import MirroredFiles
 from registry.server.store.named import Tombstone, spelled
@@ -131,7 +131,7 @@ class Mirror:
         return None
 
     def _is_fresh(self, copy: Repository, revision: str | None) -> bool:
-        pinned = revision is not None and is_commit(revision) and git.is_commit(copy.folder, revision)
+        pinned = revision is not None and is_commit(revision) and refs.is_commit(copy.folder, revision)
         if self._tried.get(copy.name, float("-inf")) > time.monotonic() - FRESH_SECONDS:
             return True  # it was asked, and has answered or not
         return copy.asked > time.time() - (PINNED_SECONDS if pinned else FRESH_SECONDS)
@@ -164,9 +164,10 @@ class Mirror:
         self.files.make_room()
 
     def _fill(self, copy: Repository, url: str, told: ToldOf) -> None:
-        before = git.refs(copy.folder)
+        before = refs.named(copy.folder)
+        refs.free_all(copy.folder)
         fetching.fetch(copy.folder, url, self.files.upstream.token)
-        if git.refs(copy.folder) != before:
+        if refs.named(copy.folder) != before:
             copy.contents.append({oid: known.size for oid, known in reachable.large_files(copy.folder).items()})
         if told.closed:
             (copy.folder / PRIVATE).touch()

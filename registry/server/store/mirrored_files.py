@@ -27,9 +27,9 @@ from registry.hub.client.upstream import Upstream
 from registry.server.locks import locked
 from registry.server.problems import Problem, busy
 from registry.server.store.blobs import missing, shard
-from registry.server.store.git import TreeRow
 from registry.server.store.holdings import folders
 from registry.server.store.large_files import PAUSE, Content, LargeFiles
+from registry.server.store.objects import TreeRow
 from registry.server.store.places import BLOBS, COMING, REPOSITORIES
 from registry.server.store.repository import UPSTREAM, Repository
 

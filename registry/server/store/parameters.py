@@ -14,7 +14,7 @@ from pathlib import Path
 from registry import canonical, tensors
 from registry.errors import GlasshouseError
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import objects, pointers
 from registry.server.store.blobs import BlobStore
 
 WEIGHTS = "model.safetensors"
@@ -31,8 +31,8 @@ MAX_COUNT = 1 << 53
 
 def counted(folder: Path, commit: str, blobs: BlobStore) -> Mapping[str, int]:
     """{type of number: how many} of the weights at `commit`; empty where there are none that can be counted."""
-    whole, index = git.contents(folder, [f"{commit}:{WEIGHTS}", f"{commit}:{SHARDED}"])
-    found = [whole] if whole is not None else git.contents(folder, [f"{commit}:{name}" for name in _shards(index)])
+    whole, index = objects.contents(folder, [f"{commit}:{WEIGHTS}", f"{commit}:{SHARDED}"])
+    found = [whole] if whole is not None else objects.contents(folder, [f"{commit}:{name}" for name in _shards(index)])
     total = Counter[str]()
     for data in found:
         counts = None if data is None else _counts_of(data, blobs)
@@ -59,7 +59,7 @@ def _are_names(names: object) -> bool:
 
 def _counts_of(data: bytes, blobs: BlobStore) -> Mapping[str, int] | None:
     """{type of number: how many} of the file that stands in git as `data`; None for what cannot be counted."""
-    large = git.pointed(data)
+    large = pointers.pointed(data)
     if large is None:
         return _counted(data[: 8 + MAX_HEAD], len(data))
     sha256, size = large

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from registry.records import layout
 from registry.server.problems import Problem
-from registry.server.store import attributes, git
+from registry.server.store import attributes, git, objects
 from registry.server.store.repository import Repository
 
 MAX_IGNORE = 1 << 20
@@ -57,7 +57,7 @@ def place(repo: Repository, commit: str, files: Sequence[Announced], ignore: str
     ignore: the text of the `.gitignore` that is about to be sent; None for the one of `commit`.
     """
     paths = [file.path for file in files]
-    here = {row.path: row for row in git.tree(repo.folder, commit, paths)} if files else {}
+    here = {row.path: row for row in objects.tree(repo.folder, commit, paths)} if files else {}
     told = attributes.asked_for(repo.folder, commit, paths) if files else set()
     left_out = _ignored(repo, commit, paths, ignore)
     placed = []
@@ -72,7 +72,7 @@ def place(repo: Repository, commit: str, files: Sequence[Announced], ignore: str
 def _ignored(repo: Repository, commit: str, paths: Sequence[str], ignore: str | None) -> set[str]:
     """Those of `paths` that the `.gitignore` at the root leaves out; git decides. Source: gitignore(5)."""
     if ignore is None:
-        (known,) = git.contents(repo.folder, [f"{commit}:.gitignore"])
+        (known,) = objects.contents(repo.folder, [f"{commit}:.gitignore"])
         ignore = "" if known is None else known[:MAX_IGNORE].decode(errors="replace")
     if not ignore.strip() or not paths:
         return set()

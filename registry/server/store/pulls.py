@@ -23,7 +23,7 @@ from registry.files import write_atomic
 from registry.records.record import Record
 from registry.server.names import MAIN
 from registry.server.problems import REVISION_NOT_FOUND, Problem
-from registry.server.store import attributes, git
+from registry.server.store import attributes, git, history, refs
 from registry.server.store.changes import Change
 from registry.server.store.places import REQUESTS
 from registry.server.store.repository import BRANCHES, Repository
@@ -76,15 +76,15 @@ class Pull(Record):
 def listed(repo: Repository, *, author: str | None = None, is_open: bool | None = None) -> list[Pull]:
     """The pull requests, newest first: of `author`, that are open or are not; None for all."""
     numbers = sorted((int(path.stem) for path in folder_of(repo).glob("*.json") if path.stem.isdigit()), reverse=True)
-    refs = git.refs(repo.folder, PULLS)
-    found = [pull for number in numbers if _is_there(pull := _read(repo, number), refs)]
+    there = refs.named(repo.folder, PULLS)
+    found = [pull for number in numbers if _is_there(pull := _read(repo, number), there)]
     return [pull for pull in found if author in (None, pull.author) and is_open in (None, pull.is_open)]
 
 
 def find(repo: Repository, number: int) -> Pull:
     """One pull request. Raises Problem 404 where there is none."""
     pull = _read(repo, number)
-    if not _is_there(pull, git.refs(repo.folder, pull.ref)):
+    if not _is_there(pull, refs.named(repo.folder, pull.ref)):
         raise Problem(404, f"there is no pull request {number}")
     return pull
 
@@ -94,7 +94,7 @@ def create(repo: Repository, author: str, title: str, description: str, branch: 
     with repo.lock():
         head = _head(repo, branch)
         pull = _new(repo, author, title, description, branch, "draft")
-        git.run(repo.folder, "update-ref", pull.ref, head, git.ABSENT)
+        refs.move(repo.folder, pull.ref, head, git.ABSENT)
     return pull
 
 
@@ -113,7 +113,7 @@ def propose(
         pull = _new(repo, author, title, words, branch, "open")
         try:
             commit = repo.write(pull.ref, head, changes, author, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
-        except Problem:  # what is refused leaves nothing
+        except BaseException:  # what is refused leaves nothing
             _place(repo, pull.number).unlink()
             raise
     return pull, commit
@@ -125,7 +125,7 @@ def add(repo: Repository, author: str, number: int, parent: str | None, changes:
         pull = unmerged(repo, number)
         if pull.status == "closed":
             raise Problem(409, f"pull request {number} is closed")
-        head = git.refs(repo.folder, pull.ref)[pull.ref]
+        head = refs.named(repo.folder, pull.ref)[pull.ref]
         if parent is not None and not head.startswith(parent):
             raise Problem(412, "A commit has happened since. Please refresh and try again.")
         return repo.write(pull.ref, head, changes, author, message)
@@ -142,7 +142,7 @@ def merge(repo: Repository, author: str, number: int, words: str = "") -> Pull:
             return pull
         if pull.status == "closed":
             raise Problem(409, f"pull request {number} is closed")
-        head, tip = _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]
+        head, tip = _head(repo, pull.branch), refs.named(repo.folder, pull.ref)[pull.ref]
         if _is_ancestor(repo, tip, head):
             if pull.status == "draft":
                 raise Problem(409, f"pull request {number} changes nothing")
@@ -154,7 +154,7 @@ def merge(repo: Repository, author: str, number: int, words: str = "") -> Pull:
             told = f"{pull.title}\n\nMerges pull request {number} of {pull.author}\n\n{words}"
             message = told.rstrip() + "\n"
             commit = repo.write_commit(tree, ["-p", head, "-p", tip], author, message)
-            git.run(repo.folder, "update-ref", BRANCHES + pull.branch, commit, head)
+            refs.move(repo.folder, BRANCHES + pull.branch, commit, head)
         done = pull.model_copy(update={"status": "merged", "merged": commit})
         write(repo, done)
     return done
@@ -164,7 +164,7 @@ def conflicts(repo: Repository, pull: Pull) -> list[str]:
     """The files at which an open request conflicts with its branch."""
     if pull.status in ("merged", "closed"):
         return []
-    return list(_clashes(repo.folder, _head(repo, pull.branch), git.refs(repo.folder, pull.ref)[pull.ref]))
+    return list(_clashes(repo.folder, _head(repo, pull.branch), refs.named(repo.folder, pull.ref)[pull.ref]))
 
 
 @lru_cache(maxsize=1000)
@@ -181,8 +181,8 @@ def diff(repo: Repository, pull: Pull) -> str:
     """What a request changes, as git writes it; of no more than MAX_DIFF bytes, and nothing of a closed one."""
     if pull.status == "closed":
         return ""
-    tip = git.refs(repo.folder, pull.ref)[pull.ref]
-    base = git.tip(repo.folder, BRANCHES + pull.branch) or tip
+    tip = refs.named(repo.folder, pull.ref)[pull.ref]
+    base = refs.tip(repo.folder, BRANCHES + pull.branch) or tip
     if pull.merged:
         base = git.run(repo.folder, "rev-parse", f"{pull.merged}^1").decode().strip()
     options = ("--no-ext-diff", "--no-textconv", "--no-color")
@@ -190,20 +190,20 @@ def diff(repo: Repository, pull: Pull) -> str:
     return git.head_of(repo.folder, MAX_DIFF, *words, seconds=git.SECONDS).decode(errors="replace")
 
 
-def commits(repo: Repository, pull: Pull) -> list[git.Commit]:
+def commits(repo: Repository, pull: Pull) -> list[history.Commit]:
     """The commits of a request that its branch has not, newest first; none of a closed one."""
     if pull.status == "closed":
         return []
-    tip = git.refs(repo.folder, pull.ref)[pull.ref]
-    base = git.tip(repo.folder, BRANCHES + pull.branch)
-    return git.log(repo.folder, tip, limit=100, without=base if not pull.merged else None)
+    tip = refs.named(repo.folder, pull.ref)[pull.ref]
+    base = refs.tip(repo.folder, BRANCHES + pull.branch)
+    return history.log(repo.folder, tip, limit=100, without=base if not pull.merged else None)
 
 
 def own_commits(repo: Repository, number: int) -> set[str]:
     """The names of the commits of a request that no branch and no tag has; none of a closed one."""
     ref = f"{PULLS}{number}"
     words = (ref, "--not", "--branches", "--tags")
-    return set(git.run(repo.folder, "rev-list", *words).decode().split()) if git.refs(repo.folder, ref) else set()
+    return set(git.run(repo.folder, "rev-list", *words).decode().split()) if refs.named(repo.folder, ref) else set()
 
 
 def unmerged(repo: Repository, number: int) -> Pull:
@@ -215,7 +215,7 @@ def unmerged(repo: Repository, number: int) -> Pull:
 
 
 def _head(repo: Repository, branch: str) -> str:
-    head = git.tip(repo.folder, BRANCHES + branch)
+    head = refs.tip(repo.folder, BRANCHES + branch)
     if head is None:
         raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
     return head
@@ -247,9 +247,9 @@ def _is_ancestor(repo: Repository, older: str, newer: str) -> bool:
     return git.run(repo.folder, "merge-base", older, newer, allowed=(0, 1)).decode().strip() == older
 
 
-def _is_there(pull: Pull, refs: Mapping[str, str]) -> bool:
+def _is_there(pull: Pull, there: Mapping[str, str]) -> bool:
     """Whether it was ever made whole: it has a ref, or had one before it was closed."""
-    return pull.ref in refs or pull.status == "closed"
+    return pull.ref in there or pull.status == "closed"
 
 
 def _read(repo: Repository, number: int) -> Pull:

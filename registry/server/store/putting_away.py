@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.server.problems import Problem
-from registry.server.store import git, pulls, reachable
+from registry.server.store import git, objects, pointers, pulls, reachable, refs
 from registry.server.store.ledger import Ledger
 from registry.server.store.pulls import Pull
 from registry.server.store.repository import Repository
@@ -21,7 +21,7 @@ def close(repo: Repository, number: int, *ledgers: Ledger) -> Pull:
     """Close a request. ledgers: those where its contents are booked. Raises Problem 409 where it is merged."""
     with repo.lock():
         pull = pulls.unmerged(repo, number)
-        tip = git.tip(repo.folder, pull.ref)
+        tip = refs.tip(repo.folder, pull.ref)
         if tip is None:  # it is closed already
             return pull
         others = ("--not", "--branches", "--tags", f"--exclude={pull.ref}", "--glob=refs/pr/*")
@@ -31,7 +31,7 @@ def close(repo: Repository, number: int, *ledgers: Ledger) -> Pull:
         if own:
             git.run(repo.folder, "bundle", "create", "--quiet", str(away / "bundle"), pull.ref, *others)
         pulls.write(repo, done := pull.model_copy(update={"status": "closed", "tip": tip}))
-        git.run(repo.folder, "update-ref", "-d", pull.ref, tip)
+        refs.remove(repo.folder, pull.ref, tip)
         _book(repo, own, ledgers, Ledger(away))
         _remove(repo.folder, own)
     return done
@@ -56,7 +56,7 @@ def reopen(repo: Repository, number: int) -> Pull:
                 raise Problem(
                     409, f"pull request {number} was made upon commits that are not here any more"
                 ) from problem
-        git.run(repo.folder, "update-ref", pull.ref, pull.tip, git.ABSENT)
+        refs.move(repo.folder, pull.ref, pull.tip, git.ABSENT)
         repo.contents.append(Ledger(away).read())
         pulls.write(repo, opened := pull.model_copy(update={"status": "open", "tip": None}))
         shutil.rmtree(away)
@@ -65,7 +65,8 @@ def reopen(repo: Repository, number: int) -> Pull:
 
 def _book(repo: Repository, own: Sequence[str], ledgers: Sequence[Ledger], away: Ledger) -> None:
     """Move the rows of what only this request leads to from the ledgers to the folder."""
-    pointed = [git.pointed(data) for data in git.contents(repo.folder, own) if data is not None and len(data) < 200]
+    small = [data for data in objects.contents(repo.folder, own) if data is not None and len(data) < 200]
+    pointed = [pointers.pointed(data) for data in small]
     others = reachable.large_files(repo.folder).keys()
     names = {*own, *(found[0] for found in pointed if found is not None and found[0] not in others)}
     for ledger in ledgers:
@@ -73,11 +74,11 @@ def _book(repo: Repository, own: Sequence[str], ledgers: Sequence[Ledger], away:
         ledger.remove(names)
 
 
-def _remove(folder: Path, objects: Sequence[str]) -> None:
+def _remove(folder: Path, names: Sequence[str]) -> None:
     """Take those objects out of the repository, packed or not."""
-    for oid in objects:
+    for oid in names:
         (folder / "objects" / oid[:2] / oid[2:]).unlink(missing_ok=True)
-    if any(data is not None for data in git.contents(folder, objects)):
+    if any(data is not None for data in objects.contents(folder, names)):
         git.run(folder, "repack", "-a", "-d", "--quiet")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.server.store import git
+from registry.server.store import git, objects, pointers
 
 EVERYTHING = ("--branches", "--tags", "--glob=refs/pr/*")
 """All refs that a repository has."""
@@ -30,9 +30,9 @@ def large_files(folder: Path, refs: Sequence[str] = EVERYTHING) -> dict[str, Nam
         given="".join(f"{oid}\n" for oid in paths).encode(),
     ).decode()  # fmt: skip
     facts = (line.split(" ") for line in sizes.splitlines())
-    small = [oid for oid, kind, size in facts if kind == "blob" and int(size) in git.POINTER_SIZES]
+    small = [oid for oid, kind, size in facts if kind == "blob" and int(size) in pointers.SIZES]
     found = {}
-    for oid, data in zip(small, git.contents(folder, small), strict=True):
-        if data is not None and (large := git.pointed(data)) is not None:
+    for oid, data in zip(small, objects.contents(folder, small), strict=True):
+        if data is not None and (large := pointers.pointed(data)) is not None:
             found[large[0]] = Named(paths[oid], oid, large[1])
     return found

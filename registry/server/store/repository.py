@@ -23,11 +23,11 @@ from registry.records import layout
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy
-from registry.server.store import attributes, git, trees
+from registry.server.store import attributes, git, objects, refs, trees
 from registry.server.store.changes import Change, Put
-from registry.server.store.git import TreeRow
 from registry.server.store.ledger import Ledger
 from registry.server.store.named import Tombstone, folder_of, spelled
+from registry.server.store.objects import TreeRow
 
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
@@ -62,6 +62,7 @@ _REMAINS = {
     "*/*/*.git/index-*": 3600,
     "*/*/*.git/commit-*": 3600,
     "*/*/*.git/refs/**/*.lock": 60,
+    "*/*/*.git/*.lock": 60,
 }
 """Patterns below the folder of repositories, and how many seconds each is left alone."""
 
@@ -207,23 +208,23 @@ class Repository:
 
         `HEAD` is main. Raises Problem 404 for all else.
         """
-        if is_commit(revision) and git.is_commit(self.folder, revision):
+        if is_commit(revision) and refs.is_commit(self.folder, revision):
             return revision  # no branch or tag looks like this
         revision = MAIN if revision == "HEAD" else revision
-        if (head := git.loose(self.folder, BRANCHES + revision)) is not None:
+        if (head := refs.loose(self.folder, BRANCHES + revision)) is not None:
             return head
         names = [BRANCHES + revision, TAGS + revision] + ([revision] if revision.startswith("refs/") else [])
-        found = git.refs(self.folder, *names)
+        found = refs.named(self.folder, *names)
         for name in names:
             if found.get(name):
                 return found[name]
-        if _ABBREVIATED.fullmatch(revision) and (whole := git.whole(self.folder, revision)):
+        if _ABBREVIATED.fullmatch(revision) and (whole := refs.whole(self.folder, revision)):
             return whole
         raise Problem(404, f"Invalid rev id: {revision}", REVISION_NOT_FOUND)
 
     def rows(self, commit: str, directory: str | None = None, *, recursive: bool = False) -> list[TreeRow]:
         """What is in a directory at `commit`, the root for None. Raises Problem 404 where there is none."""
-        found = git.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
+        found = objects.tree(self.folder, commit, [f"{directory}/"] if directory else [], recursive=recursive)
         rows = [row for row in found if not directory or row.path.startswith(f"{directory}/")]
         if directory and not rows:
             raise Problem(404, f"{directory} is not a directory at {commit}", ENTRY_NOT_FOUND)
@@ -236,7 +237,7 @@ class Repository:
         404 where there is no such branch, or nothing to delete; 400 for changes that cannot be together in one tree.
         """
         with self.lock():
-            head = git.tip(self.folder, BRANCHES + branch)
+            head = refs.tip(self.folder, BRANCHES + branch)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
             if parent is not None and not head.startswith(parent):
@@ -247,34 +248,35 @@ class Repository:
         """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
         with self.lock():
             self._refuse_taken(name)
-            git.run(self.folder, "update-ref", BRANCHES + name, start, git.ABSENT)
+            refs.move(self.folder, BRANCHES + name, start, git.ABSENT)
 
     def delete_branch(self, name: str) -> None:
         """Remove a branch. Raises Problem 403 for those of LASTING, 404 where there is none."""
         if name in LASTING:
             raise Problem(403, f"{name} cannot be deleted, and moves forward only")
         with self.lock():
-            head = git.tip(self.folder, BRANCHES + name)
+            head = refs.tip(self.folder, BRANCHES + name)
             if head is None:
                 raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
-            git.run(self.folder, "update-ref", "-d", BRANCHES + name, head)
+            refs.remove(self.folder, BRANCHES + name, head)
 
     def tag(self, name: str, commit: str, message: str, author: str) -> None:
         """A new tag at `commit`. Raises Problem 409 if there is a branch or a tag of that name."""
         with self.lock():
             self._refuse_taken(name)
             words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
+            refs.free(self.folder, TAGS + name)
             git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(author))
 
     def delete_tag(self, name: str) -> None:
         """Remove a tag. Raises Problem 403 for one that carries a release, 404 where there is none."""
         with self.lock():
-            commit = git.refs(self.folder, TAGS + name).get(TAGS + name)
+            commit = refs.named(self.folder, TAGS + name).get(TAGS + name)
             if commit is None:
                 raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
-            if git.tree(self.folder, commit, [SIGNATURE]):
+            if objects.tree(self.folder, commit, [SIGNATURE]):
                 raise Problem(403, f"{name} carries a signed release: such a tag is for ever")
-            git.run(self.folder, "update-ref", "-d", TAGS + name)
+            refs.remove(self.folder, TAGS + name)
 
     def delete(self, root: Path, by: str) -> None:
         """Take the repository away, for good. Its tombstone tells who did it and which tags it had.
@@ -282,7 +284,7 @@ class Repository:
         The large files stay in the store until `glasshouse serve --collect`.
         """
         with self.lock():
-            tags = {ref.removeprefix(TAGS): oid for ref, oid in git.refs(self.folder, TAGS).items()}
+            tags = {ref.removeprefix(TAGS): oid for ref, oid in refs.named(self.folder, TAGS).items()}
             Tombstone(self.name, by, int(time.time()), tags, self.private).write(root)
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
             self.folder.rename(gone / "repository")
@@ -319,7 +321,7 @@ class Repository:
         above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
         names = [prefix + each for prefix in (BRANCHES, TAGS) for each in above]
         below = (f"{BRANCHES}{name}/", f"{TAGS}{name}/")
-        if any(ref in names or ref.startswith(below) for ref in git.refs(self.folder, *names)):
+        if any(ref in names or ref.startswith(below) for ref in refs.named(self.folder, *names)):
             raise Problem(409, f"Reference already exists: {name}")
 
     def write(
@@ -336,7 +338,7 @@ class Repository:
         parents = [] if head == git.ABSENT else ["-p", head]
         made = self.write_commit(tree, parents, author, message, when)
         git.admit(self.folder)
-        git.run(self.folder, "update-ref", ref, made, head if old is None else old)
+        refs.move(self.folder, ref, made, head if old is None else old)
         return made
 
     def write_commit(

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from registry.server.problems import REVISION_NOT_FOUND, Problem
-from registry.server.store import git, reachable
+from registry.server.store import git, objects, reachable, refs
 from registry.server.store.holdings import put_away
 from registry.server.store.repository import BRANCHES, KEPT, SIGNATURE, TAGS, Repository
 
@@ -21,13 +21,13 @@ MAX_COMMITS = 2_000
 def squash(repo: Repository, branch: str, author: str, message: str) -> str:
     """Make one commit of a branch; its id. Raises Problem 403 where a release stands on it, 404 for no such branch."""
     with repo.lock():
-        head = git.tip(repo.folder, BRANCHES + branch)
+        head = refs.tip(repo.folder, BRANCHES + branch)
         if head is None:
             raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
         if branch in KEPT or _released(repo, head):
             raise Problem(403, f"signed releases stand on {branch}: its history stays")
         made = repo.write_commit(f"{head}^{{tree}}", [], author, message)
-        git.run(repo.folder, "update-ref", BRANCHES + branch, made, head)
+        refs.move(repo.folder, BRANCHES + branch, made, head)
     return made
 
 
@@ -39,8 +39,8 @@ def forget(repo: Repository, digests: Collection[str], *, rewrite: bool) -> None
     """
     with repo.lock():
         gone = set(digests) & repo.contents.blobs().keys()
-        releases = [commit for tag, commit in git.refs(repo.folder, TAGS).items() if _is_release(repo, commit)]
-        lasting = [commit for ref, commit in git.refs(repo.folder).items() if ref.removeprefix(BRANCHES) in KEPT]
+        releases = [commit for tag, commit in refs.named(repo.folder, TAGS).items() if _is_release(repo, commit)]
+        lasting = [commit for ref, commit in refs.named(repo.folder).items() if ref.removeprefix(BRANCHES) in KEPT]
         kept = reachable.large_files(repo.folder, [*releases, *lasting]) if releases or lasting else {}
         if held := sorted(gone & kept.keys()):
             raise Problem(403, f"{kept[held[0]].path} is in a signed release: it stays")
@@ -65,9 +65,8 @@ def _rewrite(repo: Repository, pointers: Collection[str]) -> None:
         above = [now.get(parent, parent) for parent in parents]
         if tree is not None or above != parents:
             now[commit] = _again(repo.folder, commit, tree or f"{commit}^{{tree}}", above)
-    refs = git.refs(repo.folder, "refs/heads/", TAGS, "refs/pr/")
-    lines = [f"update {ref} {now[commit]}\n" for ref, commit in refs.items() if commit in now]
-    git.run(repo.folder, "update-ref", "--stdin", given="".join(lines).encode())
+    there = refs.named(repo.folder, "refs/heads/", TAGS, "refs/pr/")
+    refs.move_all(repo.folder, {ref: now[commit] for ref, commit in there.items() if commit in now})
 
 
 def _without(folder: Path, commit: str, pointers: Collection[str]) -> str | None:
@@ -79,7 +78,7 @@ def _without(folder: Path, commit: str, pointers: Collection[str]) -> str | None
         return None
     with git.scratch_index(folder) as index:
         git.run(folder, "read-tree", commit, extra=index)
-        git.fill_index(folder, index, dict.fromkeys(gone))
+        objects.fill_index(folder, index, dict.fromkeys(gone))
         return git.run(folder, "write-tree", extra=index).decode().strip()
 
 
@@ -96,9 +95,9 @@ def _again(folder: Path, commit: str, tree: str, parents: list[str]) -> str:
 
 def _released(repo: Repository, head: str) -> bool:
     """Whether a tag of a release stands in the history of `head`."""
-    merged = git.refs(repo.folder, f"--merged={head}", TAGS)
+    merged = refs.named(repo.folder, f"--merged={head}", TAGS)
     return any(_is_release(repo, commit) for commit in merged.values())
 
 
 def _is_release(repo: Repository, commit: str) -> bool:
-    return bool(git.tree(repo.folder, commit, [SIGNATURE]))
+    return bool(objects.tree(repo.folder, commit, [SIGNATURE]))

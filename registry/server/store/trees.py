@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from registry.records.layout import GIT_ATTRIBUTES
-from registry.server.store import git
+from registry.server.store import objects
 from registry.server.store.changes import Change, above, outcome
 from registry.server.store.git import ABSENT
 
@@ -34,7 +34,8 @@ def made(
     known |= _read(folder, head, _above(after) - known.keys())
     put = [path for path, oid in after.items() if oid is not None]
     # Git refuses a bad path here, before anything is made of it.
-    git.fill_index(folder, index, dict(_attributes(known, put)) | dict.fromkeys(put, git.object_name("blob", b"")))
+    empty = objects.object_name("blob", b"")
+    objects.fill_index(folder, index, dict(_attributes(known, put)) | dict.fromkeys(put, empty))
     return _written(folder, known, after), after
 
 
@@ -48,7 +49,7 @@ def _read(folder: Path, head: str, wanted: Collection[str]) -> dict[str, Entries
     if head == ABSENT:
         return {path: {} for path in wanted}
     paths = sorted(wanted)
-    trees = git.contents(folder, [f"{head}:{path}" for path in paths], kind="tree")
+    trees = objects.contents(folder, [f"{head}:{path}" for path in paths], kind="tree")
     return {path: _entries(tree or b"") for path, tree in zip(paths, trees, strict=True)}
 
 
@@ -74,7 +75,7 @@ def _files(folder: Path, head: str, changes: Sequence[Change], known: Mapping[st
             folders.append(path)
         elif mode not in ("", _FOLDER):
             files[path] = None
-    return files | dict.fromkeys(git.file_names(folder, head, folders) if folders else ())
+    return files | dict.fromkeys(objects.file_names(folder, head, folders) if folders else ())
 
 
 def _attributes(known: Mapping[str, Entries], paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -97,10 +98,10 @@ def _written(folder: Path, known: Mapping[str, Entries], after: Mapping[str, str
         parent, _, name = path.rpartition("/")
         if known[path]:
             trees.append(_packed(known[path]))
-            known[parent][name] = _FOLDER, git.object_name("tree", trees[-1])
+            known[parent][name] = _FOLDER, objects.object_name("tree", trees[-1])
         elif known[parent].get(name, (_FOLDER,))[0] == _FOLDER:
             known[parent].pop(name, None)
-    return git.write_trees(folder, [*trees, _packed(known[""])])[-1]
+    return objects.write_trees(folder, [*trees, _packed(known[""])])[-1]
 
 
 def _packed(entries: Entries) -> bytes:

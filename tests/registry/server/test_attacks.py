@@ -25,7 +25,7 @@ from registry.server.locks import locked
 from registry.server.names import RepoName
 from registry.server.routes.app import create_app
 from registry.server.state import Hub
-from registry.server.store import git
+from registry.server.store import git, history
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import ask, commit, put, raw, until, upload
@@ -242,9 +242,9 @@ def test_a_history_that_says_too_much_is_told_in_brief(tmp_path: Path, monkeypat
     assert Repository.create(tmp_path, name, "alice", {})
     repo = Repository.open(tmp_path, name)
     repo.commit("main", None, [], "alice", "A title\n\n" + "words " * 1000)
-    whole = git.log(repo.folder, repo.resolve("main"), limit=5)
-    monkeypatch.setattr(git, "MAX_LOG", 1000)
-    brief = git.log(repo.folder, repo.resolve("main"), limit=5)
+    whole = history.log(repo.folder, repo.resolve("main"), limit=5)
+    monkeypatch.setattr(history, "MAX_LOG", 1000)
+    brief = history.log(repo.folder, repo.resolve("main"), limit=5)
     assert [each.message for each in brief] == ["", ""] and len(whole[0].message) > 1000
     assert [(each.oid, each.title, each.date) for each in brief] == [
         (each.oid, each.title, each.date) for each in whole

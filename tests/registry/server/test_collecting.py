@@ -25,8 +25,8 @@ from registry.server.names import RepoName
 from registry.server.problems import Problem
 from registry.server.state import Hub
 from registry.server.store import commits, holdings
-from registry.server.store.git import pointer
 from registry.server.store.ledger import Ledger
+from registry.server.store.pointers import pointer
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
 from tests.registry.server.asking import Answer, ask, commit, put, upload

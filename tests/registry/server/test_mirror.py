@@ -23,7 +23,7 @@ from registry.errors import Unavailable
 from registry.report import Verdict
 from registry.server.access.tokens import Role
 from registry.server.routes.mirroring import asked_for
-from registry.server.store import fetching, git
+from registry.server.store import fetching, git, refs
 from tests import synthetic_release
 from tests.go_between import Answer, GoBetween, honest, standing_before
 from tests.hub_instance import HubInstance
@@ -347,7 +347,7 @@ def test_git_ends_at_its_bound_of_bytes(world: World, tmp_path: Path, monkeypatc
         fetching.fetch(tmp_path, f"{world.upstream.url}/{repo}", None)
     monkeypatch.setattr(fetching, "MAX_PACK", 10_000_000)
     fetching.fetch(tmp_path, f"{world.upstream.url}/{repo}", None)
-    assert "refs/heads/main" in git.refs(tmp_path)
+    assert "refs/heads/main" in refs.named(tmp_path)
 
 
 @pytest.mark.parametrize(

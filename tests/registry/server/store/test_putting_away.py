@@ -13,7 +13,7 @@ import pytest
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
-from registry.server.store import git
+from registry.server.store import git, history, refs
 from registry.server.store.quota import Quota
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
@@ -71,7 +71,7 @@ def test_what_is_proposed_is_booked_to_who_proposes_it(lab: HubInstance) -> None
     assert ask(lab, "POST", f"{API}/discussions/1/merge", {"comment": "Well done"})[0] == 200
     assert held(lab, "stranger") == 0
     assert sum(Repository.open(lab.root / "repos", _name()).contents.read().values()) == own + size
-    assert "Well done" in git.log(folder(lab), "refs/heads/main", limit=1)[0].message
+    assert "Well done" in history.log(folder(lab), "refs/heads/main", limit=1)[0].message
 
 
 def _name() -> RepoName:
@@ -87,7 +87,7 @@ def test_what_was_closed_nobody_can_read_until_it_is_opened_again(
         REPO, "main", {"secret.txt": f"a secret {packed}".encode()}, "A change"
     )
     number = int(url.rsplit("/", 1)[1])
-    tip = git.refs(folder(lab), "refs/pr/")[f"refs/pr/{number}"]
+    tip = refs.named(folder(lab), "refs/pr/")[f"refs/pr/{number}"]
     data = os.urandom(1500)
     line = {"key": "lfsFile", "value": {"path": "a.bin", "oid": upload(lab, REPO, data), "size": len(data)}}
     assert commit(lab, REPO, line, branch=f"refs/pr/{number}")[0] == 200

@@ -13,7 +13,7 @@ from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
 from registry.server.problems import Problem
-from registry.server.store import git
+from registry.server.store import git, objects, pointers, refs
 from registry.server.store.changes import Put
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
@@ -27,13 +27,13 @@ def test_a_branch_is_found_packed_or_not(tmp_path: Path) -> None:
     first = repo.resolve("main")
     repo.branch("steps/1", first)
     git.run(repo.folder, "pack-refs", "--all")
-    assert git.loose(repo.folder, "refs/heads/main") is None
-    assert repo.resolve("main") == git.tip(repo.folder, "refs/heads/steps/1") == first
-    blob = git.object_name("blob", b"1")
+    assert refs.loose(repo.folder, "refs/heads/main") is None
+    assert repo.resolve("main") == refs.tip(repo.folder, "refs/heads/steps/1") == first
+    blob = objects.object_name("blob", b"1")
     second = repo.commit("main", first, [Put("b.txt", blob)], "builder", "Two")  # its file counts before what is packed
-    assert git.loose(repo.folder, "refs/heads/main") == repo.resolve("main") == second
+    assert refs.loose(repo.folder, "refs/heads/main") == repo.resolve("main") == second
     repo.delete_branch("steps/1")
-    assert git.tip(repo.folder, "refs/heads/steps/1") is git.tip(repo.folder, "refs/heads/steps") is None
+    assert refs.tip(repo.folder, "refs/heads/steps/1") is refs.tip(repo.folder, "refs/heads/steps") is None
     with pytest.raises(Problem):
         repo.resolve("steps/1")
 
@@ -43,7 +43,7 @@ def test_all_of_a_commit_is_flushed_to_the_disk(tmp_path: Path, monkeypatch: pyt
     assert Repository.create(tmp_path, name, "builder", {"a.txt": b"1"})
     repo, before = Repository.open(tmp_path, name), git.environment
     monkeypatch.setattr(git, "environment", lambda extra: {**before(extra), "GIT_TRACE2_EVENT": str(trace)})
-    repo.commit("main", None, [Put("d/e/b.txt", git.object_name("blob", b"1"))], "builder", "Two")
+    repo.commit("main", None, [Put("d/e/b.txt", objects.object_name("blob", b"1"))], "builder", "Two")
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     flushed = [event["value"] for event in events if event.get("category") == "fsync" and "flush" in event["key"]]
     assert sum(map(int, flushed)) == 3 + 1 + 1  # the trees of d/e, of d, of all; the commit; the branch
@@ -54,12 +54,12 @@ def test_attributes_of_a_folder_are_heeded_for_a_large_file_below_it(tmp_path: P
     files = {".gitattributes": line, "sub/.gitattributes": b"*.bin -filter\n", "other/a.txt": b"1"}
     assert Repository.create(tmp_path, name, "builder", files)
     repo = Repository.open(tmp_path, name)
-    (tmp_path / "pointer").write_bytes(git.pointer("1" * 64, 5))
-    (pointer,) = git.hash_objects(repo.folder, [tmp_path / "pointer"])
+    (tmp_path / "pointer").write_bytes(pointers.pointer("1" * 64, 5))
+    (pointer,) = objects.hash_objects(repo.folder, [tmp_path / "pointer"])
 
     def told(*paths: str) -> list[bytes | None]:
         commit = repo.commit("main", None, [Put(path, pointer, large=True) for path in paths], "builder", "Large")
-        return git.contents(repo.folder, [f"{commit}:.gitattributes", f"{commit}:sub/.gitattributes"])
+        return objects.contents(repo.folder, [f"{commit}:.gitattributes", f"{commit}:sub/.gitattributes"])
 
     assert told("x.bin", "other/y.bin") == [line, b"*.bin -filter\n"]
     root, sub = told("sub/deep/z.bin")

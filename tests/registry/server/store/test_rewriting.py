@@ -15,7 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
-from registry.server.store import git
+from registry.server.store import git, refs
 from registry.server.store.named import Tombstone
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
@@ -154,7 +154,7 @@ def test_what_a_release_holds_is_not_deleted(lab: HubInstance, api: HfApi) -> No
     (row, last) = (next(r for r in api.list_lfs_files("lab/signed") if r.file_oid == sha) for sha in (held, later))
     with pytest.raises(HfHubHTTPError, match="in a signed release"):
         api.permanently_delete_lfs_files("lab/signed", [row, last])
-    tagged = git.refs(lab.root / "repos/models/lab/signed.git")["refs/tags/v1.0.0"]
+    tagged = refs.named(lab.root / "repos/models/lab/signed.git")["refs/tags/v1.0.0"]
     api.permanently_delete_lfs_files("lab/signed", [last])
-    assert git.refs(lab.root / "repos/models/lab/signed.git")["refs/tags/v1.0.0"] == tagged
+    assert refs.named(lab.root / "repos/models/lab/signed.git")["refs/tags/v1.0.0"] == tagged
     assert hashlib.sha256(content(lab, "lab/signed", "model.bin", "v1.0.0") or b"").hexdigest() == held

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.server.names import RepoName
 from registry.server.problems import Problem
-from registry.server.store import git, trees
+from registry.server.store import git, history, objects, trees
 from registry.server.store.changes import MAX_FOLDERS, Change, Delete, Put, outcome
 from registry.server.store.repository import Repository
 
@@ -30,7 +30,7 @@ def by_index(folder: Path, head: str, changes: Sequence[Change], scratch: Path) 
     """The tree that changes make, by an index of every file."""
     index = {"GIT_INDEX_FILE": str(scratch / "index")}
     git.run(folder, "read-tree", head, extra=index)
-    git.fill_index(folder, index, outcome(dict.fromkeys(git.file_names(folder, head)), changes))
+    objects.fill_index(folder, index, outcome(dict.fromkeys(objects.file_names(folder, head)), changes))
     return git.run(folder, "write-tree", extra=index).decode().strip()
 
 
@@ -58,7 +58,7 @@ changes = st.lists(
 def test_a_tree_is_what_an_index_of_all_would_make(
     repo: Repository, tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, bool | None]]
 ) -> None:
-    blob = git.object_name("blob", b"a-")  # it is there
+    blob = objects.object_name("blob", b"a-")  # it is there
     made = [Put(path, blob) if directory is None else Delete(path, directory) for path, directory in asked]
     head = repo.resolve("main")
     expected = said(by_index, repo.folder, head, made, tmp_path_factory.mktemp("index"))
@@ -67,17 +67,17 @@ def test_a_tree_is_what_an_index_of_all_would_make(
 
 
 def test_only_the_folders_on_the_way_are_read(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, contents = list[str](), git.contents
+    asked, contents = list[str](), objects.contents
 
     def noted(folder: Path, names: Sequence[str], kind: str | None = None) -> list[bytes | None]:
         asked.extend(names)
         return contents(folder, names, kind)
 
-    monkeypatch.setattr(git, "contents", noted)
-    monkeypatch.setattr(git, "file_names", None)
+    monkeypatch.setattr(objects, "contents", noted)
+    monkeypatch.setattr(objects, "file_names", None)
     head = repo.resolve("main")
     with git.scratch_index(repo.folder) as index:
-        trees.made(repo.folder, head, [Put("d/new.txt", git.object_name("blob", b"a-"))], index)
+        trees.made(repo.folder, head, [Put("d/new.txt", objects.object_name("blob", b"a-"))], index)
     assert asked == [f"{head}:", f"{head}:d"]
 
 
@@ -93,10 +93,10 @@ def test_folders_of_a_commit_are_bounded_before_they_are_made(repo: Repository) 
 def test_more_paths_than_a_command_line_takes_are_looked_at(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     head = repo.resolve("main")
     long = [f"{'x' * 990}/{number}" for number in range(2500)]
-    assert git.tree(repo.folder, head, [*FIRST, *long])[-1].path == FIRST[-1]
-    assert git.last_changes(repo.folder, head, [*FIRST, *long]).keys() == set(FIRST)
-    assert git.file_names(repo.folder, head, [*long, "d"]) == ["d/e/f/g", "d/e/h"]
-    whole = git.tree(repo.folder, head, FIRST), git.last_changes(repo.folder, head, ["d", *FIRST])
+    assert objects.tree(repo.folder, head, [*FIRST, *long])[-1].path == FIRST[-1]
+    assert history.last_changes(repo.folder, head, [*FIRST, *long]).keys() == set(FIRST)
+    assert objects.file_names(repo.folder, head, [*long, "d"]) == ["d/e/f/g", "d/e/h"]
+    whole = objects.tree(repo.folder, head, FIRST), history.last_changes(repo.folder, head, ["d", *FIRST])
     monkeypatch.setattr(git, "MAX_ARGUMENTS", 10)
-    cut = git.tree(repo.folder, head, FIRST), git.last_changes(repo.folder, head, ["d", *FIRST])
+    cut = objects.tree(repo.folder, head, FIRST), history.last_changes(repo.folder, head, ["d", *FIRST])
     assert sorted(cut[0], key=str) == sorted(whole[0], key=str) and cut[1] == whole[1]
