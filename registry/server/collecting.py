@@ -25,7 +25,8 @@ from registry.server.store.blobs import BlobStore
 from registry.server.store.holdings import folders, folders_while, is_there, large_files
 from registry.server.store.ledger import Ledger
 from registry.server.store.places import BOOKED, COLLECT_LOCK, REPOSITORIES, REQUESTS, UPLOADS, XORB_MAPS
-from registry.server.store.repository import LOCK, sweep
+from registry.server.store.remains import sweep
+from registry.server.store.repository import LOCK
 from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
 from registry.server.store.xorbs import files_of

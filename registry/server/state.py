@@ -27,7 +27,8 @@ from registry.server.store.placement import GIT_ATTRIBUTES
 from registry.server.store.places import REPOSITORIES, UPLOADS
 from registry.server.store.pulls import PULLS, Pull
 from registry.server.store.quota import Quota
-from registry.server.store.repository import Repository, sweep
+from registry.server.store.remains import sweep
+from registry.server.store.repository import Repository
 from registry.server.store.stores import blob_store
 from registry.server.store.uploads import Uploads
 
@@ -158,7 +159,7 @@ class Hub:
         rights.check_create(user, name)
         files = {".gitattributes": GIT_ATTRIBUTES}
         made = Repository.create(self.repositories, name, user.name, files, private=private)
-        return self._settled(made, name, lambda repo: repo.delete(self.repositories, user.name))
+        return self._settled(made, name, lambda repo: repo.delete(self.repositories, user.name, released=True))
 
     def move(self, repo: Repository, user: User, new: RepoName) -> bool:
         """Give a repository another name; False where it is taken. Raises Problem 403 as `create`, or for a quota."""
@@ -172,7 +173,7 @@ class Hub:
         """Make `new` as `repo` is; False where there is one. Raises Problem 403 as `create`, and beyond the quota."""
         rights.check_create(user, new)
         made = copies.duplicate(self.repositories, repo, new, self.large.quota, private=private)
-        return self._settled(made, new, lambda copy: copy.delete(self.repositories, user.name))
+        return self._settled(made, new, lambda copy: copy.delete(self.repositories, user.name, released=True))
 
     def _settled(self, named: bool, name: RepoName, undo: Callable[[Repository], object]) -> bool:
         """Whether a repository got that name. It is undone where its organisation was removed meanwhile: Problem 403.

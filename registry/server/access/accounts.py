@@ -49,7 +49,7 @@ class Accounts:
         if token is None:
             return None
         if token.workflow is not None:  # a repository's own: no person stands behind it
-            return User(token.name, role=token.role, only=token.only, token=token.id)
+            return User(token.name, role=token.role, only=token.only, token=token.id, is_person=False)
         return self._user(token.name, token.role, token.only, token.id)
 
     def visitor(self, secret: str) -> User | None:

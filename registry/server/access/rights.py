@@ -5,7 +5,7 @@
     propose   whoever can read it, with a token that is for more than reading
     write     those who write in its namespace, with such a token
     move      those who may write both to the one name and to the other
-    delete    an admin, with an admin's token
+    delete    the owners of its namespace, with such a token, until something is released there; then an admin
 
 What a token is not for, its holder may not do, but read what is public. What somebody may not read is as good as not
 there: 404, not 403.
@@ -58,6 +58,8 @@ class User:
     """The namespaces and repositories that it is for; None for all."""
     token: str = field(default="", compare=False)
     """The id of the token: two of one name may have other rights."""
+    is_person: bool = True
+    """Whether it is one: no person stands behind a workflow that publishes to a repository."""
 
     def role_in(self, namespace: str) -> NamespaceRole | None:
         """What they may do in a namespace, whatever they ask with; None for nothing."""
@@ -98,7 +100,7 @@ def may(user: User | None, right: Right, name: RepoName, *, public: bool = False
         case Right.WRITE:
             return user.role is not Role.READ and role is not None and role.covers(NamespaceRole.WRITE)
         case Right.DELETE:
-            return False
+            return user.role is not Role.READ and user.is_person and role is NamespaceRole.OWNER
 
 
 def may_read(user: User | None, repo: Closable) -> bool:
@@ -162,7 +164,7 @@ def check_propose(user: User, repo: Repository) -> None:
 def check_delete(user: User, repo: Repository) -> None:
     """Raise Problem 403 where `user` may not delete `repo`."""
     if not may(user, Right.DELETE, repo.name):
-        raise Problem(403, "deleting what others may rely on needs the token of an admin")
+        raise Problem(403, f"deleting {repo.name} needs the token of an owner of {repo.name.owner}, or of an admin")
 
 
 def max_commit(user: User, repo: Repository) -> int:

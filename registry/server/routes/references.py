@@ -10,6 +10,7 @@ from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import note, writable
 from registry.server.routes.declared import takes
 from registry.server.routes.turns import in_turn
+from registry.server.store import branching
 
 
 @takes(bodies.Branch)
@@ -19,7 +20,7 @@ async def branch(request: Request) -> JSONResponse:
     body = await receiving.read(request, bodies.Branch)
     name = names.new_ref(request.path_params["revision"])
     start = names.revision(body.start or names.MAIN)
-    await in_turn(repo, lambda: repo.branch(name, repo.resolve(start)))
+    await in_turn(repo, lambda: branching.branch(repo, name, repo.resolve(start)))
     return JSONResponse({})
 
 
@@ -27,7 +28,7 @@ async def delete_branch(request: Request) -> JSONResponse:
     """DELETE /api/{kind}/{repo}/branch/{name}; never main, nor what was said of releases."""
     repo, _ = writable(request)
     name = names.revision(request.path_params["revision"])
-    await in_turn(repo, repo.delete_branch, name)
+    await in_turn(repo, branching.delete_branch, repo, name)
     await note(request, "branch deleted", repo.name.url_path, branch=name)
     return JSONResponse({})
 
@@ -38,7 +39,7 @@ async def tag(request: Request) -> JSONResponse:
     repo, user = writable(request)
     body = await receiving.read(request, bodies.Tag)
     name, revision = names.new_ref(body.tag), names.revision(request.path_params["revision"])
-    await in_turn(repo, lambda: repo.tag(name, repo.resolve(revision), body.message or "", user.name))
+    await in_turn(repo, lambda: branching.tag(repo, name, repo.resolve(revision), body.message or "", user.name))
     return JSONResponse({})
 
 
@@ -46,6 +47,6 @@ async def delete_tag(request: Request) -> JSONResponse:
     """DELETE /api/{kind}/{repo}/tag/{name}: declined for a tag that carries a release."""
     repo, _ = writable(request)
     name = names.revision(request.path_params["revision"])
-    await in_turn(repo, repo.delete_tag, name)
+    await in_turn(repo, branching.delete_tag, repo, name)
     await note(request, "tag deleted", repo.name.url_path, tag=name)
     return JSONResponse({})

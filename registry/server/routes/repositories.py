@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from registry.server import names
 from registry.server.access import rights
+from registry.server.access.tokens import Role
 from registry.server.problems import REPO_NOT_FOUND, Problem
 from registry.server.routes import bodies, receiving
 from registry.server.routes.asking import base_url, hub, member, note, opened, own, writable
@@ -72,13 +73,14 @@ def _two(name: str) -> tuple[str, str]:
 
 @takes(bodies.DeleteRepository)
 async def delete(request: Request) -> JSONResponse:
-    """DELETE /api/repos/delete: for an admin. A tombstone keeps its name."""
+    """DELETE /api/repos/delete: for an owner; for an admin, where it was released. A tombstone keeps its name."""
     user = member(request)
     body = await receiving.read(request, bodies.DeleteRepository)
     name = names.RepoName(f"{body.type or 'model'}s", body.organization or user.name, body.name)
     repo = own(await run_in_threadpool(hub(request).readable, name, user))
     rights.check_delete(user, repo)
-    await in_turn(repo, repo.delete, hub(request).repositories, user.name)
+    released = user.role is Role.ADMIN
+    await in_turn(repo, partial(repo.delete, released=released), hub(request).repositories, user.name)
     await note(request, "repository deleted", repo.name.url_path)
     return JSONResponse({})
 

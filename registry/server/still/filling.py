@@ -18,7 +18,7 @@ from registry.manifest import check_path
 from registry.records import layout
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import Problem
-from registry.server.store import git, pointers, refs
+from registry.server.store import branching, git, pointers, refs
 from registry.server.store.changes import Put
 from registry.server.store.repository import BRANCHES, Repository
 from registry.verification.evidence import BRANCHES as SPOKEN
@@ -67,7 +67,7 @@ def _repository(repositories: Path, name: str, releases: Sequence[ReleaseEntry])
     placed, head = [], refs.named(repo.folder)[BRANCHES + MAIN]
     for each in releases:
         head = _commit(repo, MAIN, _files(each), _made(each), head)
-        repo.tag(tag := each.release.version, head, "", AUTHOR)
+        branching.tag(repo, tag := each.release.version, head, "", AUTHOR)
         placed.append(ShelvedRelease(repo, tag, head, each))
     for branch in SPOKEN:
         words = {evidence.name.partition(":")[2]: evidence.data

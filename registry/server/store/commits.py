@@ -160,6 +160,8 @@ def _read(body: Path, repo: Repository, apart: Path, check: Callable[[int], None
             files[-1].write_bytes(data)
             total += len(path.encode()) + len(data)
             slots.append((path, large))
+        if not slots:
+            raise Problem(400, "the commit names no file: there is nothing to change")
         total += len(header.summary.encode()) + len(header.description.encode())
         check(total)
         oids = iter(objects.hash_objects(repo.folder, files))

@@ -32,7 +32,8 @@ from registry.server.store.mirrored_files import MirroredFiles
 from registry.server.store.named import Tombstone, spelled
 from registry.server.store.places import BLOBS, COMING, MIRROR, REPOSITORIES
 from registry.server.store.quota import Quota
-from registry.server.store.repository import PRIVATE, UPSTREAM, Repository, sweep
+from registry.server.store.remains import sweep
+from registry.server.store.repository import PRIVATE, UPSTREAM, Repository
 from registry.server.store.uploads import Uploads
 
 FRESH_SECONDS = 60.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,13 @@ class Tombstone:
 def folder_of(root: Path, name: RepoName) -> Path:
     """Where the repository of that name is, should there be one; `root` is the folder of all."""
     return root / name.kind / name.owner / f"{name.name}.git"
+
+
+def names_given(root: Path, name: RepoName) -> int:
+    """How many names its owner has given to repositories of its kind, whatever became of them."""
+    with suppress(FileNotFoundError), os.scandir(root / name.kind / name.owner) as entries:
+        return sum(entry.name.endswith((".git", ".tombstone")) for entry in entries)
+    return 0
 
 
 def spelled(root: Path, name: RepoName) -> RepoName | None:

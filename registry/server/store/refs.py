@@ -28,6 +28,11 @@ def named(folder: Path, *patterns: str) -> dict[str, str]:
     return found
 
 
+def count(folder: Path) -> int:
+    """How many branches and tags there are."""
+    return len(git.run(folder, "for-each-ref", "--format=1", "refs/heads/", "refs/tags/")) // 2
+
+
 def loose(folder: Path, branch: str) -> str | None:
     """The commit of a branch or a pull request, by its full name, as git wrote it last; None where git has to be asked.
 

@@ -23,22 +23,22 @@ from registry.records import layout
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
 from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy
-from registry.server.store import attributes, git, objects, refs, trees
+from registry.server.store import attributes, git, objects, refs, releases, trees
 from registry.server.store.changes import Change, Put
 from registry.server.store.ledger import Ledger
-from registry.server.store.named import Tombstone, folder_of, spelled
+from registry.server.store.named import Tombstone, folder_of, names_given, spelled
 from registry.server.store.objects import TreeRow
+from registry.server.store.releases import TAGS as TAGS
 
 BRANCHES = "refs/heads/"
-TAGS = "refs/tags/"
 KEPT = ("status", layout.AUDITS)
 """Branches of what was said of releases: their history is never made anew."""
+MAX_NAMES = 10_000
+"""Repositories of one kind in one namespace, with the names of those that were deleted or moved: each stays."""
 LASTING = (MAIN, *KEPT)
 """Branches that are never taken away."""
 MAX_MOVES = 5
 """How often a repository may have moved, and still be found by each of its names."""
-SIGNATURE = "model.sig"
-"""A tag at a commit that holds this file carries a release."""
 LOCK = "glasshouse.lock"
 NAMING = "naming.lock"
 """In the folder of repositories: held by whoever gives one its name, so that no two differ by their case."""
@@ -56,15 +56,6 @@ MARK = "changes"
 DOWNLOADS = "downloads"
 """A file in the folder of a repository, of a byte for each time that it was downloaded."""
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
-_REMAINS = {
-    "*/*/.new-*": 3600,
-    "*/*/.gone-*": 0,
-    "*/*/*.git/index-*": 3600,
-    "*/*/*.git/commit-*": 3600,
-    "*/*/*.git/refs/**/*.lock": 60,
-    "*/*/*.git/*.lock": 60,
-}
-"""Patterns below the folder of repositories, and how many seconds each is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +184,10 @@ class Repository:
 
     @staticmethod
     def is_free(root: Path, name: RepoName) -> bool:
-        """Whether that name can be given; False where a repository has it. Raises Problem 403 as `create`."""
+        """Whether that name can be given; False where a repository has it.
+
+        Raises Problem 403 as `create`, and beyond MAX_NAMES.
+        """
         taken = spelled(root, name) or name
         if folder_of(root, taken).exists():
             return False
@@ -201,6 +195,8 @@ class Repository:
             raise Problem(403, f"{taken} was there before, and its name is not given again")
         if taken != name:
             raise Problem(403, f"{name.owner} differs from {taken.owner} by its case only")
+        if names_given(root, name) >= MAX_NAMES:
+            raise Problem(403, f"{name.owner} has had {MAX_NAMES} {name.kind}: no more fit into one namespace")
         return True
 
     def resolve(self, revision: str) -> str:
@@ -244,46 +240,17 @@ class Repository:
                 raise Problem(412, "A commit has happened since. Please refresh and try again.")
             return self.write(BRANCHES + branch, head, changes, author, message)
 
-    def branch(self, name: str, start: str) -> None:
-        """A new branch at the commit `start`. Raises Problem 409 if there is a branch or a tag of that name."""
-        with self.lock():
-            self._refuse_taken(name)
-            refs.move(self.folder, BRANCHES + name, start, git.ABSENT)
-
-    def delete_branch(self, name: str) -> None:
-        """Remove a branch. Raises Problem 403 for those of LASTING, 404 where there is none."""
-        if name in LASTING:
-            raise Problem(403, f"{name} cannot be deleted, and moves forward only")
-        with self.lock():
-            head = refs.tip(self.folder, BRANCHES + name)
-            if head is None:
-                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
-            refs.remove(self.folder, BRANCHES + name, head)
-
-    def tag(self, name: str, commit: str, message: str, author: str) -> None:
-        """A new tag at `commit`. Raises Problem 409 if there is a branch or a tag of that name."""
-        with self.lock():
-            self._refuse_taken(name)
-            words = ["-a", "--cleanup=verbatim", "-F", "-"] if message else []
-            refs.free(self.folder, TAGS + name)
-            git.run(self.folder, "tag", *words, "--", name, commit, given=message.encode(), extra=_identity(author))
-
-    def delete_tag(self, name: str) -> None:
-        """Remove a tag. Raises Problem 403 for one that carries a release, 404 where there is none."""
-        with self.lock():
-            commit = refs.named(self.folder, TAGS + name).get(TAGS + name)
-            if commit is None:
-                raise Problem(404, f"Invalid rev id: {name}", REVISION_NOT_FOUND)
-            if objects.tree(self.folder, commit, [SIGNATURE]):
-                raise Problem(403, f"{name} carries a signed release: such a tag is for ever")
-            refs.remove(self.folder, TAGS + name)
-
-    def delete(self, root: Path, by: str) -> None:
+    def delete(self, root: Path, by: str, *, released: bool) -> None:
         """Take the repository away, for good. Its tombstone tells who did it and which tags it had.
 
         The large files stay in the store until `glasshouse serve --collect`.
+        released: whether one goes, too, in which others may rely on what was released, or said of it: else Problem 403.
         """
         with self.lock():
+            if not released and (
+                releases.tagged(self.folder) or refs.named(self.folder, *(BRANCHES + n for n in KEPT))
+            ):
+                raise Problem(403, f"others may rely on the releases of {self.name}: only an admin deletes it")
             tags = {ref.removeprefix(TAGS): oid for ref, oid in refs.named(self.folder, TAGS).items()}
             Tombstone(self.name, by, int(time.time()), tags, self.private).write(root)
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.folder.parent))
@@ -316,14 +283,6 @@ class Repository:
             return False
         return Repository.open(root, name).folder == self.folder
 
-    def _refuse_taken(self, name: str) -> None:
-        parts = name.split("/")
-        above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
-        names = [prefix + each for prefix in (BRANCHES, TAGS) for each in above]
-        below = (f"{BRANCHES}{name}/", f"{TAGS}{name}/")
-        if any(ref in names or ref.startswith(below) for ref in refs.named(self.folder, *names)):
-            raise Problem(409, f"Reference already exists: {name}")
-
     def write(
         self, ref: str, head: str, changes: Sequence[Change], author: str, message: str, *, old: str | None = None,
         when: str | None = None,
@@ -346,7 +305,7 @@ class Repository:
     ) -> str:
         """A commit that nothing refers to yet. parents: `-p`, commit, and so on.  when: as `write` has it."""
         dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when} if when else {}
-        extra = _identity(author) | dates
+        extra = identity(author) | dates
         return git.run(self.folder, "commit-tree", tree, *parents, given=message.encode(), extra=extra).decode().strip()
 
     @contextmanager
@@ -376,19 +335,8 @@ def _grow(path: Path) -> None:
         stream.write(b".")
 
 
-def sweep(root: Path) -> None:
-    """Remove what a power cut may have left below `root`: half-made repositories, scratch folders, locks of refs.
-
-    Only what has not been touched for a while goes, for other processes may be at work.
-    """
-    for pattern, seconds in _REMAINS.items():
-        for item in root.glob(pattern):
-            with suppress(FileNotFoundError):
-                if item.stat().st_mtime < time.time() - seconds:
-                    shutil.rmtree(item) if item.is_dir() else item.unlink()
-
-
-def _identity(name: str) -> dict[str, str]:
+def identity(name: str) -> dict[str, str]:
+    """The variables that tell git who does it."""
     return {
         f"GIT_{role}_{key}": value
         for role in ("AUTHOR", "COMMITTER")

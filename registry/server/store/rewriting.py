@@ -10,9 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from registry.server.problems import REVISION_NOT_FOUND, Problem
-from registry.server.store import git, objects, reachable, refs
+from registry.server.store import git, objects, reachable, refs, releases
 from registry.server.store.holdings import put_away
-from registry.server.store.repository import BRANCHES, KEPT, SIGNATURE, TAGS, Repository
+from registry.server.store.repository import BRANCHES, KEPT, TAGS, Repository
 
 MAX_COMMITS = 2_000
 """Commits of a history that is made anew."""
@@ -24,7 +24,7 @@ def squash(repo: Repository, branch: str, author: str, message: str) -> str:
         head = refs.tip(repo.folder, BRANCHES + branch)
         if head is None:
             raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
-        if branch in KEPT or _released(repo, head):
+        if branch in KEPT or releases.tagged(repo.folder, head):
             raise Problem(403, f"signed releases stand on {branch}: its history stays")
         made = repo.write_commit(f"{head}^{{tree}}", [], author, message)
         refs.move(repo.folder, BRANCHES + branch, made, head)
@@ -39,9 +39,9 @@ def forget(repo: Repository, digests: Collection[str], *, rewrite: bool) -> None
     """
     with repo.lock():
         gone = set(digests) & repo.contents.blobs().keys()
-        releases = [commit for tag, commit in refs.named(repo.folder, TAGS).items() if _is_release(repo, commit)]
+        released = releases.tagged(repo.folder)
         lasting = [commit for ref, commit in refs.named(repo.folder).items() if ref.removeprefix(BRANCHES) in KEPT]
-        kept = reachable.large_files(repo.folder, [*releases, *lasting]) if releases or lasting else {}
+        kept = reachable.large_files(repo.folder, [*released, *lasting]) if released or lasting else {}
         if held := sorted(gone & kept.keys()):
             raise Problem(403, f"{kept[held[0]].path} is in a signed release: it stays")
         named = reachable.large_files(repo.folder)
@@ -91,13 +91,3 @@ def _again(folder: Path, commit: str, tree: str, parents: list[str]) -> str:
     extra = {f"GIT_{name}": value for name, value in zip(names, who, strict=True)}
     above = [word for parent in parents for word in ("-p", parent)]
     return git.run(folder, "commit-tree", tree, *above, given=message.encode(), extra=extra).decode().strip()
-
-
-def _released(repo: Repository, head: str) -> bool:
-    """Whether a tag of a release stands in the history of `head`."""
-    merged = refs.named(repo.folder, f"--merged={head}", TAGS)
-    return any(_is_release(repo, commit) for commit in merged.values())
-
-
-def _is_release(repo: Repository, commit: str) -> bool:
-    return bool(objects.tree(repo.folder, commit, [SIGNATURE]))

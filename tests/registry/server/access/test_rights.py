@@ -105,7 +105,7 @@ def test_a_digest_alone_opens_nothing(hub: HubInstance, client: HubClient, priva
     assert "actions" not in batch(hub, private, sha256, len(secret))
 
 
-def test_deleting_needs_an_admin_and_leaves_a_tombstone(
+def test_deleting_needs_an_owner_or_an_admin_and_leaves_a_tombstone(
     hub: HubInstance, client: HubClient, repo: str, folder: Path
 ) -> None:
     commit_id = client.trees.publish(repo, folder, "Release", client.refs.head(repo))
@@ -125,6 +125,26 @@ def test_deleting_needs_an_admin_and_leaves_a_tombstone(
     assert not list((hub.root / "repos" / "models" / "glasshouse").glob(".gone-*"))
 
 
+def test_an_owner_deletes_what_is_not_released(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
+    """As on the public Hub. What others may rely on is an admin's to take away: a release, and what was said of it."""
+    owner, reader = hub.user("keeper", Role.WRITE), hub.user("keeper", Role.READ)
+    for name in ("mine", "released", "audited"):
+        body = {"name": name, "type": "model"}
+        assert ask(hub, "POST", "/api/repos/create", body, token=owner)[0] == 200
+    assert ask(hub, "DELETE", "/api/repos/delete", {"name": "mine"}, token=reader)[0] == 403
+    assert ask(hub, "DELETE", "/api/repos/delete", {"name": "mine"}, token=owner)[0] == 200
+    keeper = HubClient(hub.url, owner)
+    (folder / "model.sig").write_text("{}")
+    made = keeper.trees.publish("keeper/released", folder, "Release", keeper.refs.head("keeper/released"))
+    keeper.refs.tag("keeper/released", "v1.0.0", made, "Release")
+    assert ask(hub, "POST", "/api/models/keeper/audited/branch/audits", {}, token=owner)[0] == 200
+    for name in ("released", "audited"):
+        status, _, answer = ask(hub, "DELETE", "/api/repos/delete", {"name": name}, token=owner)
+        assert status == 403 and b"only an admin" in answer
+        assert ask(hub, "DELETE", "/api/repos/delete", {"name": name, "organization": "keeper"},
+                   token=hub.user("root", Role.ADMIN))[0] == 200  # fmt: skip
+
+
 @pytest.mark.parametrize("token", ["", "nobody-has-this"])
 @pytest.mark.parametrize("path", ["preupload/main", "commit/main", "tag/main", "branch/x"])
 def test_nobody_writes_without_a_token(hub: HubInstance, repo: str, token: str, path: str) -> None:
@@ -134,15 +154,16 @@ def test_nobody_writes_without_a_token(hub: HubInstance, repo: str, token: str, 
 @pytest.mark.parametrize(
     ("user", "may"),
     [
-        (User("owner"), "propose write"),
+        (User("owner"), "propose write delete"),
         (User("other", {"owner": NamespaceRole.WRITE}), "propose write"),
-        (User("other", {"owner": NamespaceRole.OWNER}), "propose write"),
+        (User("other", {"owner": NamespaceRole.OWNER}), "propose write delete"),
+        (User("owner", is_person=False), "propose write"),
         (User("other", {"owner": NamespaceRole.READ}), "propose"),
         (User("other", {"owner": NamespaceRole.WRITE}, Role.READ), ""),
         (User("other"), "propose"),
         (User("owner", role=Role.READ), ""),
         (User("owner", only=("owner/another",)), ""),
-        (User("owner", only=("owner/model",)), "propose write"),
+        (User("owner", only=("owner/model",)), "propose write delete"),
         (User("other", only=("owner",)), "propose"),
         (User("OWNER"), "propose"),
         (User("root", role=Role.ADMIN, only=("other",)), ""),

@@ -19,7 +19,7 @@ from registry.server.access.accounts import Accounts
 from registry.server.access.people import NamespaceRole
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
-from registry.server.store import git, refs
+from registry.server.store import branching, git, refs
 from registry.server.store.changes import Put
 from registry.server.store.repository import Repository
 from tests import synthetic_release
@@ -78,7 +78,7 @@ def write(root: Path, name: str, files: Mapping[str, bytes], *, kind: str = "mod
     head = refs.named(repo.folder).get(f"refs/heads/{branch}", git.ABSENT)
     tree = repo.write(f"refs/heads/{branch}", git.ABSENT, puts, "builder", "a commit", old=head)
     if tag is not None:
-        repo.tag(tag, tree, "", "builder")
+        branching.tag(repo, tag, tree, "", "builder")
     return tree
 
 

@@ -126,7 +126,8 @@ def test_what_is_proposed_is_bounded(hub: HubInstance, auditor: HubClient, repo:
 def test_a_stale_parent_is_412(hub: HubInstance, client: HubClient, repo: str) -> None:
     old = client.refs.head(repo)
     assert commit(hub, repo, put("a.txt"))[0] == 200
-    body = json.dumps({"key": "header", "value": {"summary": "x", "parentCommit": old}}).encode()
+    lines = ({"key": "header", "value": {"summary": "x", "parentCommit": old}}, put("b.txt"))
+    body = b"\n".join(json.dumps(line).encode() for line in lines)
     assert ask(hub, "POST", f"/api/models/{repo}/commit/main?create_pr=1", body)[0] == 412
     assert client.pulls.list(repo) == ()
 

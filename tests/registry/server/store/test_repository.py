@@ -13,7 +13,7 @@ from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
 from registry.server.problems import Problem
-from registry.server.store import git, objects, pointers, refs
+from registry.server.store import branching, git, objects, pointers, refs, repository
 from registry.server.store.changes import Put
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
@@ -25,14 +25,14 @@ def test_a_branch_is_found_packed_or_not(tmp_path: Path) -> None:
     assert Repository.create(tmp_path, name, "builder", {"a.txt": b"1"})
     repo = Repository.open(tmp_path, name)
     first = repo.resolve("main")
-    repo.branch("steps/1", first)
+    branching.branch(repo, "steps/1", first)
     git.run(repo.folder, "pack-refs", "--all")
     assert refs.loose(repo.folder, "refs/heads/main") is None
     assert repo.resolve("main") == refs.tip(repo.folder, "refs/heads/steps/1") == first
     blob = objects.object_name("blob", b"1")
     second = repo.commit("main", first, [Put("b.txt", blob)], "builder", "Two")  # its file counts before what is packed
     assert refs.loose(repo.folder, "refs/heads/main") == repo.resolve("main") == second
-    repo.delete_branch("steps/1")
+    branching.delete_branch(repo, "steps/1")
     assert refs.tip(repo.folder, "refs/heads/steps/1") is refs.tip(repo.folder, "refs/heads/steps") is None
     with pytest.raises(Problem):
         repo.resolve("steps/1")
@@ -117,11 +117,52 @@ def test_refs_do_not_move_and_do_not_hide_one_another(hub: HubInstance, client: 
         ("DELETE", f"{api}/tag/v2", None, 404),
         ("DELETE", f"{api}/branch/main", None, 403),
         ("DELETE", f"{api}/branch/nothing", None, 404),
-        ("POST", f"{api}/commit/v1", b'{"key":"header","value":{}}\n', 404),
+        (
+            "POST",
+            f"{api}/commit/v1",
+            b'{"key":"header","value":{}}\n{"key":"file","value":{"path":"a","content":""}}\n',
+            404,
+        ),
         ("DELETE", f"{api}/branch/steps%2F000100", None, 200),
     ):
         assert ask(hub, method, path, body)[0] == status, (method, path)
     assert client.refs.tags(repo).keys() == {"v1"}
+
+
+def test_a_commit_that_names_no_file_is_refused(hub: HubInstance, client: HubClient, repo: str) -> None:
+    """Neither an empty body, nor a header alone. What changes nothing is one, as on the Hub."""
+    head = client.refs.head(repo)
+    for body in (b"", b"\n\n", b'{"key":"header","value":{"summary":"Nothing"}}\n'):
+        for more in ("", "?create_pr=1"):
+            status, _, answer = ask(hub, "POST", f"/api/models/{repo}/commit/main{more}", body)
+            assert status == 400 and b"nothing to change" in answer
+    assert client.refs.head(repo) == head
+    assert [commit(hub, repo, put("a.txt"))[0] for _ in range(2)] == [200, 200]
+
+
+def test_refs_of_a_repository_and_names_of_a_namespace_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branching, "MAX_REFS", 3)
+    monkeypatch.setattr(repository, "MAX_NAMES", 2)
+    names = [RepoName("models", "lab", name) for name in ("one", "two", "three")]
+    assert [Repository.create(tmp_path, name, "builder", {"a.txt": b"1"}) for name in names[:2]] == [True, True]
+    repo = Repository.open(tmp_path, names[0])
+    head = repo.resolve("main")
+    branching.branch(repo, "step-1", head)
+    git.run(repo.folder, "pack-refs", "--all")
+    branching.tag(repo, "v1", head, "", "builder")
+    with pytest.raises(Problem, match="3 branches and tags") as declined:
+        branching.branch(repo, "step-2", head)
+    assert declined.value.status == 403
+    with pytest.raises(Problem, match="3 branches and tags"):
+        branching.tag(repo, "v2", head, "", "builder")
+    branching.delete_branch(repo, "step-1")
+    branching.tag(repo, "v2", head, "", "builder")
+    repo.delete(tmp_path, "builder", released=False)
+    with pytest.raises(Problem, match="no more fit"):  # the name of what was deleted stays
+        Repository.create(tmp_path, names[2], "builder", {})
+    assert not Repository.create(tmp_path, names[1], "builder", {})  # it is there
 
 
 def test_a_release_stays(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
