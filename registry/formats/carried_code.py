@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from registry import canonical, suffixes
 from registry.errors import Malformed
@@ -47,12 +50,17 @@ JSON = ".json"
 TEMPLATES = (".jinja", ".jinja2", ".j2")
 YAML = (".yaml", ".yml")
 CALLS = re.compile(
-    rb"""(?m)_target_|\bclass_path\b|["']py/|^%TAG|(?:^[ ]*|[-:?,\[{][ ]{1,40}|[\[{])![^\s]|\\[xuU][0-9A-Fa-f]"""
+    rb"""(?m)_target_|\bclass_path\b|\b_component_\b|\btarget["']?[ \t]*:[ \t]*["']?[A-Za-z_]\w*\.\w|["']py/|^%TAG"""
+    rb"""|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]"""
 )
-"""What has a reader of YAML call something, or may hide it: targets (Hydra, MONAI), classes (Lightning), objects
-(jsonpickle), tags, and letters that are not written as they are."""
-ACTIVE = re.compile(rb"(?i)<script|javascript:|\son[a-z]{1,40}\s{0,40}=|<foreignobject|<!entity|<\w{1,40}:script")
-"""What has a browser run what a picture of SVG says."""
+"""What has a reader of YAML call something, or may hide it: targets (Hydra, MONAI, torchtune, latent diffusion),
+classes (Lightning), objects (jsonpickle), tags wherever they can stand, and letters that are written in another way."""
+ACTIVE = re.compile(
+    rb"""(?i)<\s{0,9}(?:script|foreignobject|iframe|embed|object|handler|\w{1,40}:script)|javascript:|<!entity|@import"""
+    rb"""|[\s/"']on[a-z]{1,40}\s{0,40}=|href\s{0,40}=(?!\s{0,40}["'](?:\#|data:image/(?:png|jpeg|gif|webp)[;,]))"""
+    rb"""|url\(\s{0,40}["']?(?!\#|["'\s]|data:image/)|attributename\s{0,40}=\s{0,40}["']?(?:\w{1,40}:)?(?:href|on)"""
+)
+"""What has a browser run or fetch what a picture of SVG says: it may lead to its own parts, and hold other pictures."""
 KEPT = plain_names.KEPT | {".eval_results", ".cache"}
 """Hidden names of files and folders of a release that say nothing but how it is kept, and what was measured of it."""
 BUILT_BY = frozenset(
@@ -143,17 +151,33 @@ def _configured(
         if len(data) > MAX_CONFIG:
             raise Malformed(f"more than {MAX_CONFIG} bytes", mend="")
         canonical.check_shape(data)
-        value = json.loads(data.decode("utf-8", "replace"))  # with numbers beyond 2**53, which such files have
+        twice: list[str] = []
+        pairs = partial(_object, twice)
+        value = json.loads(data.decode("utf-8", "replace"), object_pairs_hook=pairs)  # and numbers beyond 2**53
     except (Malformed, ValueError, RecursionError):
         if name in CONFIGS or settings.may_lead(data):
             yield Carried(path, "a configuration that is not JSON: what it names cannot be told")
         return
+    if one := next((key for key in twice if name in CONFIGS or settings.may_lead(_as_key(key))), None):
+        yield Carried(path, f"{one[:80]!r} stands twice in one object: readers take either")
     yield from (Carried(path, words) for words in settings.named(value, name))
     yield from _chat(path, looked, settings.templates(value))
     if is_record:
         return
     yield from (Carried(path, words) for words in settings.places(value))
     yield from _tensors(path, paths, settings.weights(value))
+
+
+def _object(twice: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of `pairs`; each key that another one hides is added to `twice`."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice += [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    return made
+
+
+def _as_key(text: str) -> bytes:
+    return b'"%b": {' % text.encode("utf-8", "surrogatepass")
 
 
 def _tensors(path: str, paths: Collection[str], names: Iterable[str]) -> Iterator[Carried]:

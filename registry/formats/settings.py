@@ -38,8 +38,10 @@ PRETRAINED = "use_pretrained_backbone"
 NAMED = {"configuration_files": "config.json", "fast_tokenizer_files": "tokenizer.json"}
 """Keys that have transformers go by another file of settings, or of the tokenizer: by version, wherever its name
 leads; and the name of the file that it would go by otherwise."""
-TARGETS = ("_target_", "__target__", "class_path")
-"""Keys under which stands what is called: of Hydra, MONAI, and the command line of Lightning."""
+TARGETS = ("_target_", "__target__", "class_path", "_component_")
+"""Keys under which stands what is called: of Hydra, MONAI, the command line of Lightning, and torchtune."""
+TARGET = "target"
+"""The key of latent diffusion's: a dotted name under it is called."""
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 """What is imported by its name."""
 TORCH = "torch.nn."
@@ -47,7 +49,8 @@ TORCH = "torch.nn."
 CHAT = "chat_template"
 """A part of the keys under which chat templates stand."""
 LEADING = (
-    b"auto_map", b"custom_pipelines", b"chat_template", b"_implementation", b"parent_library", b"_target_", b'"py/',
+    b"auto_map", b"custom_pipelines", b"chat_template", b"_implementation", b"parent_library", b"_target_", b'"target',
+    b'"py/',    b"class_path", b"_component_",
     b"weight_map", b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
 )  # fmt: skip
 """Parts of the keys that are looked for in files of any name."""
@@ -164,6 +167,8 @@ def _of_key(key: str, item: Any) -> Iterator[str]:
         yield from (f"it has a loader import {text[:100]}" for text in texts(item) if not _is_ours(text))
     elif item and (key in TARGETS or key.startswith("py/")):
         yield f"it names what is called as it is read: {key[:40]}: {' '.join(texts(item))[:100]}"
+    elif key == TARGET and isinstance(item, str) and DOTTED.fullmatch(item):
+        yield f"it names what is called as it is read: {item[:100]}"
     elif "activation" in key:
         found = [text for text in texts(item) if DOTTED.fullmatch(text) and not text.startswith(TORCH)]
         yield from (f"it has a loader import {text[:100]}" for text in found if not _is_ours(text))

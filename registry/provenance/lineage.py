@@ -3,6 +3,7 @@
     weights <- last checkpoint <- tokens <- data manifest <- its rows
                                      └────<- tokenizer
     weights <- base, where the training began with an open model
+    weights <- their index, where they are several files
     and the same by the stages' own statements, from the one that made the weights to the one that made the manifest;
     and beside them, named by the signed provenance statement: git commit, params, lock, environment
 
@@ -24,7 +25,7 @@ from registry.attest.statement import Statement
 from registry.errors import Unavailable
 from registry.parallel import beside
 from registry.project import dvc_lock
-from registry.provenance import claims, slsa
+from registry.provenance import claims, slsa, weights_index
 from registry.provenance.claims import Digests, expected, need
 from registry.provenance.stage_lineage import Gap, Line, Link
 from registry.records import data_manifest, layout, token_counts
@@ -37,6 +38,7 @@ from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import files_digest
 from registry.records.tokens import Tokens
 from registry.report import Check, Step, Verdict, ask
+from registry.suffixes import SAFETENSORS_INDEX
 
 PACKAGES = frozenset(f"{layout.PROVENANCE}/{name}" for name in layout.PACKAGE_LOCKS)
 """Where a lock of packages stands, by whichever tool."""
@@ -89,6 +91,8 @@ def _links(
     )
     claimed = [name for name in RESTATED if name in expected(digests) or name in statements]
     yield "weights <- provenance", lambda: _provenance(root, statements["provenance"], line, digests)
+    indexes = sorted(path for path in digests if path.endswith(SAFETENSORS_INDEX))
+    yield from ((f"weights <- {path}", partial(weights_index.check, root, path, digests)) for path in indexes)
     yield from (link for path, link in of_records if path in digests)
     yield "every stage <- dvc.lock", lambda: _lock(root, line, digests, model)
     yield from ((f"{name} statement <- records", partial(_claim, root, statements, digests, name)) for name in claimed)

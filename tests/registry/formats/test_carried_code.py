@@ -33,6 +33,8 @@ NAMED: tuple[tuple[str, Any], ...] = (
     ("model_index.json", {"custom_pipelines": "evil/pipe--x"}),
     ("adapter_config.json", {"auto_mapping": {"base_model_class": "system", "parent_library": "os"}}),
     ("model_config.json", {"a": {"_target_": "os.system", "command": "id"}}),
+    ("model.json", {"model": {"target": "os.system", "params": {}}}),
+    ("recipe.json", {"tokenizer": {"_component_": "os.system"}}),
     ("state.json", {"py/reduce": [{"py/type": "os.system"}]}),
     ("config.json", {"layers": [{"module": "keras.layers", "class_name": "Lambda", "config": {}}]}),
     ("config.json", {"module": "os", "class_name": "system", "config": {}}),
@@ -106,7 +108,9 @@ def test_tensors_from_outside_the_release_are_refused(tmp_path: Path, name: str,
     "a: !!python/object/apply:os.system [id]", "a: !<tag:yaml.org,2002:python/none> x",
     "%TAG !e! tag:x\n---\na: !e!b c",
     "a: {_target_: os.system}", 'a: {"\\x5ftarget_": os.system}', "class_path: os.system", "- !Ref x",
-    "{'py/object': a}",
+    "{'py/object': a}", '{"a":!!python/object/apply:os.system [id]}', "[1,!!python/none ]", "a: &x !!python/none x",
+    "a:\t!!python/none x", f"a:{' ' * 99}!!python/none x", '"_tar\\\n  get_": os.system', '"py\\/object": a',
+    "model:\n  target: os.system", "'target' : 'os.system'", "_component_: os.system",
 ])  # fmt: skip
 def test_yaml_that_has_a_reader_call_something_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
@@ -114,9 +118,37 @@ def test_yaml_that_has_a_reader_call_something_is_told(tmp_path: Path, text: str
 
 
 def test_yaml_that_says_no_more_than_it_is_told_is_not(tmp_path: Path) -> None:
-    (tmp_path / "a.yml").write_text("names: {0: cat, 1: dog}\nnote: Hello, world! That is it.\npath: a/b\n")
-    (tmp_path / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0'/></svg>")
+    text = 'names: {0: cat, 1: dog}\nnote: Hello, world! That is it.\npath: a/b\ntarget: label\nsaid: "wow !"\n'
+    (tmp_path / "a.yml").write_text(text)
+    picture = "<path d='M0 0' clip-path='url(#a)'/><use xlink:href='#b'/><image href='data:image/png;base64,AA=='/>"
+    (tmp_path / "a.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'><title>a&#45;b</title>{picture}</svg>")
     assert not list(carried(tmp_path, ["a.yml", "a.svg"]))
+
+
+@pytest.mark.parametrize("inner", [
+    "<image href='http://evil.example/x'/>", "<a href='java&#115;cript:x()'>x</a>", "<style>@import 'x'</style>",
+    "<set attributeName=href to='javascript&colon;x()'/>", "<iframe srcdoc='x'/>", "<g/onclick=x()>",
+    "<rect style='fill:url(http://evil.example/x)'/>", "<image href='data:image/svg+xml,x'/>", "< script>x()</script>",
+])  # fmt: skip
+def test_a_picture_that_runs_or_fetches_something_is_told(tmp_path: Path, inner: str) -> None:
+    (tmp_path / "a.svg").write_text(f"<svg>{inner}</svg>")
+    assert len(list(carried(tmp_path, ["a.svg"]))) == 1
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    ("config.json", '{"auto_map": {"A": "evil/x--m.X"}, "auto_map": null}'),
+    ("any.json", '[{"auto_map": {"A": "evil/x--m.X"}, "auto_map": null}]'),
+    ("model.safetensors.index.json", '{"weight_map": {"a": "../x.safetensors"}, "weight_map": {}}'),
+])  # fmt: skip
+def test_a_key_that_hides_another_is_told(tmp_path: Path, path: str, text: str) -> None:
+    (tmp_path / path).write_text(text)
+    ((words,),) = [[one.words for one in carried(tmp_path, [path])]]
+    assert "stands twice" in words
+
+
+def test_a_word_of_a_vocabulary_may_stand_twice(tmp_path: Path) -> None:
+    (tmp_path / "vocab.json").write_text('{"a": 1, "a": 2}')
+    assert not list(carried(tmp_path, ["vocab.json"]))
 
 
 @pytest.mark.parametrize("path", [
