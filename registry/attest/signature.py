@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from registry.attest.statement import Statement
 
 Mark = tuple[str, str]
 """What tells whose a signature is: ("name", a name that somebody vouches for), ("repository", the place of a pipeline),
-or ("key", SHA-256 of a key). In upper or lower case, a name is one person's: mail and repositories are told so."""
+or ("key", SHA-256 of a key). However it is spelt, a name is one person's: `_folded`."""
 
 
 class Signer(Protocol):
@@ -79,9 +81,9 @@ class SignedByIdentity:
     def marks(self) -> frozenset[Mark]:
         """What tells whose signature it is: the name, of a pipeline without the ref that it ran on; and the repository
         of a pipeline, for whoever may change one of its files may change the others."""
-        own = {("name", self.identity.split("@refs/")[0].casefold())}
+        own = {("name", _folded(self.identity.split("@refs/")[0]))}
         if self.claims.repository is not None:
-            own.add(("repository", self.claims.repository.casefold()))
+            own.add(("repository", _folded(self.claims.repository)))
         return frozenset(own)
 
     def as_json(self) -> dict[str, Any]:
@@ -195,7 +197,7 @@ class SignedByCertificate:
     @property
     def marks(self) -> frozenset[Mark]:
         """What tells whose signature it is: the name, whoever vouches for it, and the key."""
-        return frozenset((("name", self.identity.casefold()), ("key", self.key_sha256)))
+        return frozenset((("name", _folded(self.identity)), ("key", self.key_sha256)))
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -208,6 +210,15 @@ class SignedByCertificate:
             "notAfter": self.not_after.isoformat(),
             **(self.stamped.as_json() if self.stamped else {}),
         }
+
+
+def _folded(name: str) -> str:
+    """`name` without what tells nobody apart: case, forms of one character, escapes, a port that is the custom's own, a
+    slash or a dot at the end."""
+    plain = unicodedata.normalize("NFKC", unquote(name)).casefold()
+    scheme, colon, rest = plain.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{colon}{host.removesuffix(':443').rstrip('.')}{slash}{path}".rstrip("/.")
 
 
 def _when(stamped: Stamped | None) -> str:

@@ -16,7 +16,7 @@ from registry.provenance.stage_lineage import Gap
 from registry.suffixes import SAFETENSORS, SAFETENSORS_INDEX
 
 MAX_BYTES, MAX_PARTS = 64 << 20, 1 << 21
-"""Of an index, which has a line for each tensor."""
+"""Bounds of an index, which has a line for each tensor."""
 MEND = "ask the maintainer for an index of the files that are there"
 _PART = re.compile(r"-\d{5}-of-\d{5}")
 

@@ -180,7 +180,7 @@ def rebuilders(case: Case, asked: Rebuilders) -> tuple[list[SignedBy], list[str]
             apart.append(f"{item.name}: by a signer of the release")
             continue
         problem = _short_of(rebuilt, release, asked)
-        if rebuilt.verdict == "DIFFERENT" and rebuilt.source in (None, release.source.commit):
+        if _speaks_against(rebuilt, release, asked):
             raise _fail(f"{signer} rebuilt it and found it DIFFERENT ({item.name})")
         if problem:
             apart.append(f"{item.name}: {problem}")
@@ -199,6 +199,22 @@ def _rebuilds(case: Case, asked: Rebuilders) -> Iterator[tuple[Evidence, SignedB
                 yield item, verified.signer, Rebuild.of(verified.statement)
         except GlasshouseError:
             continue  # by nobody whom the policy names, or no rebuild
+
+
+def _speaks_against(rebuilt: Rebuild, release: predicates.Release, asked: Rebuilders) -> bool:
+    """Whether a rebuild shows that the release is not what its source makes.
+
+    It is DIFFERENT, of this commit, in packages that the policy counts, and of other bytes than the signed ones.
+    Statements of before do not say all of it.
+    """
+    signed = {file.path: file.sha256 for file in release.files}
+    odd = [one for one in rebuilt.outputs or () if one.verdict == "DIFFERENT"]
+    return (
+        rebuilt.verdict == "DIFFERENT"
+        and rebuilt.source in (None, release.source.commit)
+        and rebuilt.environment in (None, *asked.environments)
+        and (not odd or any(one.path in signed and one.sha256 != signed[one.path] for one in odd))
+    )
 
 
 def _short_of(rebuilt: Rebuild, release: predicates.Release, asked: Rebuilders) -> str | None:

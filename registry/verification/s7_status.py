@@ -3,7 +3,8 @@
 Words on a release are numbered, and each names the one before, whoever said that. So a word that is held back is seen:
 
     1 words      what those who may speak of this release said; words of others and about others are passed over
-    2 chain      one word for each number, each linked to the one before; a gap, or a fork, is told
+    2 chain      one word for each number, each linked to the one before; a gap, or a fork, is told, and so is a yank in
+                 it whose signer cannot be told: its signature could have been spoilt
     3 before     what this machine heard before: it stays true, and a Hub that shows less now has gone back
     4 newest     the last of the chain, or a later word without a number, as they were before words were numbered
     5 answer     a yank is FAIL, from whatever day it says it is, and for good; all that may be missing is UNKNOWN
@@ -95,8 +96,10 @@ def _doubts(case: Case, heard: Heard) -> list[str]:
     """Why a word may be missing."""
     late = heard.newest.at if heard.newest else None
     untold = [why for at, why in heard.untold if late is None or at > late]
+    over = heard.passed_over
     gaps = [f"the word before number {n} is not at hand, and nobody knows what it says" for n in heard.gaps]
-    return [*untold, *gaps, *([case.gathered.unanswered[BRANCH]] if BRANCH in case.gathered.unanswered else [])]
+    yanks = [f"word {n} is a yank, by nobody who is known to speak of it, and later words rest on it" for n in over]
+    return [*untold, *gaps, *yanks, *([case.gathered.unanswered[BRANCH]] if BRANCH in case.gathered.unanswered else [])]
 
 
 def _judged(word: Word, limit: timedelta | None, now: datetime) -> tuple[Verdict, str]:

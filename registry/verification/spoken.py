@@ -53,8 +53,8 @@ class Heard:
 
     words: list[Word] = field(default_factory=list)
     """What those said who may."""
-    there: set[str] = field(default_factory=set)
-    """Digests of all statements about the release, whoever signed them."""
+    there: dict[str, Status] = field(default_factory=dict)
+    """All statements about the release by their digest, whoever signed them."""
     untold: list[tuple[datetime, str]] = field(default_factory=list)
     """(when, why) of each word whose signer cannot be told."""
 
@@ -87,12 +87,26 @@ class Heard:
 
     @property
     def gaps(self) -> list[int]:
-        """The numbers of words whose word before is not at hand."""
-        return [
-            _number(word)
-            for word in self.numbered
-            if word.status.previous is not None and word.status.previous not in self.there
-        ]
+        """The numbers of words whose word before is not at hand: the one of the number before, which they name."""
+        return [number for word in self.numbered if (number := _number(word)) > 1 and self._before(word) != number - 1]
+
+    def _before(self, word: Word) -> int | None:
+        """The number of the word that `word` names as the one before; None where that is not at hand."""
+        before = self.there.get(word.status.previous or "")
+        return before.number if before else None
+
+    @property
+    def passed_over(self) -> list[int]:
+        """The numbers of yanks on which later words rest, though nobody who may speak is known to have said them."""
+        found, left = dict[str, Status](), [word.status.previous for word in self.numbered]
+        while left:
+            if (digest := left.pop()) is not None and digest not in found and digest in self.there:
+                found[digest] = self.there[digest]
+                left.append(self.there[digest].previous)
+        own = {word.digest for word in self.words}
+        return sorted(
+            said.number or 0 for digest, said in found.items() if said.standing == "yanked" and digest not in own
+        )
 
 
 def _number(word: Word) -> int:
@@ -121,7 +135,7 @@ def hear(case: Case) -> Heard:
             _hear_unread(heard, verifier, item, problem)
             continue
         if list(statement.subjects) == [case.subject] or said.standing == "yanked":
-            heard.there.add(sha256_bytes(statement.to_bytes()))
+            heard.there[sha256_bytes(statement.to_bytes())] = said
             _hear(heard, verifier, item, statement, said)
     return heard
 

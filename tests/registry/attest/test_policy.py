@@ -27,7 +27,7 @@ from registry.attest.policy import (
     PublicKey,
     SigstoreIdentity,
 )
-from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey, Verified
+from registry.attest.signature import CiClaims, SignedByIdentity, SignedByKey, Verified, persons
 from registry.attest.sigstore.sign import SigstoreSigner
 from registry.attest.verifier import Trust, Verifier
 from registry.errors import InputError, SignerError
@@ -278,6 +278,22 @@ def test_what_a_policy_cannot_mean_is_refused(change: dict[str, Any]) -> None:
 
 def _logged(identity: str, repository: str | None = None) -> SignedByIdentity:
     return SignedByIdentity(identity, IDENTITY["issuer"], "log", 1, datetime.now(UTC), CiClaims(repository=repository))
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("A@site.test", "a@SITE.test", True),
+    ("\uff4d@site.test", "m@site.test", True),
+    ("josé@site.test", "jose\u0301@site.test", True),
+    ("https://ci.test/org/model", "https://ci.test/org/model/", True),
+    ("https://ci.test:443/org/model", "https://ci.test./org/model", True),
+    ("https://ci.test/org/m%6Fdel", "https://ci.test/org/model", True),
+    ("https://ci.test:8443/org/model", "https://ci.test/org/model", False),
+    ("https://ci.test/org/model", "https://ci.test/org/model2", False),
+    ("a.b@site.test", "ab@site.test", False),
+])  # fmt: skip
+def test_a_name_is_one_persons_however_it_is_spelt(one: str, other: str, same: bool) -> None:
+    assert len(persons([_logged(one), _logged(other)])) == 2 - same
+    assert len(persons([_logged("x", repository=one), _logged("y", repository=other)])) == 2 - same
 
 
 def test_a_rule_counts_once_and_so_does_a_person() -> None:

@@ -50,7 +50,8 @@ REBUILD: dict[str, Any] = {
 
 def came_out(release: Path, verdict: Any = "BITWISE") -> tuple[Rebuilt, ...]:
     """What a rebuild that came to `verdict` says of the weights."""
-    return (Rebuilt(path=layout.WEIGHTS, verdict=verdict, sha256=sha256_file(release / layout.WEIGHTS)),)
+    digest = "0" * 64 if verdict == "DIFFERENT" else sha256_file(release / layout.WEIGHTS)
+    return (Rebuilt(path=layout.WEIGHTS, verdict=verdict, sha256=digest),)
 
 
 def test_a_policy_that_asks_for_nothing_more_gets_its_signers_counted(ask: Callable[..., Report]) -> None:
@@ -181,6 +182,24 @@ def test_rebuilders_are_counted_by_name_and_verdict(ask: Callable[..., Report], 
     assert answers(ask(one, two, **asked))["rebuilders"] is Verdict.PASS
     against = say("c@audit.test", rebuilt(release, "DIFFERENT"))
     assert answers(ask(one, two, against, **asked))["rebuilders"] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("changed", [
+    {"source": "d" * 40}, {"environment": "current"}, {"outputs": "signed"}, {"outputs": "foreign"},
+])  # fmt: skip
+def test_a_rebuild_that_shows_nothing_accuses_nobody(
+    ask: Callable[..., Report], say: Sign, release: Path, changed: dict[str, Any]
+) -> None:
+    """DIFFERENT, but of another commit, in packages that do not count, of the signed bytes, or of no file of it."""
+    against = rebuilt(release, "DIFFERENT")
+    if isinstance(what := changed.get("outputs"), str):
+        (weights,) = came_out(release, "BITWISE")
+        path, sha256 = (weights.path, weights.sha256) if what == "signed" else ("absent", "0" * 64)
+        changed = {"outputs": (Rebuilt(path=path, verdict="DIFFERENT", sha256=sha256),)}
+    asked = {"rebuilders": {"atLeast": 1, "signers": [named("a@audit.test")]}}
+    assert answers(ask(say("a@audit.test", against), **asked))["rebuilders"] is Verdict.FAIL
+    shown = say("a@audit.test", against.model_copy(update=changed))
+    assert answers(ask(shown, **asked))["rebuilders"] is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +91,23 @@ def test_a_word_that_is_held_back_is_missed(branch: Branch, standing: Callable[.
     for place in range(3):
         rest = [word for number, word in enumerate(words) if number != place]
         assert standing(*rest) is (Verdict.UNKNOWN if place == 1 else Verdict.FAIL)
+
+
+def test_a_word_of_a_number_that_does_not_follow_is_missed(branch: Branch, standing: Callable[..., Verdict]) -> None:
+    """Whoever says word 3 has seen two: that word 3 names the first as the one before shows that one is kept back."""
+    first = branch.say()
+    branch.said.append(first)  # so that the next is number 3
+    assert standing(first, branch.say()) is Verdict.UNKNOWN
+
+
+def test_a_yank_in_the_chain_whose_signature_was_spoilt_is_missed(
+    branch: Branch, standing: Callable[..., Verdict]
+) -> None:
+    first, yank = branch.say(), branch.say("yanked")
+    spoilt = Evidence(yank.name, re.sub(rb'"sig":"..', b'"sig":"AA', yank.data))
+    assert spoilt.data != yank.data
+    assert standing(first, spoilt) is Verdict.PASS  # by nobody: so anybody can write
+    assert standing(first, spoilt, branch.say(), branch.say()) is Verdict.UNKNOWN
 
 
 def test_a_yank_holds_for_good_whatever_is_said_later(branch: Branch, standing: Callable[..., Verdict]) -> None:
