@@ -24,8 +24,8 @@ _PART = re.compile(r"-\d{5}-of-\d{5}")
 def check(root: Path, path: str, paths: Collection[str]) -> str:
     """Hold the index at `path` of the release at `root`, whose files are `paths`, to the headers beside it.
 
-    Raises Gap where it does not fit them, Malformed for a file that is no index, and Unavailable where which files a
-    loader takes cannot be told.
+    Raises Gap where it does not fit them, and Malformed for other bytes than an index has. Raises Unavailable where a
+    loader may go by more files, or by files that are not there.
     """
     value = canonical.read(root / path, max_bytes=MAX_BYTES, max_parts=MAX_PARTS)
     told = value.get("weight_map") if isinstance(value, dict) else None
