@@ -118,13 +118,13 @@ class Asked:
 
 
 def read(body: Path, repo: Repository, check: Callable[[int], None] = lambda size: None) -> Asked:
-    """Read the commit spooled at `body`, and keep its files apart, in the folder of the repository.
+    """Read the commit spooled at `body`, and keep its files apart, beside the repository, which may get another name.
 
     check: is told the bytes of it all before any is stored, and raises where they are too many.
     A large file must have been sent to this repository before. Raises Problem 400 for what cannot be committed,
     InputError and ValidationError for what is not a commit.
     """
-    apart = Path(tempfile.mkdtemp(prefix="commit-", dir=repo.folder))
+    apart = Path(tempfile.mkdtemp(prefix=".commit-", dir=repo.folder.parent))
     try:
         with git.quarantined(repo.folder, apart):
             return _read(body, repo, apart, check)

@@ -115,12 +115,16 @@ def object_name(kind: str, data: bytes) -> str:
 
 
 def hash_objects(folder: Path, files: Sequence[Path], kind: str = "blob") -> list[str]:
-    """Store `files` as objects of that kind, all by one process, as they are (no filter, no line-end conversion)."""
+    """Store `files` as objects of that kind, all by one process, as they are (no filter, no line-end conversion).
+
+    Law: what is kept apart is whole. Git would leave out what the repository has already, and that can be taken away
+    before the commit is made.
+    """
     if not files:
         return []
     given = "".join(f"{path}\n" for path in files).encode()
     words = ("hash-object", "-w", "-t", kind, "--no-filters", "--stdin-paths")
-    return git.run(folder, *words, given=given).decode().split()
+    return git.run(folder, *words, given=given, extra={"GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}).decode().split()
 
 
 def write_trees(folder: Path, trees: Sequence[bytes]) -> list[str]:

@@ -24,12 +24,12 @@ def close(repo: Repository, number: int, *ledgers: Ledger) -> Pull:
         tip = refs.tip(repo.folder, pull.ref)
         if tip is None:  # it is closed already
             return pull
-        others = ("--not", "--branches", "--tags", f"--exclude={pull.ref}", "--glob=refs/pr/*")
-        own = git.run(repo.folder, "rev-list", "--objects", "--no-object-names", tip, *others).decode().split()
+        others = ("--branches", "--tags", f"--exclude={pull.ref}", "--glob=refs/pr/*")
+        own = reachable.only(repo.folder, tip, others)
         away = _away(repo, number)
         away.mkdir(exist_ok=True)
         if own:
-            git.run(repo.folder, "bundle", "create", "--quiet", str(away / "bundle"), pull.ref, *others)
+            git.run(repo.folder, "bundle", "create", "--quiet", str(away / "bundle"), pull.ref, "--not", *others)
         pulls.write(repo, done := pull.model_copy(update={"status": "closed", "tip": tip}))
         refs.remove(repo.folder, pull.ref, tip)
         _book(repo, own, ledgers, Ledger(away))

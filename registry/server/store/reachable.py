@@ -12,6 +12,19 @@ EVERYTHING = ("--branches", "--tags", "--glob=refs/pr/*")
 """All refs that a repository has."""
 
 
+def only(folder: Path, tip: str, others: Sequence[str]) -> list[str]:
+    """The objects that `tip` leads to, and none of `others`; options of `git rev-list`.
+
+    What git lists for the one without the others is too much: of the others it looks only at the commits next to those
+    of `tip`, so what stands in an older one, or in one of the same tree, is there, too.
+    """
+    words = ("rev-list", "--objects", "--no-object-names")
+    found = dict.fromkeys(git.run(folder, *words, tip, "--not", *others).split())
+    for name in git.run(folder, *words, *others).split() if found else ():
+        found.pop(name, None)
+    return [name.decode() for name in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A large file. path: one that it has, or had.  oid: git's name of its pointer.  size: its bytes."""

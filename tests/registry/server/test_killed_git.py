@@ -66,7 +66,7 @@ def test_a_commit_whose_git_is_killed_is_not_there_and_can_be_sent_again(mortal:
         assert declined(ask(mortal, "POST", f"/{path}", body))
         killing(mortal, None)
         assert refs.named(folder(mortal)) == before
-        assert not list(folder(mortal).glob("commit-*")) and not list(folder(mortal).glob("index-*"))
+        assert not list(folder(mortal).parent.glob(".commit-*")) and not list(folder(mortal).glob("index-*"))
         assert not list((folder(mortal) / REQUESTS).glob("*.json"))
     assert commit(mortal, REPO, put(f"{command}.txt", command))[0] == 200
 

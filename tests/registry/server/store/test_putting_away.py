@@ -13,7 +13,8 @@ import pytest
 from registry.hub.client import HubClient
 from registry.server.access.tokens import Role
 from registry.server.names import RepoName
-from registry.server.store import git, history, refs
+from registry.server.store import commits, git, history, objects, pulls, putting_away, refs, rewriting
+from registry.server.store.changes import Put
 from registry.server.store.quota import Quota
 from registry.server.store.repository import Repository
 from tests.hub_instance import HubInstance
@@ -72,6 +73,57 @@ def test_what_is_proposed_is_booked_to_who_proposes_it(lab: HubInstance) -> None
     assert held(lab, "stranger") == 0
     assert sum(Repository.open(lab.root / "repos", _name()).contents.read().values()) == own + size
     assert "Well done" in history.log(folder(lab), "refs/heads/main", limit=1)[0].message
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repository:
+    """With two commits, of which the second has other files than the first."""
+    name = RepoName("models", "lab", "two")
+    assert Repository.create(tmp_path / "repos", name, "builder", {"a.txt": b"old", "d/b.txt": b"old, too"})
+    made = Repository.open(tmp_path / "repos", name)
+    for path, text in (("a.txt", b"new"), ("d/b.txt", b"new, too")):
+        blob = git.run(made.folder, "hash-object", "-w", "--stdin", given=text).decode().strip()
+        made.commit("main", None, [Put(path, blob)], "builder", "A change")
+    return made
+
+
+def whole(repo: Repository) -> bool:
+    done = subprocess.run(["git", f"--git-dir={repo.folder}", "fsck", "--strict"], check=False, capture_output=True)
+    return not done.returncode
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("squashed", [False, True])
+def test_a_request_that_goes_back_takes_no_history_along_when_it_is_closed(
+    repo: Repository, packed: bool, squashed: bool
+) -> None:
+    """Its files are those of an older commit, or the branch has been made anew since: git calls them its own then."""
+    old = [Put("a.txt", objects.object_name("blob", b"old")), Put("d/b.txt", objects.object_name("blob", b"old, too"))]
+    pull, _ = pulls.propose(repo, "stranger", "main", None, old, "Back", "")
+    if squashed:
+        rewriting.squash(repo, "main", "builder", "One")
+    if packed:
+        git.run(repo.folder, "repack", "-a", "-d", "--quiet")
+    putting_away.close(repo, pull.number, repo.contents)
+    assert whole(repo) and objects.read_file(repo.folder, "main", "a.txt") is not None
+    assert refs.tip(repo.folder, pull.ref) is None
+    putting_away.reopen(repo, pull.number)
+    assert whole(repo) and objects.read_file(repo.folder, pull.ref, "a.txt") is not None
+
+
+def test_a_commit_that_waits_keeps_what_it_shares_with_a_request_that_is_closed(
+    repo: Repository, tmp_path: Path
+) -> None:
+    line = json.dumps(put("shared.txt", "shared")).encode()
+    (tmp_path / "body").write_bytes(line)
+    proposed = commits.read(tmp_path / "body", repo)
+    with git.quarantined(repo.folder, proposed.apart):
+        pull, _ = pulls.propose(repo, "stranger", "main", None, proposed.changes, "Shared", "")
+    waits = commits.read(tmp_path / "body", repo)
+    putting_away.close(repo, pull.number, repo.contents)
+    with git.quarantined(repo.folder, waits.apart):
+        repo.commit("main", None, waits.changes, "builder", "Shared")
+    assert whole(repo) and objects.read_file(repo.folder, "main", "shared.txt") is not None
 
 
 def _name() -> RepoName:
