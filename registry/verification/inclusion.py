@@ -15,12 +15,11 @@ from typing import Literal
 from pydantic import Field
 
 from registry import canonical
-from registry.attest import predicates
 from registry.attest.bundle import MAX_MODEL_BYTES
 from registry.attest.predicates import DataManifest
 from registry.attest.verifier import Verifier
 from registry.digest import is_sha256, sha256_bytes
-from registry.errors import DigestMismatch, InputError, VerificationError
+from registry.errors import DigestMismatch, InputError, Unavailable, VerificationError
 from registry.hub.client import HubClient
 from registry.hub.reference import DirectoryReference, HubReference, Reference
 from registry.merkle import root, root_of_proof
@@ -29,6 +28,7 @@ from registry.records.data_row import Row
 from registry.records.record import Count, Record, Sha256
 from registry.verification.case import mistaken
 from registry.verification.evidence import read_bundle
+from registry.verification.s4_complete import stated
 
 MEND = "make the proof from the manifest of that very release: glasshouse data prove"
 
@@ -98,15 +98,16 @@ def signed_manifest(reference: Reference, verifier: Verifier, *, endpoint: str |
     2. it lists this very data statement, which verifies
     3. the data statement speaks of files as the release has them
 
-    Raises VerificationError where one of them does not hold, and as the Hub client does.
+    Raises VerificationError where one of them does not hold, Unavailable where the policy asks for a second signer, and
+    as the Hub client does.
     """
     bundles = _bundles(reference, endpoint)
     verified = verifier.verify(bundles(layout.RELEASE_ATTESTATION), name="release")
-    release = predicates.Release.of(verified.statement)
+    release = stated(verified.statement)
     if amiss := mistaken(reference, release):
         raise VerificationError(f"{reference}: {amiss}", mend=MEND)
     if verifier.policy.threshold > 1:
-        raise VerificationError(
+        raise Unavailable(
             f"the policy asks for {verifier.policy.threshold} signers of the release, and one is looked at here",
             mend="verify the release with all its signatures, then check the proof by its root: --root HEX",
         )
