@@ -19,7 +19,7 @@ from typing import Any
 
 from registry import canonical, suffixes
 from registry.errors import Malformed
-from registry.formats import gguf_header, plain_names, settings
+from registry.formats import gguf_header, plain_names, settings, settings_places
 from registry.formats.chat_templates import Templates
 from registry.formats.protobuf import OtherFormat
 
@@ -50,8 +50,8 @@ JSON = ".json"
 TEMPLATES = (".jinja", ".jinja2", ".j2")
 YAML = (".yaml", ".yml")
 CALLS = re.compile(
-    rb"""(?m)_target_|\bclass_path\b|\b_component_\b|\btarget["']?[ \t]*:[ \t]*["']?[A-Za-z_]\w*\.\w|["']py/|^%TAG"""
-    rb"""|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]"""
+    rb"""(?m)_target_|\bclass_path\b|\b_component_\b|\b(?:target|type)["']?[ \t]*:[ \t]*["']?[A-Za-z_]\w*\.\w"""
+    rb"""|["']py/|^%TAG|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]|\{\{[^}\n]{0,200}__"""
 )
 """What has a reader of YAML call something, or may hide it: targets (Hydra, MONAI, torchtune, latent diffusion),
 classes (Lightning), objects (jsonpickle), tags wherever they can stand, and letters that are written in another way."""
@@ -164,8 +164,13 @@ def _configured(
     yield from _chat(path, looked, settings.templates(value))
     if is_record:
         return
-    yield from (Carried(path, words) for words in settings.places(value))
-    yield from _tensors(path, paths, settings.weights(value))
+    yield from (Carried(path, words) for words in settings_places.elsewhere(value, name))
+    for folder in settings_places.folders(value, name):
+        if settings_places.leads_out(folder):
+            yield Carried(
+                path, f"it has a loader go to the folder {folder[:100]!r}, outside of the release", refused=True
+            )
+    yield from _tensors(path, paths, settings_places.weights(value))
 
 
 def _object(twice: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -185,6 +190,6 @@ def _tensors(path: str, paths: Collection[str], names: Iterable[str]) -> Iterato
     folder = path.rpartition("/")[0]
     for name in dict.fromkeys(names):
         parts = name.replace("\\", "/").split("/")
-        away = any(part in ("", "..") for part in parts) or ":" in name
+        away = not name or settings_places.leads_out(name)
         if away or "/".join([*filter(None, (folder,)), *(part for part in parts if part != ".")]) not in paths:
             yield Carried(path, f"it takes tensors from {name[:200]!r}, which is not a file of this release", away)

@@ -24,24 +24,31 @@ PIPELINES = frozenset(
     )
 )  # fmt: skip
 """What model_index.json calls folders of diffusers.pipelines."""
+KERAS = ("keras", "tf_keras")
+KERAS_MODULES = frozenset(
+    ("activations", "constraints", "dtype_policies", "engine", "initializers", "layers", "losses", "metrics", "models",
+     "ops", "optimizers", "quantizers", "random", "regularizers")
+)  # fmt: skip
+"""Those of Keras whose classes a model is made of."""
+KERAS_CALLS = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+"""Classes of Keras that run code which stands beside them."""
 INDEX, MODULES, ROUTER = "model_index.json", "modules.json", "router_config.json"
+MODULAR = "modular_model_index.json"
 MAPS = ("auto_map", "custom_pipelines")
 """Keys under which a configuration names code."""
 ELSEWHERE = re.compile(r"^([\w.-]+/[\w.-]+)--")
 """`org/name--module.Class`: code of another repository."""
-SAID = frozenset(("_name_or_path", "name_or_path", "base_model_name_or_path"))
-"""Keys that say where settings came from, and, of an adapter, which base it is for: step 5 looks at that."""
-PLACES = frozenset(("repo_or_path", "backbone", "vision_tower", "mm_vision_tower", "adapters"))
-"""Keys, beside those that end in `name_or_path`, under which stands a repository that weights are taken from."""
-PRETRAINED = "use_pretrained_backbone"
-"""The key that has transformers fetch the weights of a part from where its name leads."""
 NAMED = {"configuration_files": "config.json", "fast_tokenizer_files": "tokenizer.json"}
 """Keys that have transformers go by another file of settings, or of the tokenizer: by version, wherever its name
 leads; and the name of the file that it would go by otherwise."""
 TARGETS = ("_target_", "__target__", "class_path", "_component_")
 """Keys under which stands what is called: of Hydra, MONAI, the command line of Lightning, and torchtune."""
-TARGET = "target"
-"""The key of latent diffusion's: a dotted name under it is called."""
+CALLED = ("target", "type")
+"""Keys of latent diffusion and Haystack: a dotted name under them is called."""
+SERVERS = "mcpServers"
+"""The key under which commands stand that an agent starts."""
+MEGATRON = "megatron_core"
+"""The key of PEFT's under which stands a module that is imported: by custom that of the same name."""
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 """What is imported by its name."""
 TORCH = "torch.nn."
@@ -50,8 +57,8 @@ CHAT = "chat_template"
 """A part of the keys under which chat templates stand."""
 LEADING = (
     b"auto_map", b"custom_pipelines", b"chat_template", b"_implementation", b"parent_library", b"_target_", b'"target',
-    b'"py/',    b"class_path", b"_component_",
-    b"weight_map", b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
+    b'"py/', b"class_path", b"_component_", b"megatron_core", b"mcpServers", b"weight_map",
+    b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
 )  # fmt: skip
 """Parts of the keys that are looked for in files of any name."""
 NEAR, MAX_MET = 48, 1000
@@ -81,16 +88,10 @@ def _is_key(data: bytes, part: bytes) -> bool:
 
 def named(value: Any, file: str) -> Iterator[str]:
     """In words, each thing that the settings `value` name and a loader would run.  file: what they are called."""
-    if file == INDEX and isinstance(value, dict):
+    if file in (INDEX, MODULAR) and isinstance(value, dict):
         yield from _components(value)
     found = (words for part in parts(value) for words in _of_part(part, file))
     yield from dict.fromkeys(found)
-
-
-def places(value: Any) -> Iterator[str]:
-    """In words, each place that the settings `value` have a loader take weights from."""
-    said = ((key, item) for part in parts(value) for key, item in part.items() if not _is_number(item))
-    yield from dict.fromkeys(words for key, item in said for words in _weights_elsewhere(key, item))
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
@@ -124,26 +125,17 @@ def templates(value: Any) -> Iterator[str]:
                 yield from texts(item)
 
 
-def weights(value: Any) -> Iterator[str]:
-    """Each file that the settings `value` say that tensors are taken from, as they name it."""
-    for part in parts(value):
-        if isinstance(found := part.get("weight_map"), dict):
-            yield from {item: None for item in found.values() if isinstance(item, str)}
-        if isinstance(found := part.get("transformers_weights"), str):
-            yield found
-
-
 def _of_part(part: dict[str, Any], file: str) -> Iterator[str]:
     """What one map names."""
     if file in (MODULES, ROUTER):
         yield from _modules(part)
     for key, item in part.items():
-        if not _is_number(item):
+        if not is_number(item):
             yield from _of_key(key, item)
     yield from _serialized(part)
 
 
-def _is_number(item: Any) -> bool:
+def is_number(item: Any) -> bool:
     """Whether `item` names nothing, as most do: those of a vocabulary."""
     return isinstance(item, int | float) and item is not True
 
@@ -167,20 +159,16 @@ def _of_key(key: str, item: Any) -> Iterator[str]:
         yield from (f"it has a loader import {text[:100]}" for text in texts(item) if not _is_ours(text))
     elif item and (key in TARGETS or key.startswith("py/")):
         yield f"it names what is called as it is read: {key[:40]}: {' '.join(texts(item))[:100]}"
-    elif key == TARGET and isinstance(item, str) and DOTTED.fullmatch(item):
-        yield f"it names what is called as it is read: {item[:100]}"
+    elif key in CALLED and isinstance(item, str) and DOTTED.fullmatch(item):
+        if not (_is_ours(item) or item.startswith("torch.")):
+            yield f"it names what is called as it is read: {item[:100]}"
+    elif key == MEGATRON and item not in (None, "", "megatron.core"):
+        yield f"it has a loader import {str(item)[:100]}"
+    elif key == SERVERS and item:
+        yield f"it names commands that an agent starts: {str(item)[:100]}"
     elif "activation" in key:
         found = [text for text in texts(item) if DOTTED.fullmatch(text) and not text.startswith(TORCH)]
         yield from (f"it has a loader import {text[:100]}" for text in found if not _is_ours(text))
-
-
-def _weights_elsewhere(key: str, item: Any) -> Iterator[str]:
-    """The repositories, or folders of a machine, that one setting has a loader take weights from."""
-    if key in PLACES or (key.endswith("name_or_path") and key not in SAID):
-        found = sorted({text for text in texts(item) if "/" in text.removeprefix("./")})
-    else:
-        found = ["the place that the name of its backbone leads to"] if key == PRETRAINED and item is True else []
-    yield from (f"it has a loader take weights from {one[:100]}, which no signature here covers" for one in found)
 
 
 def _asked(text: str) -> str:
@@ -191,6 +179,12 @@ def _asked(text: str) -> str:
 
 def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in LIBRARIES
+
+
+def _is_kerass(module: str) -> bool:
+    """Whether there are classes of layers and their like in a module, and nothing that reads or fetches files."""
+    library, *rest = [part for part in module.split(".") if part != "src"]
+    return library in KERAS and (not rest or rest[0] in KERAS_MODULES)
 
 
 def _components(index: dict[str, Any]) -> Iterator[str]:
@@ -211,8 +205,9 @@ def _modules(part: dict[str, Any]) -> Iterator[str]:
 
 
 def _serialized(part: dict[str, Any]) -> Iterator[str]:
-    """What Keras makes anew by module and class: a class of Keras's own is none of anybody's code, but for a lambda."""
+    """What Keras makes anew by module and class: a class of Keras's own is none of anybody's code, but for those that
+    call what they are given, or fetch it."""
     made, module = part.get("class_name"), part.get("module")
-    foreign = isinstance(module, str) and "config" in part and not _is_ours(module)
-    if isinstance(made, str) and (made in ("Lambda", "__lambda__") or foreign):
+    foreign = isinstance(module, str) and "config" in part and not _is_kerass(module)
+    if isinstance(made, str) and (made in KERAS_CALLS or foreign):
         yield f"it has Keras make {str(module)[:60]}.{made[:60]}, which is code"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,9 @@ CODE = {
     "twice/config.json": (b'{"auto_map": {"A": "evil/x--m.X"}, "auto_map": null}', "stands twice"),
     "flow.yaml": (b'{"a":!!python/object/apply:os.system ["id"]}', "call as they read it"),
     "ldm.yaml": (b"model:\n  target: os.system\n", "call as they read it"),
+    "lora/adapter_config.json": (json.dumps({"shadow_model": "evil/x"}).encode(), "take weights from evil/x"),
+    "megatron/adapter_config.json": (json.dumps({"megatron_core": "evil"}).encode(), "import evil"),
+    "draft/config.json": (json.dumps({"speculative_config": {"model": "evil/x"}}).encode(), "take weights from evil/x"),
     "fetching.svg": (b"<svg><image href='http://evil.example/x'/></svg>", "a picture with code"),
     "requirements.txt": (b"--index-url https://evil.example\n", "tools go by it"),
     "sub/config.json": (json.dumps({"configuration_files": ["../config.4.0.0.json"]}).encode(), "in place of config"),
@@ -86,6 +90,13 @@ CODE = {
 """Code that somebody would have to run: {path: (bytes, word of the report)}."""
 
 
+LEADING_OUT: dict[str, Any] = {
+    "modules.json": [{"path": "../x", "type": "sentence_transformers.models.Transformer"}],
+    "model_index.json": {"_class_name": "P", "../x": ["diffusers", "U"]},
+    "ndarray-cache.json": {"records": [{"dataPath": "../x.bin"}]},
+    "web/model.json": {"weightsManifest": [{"paths": ["https://evil.example/x.bin"]}]},
+}
+"""Settings that have a loader go out of the release."""
 UNFAMILIAR = ("a.mak", "MLmodel", "config.cfg", "x.command", "fabfile", "conf.toml", "openvino_model.xml")
 """Texts by names of which nobody knows that nothing runs them."""
 
@@ -120,6 +131,8 @@ def cases() -> Iterator[Case]:
         name = "model.safetensors.index.json"
         change = signed({name: json.dumps({"weight_map": places}).encode()})
         yield Case(f"signed: an index of {what}", change, 5, f"weights <- {name}", (name,), code)
+    for name, value in LEADING_OUT.items():
+        yield Case(f"signed: {name} that leads out", signed({name: json.dumps(value).encode()}), 0, name, ("release",))
     for name, data in STRAY.items():
         yield Case(f"signed: stray weights {name}", signed({name: data}), 5, "weights <- checkpoints")
     for name, data in OTHER_WEIGHTS.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.formats import settings
+from registry.formats import settings, settings_places
 from registry.formats.carried_code import MAX_SMALL, carried
 
 EVIL = "{{ ''.__class__.__mro__ }}"
@@ -34,6 +34,21 @@ NAMED: tuple[tuple[str, Any], ...] = (
     ("adapter_config.json", {"auto_mapping": {"base_model_class": "system", "parent_library": "os"}}),
     ("model_config.json", {"a": {"_target_": "os.system", "command": "id"}}),
     ("model.json", {"model": {"target": "os.system", "params": {}}}),
+    ("pipeline.json", {"components": {"a": {"type": "os.system", "init_parameters": {}}}}),
+    ("mcp.json", {"mcpServers": {"x": {"command": "bash"}}}),
+    ("adapter_config.json", {"megatron_config": {}, "megatron_core": "evil"}),
+    ("adapter_config.json", {"peft_type": "SHADOW", "shadow_model": "gpt2"}),
+    ("adapter_config.json", {"corda_config": {"covariance_file": "x.pt"}}),
+    ("modular_model_index.json", {"_class_name": "P", "unet": ["os", "system", {}]}),
+    ("modular_model_index.json", {"_class_name": "P", "unet": ["diffusers", "U", {"repo": "evil/x"}]}),
+    ("open_clip_config.json", {"model_cfg": {"text_cfg": {"hf_model_name": "evil/x"}}}),
+    ("config.json", {"text_model_id": "evil/x"}),
+    ("config.json", {"vision_tower_aux_list": ["evil/x"]}),
+    ("config.json", {"speculative_config": {"model": "https://evil.example/x"}}),
+    ("config.json", {"audio_encoder": "/home/me/x"}),
+    ("generation_config.json", {"assistant_model": "evil/draft"}),
+    ("config.json", {"module": "keras.utils", "class_name": "get_file", "config": {}}),
+    ("config.json", {"module": "keras.layers", "class_name": "TFSMLayer", "config": {}}),
     ("recipe.json", {"tokenizer": {"_component_": "os.system"}}),
     ("state.json", {"py/reduce": [{"py/type": "os.system"}]}),
     ("config.json", {"layers": [{"module": "keras.layers", "class_name": "Lambda", "config": {}}]}),
@@ -62,6 +77,11 @@ HARMLESS: tuple[tuple[str, Any], ...] = (
     ("adapter_config.json", {"auto_mapping": {"parent_library": "transformers.models.bert.modeling_bert"}}),
     ("config.json", {"layers": [{"module": "keras.layers", "class_name": "Dense", "config": {}}]}),
     ("model.safetensors.index.json", {"weight_map": {"a": "model.safetensors", "b": "./model.safetensors"}}),
+    ("config.json", {"layers": [{"module": "keras.src.layers.core.dense", "class_name": "Dense", "config": {}}]}),
+    ("config.json", {"model": {"type": "BPE"}, "tokenizer": None, "a": {"type": "torch.float16"}, "encoder": "bert"}),
+    ("adapter_config.json", {"megatron_core": "megatron.core", "peft_type": "LORA", "base_model": "org/base"}),
+    ("results.json", {"model": "org/base", "model_name": "org/base"}),
+    ("tokenizer_config.json", {"tokenizer_file": "/root/x.json", "special_tokens_map_file": "/root/y.json"}),
     ("vocab.json", {"auto_map": 1, "chat_template": 2, "weight_map": 3, "_target_": 4, "py/": 5}),
 )  # fmt: skip
 GONE = ("../x.safetensors", "/etc/x", "C:\\x", "a/../../x", "")
@@ -104,6 +124,20 @@ def test_tensors_from_outside_the_release_are_refused(tmp_path: Path, name: str,
     assert "takes tensors from" in words and refused
 
 
+@pytest.mark.parametrize(("path", "value"), [
+    ("modules.json", [{"path": "../x", "type": "sentence_transformers.models.Transformer"}]),
+    ("modules.json", [{"path": "/x", "type": "sentence_transformers.models.Transformer"}]),
+    ("router_config.json", {"types": {"../x": "sentence_transformers.models.Transformer"}}),
+    ("model_index.json", {"_class_name": "P", "../x": ["diffusers", "U"]}),
+    ("modular_model_index.json", {"_class_name": "P", "/x": ["diffusers", "U", {}]}),
+    ("ndarray-cache.json", {"records": [{"dataPath": "../x.bin"}]}),
+    ("model.json", {"weightsManifest": [{"paths": ["https://evil.example/x.bin"]}]}),
+])  # fmt: skip
+def test_settings_that_lead_out_of_the_release_are_refused(tmp_path: Path, path: str, value: Any) -> None:
+    ((_, refused),) = told(tmp_path, path, value)
+    assert refused
+
+
 @pytest.mark.parametrize("text", [
     "a: !!python/object/apply:os.system [id]", "a: !<tag:yaml.org,2002:python/none> x",
     "%TAG !e! tag:x\n---\na: !e!b c",
@@ -111,6 +145,7 @@ def test_tensors_from_outside_the_release_are_refused(tmp_path: Path, name: str,
     "{'py/object': a}", '{"a":!!python/object/apply:os.system [id]}', "[1,!!python/none ]", "a: &x !!python/none x",
     "a:\t!!python/none x", f"a:{' ' * 99}!!python/none x", '"_tar\\\n  get_": os.system', '"py\\/object": a',
     "model:\n  target: os.system", "'target' : 'os.system'", "_component_: os.system",
+    "a:\n  type: os.system", "a: \"{{ ''.__class__ }}\"",
 ])  # fmt: skip
 def test_yaml_that_has_a_reader_call_something_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
@@ -170,7 +205,23 @@ def test_what_tools_and_browsers_run_is_told(tmp_path: Path, path: str) -> None:
             | st.dictionaries(
                 st.text()
                 | st.sampled_from(
-                    ("auto_map", "type", "module", "class_name", "config", "weight_map", "chat_template", "_class_name")
+                    (
+                        "auto_map",
+                        "type",
+                        "types",
+                        "path",
+                        "module",
+                        "class_name",
+                        "config",
+                        "weight_map",
+                        "dataPath",
+                        "weightsManifest",
+                        "paths",
+                        "chat_template",
+                        "_class_name",
+                        "tokenizer",
+                        "megatron_core",
+                    )
                 ),
                 inner,
             )
@@ -179,8 +230,9 @@ def test_what_tools_and_browsers_run_is_told(tmp_path: Path, path: str) -> None:
 )
 def test_settings_of_any_shape_are_answered(value: Any) -> None:
     for name in ("config.json", settings.INDEX, settings.MODULES, settings.ROUTER):
-        assert all(isinstance(words, str) for words in settings.named(value, name))
-    assert all(isinstance(text, str) for text in (*settings.templates(value), *settings.weights(value)))
+        told = (*settings.named(value, name), *settings_places.elsewhere(value, name))
+        assert all(isinstance(words, str) for words in (*told, *settings_places.folders(value, name)))
+    assert all(isinstance(text, str) for text in (*settings.templates(value), *settings_places.weights(value)))
 
 
 @pytest.mark.parametrize(
