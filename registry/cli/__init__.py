@@ -17,6 +17,7 @@ import typer
 from registry import __version__, variables
 from registry.cli import output
 from registry.cli.tree import App, root
+from registry.later import Later, put_off
 
 PANELS = {
     "Start here": {
@@ -64,6 +65,9 @@ OBJECTS = 100_000
 """New objects between two looks for garbage. Python's 700 are soon made while modules load, of which none is ever
 garbage: those looks, and the one at the end, took a sixth of the time of `glasshouse verify`."""
 
+PLUGINS = Later("importlib.metadata", called=("entry_points",))
+"""Where pydantic would look for plugins: it loads that, though it is told to use none (registry.variables)."""
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -93,7 +97,8 @@ def main() -> None:
 def _run() -> int:
     """Run the command. Its exit code; 1 only where the command itself said so."""
     try:
-        app()
+        with put_off([PLUGINS]):
+            app()
     except SystemExit as end:
         cause = end.__context__
         if end.code == 1 and not isinstance(cause, typer.Exit):  # typer ends in it what it knows no better word for

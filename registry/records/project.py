@@ -81,7 +81,7 @@ class ReplayContract(ParamsSection):
     """Where it says how many rows a step takes: the product of these."""
     processes: Setting | None = "train.micro_batches"
     """Where it says how many processes can share a step; null: a step is not shared."""
-    adamw: AdamW | None = AdamW()
+    adamw: AdamW | None = Field(default_factory=AdamW)
     """null: another optimizer, of whose state an audit only knows that its numbers must be finite."""
     order: DataOrder | None = None
     """In which order the rows of the data are taken; null: in another one, or nobody says, and what a step saw cannot
@@ -106,7 +106,7 @@ class _Release(ParamsSection):
         f"{folders.TRAINED}/{training_folder.CHAIN}",
         LOCK,
     )
-    replay: ReplayContract = ReplayContract()
+    replay: ReplayContract = Field(default_factory=ReplayContract)
 
 
 def several(section: Any) -> dict[str, Any]:

@@ -452,6 +452,18 @@ def test_what_the_door_puts_off_is_what_it_stands_for_once_it_is_used() -> None:
     assert done.stdout.split() == ["True"] * 4 + ["tuf.ngclient.config"]
 
 
+def test_a_form_of_log_entries_that_was_put_off_reads_what_it_always_did() -> None:
+    code = (
+        "import sys; import registry.attest.sigstore; import rekor_types; from pydantic import TypeAdapter;"
+        "form = 'rekor_types._internal.rfc3161'; print(form in sys.modules);"
+        'said = \'{"kind": "rfc3161", "spec": {"tsr": {"content": "AA=="}}}\';'
+        "entry = TypeAdapter(rekor_types.ProposedEntry).validate_json(said);"
+        "print(form in sys.modules, type(entry.spec).__module__, entry.spec.root.tsr.content)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "rekor_types._internal.rfc3161", "AA=="]
+
+
 def test_signing_builds_the_forms_of_log_entries_once_and_not_for_each_answer_of_the_log() -> None:
     code = (
         "from typing import get_args; import registry.attest.sigstore; from sigstore.models import ProposedEntry;"

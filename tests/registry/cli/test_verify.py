@@ -97,8 +97,9 @@ def test_it_needs_no_network_with_a_root_that_is_pinned(
 
 
 NOT_NEEDED = (
-    *sigstore.LATER, sigstore.UNUSED, "sigstore.sign", "urllib3", "http.client", "ssl", "httpx2", "huggingface_hub",
-    "model_signing", "dvc", "mlflow", "torch", "numpy",
+    *sigstore.LATER, *(f"rekor_types._internal.{form}" for form in sigstore.FORMS), sigstore.UNUSED, "sigstore.sign",
+    "urllib3", "http.client", "ssl", "httpx2", "huggingface_hub", "model_signing", "dvc", "mlflow", "torch", "numpy",
+    "importlib.metadata",
 )  # fmt: skip
 """What asks a network, or is there to sign, to build and to release."""
 
