@@ -46,12 +46,14 @@ CONFIGS = frozenset(
      "chat_template.json", "router_config.json", settings.MODULES)
 )  # fmt: skip
 """Files by which the libraries of Hugging Face go: one that cannot be read is told."""
+TOO_LONG = f"a text of more than {MAX_CONFIG} bytes: what it names cannot be told"
 JSON = ".json"
 TEMPLATES = (".jinja", ".jinja2", ".j2")
 YAML = (".yaml", ".yml")
+SVG = ".svg"
 CALLS = re.compile(
     rb"""(?m)_target_|\bclass_path\b|\b_component_\b|\b(?:target|type)["']?[ \t]*:[ \t]*["']?[A-Za-z_]\w*\.\w"""
-    rb"""|["']py/|^%TAG|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]|\{\{[^}\n]{0,200}__"""
+    rb"""|["']py/|^%TAG|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]|\{\{[^{}\n]{0,200}__"""
 )
 """What has a reader of YAML call something, or may hide it: targets (Hydra, MONAI, torchtune, latent diffusion),
 classes (Lightning), objects (jsonpickle), tags wherever they can stand, and letters that are written in another way."""
@@ -111,11 +113,8 @@ def carried(root: Path, paths: list[str], records: Collection[str] = ()) -> Iter
             yield from _configured(root, path, there, looked)
         elif suffix in TEMPLATES:
             yield from _chat(path, looked, [_bytes(root / path).decode("utf-8", "replace")])
-        elif suffix in YAML and (found := CALLS.search(_bytes(root / path))):
-            word = found[0].decode("utf-8", "replace")
-            yield Carried(path, f"it names what some readers call as they read it: {word[:100]}")
-        elif suffix == ".svg" and ACTIVE.search(_bytes(root / path)):
-            yield Carried(path, "a picture with code, which a browser that opens it runs")
+        elif suffix in YAML or suffix == SVG:
+            yield from _texts(path, _bytes(root / path), suffix)
         elif suffix == suffixes.GGUF:
             with suppress(OtherFormat), (root / path).open("rb") as stream:
                 texts = gguf_header.read(stream, os.fstat(stream.fileno()).st_size)
@@ -135,6 +134,17 @@ def _bytes(path: Path) -> bytes:
         return stream.read(MAX_CONFIG + 1)
 
 
+def _texts(path: str, data: bytes, suffix: str) -> Iterator[Carried]:
+    """What a text of YAML, or a picture of SVG, has its reader call. data: its bytes, as `_bytes` gives them."""
+    if len(data) > MAX_CONFIG:
+        yield Carried(path, TOO_LONG)
+    elif suffix == SVG and ACTIVE.search(data):
+        yield Carried(path, "a picture with code, which a browser that opens it runs")
+    elif suffix != SVG and (found := CALLS.search(data)):
+        word = found[0].decode("utf-8", "replace")
+        yield Carried(path, f"it names what some readers call as they read it: {word[:100]}")
+
+
 def _chat(path: str, looked: Templates, texts: Iterable[str]) -> Iterator[Carried]:
     """What chat templates do more than to put texts together."""
     yield from (Carried(path, words) for words in looked.amiss(texts))
@@ -145,20 +155,22 @@ def _configured(
 ) -> Iterator[Carried]:
     """What a file of settings names."""
     data, name = _bytes(root / path), PurePosixPath(path).name.lower()
-    if name not in CONFIGS and len(data) > MAX_SMALL and not settings.may_lead(data):
+    if len(data) > MAX_CONFIG:
+        yield Carried(path, TOO_LONG)
+        return
+    followed = name in CONFIGS or "config" in name or name.endswith(settings.INDEX)
+    if not followed and len(data) > MAX_SMALL and not settings.may_lead(data):
         return
     try:
-        if len(data) > MAX_CONFIG:
-            raise Malformed(f"more than {MAX_CONFIG} bytes", mend="")
         canonical.check_shape(data)
         twice: list[str] = []
         pairs = partial(_object, twice)
         value = json.loads(data.decode("utf-8", "replace"), object_pairs_hook=pairs)  # and numbers beyond 2**53
     except (Malformed, ValueError, RecursionError):
-        if name in CONFIGS or settings.may_lead(data):
+        if followed or settings.may_lead(data):
             yield Carried(path, "a configuration that is not JSON: what it names cannot be told")
         return
-    if one := next((key for key in twice if name in CONFIGS or settings.may_lead(_as_key(key))), None):
+    if one := next((key for key in twice if followed or settings.may_lead(_as_key(key))), None):
         yield Carried(path, f"{one[:80]!r} stands twice in one object: readers take either")
     yield from (Carried(path, words) for words in settings.named(value, name))
     yield from _chat(path, looked, settings.templates(value))

@@ -57,13 +57,13 @@ CHAT = "chat_template"
 """A part of the keys under which chat templates stand."""
 LEADING = (
     b"auto_map", b"custom_pipelines", b"chat_template", b"_implementation", b"parent_library", b"_target_", b'"target',
-    b'"py/', b"class_path", b"_component_", b"megatron_core", b"mcpServers", b"weight_map",
-    b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
+    b'"py/', b"class_path", b"_component_", b"megatron_core", b"mcpServers", b"class_name", b"name_or_path",
+    b"weight_map", b"transformers_weights", b"configuration_files", b"fast_tokenizer_files",
 )  # fmt: skip
 """Parts of the keys that are looked for in files of any name."""
 NEAR, MAX_MET = 48, 1000
 """Bytes around such a part that are looked at; and how often it is, in one file."""
-_LEADS = re.compile(rb'"\s{0,40}:\s{0,40}["\[{]')
+_LEADS = re.compile(rb'"\s*:\s*["\[{]')
 """A key's end, with what is not a number behind it: in a vocabulary it would be a word."""
 _HIDDEN = re.compile(rb"\\u00[2-7]")
 """A plain letter, written as no writer of JSON writes it."""
@@ -81,7 +81,8 @@ def _is_key(data: bytes, part: bytes) -> bool:
         place = data.find(part, place + 1)
         if place < 0:
             return False
-        if _LEADS.search(data, place, place + 2 * NEAR):
+        end = data.find(b'"', place + len(part), place + 2 * NEAR)
+        if end >= 0 and _LEADS.match(data, end):
             return True
     return True
 

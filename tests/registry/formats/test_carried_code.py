@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.formats import settings, settings_places
+from registry.formats import carried_code, settings, settings_places
 from registry.formats.carried_code import MAX_SMALL, carried
 
 EVIL = "{{ ''.__class__.__mro__ }}"
@@ -108,12 +108,20 @@ def test_what_lies_in_the_library_that_reads_it_is_not(tmp_path: Path, path: str
 
 @pytest.mark.parametrize("data", [
     b'{"\\u0061uto_map": {"AutoModel": "evil/repo--m.X"}}', json.dumps(MAP).encode(),
-    json.dumps([MAP], indent=30).encode(),
+    json.dumps([MAP], indent=30).encode(), json.dumps(MAP).replace(":", " " * 500 + ":" + " " * 500, 1).encode(),
 ])  # fmt: skip
 def test_a_large_file_of_any_name_and_spelling_hides_nothing(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(b'["' + b"x" * MAX_SMALL + b'", ' + data + b"]")
     ((words, _),) = [(one.words, one.refused) for one in carried(tmp_path, ["a.json"])]
     assert "evil/repo" in words
+
+
+@pytest.mark.parametrize(("path", "value"), [
+    ("open_clip_config.json", {"hf_model_name": "evil/x"}), ("modular_model_index.json", {"u": ["os", "system", {}]}),
+    ("model.json", {"class_name": "Lambda", "config": {}}), ("any.json", {"codec_name_or_path": "evil/x"}),
+])  # fmt: skip
+def test_settings_hide_nothing_by_their_length(tmp_path: Path, path: str, value: dict[str, Any]) -> None:
+    assert told(tmp_path, path, {"pad": "x" * MAX_SMALL, **value})
 
 
 @pytest.mark.parametrize("name", GONE)
@@ -179,6 +187,17 @@ def test_a_key_that_hides_another_is_told(tmp_path: Path, path: str, text: str) 
     (tmp_path / path).write_text(text)
     ((words,),) = [[one.words for one in carried(tmp_path, [path])]]
     assert "stands twice" in words
+
+
+@pytest.mark.parametrize(("path", "end"), [
+    ("a.yaml", "\na: !!python/none x"), ("a.svg", "<svg onload='x()'/>"), ("vectors.json", json.dumps(MAP)),
+])  # fmt: skip
+def test_what_lies_beyond_what_is_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, end: str
+) -> None:
+    monkeypatch.setattr(carried_code, "MAX_CONFIG", 1000)
+    (tmp_path / path).write_text(" " * 1001 + end)
+    assert "cannot be told" in next(carried(tmp_path, [path])).words
 
 
 def test_a_word_of_a_vocabulary_may_stand_twice(tmp_path: Path) -> None:
