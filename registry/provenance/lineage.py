@@ -33,7 +33,7 @@ from registry.records.base_record import Base
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
 from registry.records.evaluation import Evaluation
-from registry.records.kinds import ADAPTER, MAX_SETTINGS, TOKENIZERS
+from registry.records.kinds import ADAPTER, MAX_SETTINGS, TEKKEN, TOKENIZERS
 from registry.records.release_record import ReleaseRecord, SourceCode
 from registry.records.run import files_digest
 from registry.records.tokens import Tokens
@@ -101,7 +101,8 @@ def _links(
 
 def unstated(paths: Collection[str]) -> tuple[str, ...]:
     """What a release of these files has no record of, each in words."""
-    bases = ("the base that its adapter is for",) if ADAPTER in paths and layout.BASE not in paths else ()
+    adapters = any(path.rpartition("/")[2] == ADAPTER for path in paths)
+    bases = ("the base that its adapter is for",) if adapters and layout.BASE not in paths else ()
     return (*(words for path, words in NOT_STATED.items() if path not in paths), *bases)
 
 
@@ -164,6 +165,11 @@ def _tokens(root: Path, digests: Digests) -> str:
         _same(there[0], tokens.tokenizer.sha256, digests[there[0]])  # loaders take it, whatever else lies there
     elif not any(digests[path] == tokens.tokenizer.sha256 for path in digests if Path(path).name in TOKENIZERS):
         raise Unavailable("the release does not have the tokenizer that made them", mend="ask the maintainer for it")
+    if digests.get(TEKKEN, tokens.tokenizer.sha256) != tokens.tokenizer.sha256:
+        raise Unavailable(
+            f"some loaders take {TEKKEN}, and nobody recorded that it is the tokenizer that made them",
+            mend="ask the maintainer whether the two are one",
+        )
     return f"{tokens.splits.train.tokens} tokens to train on, by this tokenizer"
 
 

@@ -27,6 +27,9 @@ MAX_SETTINGS = 1 << 20
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")
 """The files that a tokenizer is loaded from."""
 
+TEKKEN = "tekken.json"
+"""The tokenizer that loaders of Mistral's models take before any of TOKENIZERS, where mistral-common is installed."""
+
 CONFIG = "config.json"
 MODULES = "modules.json"
 PIPELINE = "model_index.json"

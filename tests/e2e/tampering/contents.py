@@ -131,6 +131,8 @@ def cases() -> Iterator[Case]:
         name = "model.safetensors.index.json"
         change = signed({name: json.dumps({"weight_map": places}).encode()})
         yield Case(f"signed: an index of {what}", change, 5, f"weights <- {name}", (name,), code)
+    change = signed({"tekken.json": b"{}"})
+    yield Case("signed: another tokenizer", change, 5, "checkpoints <- tokens", ("some loaders take tekken.json",), 3)
     for name, value in LEADING_OUT.items():
         yield Case(f"signed: {name} that leads out", signed({name: json.dumps(value).encode()}), 0, name, ("release",))
     for name, data in STRAY.items():
