@@ -55,16 +55,16 @@ class Later(ModuleType):
 @contextmanager
 def put_off(modules: Iterable[Later]) -> Iterator[None]:
     """Within: who imports one of `modules` gets what stands for it, but for those that are loaded already."""
-    standing = [each for each in modules if each.__name__ not in sys.modules]
-    for each in standing:
+    standing = [(each, each.folder) for each in modules if each.__name__ not in sys.modules]
+    for each, folder in standing:
         sys.modules[each.__name__] = each
-        if folder := each.folder:
+        if folder:
             setattr(*folder, each)  # `import FOLDER.MODULE` leaves it there
     try:
         yield
     finally:
-        for each in standing:
+        for each, folder in standing:
             if sys.modules.get(each.__name__) is each:
                 del sys.modules[each.__name__]
-            if (folder := each.folder) and getattr(*folder, None) is each:
+            if folder and getattr(*folder, None) is each:
                 delattr(*folder)

@@ -30,6 +30,7 @@ from registry.attest.statement import Statement, Subject
 from registry.attest.verifier import Verifier
 from registry.digest import is_sha256
 from registry.errors import InputError, SignatureError, Unsupported
+from registry.later import Later, put_off
 from registry.manifest import check_path, walk
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
@@ -37,6 +38,8 @@ SIGNATURE_FILE = "model.sig"
 GIT_PATHS = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
 IGNORED = GIT_PATHS | {SIGNATURE_FILE}
 """What a signature of ours leaves out."""
+NOT_HASHING = ("signing", "verifying")
+"""Modules of model_signing that sign and ask services: what they load takes longer than most releases to be hashed."""
 METHOD = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
 BEFORE_1_0 = "https://model_signing/Digests/v0.1"
 """The predicate of model_signing 0.2, whose signature is over another encoding than DSSE's."""
@@ -70,7 +73,8 @@ def describe(root: Path, *, name: str | None = None) -> Statement:
     covered = [path for path, _ in walk(root) if not _ignored(path)]
     if not covered:
         raise InputError(f"{root} holds nothing to sign", mend="give the directory that holds the release")
-    import model_signing  # 500 ms, and verifying does without
+    with put_off(Later(f"model_signing.{each}") for each in NOT_HASHING):
+        import model_signing  # verifying does without
 
     hashing = model_signing.hashing.Config().use_file_serialization(hashing_algorithm="sha256")
     hashed = hashing.set_ignored_paths(paths=[SIGNATURE_FILE]).hash(root)

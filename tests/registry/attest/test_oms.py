@@ -51,6 +51,17 @@ def test_it_covers_every_file_but_those_it_says(release: Path, signer: SigstoreS
     assert verified.statement.subjects[0].name == "org/model@v1"
 
 
+def test_hashing_loads_nothing_that_signs_and_leaves_the_library_whole(release: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from registry.attest import oms; oms.describe(Path(sys.argv[1]));"
+        "print([name for name in ('model_signing.signing', 'sigstore', 'requests') if name in sys.modules]);"
+        "import model_signing; print(model_signing.signing.Config, model_signing.verifying.Config)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, release], capture_output=True, text=True, check=True)
+    whole = (f"<class 'model_signing.{name}.Config'>" for name in ("signing", "verifying"))
+    assert done.stdout.split("\n")[:2] == ["[]", " ".join(whole)]
+
+
 @pytest.mark.parametrize("config", ["trust-config.json", "trust-config-rekor2.json"])
 def test_the_stock_tool_accepts_it_and_sees_every_change(
     release: Path, instance: SigstoreInstance, config: str
