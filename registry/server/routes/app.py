@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import unquote
 
@@ -54,6 +57,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where the disk has no more room, or this user's part of it."""
 LITTLE = 1 << 20
 """Bytes of room with which a disk is full."""
+MOVING_SECONDS = 5
+"""How long a repository counts as one that changes, after it was changed."""
+_MOVED = Problem(503, "the repository changes meanwhile: try again", headers={"Retry-After": "1"})
 Pages = Callable[[Hub], Iterable[Route]]
 """What people look at, of a server."""
 
@@ -283,7 +289,10 @@ async def _http(request: Request, problem: Any) -> Response:
 
 
 async def _system(request: Request, problem: Any) -> Response:
-    """507 for a full disk, which a client may try again later; any other fault of the system is one of the server."""
+    """507 for a full disk, 503 for a repository that has gone, which a client may try again; else a fault of ours."""
+    name = problem.filename if problem.errno == errno.ENOENT else None
+    if isinstance(name, str) and hub(request).repositories in Path(name).parents:
+        return declined(_MOVED)
     if problem.errno not in FULL:
         raise problem
     return declined(Problem(507, "the server's disk is full", headers={"Retry-After": "60"}))
@@ -295,7 +304,18 @@ async def _git(request: Request, problem: Any) -> Response:
     full = disk.f_bavail * disk.f_frsize < LITTLE or (disk.f_files > 0 and disk.f_favail == 0)
     if full or any(words in problem.words for words in (*map(os.strerror, FULL), "Out of diskspace")):
         return await _system(request, OSError(errno.ENOSPC, problem.words))
+    if _changes(problem.folder):
+        print(problem, file=sys.stderr)
+        return declined(_MOVED)
     raise problem
+
+
+def _changes(folder: Path) -> bool:
+    """Whether a repository was moved, deleted or made anew under who reads it. Git has many words for what it lacks."""
+    try:
+        return folder.stat().st_ctime > time.time() - MOVING_SECONDS
+    except FileNotFoundError:
+        return True
 
 
 async def _gone(request: Request, problem: Any) -> Response:

@@ -83,7 +83,7 @@ def facts_of(repo: Repository, blobs: BlobStore, commit: str = "refs/heads/main"
     asked = [commit, f"{commit}^{{tree}}", *(f"{commit}:{path}" for path in paths)]
     head, tree, card, openness, *settings = objects.contents(repo.folder, asked)
     if head is None or tree is None:
-        raise git.GitFailed("cat-file", f"{commit} is not there")
+        raise git.GitFailed("cat-file", f"{commit} is not there", repo.folder)
     names = tuple(objects.names_in(tree))
     front = front_of(card or b"")
     texts = {path: data for path, data in zip(SETTINGS, settings, strict=True) if data is not None}

@@ -40,11 +40,12 @@ _APART: ContextVar[tuple[Path, Path] | None] = ContextVar("apart", default=None)
 
 
 class GitFailed(Exception):
-    """Git ended with an error. words: what it wrote to standard error."""
+    """Git ended with an error. words: what it wrote to standard error.  folder: of the repository."""
 
-    def __init__(self, command: str, words: str) -> None:
+    def __init__(self, command: str, words: str, folder: Path) -> None:
         super().__init__(f"git {command}: {words}")
         self.words = words
+        self.folder = folder
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -119,7 +120,7 @@ def run(
     """
     ended = done(folder, *arguments, given=given, extra=extra, more=more, at=at, seconds=seconds, into=into)
     if ended.returncode not in allowed:
-        raise GitFailed(arguments[0], words_of(ended))
+        raise GitFailed(arguments[0], words_of(ended), folder)
     return ended.stdout or b""
 
 

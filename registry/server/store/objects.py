@@ -39,6 +39,8 @@ def tree(folder: Path, commit: str, paths: Iterable[str] = (), *, recursive: boo
     for line in _of_portions(folder, words, paths):
         facts, path = line.split("\t", 1)
         _, kind, oid, size = facts.split()
+        if not (size == "-" or size.isdigit()):
+            raise git.GitFailed(words[0], f"{oid} cannot be read", folder)
         rows.append(TreeRow(path, oid, 0 if size == "-" else int(size), directory=kind == "tree"))
     return _with_large_files(folder, rows)
 
@@ -151,7 +153,7 @@ def fill_index(folder: Path, index: Mapping[str, str], entries: Mapping[str, str
         said = git.words_of(done)
         if "nvalid path" in said or "Ignoring path" in said:
             raise Problem(400, f"git refuses one of the paths: {said[:300]}")
-        raise git.GitFailed(words[0], said)
+        raise git.GitFailed(words[0], said, folder)
 
 
 def _with_large_files(folder: Path, rows: list[TreeRow]) -> list[TreeRow]:
@@ -159,10 +161,27 @@ def _with_large_files(folder: Path, rows: list[TreeRow]) -> list[TreeRow]:
     asked = sorted({row.oid for row in rows if not row.directory and row.size in pointers.SIZES})
     if not asked:
         return rows
-    found = pointers.among(git.run(folder, "cat-file", "--batch", given="\n".join(asked).encode() + b"\n"))
+    found = _pointers(folder, git.run(folder, "cat-file", "--batch", given="\n".join(asked).encode() + b"\n"))
     return [
         TreeRow(row.path, row.oid, found[row.oid][1], sha256=found[row.oid][0], pointer_size=row.size)
         if row.oid in found and not row.directory
         else row
         for row in rows
     ]
+
+
+def _pointers(folder: Path, batch: bytes) -> dict[str, tuple[str, int]]:
+    """{blob: (sha256, size)} of those blobs in the output of `cat-file --batch` that are pointers."""
+    found: dict[str, tuple[str, int]] = {}
+    start = 0
+    while start < len(batch):
+        end = batch.index(b"\n", start)
+        oid, *facts = batch[start:end].decode().split()
+        if len(facts) != 2:
+            raise git.GitFailed("cat-file", f"{oid} cannot be read", folder)
+        size = int(facts[1])
+        large = pointers.pointed(batch[end + 1 : end + 1 + size])
+        if large is not None:
+            found[oid] = large
+        start = end + 2 + size
+    return found

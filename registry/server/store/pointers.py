@@ -18,17 +18,3 @@ def pointed(data: bytes) -> tuple[str, int] | None:
     """(SHA-256, bytes) of the large file whose pointer `data` is, letter for letter; None for what is not one."""
     found = _POINTER.fullmatch(data)
     return None if found is None else (found[1].decode(), int(found[2]))
-
-
-def among(batch: bytes) -> dict[str, tuple[str, int]]:
-    """{blob: (sha256, size)} of those blobs in the output of `cat-file --batch` that are pointers."""
-    found: dict[str, tuple[str, int]] = {}
-    start = 0
-    while start < len(batch):
-        end = batch.index(b"\n", start)
-        oid, _, size = batch[start:end].decode().split()
-        match = _POINTER.fullmatch(batch, end + 1, end + 1 + int(size))
-        if match is not None:
-            found[oid] = (match[1].decode(), int(match[2]))
-        start = end + 2 + int(size)
-    return found

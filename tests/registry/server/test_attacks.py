@@ -12,8 +12,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 from starlette.requests import Request
@@ -23,6 +25,7 @@ from registry.server.access.limits import Shares
 from registry.server.access.tokens import Role
 from registry.server.locks import locked
 from registry.server.names import RepoName
+from registry.server.routes import app as application
 from registry.server.routes.app import create_app
 from registry.server.state import Hub
 from registry.server.store import git, history
@@ -251,18 +254,46 @@ def test_a_history_that_says_too_much_is_told_in_brief(tmp_path: Path, monkeypat
     ]
 
 
+def test_a_repository_that_moves_meanwhile_is_503_and_never_500(narrow: HubInstance) -> None:
+    """Whoever reads or writes it then has its old folder in hand."""
+    made = {"name": "roving", "organization": "glasshouse"}
+    assert ask(narrow, "POST", "/api/repos/create", made)[0] == 200
+    names, ended = ("glasshouse/roving", "glasshouse/roving-2"), Event()
+
+    def move() -> list[int]:
+        found = []
+        while not ended.is_set():
+            for source, target in (names, names[::-1]):
+                found.append(ask(narrow, "POST", "/api/repos/move", {"fromRepo": source, "toRepo": target})[0])
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        moves = pool.submit(move)
+        answers = [commit(narrow, names[0], put("a.txt", str(number)))[0] for number in range(15)]
+        answers += [ask(narrow, "GET", f"/api/models/{names[0]}/tree/main?expand=1")[0] for _ in range(30)]
+        ended.set()
+        assert set(moves.result()) == {200}
+    assert set(answers) <= {200, 404, 503} and 200 in answers
+    assert not list((narrow.root / "repos" / "models" / "glasshouse").rglob(".commit-*"))
+
+
 def test_a_full_disk_that_git_meets_is_told_as_such(narrow: HubInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has several words for that; of a ref, it only says that it could not be written."""
     app = create_app(Hub.open(narrow.root))
     request = Request({"type": "http", "app": app})
 
+    folder = narrow.root / "repos"
+
     def answer(words: str) -> Response:
-        found = asyncio.run(app.exception_handlers[git.GitFailed](request, git.GitFailed("commit", words)))
+        found = asyncio.run(app.exception_handlers[git.GitFailed](request, git.GitFailed("commit", words, folder)))
         assert isinstance(found, Response)
         return found
 
     for words in ("fatal: unable to write loose object file: No space left on device", "write error. Out of diskspace"):
         assert answer(words).status_code == 507 and answer(words).headers["retry-after"] == "60"
+    os.utime(folder)  # it changes
+    assert answer("cannot update ref").status_code == 503
+    monkeypatch.setattr(application, "MOVING_SECONDS", -1)
     with pytest.raises(git.GitFailed):
         answer("cannot update ref")
     full = os.statvfs_result((4096, 4096, 1000, 0, 0, 1000, 500, 500, 0, 255))
