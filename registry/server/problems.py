@@ -31,6 +31,11 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
+def outdated() -> Problem:
+    """The problem of a change to what has changed since: 412, in the words of the public Hub."""
+    return Problem(412, "The branch was updated since you opened this page. Please refresh and try again.")
+
+
 def busy(what: str) -> Problem:
     """The problem of a wait that has taken too long: 503, and when to ask again."""
     return Problem(503, f"{what} is busy: try again", headers={"Retry-After": "5"})

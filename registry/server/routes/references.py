@@ -38,8 +38,13 @@ async def tag(request: Request) -> JSONResponse:
     """POST /api/{kind}/{repo}/tag/{revision}: a new tag. 409 where the name is taken."""
     repo, user = writable(request)
     body = await receiving.read(request, bodies.Tag)
-    name, revision = names.new_ref(body.tag), names.revision(request.path_params["revision"])
-    await in_turn(repo, lambda: branching.tag(repo, name, repo.resolve(revision), body.message or "", user.name))
+    revision = names.revision(request.path_params["revision"])
+
+    def make() -> None:
+        commit = repo.resolve(revision)  # that there is none is told first, as by the Hub
+        branching.tag(repo, names.new_ref(body.tag), commit, body.message or "", user.name)
+
+    await in_turn(repo, make)
     return JSONResponse({})
 
 

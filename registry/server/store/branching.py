@@ -23,7 +23,7 @@ def branch(repo: Repository, name: str, start: str) -> None:
 def delete_branch(repo: Repository, name: str) -> None:
     """Remove a branch. Raises Problem 403 for those of LASTING, 404 where there is none."""
     if name in LASTING:
-        raise Problem(403, f"{name} cannot be deleted, and moves forward only")
+        raise Problem(403, f"Cannot delete {BRANCHES}{name}: it moves forward only")
     with repo.lock():
         head = refs.tip(repo.folder, BRANCHES + name)
         if head is None:
@@ -57,7 +57,8 @@ def _check_new(repo: Repository, name: str) -> None:
     above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
     names = [prefix + each for prefix in (BRANCHES, TAGS) for each in above]
     below = (f"{BRANCHES}{name}/", f"{TAGS}{name}/")
-    if any(ref in names or ref.startswith(below) for ref in refs.named(repo.folder, *names)):
-        raise Problem(409, f"Reference already exists: {name}")
+    taken = [ref for ref in refs.named(repo.folder, *names) if ref in names or ref.startswith(below)]
+    if taken:
+        raise Problem(409, f"Reference {taken[0]} already exists")
     if refs.count(repo.folder) >= MAX_REFS:
         raise Problem(403, f"{repo.name} has {MAX_REFS} branches and tags: delete those that are not needed")

@@ -22,7 +22,7 @@ from registry.errors import InputError
 from registry.files import write_atomic
 from registry.records.record import Record
 from registry.server.names import MAIN
-from registry.server.problems import REVISION_NOT_FOUND, Problem
+from registry.server.problems import REVISION_NOT_FOUND, Problem, outdated
 from registry.server.store import attributes, git, history, refs
 from registry.server.store.changes import Change
 from registry.server.store.places import REQUESTS
@@ -109,7 +109,7 @@ def propose(
     with repo.lock():
         head = _head(repo, branch)
         if parent is not None and not head.startswith(parent):
-            raise Problem(412, "A commit has happened since. Please refresh and try again.")
+            raise outdated()
         pull = _new(repo, author, title, words, branch, "open")
         try:
             commit = repo.write(pull.ref, head, changes, author, f"{title}\n\n{words}".strip() + "\n", old=git.ABSENT)
@@ -127,7 +127,7 @@ def add(repo: Repository, author: str, number: int, parent: str | None, changes:
             raise Problem(409, f"pull request {number} is closed")
         head = refs.named(repo.folder, pull.ref)[pull.ref]
         if parent is not None and not head.startswith(parent):
-            raise Problem(412, "A commit has happened since. Please refresh and try again.")
+            raise outdated()
         return repo.write(pull.ref, head, changes, author, message)
 
 

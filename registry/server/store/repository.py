@@ -22,7 +22,7 @@ from registry.hub.reference import is_commit
 from registry.records import layout
 from registry.server.locks import locked
 from registry.server.names import MAIN, RepoName
-from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy
+from registry.server.problems import ENTRY_NOT_FOUND, REPO_NOT_FOUND, REVISION_NOT_FOUND, Problem, busy, outdated
 from registry.server.store import attributes, git, objects, refs, releases, trees
 from registry.server.store.changes import Change, Put
 from registry.server.store.ledger import Ledger
@@ -237,7 +237,7 @@ class Repository:
             if head is None:
                 raise Problem(404, f"Invalid rev id: {branch}", REVISION_NOT_FOUND)
             if parent is not None and not head.startswith(parent):
-                raise Problem(412, "A commit has happened since. Please refresh and try again.")
+                raise outdated()
             return self.write(BRANCHES + branch, head, changes, author, message)
 
     def delete(self, root: Path, by: str, *, released: bool) -> None:

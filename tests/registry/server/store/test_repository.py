@@ -74,7 +74,8 @@ def test_a_commit_upon_another_parent_is_412_and_changes_nothing(
     assert commit(hub, repo, put("a.txt"))[0] == 200
     new = client.refs.head(repo)
     stale = {"key": "header", "value": {"summary": "Late", "parentCommit": old}}
-    assert commit(hub, repo, stale, put("b.txt"))[0] == 412
+    status, _, said = commit(hub, repo, stale, put("b.txt"))
+    assert status == 412 and b"The branch was updated" in said
     assert client.refs.head(repo) == new
 
 
@@ -163,6 +164,21 @@ def test_refs_of_a_repository_and_names_of_a_namespace_are_bounded(
     with pytest.raises(Problem, match="no more fit"):  # the name of what was deleted stays
         Repository.create(tmp_path, names[2], "builder", {})
     assert not Repository.create(tmp_path, names[1], "builder", {})  # it is there
+
+
+def test_what_is_taken_or_missing_is_told_in_the_hubs_words(hub: HubInstance, repo: str) -> None:
+    """Its clients look for them."""
+    api = f"/api/models/{repo}"
+    assert ask(hub, "POST", f"{api}/tag/main", {"tag": "v1"})[0] == 200
+    for method, path, body, status, words in (
+        ("POST", f"{api}/branch/main", {}, 409, b"Reference refs/heads/main already exists"),
+        ("POST", f"{api}/branch/v1", {}, 409, b"Reference refs/tags/v1 already exists"),
+        ("DELETE", f"{api}/branch/main", None, 403, b"Cannot delete refs/heads/main"),
+        ("POST", f"{api}/tag/nothing", {"tag": "not a tag"}, 404, b"Invalid rev id: nothing"),
+        ("POST", f"{api}/tag/main", {"tag": "not a tag"}, 400, b"Invalid reference name: not a tag"),
+    ):
+        answer = ask(hub, method, path, body)
+        assert (answer[0], words in answer[2]) == (status, True), answer
 
 
 def test_a_release_stays(hub: HubInstance, client: HubClient, repo: str, folder: Path) -> None:
