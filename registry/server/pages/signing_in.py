@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -15,7 +16,7 @@ from registry.server.access.people import UserAccount
 from registry.server.access.provider import Arrival, Journey
 from registry.server.pages.answered import HEADERS, SIGN_IN, Page, respond
 from registry.server.pages.sites import Site
-from registry.server.problems import Problem
+from registry.server.problems import Problem, busy
 from registry.server.routes import asking, cookies, forms
 from registry.server.routes.receiving import address_of
 from registry.server.store import holdings
@@ -78,7 +79,7 @@ async def by_password(site: Site, request: Request, fields: dict[str, str]) -> R
         raise Problem(403, "here one signs in at the provider")
     name, to = fields.get("name", ""), fields.get("to", "")
     site.attempts.take(address_of(request), name)
-    if not await run_in_threadpool(_holds, site, name, fields.get("password", "")):
+    if not await _holds(site, name, fields.get("password", "")):
         return await run_in_threadpool(_page, site, request, to, "That name and that password do not go together.", 403)
     return await run_in_threadpool(begin, site, request, name, to)
 
@@ -105,9 +106,21 @@ def out(site: Site, request: Request, fields: dict[str, str]) -> Response:
     return answer
 
 
-def _holds(site: Site, name: str, password: str) -> bool:
-    account = site.hub.accounts.people.read().user(name)
-    return passwords.holds(None if account is None else account.password, password)
+async def _holds(site: Site, name: str, password: str) -> bool:
+    """Whether that is their password. Who waits for others holds no thread: readers need those.
+
+    Raises Problem 503 where others take too long.
+    """
+    try:
+        async with asyncio.timeout(passwords.PATIENCE):
+            await site.signing.acquire()
+    except TimeoutError:
+        raise busy("signing in") from None
+    try:
+        account = await run_in_threadpool(lambda: site.hub.accounts.people.read().user(name))
+        return await run_in_threadpool(passwords.holds, None if account is None else account.password, password)
+    finally:
+        site.signing.release()
 
 
 def _page(site: Site, request: Request, to: str, problem: str = "", status: int = 200) -> Response:

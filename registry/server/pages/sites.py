@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from registry.errors import GlasshouseError
+from registry.server.access import passwords
 from registry.server.access.passwords import Attempts
 from registry.server.names import KINDS
 from registry.server.pages import expected
@@ -58,6 +60,8 @@ class Site:
     """What it verifies."""
     attempts: Attempts = field(default_factory=Attempts)
     """How often somebody may try to sign in."""
+    signing: Semaphore = field(default_factory=lambda: Semaphore(passwords.AT_ONCE))
+    """The passwords that are looked at, at once."""
     _signed: OrderedDict[tuple[object, ...], SignedTag] = field(default_factory=OrderedDict)
     _turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -99,6 +102,33 @@ def test_attempts_are_bounded_for_a_name_and_an_address() -> None:
         attempts.take("192.0.2.3", f"somebody-{number}")
     with pytest.raises(Problem):
         attempts.take("192.0.2.3", "another")
+
+
+SLOW = """
+import time
+from registry.server.access import passwords
+passwords.ADDRESS_BURST = 1000
+passwords.holds = lambda encoded, password: time.sleep(0.2) or False
+"""
+
+
+def test_readers_do_not_wait_for_those_who_guess(tmp_path: Path) -> None:
+    """There are more who wait than threads that answer: each of them held one, whoever else they were needed by."""
+    with HubInstance.start(tmp_path / "hub", before=SLOW) as hub, ThreadPoolExecutor(60) as pool:
+        visitor = Visitor(hub)
+        visitor.get("/sign-in")
+        key = unescape(re.findall(r'name="key" value="([^"]*)"', visitor.text)[-1])
+        guesses = [
+            pool.submit(Visitor(hub, dict(visitor.cookies)).post, "/sign-in", name=f"n{number}", password="x", key=key)
+            for number in range(60)
+        ]
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert ask(hub, "GET", "/api/models")[0] == 200
+        seconds = time.monotonic() - started
+        assert not all(guess.done() for guess in guesses)
+        assert seconds < 1
+        assert {guess.result() for guess in guesses} <= {403, 503}
 
 
 def test_no_session_is_taken_from_who_brings_one(lab: HubInstance, alice: Visitor) -> None:
