@@ -53,7 +53,8 @@ YAML = (".yaml", ".yml")
 SVG = ".svg"
 CALLS = re.compile(
     rb"""(?m)_target_|\bclass_path\b|\b_component_\b|\b(?:target|type)["']?[ \t]*:[ \t]*["']?[A-Za-z_]\w*\.\w"""
-    rb"""|["']py/|^%TAG|(?:^|[\s,\[{:?-])![^\s\["]|\\[xuU/\r\n]|\{\{[^{}\n]{0,200}__"""
+    rb"""|["']py/|^%TAG|(?:^|[,\[{:?-]|&[^\s&]{1,100}[ \t])[ \t]*![^\s\["]"""
+    rb"""|\\[xuU/]|\w\\\r?\n[ \t]*\w|\{\{[^{}\n]{0,200}__"""
 )
 """What has a reader of YAML call something, or may hide it: targets (Hydra, MONAI, torchtune, latent diffusion),
 classes (Lightning), objects (jsonpickle), tags wherever they can stand, and letters that are written in another way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,22 @@ def test_what_lies_beyond_what_is_read_is_not_passed_over(
     monkeypatch.setattr(carried_code, "MAX_CONFIG", 1000)
     (tmp_path / path).write_text(" " * 1001 + end)
     assert "cannot be told" in next(carried(tmp_path, [path])).words
+
+
+def test_settings_as_the_libraries_write_them_are_not_told(tmp_path: Path) -> None:
+    """Of some families of transformers, one in a hundred, and of every method of PEFT."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    families = sorted(CONFIG_MAPPING.keys())[::100]
+    made = {name: CONFIG_MAPPING[name] for name in families} | PEFT_TYPE_TO_CONFIG_MAPPING
+    written = 0
+    for name, config in made.items():
+        with suppress(Exception):  # some cannot be made without more
+            config().save_pretrained(tmp_path / str(name))
+            written += 1
+    paths = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")]
+    assert written > 30 and list(carried(tmp_path, paths)) == []
 
 
 def test_a_word_of_a_vocabulary_may_stand_twice(tmp_path: Path) -> None:
