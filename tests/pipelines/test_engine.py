@@ -21,6 +21,7 @@ from pipelines.corpus.documents import Document
 from pipelines.corpus.rules import RuledDocument, Rules
 from pipelines.engine import rows
 from pipelines.engine.choice import started
+from pipelines.engine.cluster import PIECE, PIECES, cut
 from pipelines.engine.kept import KeptAnswers
 from pipelines.engine.local import Alone, Processes
 from pipelines.engine.work import TASKS, Answer, answers
@@ -52,6 +53,14 @@ class Reversed:
 
 SHARDS = [f"shard {number}".encode() for number in range(20)]
 TURNED = [shard[::-1] for shard in SHARDS]
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, PIECE * PIECES, PIECE * PIECES + 1, 2 * PIECE * PIECES])
+def test_a_shard_is_cut_into_as_many_pieces_whatever_its_size(size: int) -> None:
+    data = os.urandom(size)
+    pieces = cut(data)
+    assert len(pieces) == PIECES and b"".join(pieces) == data
+    assert size > PIECE * PIECES or max(map(len, pieces)) <= PIECE < 100 << 10
 
 
 @pytest.mark.parametrize("count", ["1", "3"])
