@@ -9,7 +9,9 @@ Law: each layer is compiled for the shapes of a micro-batch, which every process
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -67,3 +69,25 @@ def compiler(device: str) -> dict[str, str]:
             mend="install g++, or name one in CXX; or set train.compile to false, which gives other bits",
         ) from problem
     return {COMPILER: sha256_bytes(str(builder.get_compiler_version_info(found)).encode())}
+
+
+@contextmanager
+def kernels_made() -> Iterator[None]:
+    """Around what a model computes: where a kernel of it cannot be written or compiled here, that is Unavailable.
+
+    It says nothing of the model: headers are missing, the compiler fails, or its cache's disk is full.
+    """
+    try:
+        yield
+    except Exception as problem:
+        known = sys.modules.get("torch._dynamo.exc")  # who compiles nothing has not loaded it
+        if known is None or not isinstance(problem, known.BackendCompilerFailed):
+            raise
+        inner = problem.inner_exception
+        said = str(getattr(inner, "output", None) or inner).splitlines()
+        first = next((line for line in said if "error" in line.lower()), said[0] if said else "it said nothing")
+        raise Unavailable(
+            f"torch.compile could make no kernel here: {type(inner).__name__}: {' '.join(first.split())[:300]}",
+            mend="install what it names (g++, and the headers of this Python); or set train.compile to false, which "
+            "gives other bits",
+        ) from problem

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from registry.errors import GlasshouseError, InputError
+from registry.errors import GlasshouseError, InputError, Unavailable
 
 FAMILIES = ("llama", "mistral", "mixtral", "falcon", "olmo2", "gpt_neox", "qwen2", "qwen3", "gemma2")
 """`model.architecture` in params.yaml: the families that are known to train, resume, export and load."""
@@ -30,9 +30,14 @@ def demand_causal(architecture: str) -> None:
 
 @contextmanager
 def attempted(architecture: str) -> Iterator[None]:
-    """Around what transformers does for a model: whatever it raises is an InputError that names the architecture."""
+    """Around what transformers does for a model: whatever it raises is an InputError that names the architecture.
+
+    But for Unavailable, which says what this machine lacks.
+    """
     try:
         yield
+    except Unavailable:
+        raise
     except GlasshouseError as problem:
         raise InputError(f"{architecture!r}: {problem.message}", mend=problem.mend) from problem
     except Exception as problem:  # code of hundreds of families: what it raises is not known

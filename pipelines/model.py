@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.initialization import no_init_weights
 
 from pipelines import fused, rows
-from pipelines.compiled import PRODUCTS_INTO
+from pipelines.compiled import PRODUCTS_INTO, kernels_made
 from pipelines.determinism import Profile
 from pipelines.families import CENTRED_NORMS, EAGER, MEND, attempted, demand_causal
 from pipelines.layout import layout_of
@@ -156,7 +156,7 @@ def assign(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]
 
 def loss_sum(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
     """Sum of the losses in nats of predicting rows[:, 1:] from what comes before; rows: (rows, context + 1)."""
-    with attempted(model.config.model_type):
+    with attempted(model.config.model_type), kernels_made():
         logits = model(input_ids=rows[:, :-1], use_cache=False).logits.float()
     if model.config._attn_implementation == fused.ATTENTION:
         return fused.loss_sum(logits.flatten(0, 1), rows[:, 1:].flatten())

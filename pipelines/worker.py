@@ -24,7 +24,7 @@ from pipelines import fine_tuning, norm, reduce, rows, schedule, tensor_files
 from pipelines import model as models
 from pipelines.adamw import VectorAdamW
 from pipelines.checkpoints import RunFolder, Write
-from pipelines.compiled import compile_layers
+from pipelines.compiled import compile_layers, kernels_made
 from pipelines.cores import Cores
 from pipelines.determinism import Profile
 from pipelines.group import WorkerRank
@@ -230,7 +230,8 @@ class Training:
         loss = models.loss_sum(self.model, self.rows.batch(numbers))
         for parameter in self.parameters.values():
             parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        with kernels_made():
+            loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
 

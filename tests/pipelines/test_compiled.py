@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import torch
+from torch._inductor.exc import CppCompileError, InductorError
 
-from pipelines.compiled import PRODUCTS_INTO
+from pipelines.compiled import PRODUCTS_INTO, kernels_made
+from pipelines.families import attempted
 from pipelines.portable import PRODUCTS, Kernels
+from registry.errors import InputError, Unavailable
 from registry.manifest import compare
 from registry.records.checkpoint_chain import Chain
 from registry.records.environment import Environment
@@ -26,6 +29,26 @@ def test_products_into_memory_are_those_of_the_profile() -> None:
         plain, added = torch.mm(left, right), torch.addmm(start, left, right, beta=0.5, alpha=2)
         assert torch.equal(torch.mm(left, right, out=torch.empty(3, 5)), plain)
         assert torch.equal(torch.addmm(start, left, right, beta=0.5, alpha=2, out=torch.empty(3, 5)), added)
+
+
+def test_a_compiler_that_fails_says_nothing_of_the_model() -> None:
+    """It is the machine that lacks something, so another could: exit code 3. What the model raises is still its own."""
+    said = "In file included from kernel.cpp:1:\nheader.hpp:2:10: fatal error: Python.h: No such file or directory"
+    failed = InductorError(CppCompileError(["g++", "kernel.cpp"], said), None)
+    with (
+        pytest.raises(Unavailable, match=r"CppCompileError: .* Python\.h: No such"),
+        attempted("llama"),
+        kernels_made(),
+    ):
+        raise failed
+    with pytest.raises(Unavailable, match="could make no kernel here: OSError: "), kernels_made():
+        raise InductorError(OSError(28, "No space left on device"), None)
+    with (
+        pytest.raises(InputError, match="'llama' cannot be trained here: KeyError"),
+        attempted("llama"),
+        kernels_made(),
+    ):
+        raise KeyError("size")
 
 
 @pytest.mark.slow
