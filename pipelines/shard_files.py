@@ -1,24 +1,27 @@
 """Tensors that many processes share, in safetensors files: by torch.distributed.checkpoint, without a second copy.
 
-    plan     once for all checkpoints: which rows each process writes, and where in the files they lie
-    write    each process its rows, where they belong: a file is the same, byte for byte, as one process would write
-    hash     when all have written: each file, and each of its tensors apart, by the process to which it was dealt
+    plan     once for all checkpoints: which rows each process copies, and where in the files they lie
+    take     each process copies its rows, where they belong: into memory that is laid out as the files
+    write    the files
+    hash     each file, and each of its tensors apart, by the process to which it was dealt
 
-While they hash, all processes flush the files to the disk.
+On one machine the processes share that memory. So it is whole when all have copied: process 0 writes it past the
+system's cache, as `tensor_files` does, while all hash it. On several, each process has memory of its own, of which only
+its rows are used. It writes those where they belong, and when all have, the files are flushed, and read to be hashed.
 
 Laws: a file that is written is that of `safetensors.torch.save_file` with the metadata `{"format": "pt"}`. What `save`
-says of it is what `sha256_file` and `tensors_digest` find in it.
+says of it is what `sha256_file` and `tensors_digest` find in it. Memory holds each row once, wherever it is held.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,9 +36,9 @@ from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from pipelines import rows, tensor_files
+from pipelines import rows, shared_memory, tensor_files
 from pipelines.cores import Cores
-from pipelines.tensor_files import NAMES, Tensors
+from pipelines.tensor_files import NAMES, Laid, Lying, Tensors
 from registry.digest import Progress
 from registry.errors import InputError
 from registry.parallel import for_each
@@ -63,80 +66,91 @@ class HashedPart:
     dtype: str = ""
     shape: tuple[int, ...] = ()
 
-    def digest(self, folder: Path, told: Progress) -> str:
-        """Its SHA-256, read from the file in `folder`; a tensor's as in `registry.tensors.tensor_digests`."""
+    def digest(self, pieces: Iterable[memoryview], told: Progress) -> str:
+        """Its SHA-256, of its bytes in `pieces`; a tensor's as in `registry.tensors.tensor_digests`."""
         digest = sha256() if self.tensor is None else begun(self.dtype, self.shape)
-        piece, left = memoryview(bytearray(PIECE)), self.size
-        with (folder / self.file).open("rb", buffering=0) as stream:
-            stream.seek(self.start)
-            while left:
-                count = stream.readinto(piece[:left])
-                if not count:
-                    raise InputError(f"{folder / self.file} ends early", mend="let all processes see one disk")
-                digest.update(piece[:count])
-                told(count)
-                left -= count
+        for piece in pieces:
+            digest.update(piece)
+            told(len(piece))
         return digest.hexdigest()
 
 
-class _Lying:
-    """How the tensors of a file lie in it: its header, its bytes in all, and where each tensor begins, by its name."""
-
-    def __init__(self, tensors: Tensors) -> None:
-        told = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-        self.header, self.starts = tensor_files.layout(told)
-        self.size = len(self.header) + sum(map(_size, tensors.values()))
-
-    def parts(self, file: str, tensors: Tensors) -> list[HashedPart]:
-        """The file called `file`, and each of its `tensors`."""
-        apart = [
-            HashedPart(file, self.starts[name], _size(tensor), name, NAMES[tensor.dtype], tuple(tensor.shape))
-            for name, tensor in tensors.items()
-        ]
-        return [HashedPart(file, 0, self.size), *apart]
+Pieces = Callable[[HashedPart], Iterable[memoryview]]
+"""The bytes of a part, piece by piece."""
+Job = Callable[[Progress], dict[HashedPart, str]]
+"""What is to do for a checkpoint. Returns the digests that it found."""
 
 
 class SharedFiles:
     """Files of tensors, each of which has rows here and in other processes. They are written again and again."""
 
     def __init__(self, files: Mapping[str, Tensors], group: dist.ProcessGroup) -> None:
-        """files: by their names, the tensors of each, in memory that is written each time.  group: who shares them."""
-        self._tensors = {f"{file}/{name}": tensor for file, named in files.items() for name, tensor in named.items()}
-        lying = {file: _Lying(named) for file, named in files.items()}
-        parts = [part for file, named in files.items() for part in lying[file].parts(file, named)]
-        self._mine = dealt(parts, dist.get_world_size(group))[dist.get_rank(group)]
-        self._group, self._writer, self._planner, self._names = group, _Writer(lying), _Planner(), tuple(files)
+        """files: by their names, the tensors of each, in memory that is copied each time.  group: who shares them.
+
+        Every process calls this, and then, for each checkpoint, `take` and `save`.
+        """
+        lying = {file: Lying(named) for file, named in files.items()}
+        ends = list(accumulate((each.room for each in lying.values()), initial=0))
+        memory, self._together = shared_memory.mapped(ends[-1], group)
+        self._images = {
+            file: Laid(each, memory[start : start + each.room])
+            for (file, each), start in zip(lying.items(), ends, strict=False)
+        }
+        self._places, self._group = _planned(files, self._images, group), group
+        parts = [part for file, each in lying.items() for part in _parts(file, each)]
+        self._dealt = dealt(parts, dist.get_world_size(group))
+
+    def take(self) -> None:
+        """Copy the rows that are here as they are now, in the place of those before."""
+        self._places.copy()
 
     def save(self, folder: Path | None, cores: Cores | None = None) -> dict[str, FileDigests]:
-        """Write them, none of which is there yet, and flush them to the disk. The digests of each, by its name.
+        """Write what all processes copied, to files none of which is there yet, and flush them to the disk.
 
-        Every process calls this. folder: process 0 says it, and all see it.  cores: as in `tensor_files.save`. Raises,
-        in each process, what went wrong in the first that failed.
+        folder: process 0 says it.  cores: as in `tensor_files.save`. Returns when no process needs the copy any more:
+        the digests of each file, by its name. Raises, in each process, what went wrong in the first that failed.
         """
-        self._writer.folder = folder
-        try:
-            dcp.save(  # type: ignore[attr-defined]
-                self._tensors, storage_writer=self._writer, planner=self._planner, process_group=self._group
-            )
-        except CheckpointException as problem:
-            raise problem.failures[min(problem.failures)][0] from problem
-        found: dict[HashedPart, str] = {}
-        for more in _of_each(partial(self._flushed, cores), self._group):
-            found |= more
-        return {name: _digests(name, found) for name in self._names}
+        if not self._together:
+            seen = self._put(folder)
+            return self._hashed([partial(_flush, seen / name) for name in self._images], partial(_read, seen), cores)
+        dist.barrier(self._group)  # all have copied
+        jobs = [partial(_write, folder / name, image) for name, image in self._images.items()] if folder else []
+        return self._hashed(jobs, self._in_memory, cores)
 
-    def _flushed(self, cores: Cores | None) -> dict[HashedPart, str]:
-        """Flush all, and hash what was dealt to this process."""
-        folder = self._writer.folder
-        assert folder is not None
-        jobs: list[Callable[[Progress], dict[HashedPart, str]]] = [
-            partial(_flush, folder / name) for name in self._names
-        ]
-        jobs += [partial(_hash, parts, folder, cores) for parts in dealt(self._mine, os.cpu_count() or 1) if parts]
-        found: dict[HashedPart, str] = {}
-        for more in for_each(lambda job, told: job(told), jobs, workers=len(jobs)):
-            found |= more
-        return found
+    def _put(self, folder: Path | None) -> Path:
+        """Have each process write its rows into the files. Returns the folder that process 0 says."""
+        said = _of_each(partial(self._begin, folder), self._group)[0]
+        assert said is not None
+        _of_each(partial(self._places.write_into, said), self._group)
+        return said
+
+    def _begin(self, folder: Path | None) -> Path | None:
+        for name, image in self._images.items() if folder else ():
+            assert folder is not None
+            with (folder / name).open("xb") as file:
+                file.write(image.header)
+                file.truncate(image.size)
+        return folder
+
+    def _in_memory(self, part: HashedPart) -> Iterator[memoryview]:
+        lying, size = self._images[part.file].memory[part.start : part.start + part.size], tensor_files.PIECE
+        return (lying[start : start + size] for start in range(0, part.size, size))
+
+    def _hashed(self, jobs: Iterable[Job], pieces: Pieces, cores: Cores | None) -> dict[str, FileDigests]:
+        """Do `jobs`, and hash meanwhile what was dealt to this process. The digests that all have found."""
+        mine = self._dealt[dist.get_rank(self._group)]
+        lists = [parts for parts in dealt(mine, os.cpu_count() or 1) if parts]
+        jobs = [*jobs, *(partial(_hash, parts, pieces, cores) for parts in lists)]
+
+        def work() -> list[str]:
+            found: dict[HashedPart, str] = {}
+            for more in for_each(lambda job, told: job(told), jobs, workers=len(jobs)):
+                found |= more
+            return [found[part] for part in mine]
+
+        said = zip(self._dealt, _of_each(work, self._group), strict=True)
+        found = {part: digest for parts, digests in said for part, digest in zip(parts, digests, strict=True)}
+        return {name: _digests(name, found) for name in self._images}
 
 
 def dealt(parts: Iterable[HashedPart], count: int) -> list[list[HashedPart]]:
@@ -160,36 +174,42 @@ def fill(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
             rows.own(tensor).copy_(torch.from_numpy(found))
 
 
-class _Planner(DefaultSavePlanner):
-    """Plans the first checkpoint. Those after it have the same tensors in the same places."""
+class _Places(StorageWriter):
+    """Where torch.distributed.checkpoint writes: into memory. It is told that all is written, but `copy` does so."""
 
-    def __init__(self) -> None:
-        super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
-        self._known: SavePlan | None = None
+    def __init__(self, images: Mapping[str, Laid]) -> None:
+        """images: of the files, by their names."""
+        self._images = images
+        self._found: list[tuple[str, torch.Tensor, torch.Tensor]] = []
 
-    def create_local_plan(self) -> SavePlan:
-        """What is here; nothing where that is known."""
-        return super().create_local_plan() if self._known is None else SavePlan([])
+    def copy(self) -> None:
+        """Copy all that was planned, as it is now."""
+        for _, place, data in self._found:
+            place.copy_(data)
 
-    def create_global_plan(self, all_plans: list[SavePlan]) -> tuple[list[SavePlan], Metadata]:
-        """Who writes what; nothing where that is known."""
-        return super().create_global_plan(all_plans) if self._known is None else (all_plans, Metadata({}))
+    def write_into(self, folder: Path) -> None:
+        """Write what was copied into the files in `folder`, where it belongs."""
+        with ExitStack() as stack:
+            files = {name: stack.enter_context((folder / name).open("r+b")) for name in self._images}
+            for name, place, _ in self._found:
+                if place.numel():
+                    files[name].seek(self._images[name].offset(place))
+                    files[name].write(tensor_files.data(place))
 
-    def finish_plan(self, new_plan: SavePlan) -> SavePlan:
-        """What this process writes, to where process 0 says now."""
-        if self._known is None:
-            self._known = super().finish_plan(new_plan)
-        return replace(self._known, storage_data=new_plan.storage_data)
-
-
-class _Writer(StorageWriter):
-    """Where torch.distributed.checkpoint writes: every process into the same files."""
-
-    def __init__(self, files: Mapping[str, _Lying]) -> None:
-        """files: how each lies, by its name."""
-        self._files = files
-        self.folder: Path | None = None
-        """Where they are."""
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        """Keep which of the tensors' memory belongs where."""
+        for item in plan.items:
+            assert item.tensor_data is not None
+            data, chunk = planner.resolve_data(item), item.tensor_data.chunk
+            assert isinstance(data, torch.Tensor)
+            file, _, name = item.index.fqn.partition("/")
+            place = self._images[file].tensors[name]
+            for dimension, (first, count) in enumerate(zip(chunk.offsets, chunk.sizes, strict=True)):
+                place = place.narrow(dimension, first, count)
+            self._found.append((file, place, data))
+        future: Future[list[WriteResult]] = Future()
+        future.set_result([])
+        return future
 
     def reset(self, checkpoint_id: Any = None) -> None:
         """Nothing has to be forgotten."""
@@ -198,35 +218,12 @@ class _Writer(StorageWriter):
         """Nothing has to be made ready."""
 
     def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
-        """This process writes all that it is asked to."""
+        """This process copies all that it is asked to."""
         return plan
 
     def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
-        """In process 0: write the headers, and tell the others where."""
-        assert self.folder is not None
-        for name, lying in self._files.items():
-            with (self.folder / name).open("xb") as file:
-                file.write(lying.header)
-                file.truncate(lying.size)
-        return [replace(plan, storage_data=str(self.folder)) for plan in plans]
-
-    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
-        """Write this process's rows."""
-        self.folder = Path(plan.storage_data)
-        with ExitStack() as stack:
-            files = {name: stack.enter_context((self.folder / name).open("r+b")) for name in self._files}
-            for item in plan.items:
-                assert item.tensor_data is not None
-                data = planner.resolve_data(item)
-                assert isinstance(data, torch.Tensor)
-                row = math.prod(item.tensor_data.size[1:]) * data.element_size()
-                before = item.tensor_data.chunk.offsets[0] * row if item.tensor_data.size else 0
-                file, _, name = item.index.fqn.partition("/")
-                files[file].seek(self._files[file].starts[name] + before)
-                files[file].write(tensor_files.data(data))
-        future: Future[list[WriteResult]] = Future()
-        future.set_result([])
-        return future
+        """So do all."""
+        return plans
 
     def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         """The headers say all; no file of metadata is written."""
@@ -239,6 +236,18 @@ class _Writer(StorageWriter):
     def storage_meta(self) -> StorageMeta | None:
         """Nothing is told."""
         return None
+
+
+def _planned(files: Mapping[str, Tensors], images: Mapping[str, Laid], group: dist.ProcessGroup) -> _Places:
+    """What torch.distributed.checkpoint has this process copy, and where to."""
+    tensors = {f"{file}/{name}": tensor for file, named in files.items() for name, tensor in named.items()}
+    planner = DefaultSavePlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
+    places = _Places(images)
+    try:
+        dcp.save(tensors, storage_writer=places, planner=planner, process_group=group)  # type: ignore[attr-defined]
+    except CheckpointException as problem:
+        raise problem.failures[min(problem.failures)][0] from problem
+    return places
 
 
 def _of_each(work: Callable[[], T], group: dist.ProcessGroup) -> list[T]:
@@ -256,9 +265,13 @@ def _of_each(work: Callable[[], T], group: dist.ProcessGroup) -> list[T]:
     return all_
 
 
-def _size(tensor: torch.Tensor) -> int:
-    """Bytes of all rows, wherever they are."""
-    return math.prod(tensor.shape) * tensor.element_size()
+def _parts(file: str, lying: Lying) -> list[HashedPart]:
+    """The file called `file`, and each of its tensors."""
+    apart = [
+        HashedPart(file, lying.starts[name], lying.nbytes(name), name, NAMES[dtype], shape)
+        for name, (dtype, shape) in lying.like.items()
+    ]
+    return [HashedPart(file, 0, lying.size), *apart]
 
 
 def _digests(file: str, found: Mapping[HashedPart, str]) -> FileDigests:
@@ -267,12 +280,30 @@ def _digests(file: str, found: Mapping[HashedPart, str]) -> FileDigests:
     return FileDigests(file=mine[None], tensors=joined(apart))
 
 
+def _write(path: Path, image: Laid, told: Progress) -> dict[HashedPart, str]:
+    tensor_files.write(path, image, told)
+    return {}
+
+
 def _flush(path: Path, _: Progress) -> dict[HashedPart, str]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return {}
 
 
-def _hash(parts: Sequence[HashedPart], folder: Path, cores: Cores | None, told: Progress) -> dict[HashedPart, str]:
+def _hash(parts: Sequence[HashedPart], pieces: Pieces, cores: Cores | None, told: Progress) -> dict[HashedPart, str]:
     with cores or nullcontext():
-        return {part: part.digest(folder, told) for part in parts}
+        return {part: part.digest(pieces(part), told) for part in parts}
+
+
+def _read(folder: Path, part: HashedPart) -> Iterator[memoryview]:
+    """A part's bytes in the files in `folder`. Each piece lies where the one before did."""
+    piece, left = memoryview(bytearray(PIECE)), part.size
+    with (folder / part.file).open("rb", buffering=0) as stream:
+        stream.seek(part.start)
+        while left:
+            count = stream.readinto(piece[:left])
+            if not count:
+                raise InputError(f"{folder / part.file} ends early", mend="let all processes see one disk")
+            yield piece[:count]
+            left -= count

@@ -106,7 +106,7 @@ class ShardedTraining(Training):
         held: TokenSplit,
     ) -> None:
         self._mesh = init_device_mesh(profile.device, (place.world,))
-        self._beside = DeviceMesh.from_group(group.beside(params.train.launch), "cpu")
+        self._beside = group.beside(params.train.launch)
         shard(model, self._mesh, torch.bfloat16 if params.train.weights == "bfloat16" else None)
         super().__init__(params, profile, place, model, train, held)
         self.rounds = False  # FSDP2 does: it keeps the masters, and rounds what it puts together
@@ -118,18 +118,16 @@ class ShardedTraining(Training):
         return self.place.idle // self.place.world
 
     def snapshot(self, cores: Cores) -> Write:
-        """As `Training.snapshot`: each process writes its rows, where process 0 says, and hashes its part."""
-        here = {file: image.tensors for file, image in self._copied().items()}
+        """As `Training.snapshot`: each process copies its rows, and hashes its part."""
         if self._files is None:
-            weights = {name: self._of_all(name, tensor, self._beside) for name, tensor in here[WEIGHTS].items()}
-            moments = self._moments(here[OPTIMIZER], self._beside)
-            self._files = SharedFiles({WEIGHTS: weights, OPTIMIZER: moments}, self._beside.get_group())
+            weights = {name: self._of_all(name, tensor) for name, tensor in self.own.items()}
+            self._files = SharedFiles({WEIGHTS: weights, OPTIMIZER: self._moments()}, self._beside)
+        self._files.take()
         return partial(self._files.save, cores=cores)
 
     def _read(self, folder: Path) -> None:
         shard_files.fill(dict(self.parameters), folder / WEIGHTS)
-        moments = self.layout.stored_state(self.optimizer.state())
-        shard_files.fill(self._moments(moments, self._mesh), folder / OPTIMIZER)
+        shard_files.fill(self._moments(), folder / OPTIMIZER)
 
     def _summed(self, number: int) -> tuple[Gradient, float]:
         trees = {name: reduce.TreeSum() for name in self.own}
@@ -169,16 +167,16 @@ class ShardedTraining(Training):
             tree.add(loss.clone())
         return float(tree.total())
 
-    def _moments(self, tensors: Tensors, mesh: DeviceMesh) -> Tensors:
-        """Those of which `tensors` are the rows that are here, by their names in a file."""
+    def _moments(self) -> Tensors:
+        """The optimizer's state, by its names in a file."""
         return {
-            name: self._of_all(name.rpartition(".")[0], tensor, mesh) if tensor.ndim else tensor
-            for name, tensor in tensors.items()
+            name: self._of_all(name.rpartition(".")[0], tensor) if tensor.ndim else tensor
+            for name, tensor in self.layout.stored_state(self.optimizer.state()).items()
         }
 
-    def _of_all(self, name: str, tensor: torch.Tensor, mesh: DeviceMesh) -> DTensor:
+    def _of_all(self, name: str, tensor: torch.Tensor) -> DTensor:
         """The tensor of which `tensor` are the rows that are here, as those of the parameter `name`."""
         parameter = self.parameters[name]
         return DTensor.from_local(
-            tensor, mesh, [Shard(0)], run_check=False, shape=parameter.shape, stride=parameter.stride()
+            tensor, self._mesh, [Shard(0)], run_check=False, shape=parameter.shape, stride=parameter.stride()
         )

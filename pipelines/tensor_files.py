@@ -46,22 +46,59 @@ PIECE = 4096 * PAGE
 """Bytes that are written or hashed before the next look whether somebody stopped it."""
 
 
-class Image:
-    """A copy of some tensors, which is their file as it will lie on the disk.
+class Lying:
+    """How some tensors lie in a file.
 
-    size: bytes of the file.  memory: those, and what fills the last page.  tensors: the copies.
+    header: its first bytes.  starts: where each tensor begins, by its name.  size: bytes in all.  room: those, and what
+    fills the last page.
     """
 
     def __init__(self, tensors: Tensors) -> None:
+        self.like = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+        self.header, self.starts = layout(self.like)
+        self.size = len(self.header) + sum(map(self.nbytes, self.like))
+        self.room = -(-self.size // PAGE) * PAGE
+
+    def nbytes(self, name: str) -> int:
+        """Bytes of a tensor: of all its rows, wherever they are."""
+        dtype, shape = self.like[name]
+        return math.prod(shape) * dtype.itemsize
+
+
+class Laid:
+    """Memory that is a file of tensors as it will lie on the disk.
+
+    header, size: the file's.  memory: its bytes, and what fills the last page.  tensors: where each belongs.
+    """
+
+    def __init__(self, lying: Lying, memory: torch.Tensor) -> None:
+        """memory: `lying.room` bytes, which begin with a page."""
+        self.header, self.size, self._starts, self._first = lying.header, lying.size, lying.starts, memory.data_ptr()
+        self.memory: memoryview = memory.numpy().data
+        self.memory[: len(lying.header)] = lying.header
+        self.tensors: Tensors = {
+            name: memory[start : start + lying.nbytes(name)].view(lying.like[name][0]).view(lying.like[name][1])
+            for name, start in lying.starts.items()
+        }
+
+    def data(self, name: str) -> memoryview:
+        """The bytes of a tensor."""
+        start = self._starts[name]
+        return self.memory[start : start + self.tensors[name].nbytes]
+
+    def offset(self, part: torch.Tensor) -> int:
+        """Where in the file `part` of a tensor begins, which is not empty."""
+        return part.data_ptr() - self._first
+
+
+class Image(Laid):
+    """A copy of some tensors, in memory of its own."""
+
+    def __init__(self, tensors: Tensors) -> None:
         """Copy `tensors` as they are now."""
-        header, self._starts = layout({name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()})
-        self.size = len(header) + sum(tensor.nbytes for tensor in tensors.values())
-        room = -(-self.size // PAGE) * PAGE
-        made = torch.empty(room + PAGE, dtype=torch.uint8)
-        self._bytes = made[-made.data_ptr() % PAGE :][:room]
-        self.memory: memoryview = self._bytes.numpy().data
-        self.memory[: len(header)] = header
-        self.tensors: Tensors = {name: self._laid(start, tensors[name]) for name, start in self._starts.items()}
+        lying = Lying(tensors)
+        made = torch.empty(lying.room + PAGE, dtype=torch.uint8)
+        super().__init__(lying, made[-made.data_ptr() % PAGE :][: lying.room])
         self.take(tensors)
 
     def take(self, tensors: Tensors) -> None:
@@ -69,21 +106,13 @@ class Image:
         for name, copy in self.tensors.items():
             copy.copy_(tensors[name])
 
-    def data(self, name: str) -> memoryview:
-        """The bytes of a tensor."""
-        start = self._starts[name]
-        return self.memory[start : start + self.tensors[name].nbytes]
-
-    def _laid(self, start: int, like: torch.Tensor) -> torch.Tensor:
-        return self._bytes[start : start + like.nbytes].view(like.dtype).view(like.shape)
-
 
 def save(files: Mapping[Path, Image], cores: Cores | None = None) -> dict[str, FileDigests]:
     """Write `files`, none of which is there yet, and flush them to the disk. The digests of each, by its name.
 
     cores: in which threads hash; None: in as many at once as there is to do.
     """
-    jobs = [partial(_write, path, image) for path, image in files.items()]
+    jobs = [partial(write, path, image) for path, image in files.items()]
     largest = sorted(files.items(), key=lambda file: -file[1].size)  # first, so that no core waits for it at the end
     jobs += [partial(way, image, cores) for _, image in largest for way in (_whole, _apart)]
     found = iter(for_each(lambda job, told: job(told), jobs, workers=len(jobs))[len(files) :])
@@ -113,7 +142,8 @@ def layout(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[
     return header, {name: len(header) + said[name]["data_offsets"][0] for name, _ in ordered}
 
 
-def _write(path: Path, image: Image, told: Progress) -> str:
+def write(path: Path, image: Laid, told: Progress) -> str:
+    """Write `image` to `path`, where nothing is yet, and flush it to the disk."""
     done = 0
     with path.open("xb", buffering=0) as file:
         direct = _past_cache(file.fileno(), True)
