@@ -38,7 +38,7 @@ from torch.futures import Future
 
 from pipelines import rows, shared_memory, tensor_files
 from pipelines.cores import Cores
-from pipelines.tensor_files import NAMES, Laid, Lying, Tensors
+from pipelines.tensor_files import CACHED, NAMES, Laid, Lying, Tensors
 from registry.digest import Progress
 from registry.errors import InputError
 from registry.parallel import for_each
@@ -46,9 +46,6 @@ from registry.records.checkpoint_chain import FileDigests
 from registry.tensors import begun, joined
 
 T = TypeVar("T")
-
-PIECE = 1 << 18
-"""Bytes of a file that are read at a time, to be hashed. Measured: so many stay in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +122,16 @@ class SharedFiles:
         return said
 
     def _begin(self, folder: Path | None) -> Path | None:
-        for name, image in self._images.items() if folder else ():
-            assert folder is not None
+        if folder is None:
+            return None
+        for name, image in self._images.items():
             with (folder / name).open("xb") as file:
                 file.write(image.header)
                 file.truncate(image.size)
         return folder
 
     def _in_memory(self, part: HashedPart) -> Iterator[memoryview]:
-        lying, size = self._images[part.file].memory[part.start : part.start + part.size], tensor_files.PIECE
-        return (lying[start : start + size] for start in range(0, part.size, size))
+        return tensor_files.pieces(self._images[part.file].memory[part.start : part.start + part.size])
 
     def _hashed(self, jobs: Iterable[Job], pieces: Pieces, cores: Cores | None) -> dict[str, FileDigests]:
         """Do `jobs`, and hash meanwhile what was dealt to this process. The digests that all have found."""
@@ -297,8 +294,8 @@ def _hash(parts: Sequence[HashedPart], pieces: Pieces, cores: Cores | None, told
 
 
 def _read(folder: Path, part: HashedPart) -> Iterator[memoryview]:
-    """A part's bytes in the files in `folder`. Each piece lies where the one before did."""
-    piece, left = memoryview(bytearray(PIECE)), part.size
+    """A part's bytes in the files in `folder`, as `tensor_files.pieces` has them."""
+    piece, left = memoryview(bytearray(CACHED)), part.size
     with (folder / part.file).open("rb", buffering=0) as stream:
         stream.seek(part.start)
         while left:
