@@ -12,12 +12,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from registry import canonical
 from registry.digest import sha256_bytes
 from registry.errors import InputError
+from registry.server.access.kept import MODE
 from registry.server.locks import locked
 
 FILE = "audit.jsonl"
@@ -37,7 +39,9 @@ class AuditLog:
     def add(self, event: str, by: str, about: str, facts: Mapping[str, Any], request: str | None = None) -> None:
         """Append a line, flushed to the disk. about: a repository, or a token.  request: the id of the request."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / "audit.lock"), (self.root / FILE).open("ab+") as stream:
+        private = partial(os.open, mode=MODE)
+        with locked(self.root / "audit.lock"), open(self.root / FILE, "ab+", opener=private) as stream:
+            os.fchmod(stream.fileno(), MODE)  # of one that was there before
             row = {"at": int(time.time()), "event": event, "by": by, "about": about, "before": _digest_of_last(stream)}
             more = {**facts, **({} if request is None else {"request": request})}
             line = canonical.dumps(row | ({"facts": more} if more else {}))

@@ -73,6 +73,15 @@ def test_what_is_changed_or_taken_away_is_found(tmp_path: Path, line: int) -> No
     assert log.head() != head  # of the last ones, the digest that was noted elsewhere tells
 
 
+def test_nobody_else_on_the_machine_reads_it(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch(0o644)
+    AuditLog(tmp_path).add("token created", "operator", "builder", {})
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    (tmp_path / FILE).unlink()
+    AuditLog(tmp_path).add("token created", "operator", "builder", {})
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
 def test_half_a_line_of_a_power_cut_is_taken_away(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     log.add("tag deleted", "alice", "lab/one", {})
