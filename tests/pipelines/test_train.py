@@ -93,9 +93,15 @@ def test_torchrun_gives_the_same_bytes(place: Place, undisturbed: Manifest) -> N
     assert not compare(undisturbed, found)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_killed_at_random_it_ends_in_the_same_bytes(place: Place, undisturbed: Manifest, kills: int) -> None:
+@pytest.mark.parametrize(
+    ("kills", "sharding"),
+    [(1, "none"), *(pytest.param(4, sharding, marks=pytest.mark.slow) for sharding in ("none", "fsdp"))],
+)
+def test_killed_at_random_it_ends_in_the_same_bytes(
+    place: Place, undisturbed: Manifest, kills: int, sharding: str
+) -> None:
     """The first time the supervisor, then any of its processes, too."""
+    place.set(sharding=sharding)
     chance = random.Random(time.time_ns())
     (place.root / "a #1?").mkdir()
     for attempt in range(kills):
