@@ -28,6 +28,7 @@ INERT: Mapping[str, str] = MappingProxyType(
         "registry/__init__.py": "says the version of Glasshouse, which no output bears",
         "registry/__main__.py": "calls registry.cli",
         "registry/cli/": "reads the command's words and prints what was done; registry.release.draft makes the draft",
+        "registry/later.py": "has a library's module loaded when it is used: the same module, with the same answers",
         "registry/errors.py": "what is raised ends the stage, or makes a training begin anew: to the same bytes",
     }
 )
