@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pipelines.corpus.evaluation_sets import runs, words_of
 from pipelines.corpus.met import Database
 from pipelines.params import NearDuplicates
+from registry.later import Later, put_off
 
 Signature = NDArray[np.uint32]
 SCHEME = "affine32"
@@ -26,7 +27,8 @@ SCHEME = "affine32"
 SEED = 1
 SHA1_WORDS = 5
 """Numbers of four bytes in a SHA-1; the first is what a run is known by."""
-
+INTEGRALS = Later("scipy.integrate", called=("quad",))
+"""What datasketch cuts bands with. To load it takes half a second, and who only makes signatures has no need of it."""
 
 PARTS = 1 << 12
 """Runs of words that are permuted at once: their products fit a processor's cache."""
@@ -55,10 +57,8 @@ class Neighbours:
     """The documents that stayed, by their signatures. They lie on the disk."""
 
     def __init__(self, wanted: NearDuplicates) -> None:
-        from datasketch import MinHashLSH
-
         self._threshold = wanted.threshold
-        self._ranges = MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations).hashranges
+        self._ranges = _library().MinHashLSH(threshold=wanted.threshold, num_perm=wanted.permutations).hashranges
         self._database, self._count = Database(*TABLES), 0
         self._near = f"SELECT number FROM bands WHERE band IN ({', '.join('?' * len(self._ranges))})"
 
@@ -90,6 +90,11 @@ class Neighbours:
 
 @cache
 def _blank(permutations: int) -> Any:
-    from datasketch import MinHash
+    return _library().MinHash(num_perm=permutations, seed=SEED, scheme=SCHEME, hashfunc=int)
 
-    return MinHash(num_perm=permutations, seed=SEED, scheme=SCHEME, hashfunc=int)
+
+def _library() -> Any:
+    """datasketch."""
+    with put_off([INTEGRALS]):
+        import datasketch
+    return datasketch

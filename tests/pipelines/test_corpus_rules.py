@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -347,3 +349,13 @@ GOLDEN = [
     2474185642, 1564309309, 1179867838, 339670352, 814872850, 3038661785, 3004151750, 1065595128, 15676191, 31559400,
     1201617750, 302521872, 1821177785, 137786578, 560724246, 1495900384,
 ]  # fmt: skip
+
+
+def test_a_process_that_makes_signatures_loads_nothing_that_cuts_bands() -> None:
+    code = (
+        "import sys; from pipelines.corpus import near_duplicates as near; from pipelines.params import NearDuplicates;"
+        "near.signature('a b c d e f', wanted := NearDuplicates()); print('scipy.integrate' in sys.modules);"
+        "near.Neighbours(wanted); print('scipy.integrate' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "True"]
