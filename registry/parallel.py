@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,11 +39,22 @@ def for_each(
             progress(count)
 
     items = list(items)
-    if len(items) < 2:
-        return [work(item, told) for item in items]
-    with ThreadPoolExecutor(min(workers or os.cpu_count() or 1, len(items))) as pool:
-        jobs = [pool.submit(work, item, told) for item in items]
+    with _heard(stop):
+        if len(items) < 2:
+            return [work(item, told) for item in items]
+        return _all(work, items, told, stop, min(workers or os.cpu_count() or 1, len(items)))
+
+
+def _all(
+    work: Callable[[T, Callable[[int], None]], R],
+    items: list[T],
+    told: Callable[[int], None],
+    stop: threading.Event,
+    workers: int,
+) -> list[R]:
+    with ThreadPoolExecutor(workers) as pool:
         try:
+            jobs = [pool.submit(work, item, told) for item in items]
             done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
             for job in done:
                 job.result()  # raises what it raised
@@ -50,6 +63,36 @@ def for_each(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _heard(stop: threading.Event) -> Iterator[None]:
+    """Within: Ctrl-C sets `stop` before it raises KeyboardInterrupt, and the block ends in that.
+
+    What a signal raises can be dropped: where it comes while Python calls back for a weak reference, say. The work
+    stops all the same.
+    """
+    before = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not before:
+        yield
+        return
+    came = threading.Event()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        came.set()
+        stop.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    except _Stopped:
+        if not came.is_set():
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -65,8 +108,7 @@ def beside(work: Callable[[Callable[[int], None]], R]) -> Iterator[Callable[[], 
             raise _Stopped
 
     with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(work, told)
         try:
-            yield job.result
+            yield pool.submit(work, told).result
         finally:
             stop.set()

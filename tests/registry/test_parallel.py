@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -41,6 +44,42 @@ def test_one_that_fails_stops_those_that_would_go_on_for_ever(problem: BaseExcep
         with pytest.raises(type(problem)):
             for_each(work, items, workers=3)
     assert not endless.is_set()
+
+
+def test_it_stops_where_ctrl_c_comes_before_all_work_was_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ThreadPoolExecutor.submit
+
+    def cancelled(pool: ThreadPoolExecutor, work: Callable[..., None], item: int, *more: object) -> Future[None]:
+        if item == 2:
+            raise KeyboardInterrupt
+        return submit(pool, work, item, *more)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", cancelled)
+    with pytest.raises(KeyboardInterrupt):
+        for_each(without_end, [1, 2, 3], workers=3)
+
+
+@pytest.mark.parametrize("items", [[1], [1, 2, 3]])
+def test_ctrl_c_is_heard_where_python_drops_what_it_raises(monkeypatch: pytest.MonkeyPatch, items: list[int]) -> None:
+    heard = threading.Event()
+
+    def dropped(number: int, frame: object) -> None:
+        heard.set()
+
+    before = signal.signal(signal.SIGINT, dropped)
+    monkeypatch.setattr(signal, "default_int_handler", dropped)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            for_each(without_end, items)
+        assert heard.is_set() and signal.getsignal(signal.SIGINT) is dropped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def without_end(item: int, told: Callable[[int], None]) -> None:
+    while True:
+        told(1)
 
 
 def test_work_beside_a_block_gives_its_result_and_stops_with_the_block() -> None:
