@@ -146,7 +146,8 @@ fuzz: setup
 get-started: setup
 	@$(BIN)/python -m tests.get_started
 
-# An environment of the kinds' libraries, which has those of .venv below its own. FIXTURE="vision or adapter" chooses.
+# An environment of the kinds' libraries, which has those of .venv below its own. FIXTURE="vision or scikit" chooses;
+# the adapter needs the language_model beside it.
 KINDS := .kinds/.ready
 $(KINDS): tests/kinds/requirements.lock $(READY)
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .kinds

@@ -7,7 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-BASE, REPO, REVISION = "build/base", "kinds/language-model", "v1.0.0"
+BASE, REPO = "build/base", "kinds/language-model"
+REVISION = json.loads(Path("build/base.json").read_text())["commit"]  # a tag can move
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
