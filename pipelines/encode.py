@@ -22,6 +22,7 @@ from pipelines.engine.choice import started
 from pipelines.engine.identity import own_identity
 from pipelines.engine.kept import KeptAnswers
 from pipelines.engine.local import Alone
+from pipelines.engine.rows import without_pandas
 from pipelines.engine.work import answers
 from pipelines.params import EngineSettings
 from pipelines.tokenizing import Encoded, Tokenizing, encoded, loaded, shard
@@ -169,6 +170,7 @@ def _not_of_the_manifest(found: str) -> NoReturn:
 
 def main() -> None:
     """Encode the corpus as params.yaml in the current directory says."""
+    without_pandas()
     settings = params.load()
     tokenizer = tokenizer_stage.OUT / tokenizer_stage.NAME
     record = write(CORPUS, tokenizer, OUT, settings.encode.shard_tokens, settings.engine)

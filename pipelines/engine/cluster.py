@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pipelines.engine import rows
 from pipelines.engine.identity import own_identity
 from pipelines.engine.local import processes
 from pipelines.engine.work import Answer, Work
@@ -144,6 +145,7 @@ def _work_on(wanted: str, digest: str, work: list[Any], *pieces: bytes) -> bytes
     if digest not in _works:
         import ray
 
+        rows.without_pandas()
         _works.clear()
         _works[digest] = ray.get(work[0])
     return _works[digest](b"".join(pieces))

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pipelines.engine import rows
 from pipelines.engine.work import Answer, Work
 from registry import variables
 from registry.errors import InputError, Unavailable
@@ -85,6 +86,7 @@ def _told() -> Iterator[None]:
 
 
 def _start(work: Work) -> None:
+    rows.without_pandas()
     _works[:] = [work]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import pyarrow as pa
@@ -35,3 +37,26 @@ def read(data: bytes, schema: pa.Schema) -> list[pa.Array]:
     except (ValueError, OSError, pa.ArrowException) as problem:
         raise Malformed(f"a shard is not as it was written: {problem}"[:500], mend="run the stage again") from problem
     return [column.combine_chunks() for column in table.columns]
+
+
+class _NoPandas(MetaPathFinder):
+    """Says that there is no pandas."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Raise ImportError for pandas; nothing is known of other modules."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def without_pandas() -> None:
+    """Have pyarrow load no pandas in this process, which takes a third of a second, unless it is asked for a frame.
+
+    It looks once whether there is pandas, of whose making that may be what it makes an array of. For processes that
+    only work on shards.
+    """
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, finder := _NoPandas())
+        try:
+            pa.array([], pa.int8())
+        finally:
+            sys.meta_path.remove(finder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -265,3 +266,15 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Unavailable, match="the extra 'ray'") as absent, started(EngineSettings(kind="ray"), Reversed()):
         pass
     assert absent.value.mend == "pip install 'glasshouse[ray]'"
+
+
+def test_a_process_that_works_on_shards_loads_no_pandas_and_can_all_the_same() -> None:
+    code = (
+        "import sys, pyarrow as pa; from pipelines.engine import rows; rows.without_pandas();"
+        "data = rows.written([(1, 'a')], pa.schema([('n', pa.int64()), ('t', pa.string())]));"
+        "print('pandas' in sys.modules, len(pa.array([1, None, 2])));"
+        "frame = pa.table({'n': [1, 2]}).to_pandas();"
+        "print(type(frame).__name__, len(pa.array(frame['n'])), pa.Table.from_pandas(frame).num_rows)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "3", "DataFrame", "2", "2"]
