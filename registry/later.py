@@ -29,7 +29,7 @@ class Later(ModuleType):
 
     @classmethod
     def installed(cls, name: str, called: Iterable[str] = ()) -> Iterator[Self]:
-        """One for the module `name`; none where there is no such module."""
+        """Yield one for the module `name`, if that is installed."""
         if spec := find_spec(name):
             yield cls(name, called, spec.submodule_search_locations or ())
 

@@ -39,20 +39,10 @@ def for_each(
             progress(count)
 
     items = list(items)
-    with _heard(stop):
-        if len(items) < 2:
+    if len(items) < 2:
+        with _heard(stop):
             return [work(item, told) for item in items]
-        return _all(work, items, told, stop, min(workers or os.cpu_count() or 1, len(items)))
-
-
-def _all(
-    work: Callable[[T, Callable[[int], None]], R],
-    items: list[T],
-    told: Callable[[int], None],
-    stop: threading.Event,
-    workers: int,
-) -> list[R]:
-    with ThreadPoolExecutor(workers) as pool:
+    with _heard(stop), ThreadPoolExecutor(min(workers or os.cpu_count() or 1, len(items))) as pool:
         try:
             jobs = [pool.submit(work, item, told) for item in items]
             done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
@@ -67,7 +57,7 @@ def _all(
 
 @contextmanager
 def _heard(stop: threading.Event) -> Iterator[None]:
-    """Within: Ctrl-C sets `stop` before it raises KeyboardInterrupt, and the block ends in that.
+    """Within, in the main thread: Ctrl-C sets `stop` before it raises KeyboardInterrupt; the block ends in that.
 
     What a signal raises can be dropped: where it comes while Python calls back for a weak reference, say. The work
     stops all the same.

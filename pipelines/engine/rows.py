@@ -40,7 +40,7 @@ def read(data: bytes, schema: pa.Schema) -> list[pa.Array]:
 
 
 class _NoPandas(MetaPathFinder):
-    """Says that there is no pandas."""
+    """A place to look for modules, where pandas is said to be missing."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         """Raise ImportError for pandas; nothing is known of other modules."""

@@ -54,7 +54,7 @@ def _beside(folder: str, name: str) -> str:
 
 
 def _is_beside(path: str, stem: str) -> bool:
-    """Whether the file at `path` is one that a loader takes for the index's, or before it."""
+    """Whether a loader can take the file at `path` together with, or in place of, the files that the index names."""
     if not (path.startswith(stem) and path.endswith(SAFETENSORS)):
         return False
     between = path.removeprefix(stem).removesuffix(SAFETENSORS)

@@ -179,8 +179,8 @@ class Case:
 def mistaken(asked: Reference, signed: predicates.Release) -> str | None:
     """Why the release that was signed is not the one that was asked for; None where it can be.
 
-    A revision that reads as a version is that version, however it is spelt. So is one that has a version's number in
-    it. A branch without a number, or a commit, promises none.
+    A revision promises the version that it reads as, however that is spelt, or the version whose number stands in it.
+    A branch without a number promises none; nor does a commit.
     """
     if not isinstance(asked, HubReference):
         return None

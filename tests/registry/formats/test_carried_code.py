@@ -82,7 +82,7 @@ HARMLESS: tuple[tuple[str, Any], ...] = (
     ("config.json", {"model": {"type": "BPE"}, "tokenizer": None, "a": {"type": "torch.float16"}, "encoder": "bert"}),
     ("adapter_config.json", {"megatron_core": "megatron.core", "peft_type": "LORA", "base_model": "org/base"}),
     ("results.json", {"model": "org/base", "model_name": "org/base"}),
-    ("tokenizer_config.json", {"tokenizer_file": "/root/x.json", "special_tokens_map_file": "/root/y.json"}),
+    ("tokenizer_config.json", {"tokenizer_file": "/there/x.json", "special_tokens_map_file": "/there/y.json"}),
     ("vocab.json", {"auto_map": 1, "chat_template": 2, "weight_map": 3, "_target_": 4, "py/": 5}),
 )  # fmt: skip
 GONE = ("../x.safetensors", "/etc/x", "C:\\x", "a/../../x", "")
@@ -202,7 +202,7 @@ def test_what_lies_beyond_what_is_read_is_not_passed_over(
 
 
 def test_settings_as_the_libraries_write_them_are_not_told(tmp_path: Path) -> None:
-    """Of some families of transformers, one in a hundred, and of every method of PEFT."""
+    """One in a hundred of transformers' families writes its settings, and so does every method of PEFT."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
